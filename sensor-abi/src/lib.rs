@@ -1,0 +1,2 @@
+//! Records shared by kernel and agent.
+#![no_std]
