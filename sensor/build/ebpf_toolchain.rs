@@ -1,0 +1,69 @@
+//! Finds what the kernel side is built with: a Rust compiler that has the library's source, and `bpf-linker`.
+//!
+//! Included by `sensor/build.rs`, which builds with what is found, and by `xtask`, which installs what is missing,
+//! so that both always look in the same places.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A compiler and its cargo from one sysroot that also holds the source of `core`, which has no prebuilt form for
+/// eBPF.
+#[derive(Debug)]
+pub struct Compiler {
+    pub rustc: PathBuf,
+    pub cargo: PathBuf,
+}
+
+/// The active compiler if it has the source, else rustup's nightly, else the distribution's.
+pub fn find_compiler() -> Option<Compiler> {
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    [
+        sysroot_of(Command::new(rustc)),
+        sysroot_of(rustup_nightly()),
+        Some(PathBuf::from("/usr")),
+    ]
+    .into_iter()
+    .flatten()
+    .find_map(|sysroot| compiler_in(&sysroot))
+}
+
+/// `bpf-linker` on the search path, else where `cargo install` puts it.
+pub fn find_bpf_linker() -> Option<PathBuf> {
+    let search_path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&search_path)
+        .chain(cargo_install_folder())
+        .map(|folder| folder.join("bpf-linker"))
+        .find(|file| file.is_file())
+}
+
+fn cargo_install_folder() -> Option<PathBuf> {
+    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    Some(
+        cargo_home
+            .or_else(|| Some(env::home_dir()?.join(".cargo")))?
+            .join("bin"),
+    )
+}
+
+/// Fails where rustup or a nightly is not installed: only rustup's `rustc` understands `+nightly`.
+fn rustup_nightly() -> Command {
+    let mut command = Command::new("rustc");
+    command.arg("+nightly").env("RUSTUP_AUTO_INSTALL", "0");
+    command
+}
+
+fn sysroot_of(mut rustc: Command) -> Option<PathBuf> {
+    let output = rustc.args(["--print", "sysroot"]).stderr(Stdio::null()).output().ok()?;
+    let sysroot = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| PathBuf::from(sysroot.trim_end()))
+}
+
+fn compiler_in(sysroot: &Path) -> Option<Compiler> {
+    let compiler = Compiler {
+        rustc: sysroot.join("bin/rustc"),
+        cargo: sysroot.join("bin/cargo"),
+    };
+    let core_source = sysroot.join("lib/rustlib/src/rust/library/core/src/lib.rs");
+    (compiler.rustc.is_file() && compiler.cargo.is_file() && core_source.is_file()).then_some(compiler)
+}
