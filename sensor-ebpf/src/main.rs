@@ -1,16 +1,22 @@
-//! The kernel side.
+//! The kernel side of Tidewaiter: every fork, exec and exit as a record in one ring buffer.
+//!
+//! It runs on BTF tracepoints alone (`tp_btf`, Linux 5.10 and later): no kprobes, no LSM. It knows
+//! no structure of the kernel: every offset comes from [`layout`], which the agent fills from the
+//! running kernel's BTF before load. A record that does not fit into the ring buffer is counted.
 #![no_std]
 #![no_main]
 
-use aya_ebpf::macros::btf_tracepoint;
-use aya_ebpf::programs::BtfTracePointContext;
-
-#[btf_tracepoint(function = "sched_process_exit")]
-pub fn exit(_context: BtfTracePointContext) -> i32 {
-    0
-}
+mod layout;
+mod path;
+mod process;
+mod read;
+mod records;
 
 #[panic_handler]
-fn panic(_: &core::panic::PanicInfo) -> ! {
+fn panic(_info: &core::panic::PanicInfo) -> ! {
     loop {}
 }
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,31 @@
+//! The running kernel's numbers, as read-only globals that the agent sets before load.
+
+use sensor_abi::{ARGUMENTS_LIMIT, KernelLayout, Limits};
+
+/// Offsets, sizes and enumerators. The verifier sees each as a constant.
+#[unsafe(no_mangle)]
+pub static LAYOUT: KernelLayout = KernelLayout::UNRESOLVED;
+
+/// What the operator set.
+#[unsafe(no_mangle)]
+pub static LIMITS: Limits = Limits {
+    arguments: ARGUMENTS_LIMIT as u32,
+};
+
+/// Reads one field of [`LAYOUT`]; volatile, because the compiler must not know the value it was
+/// built with.
+macro_rules! layout {
+    ($field:ident) => {
+        // SAFETY: a plain integer in a static that is never written while a program runs.
+        unsafe { core::ptr::read_volatile(&raw const crate::layout::LAYOUT.$field) }
+    };
+}
+pub(crate) use layout;
+
+/// [`Limits::arguments`].
+#[inline(always)]
+pub fn arguments_limit() -> u64 {
+    // SAFETY: as in `layout!`.
+    let limit = unsafe { core::ptr::read_volatile(&raw const LIMITS.arguments) };
+    limit as u64
+}

@@ -1,0 +1,132 @@
+//! Paths: of a file or directory through the mount tree, and of a cgroup.
+//!
+//! Components are written last one first, each with its zero byte; the agent turns them round.
+
+use crate::{
+    layout::layout,
+    read::{Address, pointer, string},
+    records::Scratch,
+};
+use sensor_abi::{FLAG_EXECUTABLE_DETACHED, FLAG_PATH_CUT, PATH_LIMIT};
+
+/// Steps of one walk: path components, and mount points on the way.
+const PATH_STEPS: u32 = 160;
+/// The deepest cgroup that is walked.
+const CGROUP_STEPS: u32 = 48;
+/// A file name's limit and its zero byte.
+const NAME_SIZE: u32 = 256;
+/// VERIFIER: the position is read from memory; the mask proves that it lies in the buffer. Four
+/// paths of at most `PATH_LIMIT + NAME_SIZE` bytes stay below.
+const POSITION_MASK: u64 = 0x7fff;
+const _: () = assert!(4 * (PATH_LIMIT + NAME_SIZE as usize) <= POSITION_MASK as usize);
+
+/// A `struct path`.
+#[derive(Clone, Copy)]
+pub struct Path {
+    pub mount: Address,
+    pub dentry: Address,
+}
+
+/// Appends a string of at most `limit` bytes; gives the bytes written, its zero byte included.
+#[inline(always)]
+pub fn append_string(scratch: *mut Scratch, limit: u32, source: Address) -> u64 {
+    // SAFETY: `position & POSITION_MASK` plus `limit` (at most `PATH_LIMIT`) lies in `variable`.
+    unsafe {
+        let position = core::ptr::read_volatile(&raw const (*scratch).position) & POSITION_MASK;
+        let destination = (&raw mut (*scratch).variable).cast::<u8>().add(position as usize);
+        let written = string(destination, limit, source);
+        (*scratch).position = position + written;
+        written
+    }
+}
+
+/// Appends the components of `path` up to `root`; gives flags and the bytes written.
+#[inline(always)]
+pub fn append_path(scratch: *mut Scratch, path: Path, root: Path) -> (u16, u32) {
+    // SAFETY (whole function): scratch is this processor's own; plain reads and writes of it.
+    let begin = unsafe { core::ptr::read_volatile(&raw const (*scratch).position) };
+    unsafe {
+        core::ptr::write_volatile(&raw mut (*scratch).mount, path.mount);
+        core::ptr::write_volatile(&raw mut (*scratch).dentry, path.dentry);
+    }
+    let mut flags = FLAG_PATH_CUT;
+    for _ in 0..PATH_STEPS {
+        // SAFETY: see above.
+        let (mount, dentry) = unsafe {
+            (
+                core::ptr::read_volatile(&raw const (*scratch).mount),
+                core::ptr::read_volatile(&raw const (*scratch).dentry),
+            )
+        };
+        if dentry == root.dentry && mount == root.mount {
+            flags = 0;
+            break;
+        }
+        if dentry == pointer(mount, layout!(vfsmount_root)) {
+            let this = mount - layout!(mount_vfsmount) as u64;
+            let parent = pointer(this, layout!(mount_parent));
+            if parent == this || parent == 0 {
+                flags = 0;
+                break;
+            }
+            let parent = parent + layout!(mount_vfsmount) as u64;
+            let mountpoint = pointer(this, layout!(mount_mountpoint));
+            // SAFETY: see above.
+            unsafe {
+                core::ptr::write_volatile(&raw mut (*scratch).mount, parent);
+                core::ptr::write_volatile(&raw mut (*scratch).dentry, mountpoint);
+            }
+            continue;
+        }
+        append_string(scratch, NAME_SIZE, pointer(dentry, layout!(dentry_name)));
+        let parent = pointer(dentry, layout!(dentry_parent));
+        if parent == dentry || parent == 0 {
+            flags = FLAG_EXECUTABLE_DETACHED;
+            break;
+        }
+        // SAFETY: see above.
+        let position = unsafe {
+            core::ptr::write_volatile(&raw mut (*scratch).dentry, parent);
+            core::ptr::read_volatile(&raw const (*scratch).position)
+        };
+        if position - begin > PATH_LIMIT as u64 {
+            break;
+        }
+    }
+    (flags, length_since(scratch, begin))
+}
+
+/// Appends the components of a cgroup's path; gives flags and the bytes written.
+#[inline(always)]
+pub fn append_cgroup(scratch: *mut Scratch, node: Address) -> (u16, u32) {
+    // SAFETY (whole function): as in `append_path`.
+    let begin = unsafe { core::ptr::read_volatile(&raw const (*scratch).position) };
+    unsafe { core::ptr::write_volatile(&raw mut (*scratch).dentry, node) };
+    let mut flags = FLAG_PATH_CUT;
+    for _ in 0..CGROUP_STEPS {
+        // SAFETY: see above.
+        let node = unsafe { core::ptr::read_volatile(&raw const (*scratch).dentry) };
+        let parent = pointer(node, layout!(node_parent));
+        if parent == 0 {
+            flags = 0;
+            break;
+        }
+        append_string(scratch, NAME_SIZE, pointer(node, layout!(node_name)));
+        // SAFETY: see above.
+        let position = unsafe {
+            core::ptr::write_volatile(&raw mut (*scratch).dentry, parent);
+            core::ptr::read_volatile(&raw const (*scratch).position)
+        };
+        if position - begin > PATH_LIMIT as u64 {
+            break;
+        }
+    }
+    (flags, length_since(scratch, begin))
+}
+
+#[inline(always)]
+fn length_since(scratch: *mut Scratch, begin: u64) -> u32 {
+    // SAFETY: a plain read of this processor's scratch space.
+    let end = unsafe { core::ptr::read_volatile(&raw const (*scratch).position) };
+    (end - begin) as u32
+}

@@ -1,0 +1,377 @@
+//! The process hooks: fork, exec and exit of thread groups.
+
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use sensor_abi::{
+    ARGUMENTS_CHUNK, ArgumentsFixed, CHUNKS_PER_TAIL_CALL, Descriptor, ExecFixed, ExitRecord, FLAG_ARGUMENTS_CONTINUE,
+    FLAG_ARGUMENTS_CUT, FLAG_ARGUMENTS_UNREADABLE, FLAG_CGROUP_V1, FLAG_EXECUTABLE_DELETED, FLAG_EXECUTABLE_DETACHED,
+    FLAG_PATH_CUT, FLAG_SCRIPT, ForkRecord, KIND_ARGUMENTS, KIND_EXEC, KIND_EXIT, KIND_FORK, KernelLayout, Namespaces,
+    PATH_LIMIT, ProcessFixed, VARIABLE_LIMIT,
+};
+
+use crate::{
+    layout::{arguments_limit, layout},
+    path::{Path, append_cgroup, append_path, append_string},
+    read::{Address, pointer, read, read_optional, user_bytes},
+    records::{CONTINUATION, Scratch, head, scratch, send},
+};
+
+/// `TP_PROTO(struct task_struct *parent, struct task_struct *child)`, Linux 5.10 to 7.2. Runs
+/// before the child does. A new thread is not a process.
+#[btf_tracepoint(function = "sched_process_fork")]
+pub fn process_fork(ctx: BtfTracePointContext) -> i32 {
+    let child: *const u8 = ctx.arg(1);
+    let child = child as Address;
+    if read::<u32>(child, layout!(task_pid)) != read::<u32>(child, layout!(task_tgid)) {
+        return 0;
+    }
+    let record = ForkRecord {
+        head: head(KIND_FORK, 0),
+        process: process(child),
+    };
+    send(KIND_FORK, bytes_of(&record));
+    0
+}
+
+/// `TP_PROTO(struct task_struct *p)`, Linux 5.10 to 7.2 (from 6.16 on with a second argument,
+/// `bool group_dead`, which older kernels lack). The count of live threads is already down.
+#[btf_tracepoint(function = "sched_process_exit")]
+pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
+    let task: *const u8 = ctx.arg(0);
+    let task = task as Address;
+    let signal = pointer(task, layout!(task_signal));
+    if read::<u32>(signal, layout!(signal_live)) != 0 {
+        return 0;
+    }
+    let group_status = read::<u32>(signal, layout!(signal_group_exit_code));
+    let leader = pointer(task, layout!(task_group_leader));
+    let wait_status = if group_status != 0 {
+        group_status
+    } else {
+        read::<u32>(leader, layout!(task_exit_code))
+    };
+    let record = ExitRecord {
+        head: head(KIND_EXIT, 0),
+        process: process(leader),
+        wait_status,
+        reserved: 0,
+    };
+    send(KIND_EXIT, bytes_of(&record));
+    0
+}
+
+/// `TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`, Linux 5.10 to
+/// 7.2. The new image is in place; the thread that called exec is the thread group leader now.
+#[btf_tracepoint(function = "sched_process_exec")]
+pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
+    let task: *const u8 = ctx.arg(0);
+    let bprm: *const u8 = ctx.arg(2);
+    let Some(scratch) = scratch() else { return 0 };
+    exec(task as Address, bprm as Address, scratch);
+    // SAFETY: scratch is this processor's own.
+    if unsafe { (*scratch).arguments_sent < (*scratch).arguments_end } {
+        // SAFETY: a failed tail call comes back here, and the agent sees that the rest is missing.
+        unsafe { CONTINUATION.tail_call(&ctx, 0) };
+    }
+    0
+}
+
+/// Sends arguments that did not fit into the exec's record; runs as its tail call, and as its own.
+#[btf_tracepoint(function = "sched_process_exec")]
+pub fn process_exec_arguments(ctx: BtfTracePointContext) -> i32 {
+    let Some(scratch) = scratch() else { return 0 };
+    for _ in 0..CHUNKS_PER_TAIL_CALL {
+        if !send_further_arguments(scratch) {
+            return 0;
+        }
+    }
+    // SAFETY: as in `process_exec`.
+    unsafe { CONTINUATION.tail_call(&ctx, 0) };
+    0
+}
+
+/// Puts the exec's record together and sends it. (Each step writes to the scratch space of this
+/// processor, which nothing else touches while the program runs.)
+#[inline(always)]
+fn exec(task: Address, bprm: Address, scratch: *mut Scratch) {
+    // SAFETY: see above.
+    unsafe { (*scratch).position = 0 };
+    let mm = pointer(task, layout!(task_mm));
+    let fs = pointer(task, layout!(task_fs));
+    let root = Path {
+        mount: pointer(fs, layout!(fs_root_mount)),
+        dentry: pointer(fs, layout!(fs_root_dentry)),
+    };
+    let file = pointer(mm, layout!(mm_executable));
+    let dentry = pointer(file, layout!(file_dentry));
+    let executable = Path {
+        mount: pointer(file, layout!(file_mount)),
+        dentry,
+    };
+    let (mut flags, executable_length) = append_path(scratch, executable, root);
+    if pointer(dentry, layout!(dentry_hash)) == 0 && flags & FLAG_EXECUTABLE_DETACHED == 0 {
+        flags |= FLAG_EXECUTABLE_DELETED;
+    }
+    let directory = Path {
+        mount: pointer(fs, layout!(fs_directory_mount)),
+        dentry: pointer(fs, layout!(fs_directory_dentry)),
+    };
+    let (directory_flags, directory_length) = append_path(scratch, directory, root);
+    flags |= directory_flags & FLAG_PATH_CUT;
+
+    let (node, cgroup_flags) = cgroup_node(task);
+    let (walk_flags, cgroup_length) = append_cgroup(scratch, node);
+    flags |= cgroup_flags | walk_flags;
+
+    let filename = pointer(bprm, layout!(bprm_filename));
+    if pointer(bprm, layout!(bprm_interpreter)) != filename {
+        flags |= FLAG_SCRIPT;
+    }
+    let filename_length = append_string(scratch, PATH_LIMIT as u32, filename) as u32;
+
+    let start = pointer(mm, layout!(mm_arguments_start));
+    let total = pointer(mm, layout!(mm_arguments_end)) - start;
+    let end = if total > arguments_limit() {
+        flags |= FLAG_ARGUMENTS_CUT;
+        arguments_limit()
+    } else {
+        total
+    };
+    let mut length = if end > ARGUMENTS_CHUNK as u64 {
+        flags |= FLAG_ARGUMENTS_CONTINUE;
+        ARGUMENTS_CHUNK as u64
+    } else {
+        end
+    };
+    // SAFETY: see above; `position` is masked below `VARIABLE_LIMIT - ARGUMENTS_CHUNK`.
+    let readable = unsafe {
+        let position = core::ptr::read_volatile(&raw const (*scratch).position) & 0x7fff;
+        (*scratch).position = position;
+        let destination = (&raw mut (*scratch).variable).cast::<u8>().add(position as usize);
+        user_bytes(destination, length, start)
+    };
+    if !readable {
+        flags = (flags & !FLAG_ARGUMENTS_CONTINUE) | FLAG_ARGUMENTS_UNREADABLE;
+        length = 0;
+    }
+
+    // SAFETY: see above.
+    unsafe {
+        (*scratch).arguments_start = start;
+        (*scratch).arguments_sent = length;
+        (*scratch).arguments_end = if readable { end } else { 0 };
+        let exec = &raw mut (*scratch).exec;
+        (*exec).head = head(KIND_EXEC, flags);
+        (*exec).process = process(task);
+        (*exec).descriptors = descriptors(task);
+        (*exec).namespaces = namespaces(task);
+        (*exec).executable_length = executable_length;
+        (*exec).directory_length = directory_length;
+        (*exec).cgroup_length = cgroup_length;
+        (*exec).filename_length = filename_length;
+        (*exec).arguments_length = length as u32;
+        (*exec).arguments_total = total as u32;
+        (*exec).reserved = 0;
+        let mut used = core::ptr::read_volatile(&raw const (*scratch).position) + length;
+        if used > VARIABLE_LIMIT as u64 {
+            used = VARIABLE_LIMIT as u64;
+        }
+        send(
+            KIND_EXEC,
+            core::slice::from_raw_parts(exec.cast(), size_of::<ExecFixed>() + used as usize),
+        );
+    }
+}
+
+/// Sends the next chunk of arguments; gives whether there are more.
+#[inline(always)]
+fn send_further_arguments(scratch: *mut Scratch) -> bool {
+    // SAFETY (whole function): scratch is this processor's own; the chunk and its head lie within
+    // `variable`, whose content was sent.
+    unsafe {
+        let sent = core::ptr::read_volatile(&raw const (*scratch).arguments_sent);
+        let end = core::ptr::read_volatile(&raw const (*scratch).arguments_end);
+        if sent >= end {
+            return false;
+        }
+        let mut length = end - sent;
+        let mut flags = 0;
+        if length > ARGUMENTS_CHUNK as u64 {
+            length = ARGUMENTS_CHUNK as u64;
+            flags = FLAG_ARGUMENTS_CONTINUE;
+        }
+        let record = (&raw mut (*scratch).variable).cast::<ArgumentsFixed>();
+        let source = (*scratch).arguments_start + sent;
+        if !user_bytes(record.add(1).cast(), length, source) {
+            flags = FLAG_ARGUMENTS_UNREADABLE;
+            length = 0;
+        }
+        (*record).head = head(KIND_ARGUMENTS, flags);
+        (*record).pid = (*scratch).exec.process.pid;
+        (*record).offset = sent as u32;
+        (*record).length = length as u32;
+        (*record).reserved = 0;
+        (*scratch).arguments_sent = sent + length;
+        send(
+            KIND_ARGUMENTS,
+            core::slice::from_raw_parts(record.cast(), size_of::<ArgumentsFixed>() + length as usize),
+        );
+        flags & FLAG_ARGUMENTS_CONTINUE != 0
+    }
+}
+
+/// What every record says of a process; `task` is any of its threads.
+#[inline(always)]
+fn process(task: Address) -> ProcessFixed {
+    let leader = pointer(task, layout!(task_group_leader));
+    let parent = pointer(task, layout!(task_real_parent));
+    let parent_leader = pointer(parent, layout!(task_group_leader));
+    let signal = pointer(task, layout!(task_signal));
+    let thread_pid = pointer(leader, layout!(task_thread_pid));
+    let cred = pointer(task, layout!(task_cred));
+    let (default_node, _) = default_cgroup_node(task);
+    ProcessFixed {
+        start_ns: read(leader, layout!(task_start)),
+        parent_start_ns: read(parent_leader, layout!(task_start)),
+        cgroup_id: read(default_node, layout!(node_id)),
+        pid: read(task, layout!(task_tgid)),
+        namespace_pid: read(own_upid(thread_pid), layout!(upid_number)),
+        parent_pid: read(parent, layout!(task_tgid)),
+        group_pid: linked_pid(signal, layout!(pid_type_group)),
+        session_pid: linked_pid(signal, layout!(pid_type_session)),
+        terminal: terminal(signal),
+        uid: read(cred, layout!(cred_uid)),
+        gid: read(cred, layout!(cred_gid)),
+        saved_uid: read(cred, layout!(cred_suid)),
+        saved_gid: read(cred, layout!(cred_sgid)),
+        effective_uid: read(cred, layout!(cred_euid)),
+        effective_gid: read(cred, layout!(cred_egid)),
+    }
+}
+
+/// The `struct upid` of a `struct pid` in its own, deepest namespace.
+#[inline(always)]
+fn own_upid(pid: Address) -> Address {
+    let level = read::<u32>(pid, layout!(pid_level)) as u64;
+    pid + layout!(pid_numbers) as u64 + level * layout!(upid_size) as u64
+}
+
+/// The number, in the host's namespace, of the pid that a process is linked to as `pid_type`.
+#[inline(always)]
+fn linked_pid(signal: Address, pid_type: u32) -> u32 {
+    let pid = pointer(signal + layout!(signal_pids) as u64, pid_type * 8);
+    read(pid + layout!(pid_numbers) as u64, layout!(upid_number))
+}
+
+/// The controlling terminal as a `dev_t`, 0 if there is none.
+#[inline(always)]
+fn terminal(signal: Address) -> u32 {
+    let tty = pointer(signal, layout!(signal_tty));
+    if tty == 0 {
+        return 0;
+    }
+    let driver = pointer(tty, layout!(tty_driver));
+    let major = read::<u32>(driver, layout!(tty_driver_major));
+    let first = read::<u32>(driver, layout!(tty_driver_minor_start));
+    let index = read::<u32>(tty, layout!(tty_index));
+    major << 20 | ((first + index) & 0xf_ffff)
+}
+
+/// Standard input, output and error.
+#[inline(always)]
+fn descriptors(task: Address) -> [Descriptor; 3] {
+    let table = pointer(pointer(task, layout!(task_files)), layout!(files_table));
+    let files = pointer(table, layout!(table_descriptors));
+    let size = read::<u32>(table, layout!(table_size));
+    let mut descriptors = [Descriptor { mode: 0, device: 0 }; 3];
+    if size < 3 {
+        return descriptors;
+    }
+    for (number, descriptor) in descriptors.iter_mut().enumerate() {
+        // The low bits of a pointer to a file are not flags in this table.
+        let file = pointer(files, number as u32 * 8);
+        let inode = pointer(file, layout!(file_inode));
+        descriptor.mode = read::<u16>(inode, layout!(inode_mode)) as u32;
+        descriptor.device = read(inode, layout!(inode_device));
+    }
+    descriptors
+}
+
+#[inline(always)]
+fn namespaces(task: Address) -> Namespaces {
+    if layout!(task_nsproxy) == KernelLayout::ABSENT {
+        return Namespaces::default();
+    }
+    let proxy = pointer(task, layout!(task_nsproxy));
+    let of = |member: u32, inode: u32| -> u32 {
+        if member == KernelLayout::ABSENT {
+            return 0;
+        }
+        read_optional(pointer(proxy, member), inode)
+    };
+    let upid = own_upid(pointer(task, layout!(task_thread_pid)));
+    let cred = pointer(task, layout!(task_cred));
+    Namespaces {
+        mount: of(layout!(nsproxy_mount), layout!(mount_namespace_inode)),
+        pid: read_optional(
+            read_optional::<u64>(upid, layout!(upid_namespace)),
+            layout!(pid_namespace_inode),
+        ),
+        network: of(layout!(nsproxy_network), layout!(network_namespace_inode)),
+        uts: of(layout!(nsproxy_uts), layout!(uts_namespace_inode)),
+        ipc: of(layout!(nsproxy_ipc), layout!(ipc_namespace_inode)),
+        cgroup: of(layout!(nsproxy_cgroup), layout!(cgroup_namespace_inode)),
+        user: read_optional(
+            read_optional::<u64>(cred, layout!(cred_user_namespace)),
+            layout!(user_namespace_inode),
+        ),
+    }
+}
+
+/// The kernfs node of the process's cgroup in the v2 tree, and the `struct css_set`.
+#[inline(always)]
+fn default_cgroup_node(task: Address) -> (Address, Address) {
+    let set = pointer(task, layout!(task_cgroups));
+    let cgroup = pointer(set, layout!(css_set_default_cgroup));
+    (pointer(cgroup, layout!(cgroup_node)), set)
+}
+
+/// The node whose path names the process's cgroup: in the v2 tree, or where the process stands at
+/// that tree's root, in the v1 hierarchy of the pids or else the memory controller.
+#[inline(always)]
+fn cgroup_node(task: Address) -> (Address, u16) {
+    let (default_node, set) = default_cgroup_node(task);
+    if pointer(default_node, layout!(node_parent)) != 0
+        || layout!(css_set_subsystems) == KernelLayout::ABSENT
+        || layout!(subsystem_state_cgroup) == KernelLayout::ABSENT
+    {
+        return (default_node, 0);
+    }
+    let of = |subsystem: u32| -> Address {
+        if subsystem == KernelLayout::ABSENT {
+            return 0;
+        }
+        let state = pointer(set + layout!(css_set_subsystems) as u64, subsystem * 8);
+        let cgroup = pointer(state, layout!(subsystem_state_cgroup));
+        let node = pointer(cgroup, layout!(cgroup_node));
+        if pointer(node, layout!(node_parent)) == 0 {
+            0
+        } else {
+            node
+        }
+    };
+    let pids = of(layout!(subsystem_pids));
+    if pids != 0 {
+        return (pids, FLAG_CGROUP_V1);
+    }
+    let memory = of(layout!(subsystem_memory));
+    if memory != 0 {
+        return (memory, FLAG_CGROUP_V1);
+    }
+    (default_node, 0)
+}
+
+#[inline(always)]
+fn bytes_of<T>(record: &T) -> &[u8] {
+    // SAFETY: records are `repr(C)` without padding (asserted where they are defined).
+    unsafe { core::slice::from_raw_parts((&raw const *record).cast(), size_of::<T>()) }
+}

@@ -1,0 +1,62 @@
+//! Reading kernel and user memory by address.
+//!
+//! A failed read gives zero, and reading through a zero address fails: so a chain of pointers
+//! needs no check at each link, and its end is zero where something was missing.
+
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user};
+use sensor_abi::KernelLayout;
+
+/// An address in kernel memory; 0 for none.
+pub type Address = u64;
+
+/// The integer at `base + offset`.
+#[inline(always)]
+pub fn read<T: Copy + Default>(base: Address, offset: u32) -> T {
+    let mut value = T::default();
+    // SAFETY: the destination is ours and as long as stated; the helper checks the source and
+    // zeroes the destination if it cannot be read.
+    unsafe {
+        bpf_probe_read_kernel(
+            (&raw mut value).cast(),
+            size_of::<T>() as u32,
+            (base + offset as u64) as *const _,
+        );
+    }
+    value
+}
+
+/// The pointer at `base + offset`.
+#[inline(always)]
+pub fn pointer(base: Address, offset: u32) -> Address {
+    read::<u64>(base, offset)
+}
+
+/// The integer at `base + offset`, 0 if this kernel has no such field.
+#[inline(always)]
+pub fn read_optional<T: Copy + Default>(base: Address, offset: u32) -> T {
+    if offset == KernelLayout::ABSENT {
+        return T::default();
+    }
+    read(base, offset)
+}
+
+/// Copies a string and its zero byte, at most `limit` bytes; gives the number of bytes written.
+///
+/// # Safety
+/// `limit` bytes from `destination` must be writable.
+#[inline(always)]
+pub unsafe fn string(destination: *mut u8, limit: u32, source: Address) -> u64 {
+    // SAFETY: the caller's promise; the helper checks the source.
+    let written = unsafe { bpf_probe_read_kernel_str(destination.cast(), limit, source as *const _) };
+    if written < 0 { 0 } else { written as u64 }
+}
+
+/// Copies `length` bytes of the current process's memory; gives whether they could be read.
+///
+/// # Safety
+/// `length` bytes from `destination` must be writable.
+#[inline(always)]
+pub unsafe fn user_bytes(destination: *mut u8, length: u64, source: Address) -> bool {
+    // SAFETY: the caller's promise; the helper checks the source.
+    unsafe { bpf_probe_read_user(destination.cast(), length as u32, source as *const _) == 0 }
+}

@@ -1,0 +1,85 @@
+//! The ring buffer, the scratch space in which an exec record is built, and the count of what
+//! was lost.
+
+use aya_ebpf::{
+    helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns},
+    macros::map,
+    maps::{Array, PerCpuArray, ProgramArray, RingBuf},
+};
+use sensor_abi::{Counters, ExecFixed, RecordHead, VARIABLE_LIMIT};
+
+/// All records. The agent sets the size at load.
+#[map]
+static RECORDS: RingBuf = RingBuf::with_byte_size(4096, 0);
+
+/// Sequence numbers and losses of each processor.
+#[map]
+static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
+
+/// One [`Scratch`] a processor; the agent sets the number of entries. Not a per-CPU map, whose
+/// values cannot exceed 32 KiB.
+#[map]
+static SCRATCH: Array<Scratch> = Array::with_max_entries(1, 0);
+
+/// The program that sends further arguments, at index 0.
+#[map]
+pub static CONTINUATION: ProgramArray = ProgramArray::with_max_entries(1, 0);
+
+/// Where an exec record is put together: its fixed part, what follows it in the record, and the
+/// state of loops, which the verifier can follow in memory but not in registers.
+#[repr(C)]
+pub struct Scratch {
+    pub exec: ExecFixed,
+    pub variable: [u8; VARIABLE_LIMIT],
+    /// How much of `variable` is used.
+    pub position: u64,
+    /// The walk of a path: where it stands.
+    pub mount: u64,
+    pub dentry: u64,
+    /// Arguments still to send: where they are, how many were sent, how many there are to send.
+    pub arguments_start: u64,
+    pub arguments_sent: u64,
+    pub arguments_end: u64,
+}
+
+/// The scratch space of this processor. Tracepoint programs run with preemption or at least
+/// migration disabled, and the kernel does not enter a program again on a processor that runs it.
+#[inline(always)]
+pub fn scratch() -> Option<*mut Scratch> {
+    // SAFETY: a helper without arguments.
+    SCRATCH.get_ptr_mut(unsafe { bpf_get_smp_processor_id() })
+}
+
+/// A head for a record of `kind`, numbered. Every record is sent right after.
+#[inline(always)]
+pub fn head(kind: u16, flags: u16) -> RecordHead {
+    let mut sequence = 0;
+    if let Some(counters) = COUNTERS.get_ptr_mut(0) {
+        // SAFETY: the pointer is to this processor's own value.
+        unsafe {
+            (*counters).sequence += 1;
+            sequence = (*counters).sequence;
+        }
+    }
+    // SAFETY: helpers without arguments.
+    let (cpu, time_ns) = unsafe { (bpf_get_smp_processor_id(), bpf_ktime_get_boot_ns()) };
+    RecordHead {
+        kind,
+        flags,
+        cpu,
+        sequence,
+        time_ns,
+    }
+}
+
+/// Sends a record, or counts it as lost.
+#[inline(always)]
+pub fn send(kind: u16, bytes: &[u8]) {
+    if RECORDS.output::<[u8]>(bytes, 0).is_ok() {
+        return;
+    }
+    if let Some(counters) = COUNTERS.get_ptr_mut(0) {
+        // SAFETY: as in `head`; the index is masked to the array's length.
+        unsafe { (*counters).lost_ring_full[((kind - 1) & 3) as usize] += 1 };
+    }
+}
