@@ -1,1 +1,14 @@
-//! Rule engine.
+//! Elastic's detection rules, compiled to matchers over typed event records.
+//!
+//! A rule file becomes a syntax tree, a checked tree over [`schema::FieldId`]s and then a matcher ([`engine`]);
+//! an event becomes a [`record::Record`]. The crate is pure: it opens no file, reads no clock and keeps no thread;
+//! what has been seen before is asked of a [`history::TermHistory`].
+
+pub mod diagnostic;
+pub mod engine;
+pub mod history;
+pub mod record;
+pub mod rule;
+pub mod ruleset;
+pub mod schema;
+mod timestamp;

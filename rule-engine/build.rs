@@ -1,0 +1,75 @@
+//! Turns `schema/fields.tsv` into the rows and the named constants that `src/schema.rs` includes.
+//!
+//! The table is the only place where a field is written down; the order of its lines is the order of `FieldId`s.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::{env, fs};
+
+fn main() {
+    println!("cargo::rerun-if-changed=schema/fields.tsv");
+    let table = fs::read_to_string("schema/fields.tsv").expect("`schema/fields.tsv` is readable");
+    let lines: Vec<Vec<&str>> = table
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split('\t').collect())
+        .collect();
+    assert!(
+        lines.is_sorted_by(|a, b| a[0] < b[0]),
+        "`schema/fields.tsv` is not sorted by name"
+    );
+    let parents: BTreeSet<&str> = lines
+        .iter()
+        .flat_map(|line| line[0].match_indices('.').map(|(at, _)| &line[0][..at]))
+        .collect();
+
+    let mut rows = String::new();
+    let mut constants = String::new();
+    for (index, line) in lines.iter().enumerate() {
+        let [name, index_type, array, _source] = line[..] else {
+            panic!("`schema/fields.tsv`: `{}` does not have four columns", line.join(" "));
+        };
+        let field_type = field_type(index_type, parents.contains(name));
+        let is_array = array == "array";
+        writeln!(
+            rows,
+            "    Row {{ name: {name:?}, field_type: FieldType::{field_type}, is_array: {is_array} }},"
+        )
+        .expect("writing to a string");
+        writeln!(
+            constants,
+            "    /// `{name}`\n    pub const {}: FieldId = FieldId({index});",
+            constant_name(name)
+        )
+        .expect("writing to a string");
+    }
+    let generated = format!(
+        "static ROWS: [Row; {count}] = [\n{rows}];\n\n\
+         /// A constant for every field: its name in upper case, `.` written as `_`.\n\
+         pub mod fields {{\n    use super::FieldId;\n{constants}}}\n",
+        count = lines.len()
+    );
+    let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
+    fs::write(Path::new(&out).join("schema.rs"), generated).expect("OUT_DIR is writable");
+}
+
+/// The engine's type for an Elasticsearch index type. A multi-field (`NAME.text`) does not make a keyword a group.
+fn field_type(index_type: &str, has_children: bool) -> &'static str {
+    match index_type {
+        "keyword" | "constant_keyword" | "wildcard" => "Keyword",
+        "match_only_text" => "Text",
+        "long" | "integer" => "Long",
+        "float" | "double" | "scaled_float" => "Float",
+        "boolean" => "Boolean",
+        "date" => "Date",
+        "ip" => "Ip",
+        "object" | "nested" | "flattened" | "geo_point" if has_children => "Group",
+        "object" | "nested" | "flattened" | "geo_point" => "Object",
+        other => panic!("`schema/fields.tsv`: unknown type `{other}`"),
+    }
+}
+
+fn constant_name(field: &str) -> String {
+    field.trim_start_matches('@').to_uppercase().replace('.', "_")
+}

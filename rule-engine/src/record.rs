@@ -1,0 +1,288 @@
+//! One event as typed slots: what rules read instead of JSON.
+//!
+//! Filled once for an event, by the sensor field by field or from a recorded document, then only read. A record is
+//! made to be used again: after [`Record::clear`] nothing allocates that had room before. Every field is a list of
+//! values; an empty list is a missing field. Most fields of the schema are missing from any one event, so a field
+//! costs two bytes until it has a value.
+
+use crate::schema::{FieldId, FieldType};
+
+mod document;
+
+pub use document::DocumentCounts;
+
+/// One value of a field.
+#[derive(Copy, Clone, PartialEq, Debug)]
+pub enum Value<'a> {
+    Text(&'a str),
+    Long(i64),
+    Float(f64),
+    Boolean(bool),
+    /// Nanoseconds since the epoch, UTC.
+    Date(i64),
+    /// A key of an [`FieldType::Object`] field and its text.
+    Label {
+        key: &'a str,
+        value: &'a str,
+    },
+}
+
+impl Value<'_> {
+    fn fits(self, field_type: FieldType) -> bool {
+        match self {
+            Value::Text(_) => matches!(field_type, FieldType::Keyword | FieldType::Text | FieldType::Ip),
+            Value::Long(_) => field_type == FieldType::Long,
+            Value::Float(_) => field_type == FieldType::Float,
+            Value::Boolean(_) => field_type == FieldType::Boolean,
+            Value::Date(_) => field_type == FieldType::Date,
+            Value::Label { .. } => field_type == FieldType::Object,
+        }
+    }
+}
+
+/// An event's fields and values.
+#[derive(Clone)]
+pub struct Record {
+    /// For each field of the schema: 0 while missing, otherwise one more than its position in `present`.
+    slots: Box<[u16]>,
+    present: Vec<Present>,
+    values: Vec<Stored>,
+    /// All texts, one after the other.
+    text: String,
+}
+
+#[derive(Copy, Clone)]
+struct Present {
+    field: FieldId,
+    first: u32,
+    last: u32,
+}
+
+/// A value and the position of the next value of the same field.
+#[derive(Copy, Clone)]
+struct Stored {
+    value: StoredValue,
+    next: u32,
+}
+
+#[derive(Copy, Clone)]
+enum StoredValue {
+    Text(Span),
+    Long(i64),
+    Float(f64),
+    Boolean(bool),
+    Date(i64),
+    Label { key: Span, value: Span },
+}
+
+#[derive(Copy, Clone)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+/// Ends a field's list of values.
+const NONE: u32 = u32::MAX;
+/// The longest text, in bytes, that all values of one record may have together; values past it are left out.
+pub const MAX_RECORD_TEXT: usize = 64 << 20;
+
+impl Default for Record {
+    fn default() -> Self {
+        Record::new()
+    }
+}
+
+impl Record {
+    pub fn new() -> Record {
+        Record {
+            slots: vec![0; FieldId::COUNT].into_boxed_slice(),
+            present: Vec::new(),
+            values: Vec::new(),
+            text: String::new(),
+        }
+    }
+
+    /// Makes every field missing and keeps the memory.
+    pub fn clear(&mut self) {
+        for present in &self.present {
+            self.slots[present.field.index()] = 0;
+        }
+        self.present.clear();
+        self.values.clear();
+        self.text.clear();
+    }
+
+    /// Adds a value behind those the field has. Returns whether there was room for it ([`MAX_RECORD_TEXT`]).
+    pub fn push(&mut self, field: FieldId, value: Value<'_>) -> bool {
+        debug_assert!(
+            value.fits(field.field_type()),
+            "`{}` cannot hold {value:?}",
+            field.name()
+        );
+        let value = match value {
+            Value::Long(number) => StoredValue::Long(number),
+            Value::Float(number) => StoredValue::Float(number),
+            Value::Boolean(truth) => StoredValue::Boolean(truth),
+            Value::Date(nanoseconds) => StoredValue::Date(nanoseconds),
+            Value::Text(text) => match self.store(text) {
+                Some(span) => StoredValue::Text(span),
+                None => return false,
+            },
+            Value::Label { key, value } => match (self.store(key), self.store(value)) {
+                (Some(key), Some(value)) => StoredValue::Label { key, value },
+                _ => return false,
+            },
+        };
+        let position = self.values.len() as u32;
+        self.values.push(Stored { value, next: NONE });
+        match self.slots[field.index()] {
+            0 => {
+                self.present.push(Present {
+                    field,
+                    first: position,
+                    last: position,
+                });
+                self.slots[field.index()] = self.present.len() as u16;
+            }
+            slot => {
+                let present = &mut self.present[usize::from(slot) - 1];
+                if present.first == NONE {
+                    present.first = position;
+                } else {
+                    self.values[present.last as usize].next = position;
+                }
+                present.last = position;
+            }
+        }
+        true
+    }
+
+    pub fn text(&mut self, field: FieldId, text: &str) -> bool {
+        self.push(field, Value::Text(text))
+    }
+
+    pub fn long(&mut self, field: FieldId, number: i64) -> bool {
+        self.push(field, Value::Long(number))
+    }
+
+    pub fn boolean(&mut self, field: FieldId, truth: bool) -> bool {
+        self.push(field, Value::Boolean(truth))
+    }
+
+    /// `nanoseconds` since the epoch, UTC.
+    pub fn date(&mut self, field: FieldId, nanoseconds: i64) -> bool {
+        self.push(field, Value::Date(nanoseconds))
+    }
+
+    /// Gives the field exactly these values; none makes it missing. The text of the old ones is freed by the next
+    /// [`Record::clear`].
+    pub fn replace(&mut self, field: FieldId, values: &[Value<'_>]) {
+        if let Some(present) = self.present_mut(field) {
+            present.first = NONE;
+            present.last = NONE;
+        }
+        for value in values {
+            self.push(field, *value);
+        }
+    }
+
+    pub fn values(&self, field: FieldId) -> Values<'_> {
+        let next = match self.slots[field.index()] {
+            0 => NONE,
+            slot => self.present[usize::from(slot) - 1].first,
+        };
+        Values { record: self, next }
+    }
+
+    /// The first value of the field that is a text.
+    pub fn first_text(&self, field: FieldId) -> Option<&str> {
+        self.values(field).find_map(|value| match value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        })
+    }
+
+    /// The first value of the field that is a whole number.
+    pub fn first_long(&self, field: FieldId) -> Option<i64> {
+        self.values(field).find_map(|value| match value {
+            Value::Long(number) => Some(number),
+            _ => None,
+        })
+    }
+
+    /// The first value of the field that is a date, in nanoseconds since the epoch, UTC.
+    pub fn first_date(&self, field: FieldId) -> Option<i64> {
+        self.values(field).find_map(|value| match value {
+            Value::Date(nanoseconds) => Some(nanoseconds),
+            _ => None,
+        })
+    }
+
+    pub fn is_missing(&self, field: FieldId) -> bool {
+        self.values(field).next == NONE
+    }
+
+    /// The fields that have a value, in the order in which they got the first one.
+    pub fn fields(&self) -> impl Iterator<Item = FieldId> + '_ {
+        self.present
+            .iter()
+            .filter(|present| present.first != NONE)
+            .map(|present| present.field)
+    }
+
+    fn present_mut(&mut self, field: FieldId) -> Option<&mut Present> {
+        match self.slots[field.index()] {
+            0 => None,
+            slot => Some(&mut self.present[usize::from(slot) - 1]),
+        }
+    }
+
+    fn store(&mut self, text: &str) -> Option<Span> {
+        let start = self.text.len();
+        if start + text.len() > MAX_RECORD_TEXT {
+            return None;
+        }
+        self.text.push_str(text);
+        Some(Span {
+            start: start as u32,
+            end: self.text.len() as u32,
+        })
+    }
+
+    fn text_of(&self, span: Span) -> &str {
+        &self.text[span.start as usize..span.end as usize]
+    }
+}
+
+/// The values of one field, in the order in which they came.
+#[derive(Clone)]
+pub struct Values<'a> {
+    record: &'a Record,
+    next: u32,
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = Value<'a>;
+
+    fn next(&mut self) -> Option<Value<'a>> {
+        if self.next == NONE {
+            return None;
+        }
+        let stored = self.record.values[self.next as usize];
+        self.next = stored.next;
+        Some(match stored.value {
+            StoredValue::Text(span) => Value::Text(self.record.text_of(span)),
+            StoredValue::Long(number) => Value::Long(number),
+            StoredValue::Float(number) => Value::Float(number),
+            StoredValue::Boolean(truth) => Value::Boolean(truth),
+            StoredValue::Date(nanoseconds) => Value::Date(nanoseconds),
+            StoredValue::Label { key, value } => Value::Label {
+                key: self.record.text_of(key),
+                value: self.record.text_of(value),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

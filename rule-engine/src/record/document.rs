@@ -1,0 +1,207 @@
+//! A record as an ECS document, and back.
+//!
+//! Documents leave the program (alerts, recorded events) and come in again (replay, rules' examples). Reading takes
+//! nested and dotted keys alike and any mixture; writing nests. What a record holds survives the way out and back.
+
+use serde_json::{Map, Value as Json};
+
+use super::{Record, Value};
+use crate::schema::{FieldId, FieldType};
+use crate::timestamp;
+
+/// What a document held that the record does not.
+#[derive(Copy, Clone, PartialEq, Eq, Default, Debug)]
+pub struct DocumentCounts {
+    /// Values under a key that the schema does not know.
+    pub unknown_fields: u64,
+    /// Values that could not be read as their field's type, or that were too long.
+    pub unfit_values: u64,
+}
+
+impl Record {
+    /// The record as a nested ECS document, fields in the schema's order. A list where the schema says so or where
+    /// there is more than one value; dates in RFC 3339, UTC.
+    pub fn to_document(&self) -> Map<String, Json> {
+        let mut fields: Vec<FieldId> = self.fields().collect();
+        fields.sort_unstable();
+        let mut document = Map::new();
+        for field in fields {
+            let value = if field.field_type() == FieldType::Object {
+                self.labels(field)
+            } else {
+                self.list(field)
+            };
+            insert_nested(&mut document, field.name(), value);
+        }
+        document
+    }
+
+    /// Makes the record hold what the document holds, and nothing else.
+    pub fn fill_from_document(&mut self, document: &Map<String, Json>) -> DocumentCounts {
+        self.clear();
+        let mut counts = DocumentCounts::default();
+        let mut path = String::new();
+        self.fill(document, &mut path, &mut counts);
+        counts
+    }
+
+    fn list(&self, field: FieldId) -> Json {
+        let mut values: Vec<Json> = self.values(field).map(json).collect();
+        if values.len() == 1 && !field.is_array() {
+            values.remove(0)
+        } else {
+            Json::Array(values)
+        }
+    }
+
+    fn labels(&self, field: FieldId) -> Json {
+        let mut labels = Map::new();
+        for value in self.values(field) {
+            let Value::Label { key, value } = value else {
+                continue;
+            };
+            match labels.get_mut(key) {
+                None => {
+                    labels.insert(key.to_owned(), value.into());
+                }
+                Some(Json::Array(values)) => values.push(value.into()),
+                Some(single) => *single = Json::Array(vec![single.take(), value.into()]),
+            }
+        }
+        Json::Object(labels)
+    }
+
+    fn fill(&mut self, object: &Map<String, Json>, path: &mut String, counts: &mut DocumentCounts) {
+        for (key, value) in object {
+            let parent = path.len();
+            if parent > 0 {
+                path.push('.');
+            }
+            path.push_str(key);
+            self.fill_value(value, path, counts);
+            path.truncate(parent);
+        }
+    }
+
+    fn fill_value(&mut self, value: &Json, path: &mut String, counts: &mut DocumentCounts) {
+        match value {
+            Json::Null => {}
+            Json::Array(values) => values.iter().for_each(|value| self.fill_value(value, path, counts)),
+            Json::Object(object) => match FieldId::by_name(path) {
+                Some(field) if field.field_type() == FieldType::Object => {
+                    self.fill_labels(field, object, &mut String::new(), counts);
+                }
+                _ => self.fill(object, path, counts),
+            },
+            scalar => match FieldId::by_name(path) {
+                Some(field) => self.fill_scalar(field, scalar, counts),
+                None => match object_field(path) {
+                    Some((field, key)) => self.fill_label(field, key, scalar, counts),
+                    None => counts.unknown_fields += 1,
+                },
+            },
+        }
+    }
+
+    fn fill_scalar(&mut self, field: FieldId, scalar: &Json, counts: &mut DocumentCounts) {
+        let text;
+        let value = match (field.field_type(), scalar) {
+            (FieldType::Keyword | FieldType::Text | FieldType::Ip, Json::String(text)) => Some(Value::Text(text)),
+            (FieldType::Keyword | FieldType::Text, other) => {
+                text = other.to_string();
+                Some(Value::Text(&text))
+            }
+            (FieldType::Long, Json::Number(number)) => number.as_i64().map(Value::Long),
+            (FieldType::Long, Json::String(text)) => text.parse().ok().map(Value::Long),
+            (FieldType::Float, Json::Number(number)) => number.as_f64().map(Value::Float),
+            (FieldType::Float, Json::String(text)) => text.parse().ok().map(Value::Float),
+            (FieldType::Boolean, Json::Bool(truth)) => Some(Value::Boolean(*truth)),
+            (FieldType::Boolean, Json::String(text)) => text.parse().ok().map(Value::Boolean),
+            (FieldType::Date, Json::String(text)) => timestamp::parse(text).map(Value::Date),
+            (FieldType::Date, Json::Number(milliseconds)) => milliseconds
+                .as_i64()
+                .and_then(|ms| ms.checked_mul(1_000_000))
+                .map(Value::Date),
+            _ => None,
+        };
+        if !value.is_some_and(|value| self.push(field, value)) {
+            counts.unfit_values += 1;
+        }
+    }
+
+    fn fill_labels(
+        &mut self,
+        field: FieldId,
+        object: &Map<String, Json>,
+        key: &mut String,
+        counts: &mut DocumentCounts,
+    ) {
+        for (name, value) in object {
+            let parent = key.len();
+            if parent > 0 {
+                key.push('.');
+            }
+            key.push_str(name);
+            self.fill_label_value(field, value, key, counts);
+            key.truncate(parent);
+        }
+    }
+
+    fn fill_label_value(&mut self, field: FieldId, value: &Json, key: &mut String, counts: &mut DocumentCounts) {
+        match value {
+            Json::Null => {}
+            Json::Array(values) => values
+                .iter()
+                .for_each(|value| self.fill_label_value(field, value, key, counts)),
+            Json::Object(object) => self.fill_labels(field, object, key, counts),
+            scalar => self.fill_label(field, key, scalar, counts),
+        }
+    }
+
+    fn fill_label(&mut self, field: FieldId, key: &str, scalar: &Json, counts: &mut DocumentCounts) {
+        let stored = match scalar {
+            Json::String(value) => self.push(field, Value::Label { key, value }),
+            other => self.push(
+                field,
+                Value::Label {
+                    key,
+                    value: &other.to_string(),
+                },
+            ),
+        };
+        if !stored {
+            counts.unfit_values += 1;
+        }
+    }
+}
+
+/// Splits a dotted name into an object field of the schema and the key below it.
+pub(crate) fn object_field(name: &str) -> Option<(FieldId, &str)> {
+    name.match_indices('.').find_map(|(at, _)| {
+        let field = FieldId::by_name(&name[..at])?;
+        (field.field_type() == FieldType::Object).then_some((field, &name[at + 1..]))
+    })
+}
+
+fn json(value: Value<'_>) -> Json {
+    match value {
+        Value::Text(text) => text.into(),
+        Value::Long(number) => number.into(),
+        Value::Float(number) => number.into(),
+        Value::Boolean(truth) => truth.into(),
+        Value::Date(nanoseconds) => timestamp::format(nanoseconds).into(),
+        Value::Label { value, .. } => value.into(),
+    }
+}
+
+/// Puts `value` at the dotted `name`. Where a value stands in the way (`process.name` and its multi-field
+/// `process.name.text`), the rest of the name stays dotted.
+fn insert_nested(object: &mut Map<String, Json>, name: &str, value: Json) {
+    if let Some((first, rest)) = name.split_once('.')
+        && let Json::Object(child) = object.entry(first).or_insert_with(|| Json::Object(Map::new()))
+    {
+        insert_nested(child, rest, value);
+    } else {
+        object.insert(name.to_owned(), value);
+    }
+}
