@@ -30,10 +30,15 @@ pub fn find_compiler() -> Option<Compiler> {
 
 /// `bpf-linker` on the search path, else where `cargo install` puts it.
 pub fn find_bpf_linker() -> Option<PathBuf> {
+    find_program("bpf-linker", cargo_install_folder())
+}
+
+/// A program on the search path, else in one of the other folders.
+pub fn find_program(name: &str, other_folders: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf> {
     let search_path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&search_path)
-        .chain(cargo_install_folder())
-        .map(|folder| folder.join("bpf-linker"))
+        .chain(other_folders)
+        .map(|folder| folder.join(name))
         .find(|file| file.is_file())
 }
 

@@ -1,2 +1,82 @@
-//! Tasks.
-fn main() {}
+//! The project's tasks: set up a machine, build, run, test, measure. `./dev` and the alias `cargo xtask` lead here.
+
+mod command;
+#[path = "../../sensor/build/ebpf_toolchain.rs"]
+mod ebpf_toolchain;
+mod setup;
+mod test;
+mod tidy;
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(name = "./dev", about = "Tidewaiter's tasks", disable_help_subcommand = true)]
+enum Task {
+    /// Install what building needs, build in release mode
+    Build,
+    /// Build, then run the sensor until Ctrl-C
+    Run {
+        /// Passed on to `tidewaiter run`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Install what the tests need, run all of them, end with how many passed, failed and were skipped
+    Test,
+    /// Look for what the compiler does not look for: left-overs, overlong files
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let task = Task::parse();
+    match carry_out(task) {
+        Ok(exit_code) => exit_code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn carry_out(task: Task) -> Result<ExitCode> {
+    match task {
+        Task::Build => {
+            setup::for_building()?;
+            command::run(&mut build_sensor())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Run { arguments } => {
+            setup::for_building()?;
+            command::run(&mut build_sensor())?;
+            let sensor = command::target_folder().join("release/tidewaiter");
+            let error = Command::new(&sensor).arg("run").args(arguments).exec();
+            Err(error).with_context(|| format!("could not start `{}`", sensor.display()))
+        }
+        Task::Test => {
+            setup::for_building()?;
+            setup::for_testing()?;
+            test::run_everything()
+        }
+        Task::Tidy => {
+            let findings = tidy::findings(&command::repository())?;
+            for finding in &findings {
+                println!("{finding}");
+            }
+            Ok(if findings.is_empty() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            })
+        }
+    }
+}
+
+fn build_sensor() -> Command {
+    let mut cargo = command::cargo();
+    cargo.args(["build", "--release", "--package", "sensor"]);
+    cargo
+}

@@ -1,0 +1,73 @@
+//! Where the repository and its build results are, and how other programs are run.
+
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+/// How much of a failed program's output is shown; the rest stays in the log.
+const SHOWN_LOG_LINES: usize = 30;
+
+pub fn repository() -> PathBuf {
+    let own_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own_folder.parent().unwrap_or(own_folder).to_owned()
+}
+
+pub fn target_folder() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from)
+}
+
+/// The cargo that started this program, in the repository.
+pub fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(repository());
+    command
+}
+
+/// Runs with the terminal as its own.
+pub fn run(command: &mut Command) -> Result<()> {
+    if !succeeds_on_terminal(command)? {
+        bail!("{command:?} failed");
+    }
+    Ok(())
+}
+
+/// Runs with the output in a log file, the end of which is shown if the program fails.
+pub fn run_logged(log_name: &str, command: &mut Command) -> Result<()> {
+    let folder = target_folder();
+    fs::create_dir_all(&folder).with_context(|| format!("could not create `{}`", folder.display()))?;
+    let log = folder.join(log_name);
+    let output = File::create(&log).with_context(|| format!("could not create `{}`", log.display()))?;
+    let status = command
+        .stdout(output.try_clone()?)
+        .stderr(output)
+        .status()
+        .with_context(|| format!("could not start {command:?}"))?;
+    if status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&fs::read(&log)?).into_owned();
+    let lines: Vec<&str> = text.lines().collect();
+    for line in &lines[lines.len().saturating_sub(SHOWN_LOG_LINES)..] {
+        eprintln!("{line}");
+    }
+    bail!(
+        "{command:?} failed ({status}); the whole output is in `{}`",
+        log.display()
+    )
+}
+
+/// Runs with the terminal as its own; whether it went well is the answer.
+pub fn succeeds_on_terminal(command: &mut Command) -> Result<bool> {
+    let status = command
+        .status()
+        .with_context(|| format!("could not start {command:?}"))?;
+    Ok(status.success())
+}
+
+/// Whether a program can be started and says it is well.
+pub fn succeeds(command: &mut Command) -> bool {
+    command.output().is_ok_and(|output| output.status.success())
+}

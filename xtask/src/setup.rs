@@ -1,0 +1,201 @@
+//! Installs what building and testing need, on Debian 12 as root; elsewhere says what is missing.
+//!
+//! Everything is looked for first, so a second run installs nothing and costs nothing.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::command::{cargo, run_logged, succeeds};
+use crate::ebpf_toolchain::{Compiler, find_bpf_linker, find_compiler, find_program};
+
+/// The newest that builds with the workspace's `rust-version`.
+const BPF_LINKER_VERSION: &str = "0.13.0";
+
+/// Not on everybody's search path.
+const ADMINISTRATION_PROGRAMS: &str = "/usr/sbin";
+
+/// Something that may be missing, and the packages that bring it.
+struct Requirement {
+    purpose: &'static str,
+    is_there: fn() -> bool,
+    debian_packages: &'static [&'static str],
+    elsewhere: &'static str,
+}
+
+const COMPILER_WITH_SOURCE: Requirement = Requirement {
+    purpose: "a Rust compiler with its library's source, for the kernel side",
+    is_there: || find_compiler().is_some(),
+    debian_packages: &["rustc-web", "cargo-web", "rust-web-src"],
+    elsewhere: "rustup component add rust-src",
+};
+
+const FOR_TESTING: [Requirement; 5] = [
+    Requirement {
+        purpose: "cargo fmt",
+        is_there: || succeeds(cargo().args(["fmt", "--version"])),
+        debian_packages: &["rustfmt-web"],
+        elsewhere: "rustup component add rustfmt",
+    },
+    Requirement {
+        purpose: "cargo clippy",
+        is_there: || succeeds(cargo().args(["clippy", "--version"])),
+        debian_packages: &["rust-web-clippy"],
+        elsewhere: "rustup component add clippy",
+    },
+    Requirement {
+        purpose: "a Docker engine, for the end-to-end tests",
+        is_there: || ["dockerd", "containerd", "runc"].into_iter().all(is_installed),
+        debian_packages: &["docker.io", "containerd", "runc"],
+        elsewhere: "install Docker Engine: dockerd, containerd and runc",
+    },
+    Requirement {
+        purpose: "the Docker command, for the end-to-end tests",
+        is_there: || is_installed("docker"),
+        debian_packages: &["docker.io"],
+        elsewhere: "install the Docker command line",
+    },
+    Requirement {
+        purpose: "a static busybox, for the test images",
+        is_there: busybox_is_static,
+        debian_packages: &["busybox-static"],
+        elsewhere: "install a statically linked busybox on the search path",
+    },
+];
+
+pub fn for_building() -> Result<()> {
+    provide(&[COMPILER_WITH_SOURCE])?;
+    if find_bpf_linker().is_some() {
+        return Ok(());
+    }
+    let compiler = find_compiler().context("the compiler with its library's source cannot be found")?;
+    install_bpf_linker(&llvm_major(&compiler)?)
+}
+
+pub fn for_testing() -> Result<()> {
+    provide(&FOR_TESTING)
+}
+
+/// Installs the packages of all missing requirements at once, or lists what the user has to do.
+fn provide(requirements: &[Requirement]) -> Result<()> {
+    let missing: Vec<&Requirement> = requirements
+        .iter()
+        .filter(|requirement| !(requirement.is_there)())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let instructions: Vec<String> = missing
+        .iter()
+        .map(|requirement| format!("{}: {}", requirement.purpose, requirement.elsewhere))
+        .collect();
+    let packages: Vec<(&str, &str)> = missing
+        .iter()
+        .flat_map(|requirement| {
+            requirement
+                .debian_packages
+                .iter()
+                .map(|package| (*package, requirement.purpose))
+        })
+        .collect();
+    install_debian_packages(&packages, &instructions)?;
+    match missing.iter().find(|requirement| !(requirement.is_there)()) {
+        None => Ok(()),
+        Some(requirement) => bail!(
+            "{} is still missing; please: {}",
+            requirement.purpose,
+            requirement.elsewhere
+        ),
+    }
+}
+
+fn install_debian_packages(packages: &[(&str, &str)], elsewhere: &[String]) -> Result<()> {
+    if !is_debian_12() {
+        bail!(
+            "missing, and only installed by this program on Debian 12:\n  {}",
+            elsewhere.join("\n  ")
+        );
+    }
+    let mut names: Vec<&str> = packages.iter().map(|(name, _)| *name).collect();
+    names.dedup();
+    if !succeeds(Command::new("test").args(["-w", "/var/lib/dpkg"])) {
+        bail!(
+            "please run as root: apt-get update && apt-get install --no-install-recommends {}",
+            names.join(" ")
+        );
+    }
+    for (name, purpose) in packages {
+        eprintln!("xtask: installing {name} ({purpose})");
+    }
+    run_logged("apt-update.log", apt_get().arg("update"))?;
+    run_logged(
+        "apt-install.log",
+        apt_get().args(["install", "-y", "--no-install-recommends"]).args(names),
+    )
+}
+
+fn apt_get() -> Command {
+    let mut command = Command::new("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
+
+fn is_debian_12() -> bool {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    release.lines().any(|line| line == "ID=debian") && release.lines().any(|line| line == "VERSION_ID=\"12\"")
+}
+
+/// `bpf-linker` reads what the compiler's LLVM wrote, so it is built with an LLVM of the same major version.
+fn install_bpf_linker(llvm_major: &str) -> Result<()> {
+    let prefix = format!("/usr/lib/llvm-{llvm_major}");
+    let arguments = format!(
+        "install bpf-linker --locked --version {BPF_LINKER_VERSION} --no-default-features --features llvm-{llvm_major}"
+    );
+    if !Path::new(&prefix).join("bin/llvm-config").is_file() {
+        let package = format!("llvm-{llvm_major}-dev");
+        install_debian_packages(
+            &[(&package, "LLVM, to build `bpf-linker` with")],
+            &[format!(
+                "`bpf-linker`: install LLVM {llvm_major} with its headers, then `LLVM_PREFIX=.. cargo {arguments}`"
+            )],
+        )?;
+    }
+    eprintln!("xtask: building `bpf-linker` {BPF_LINKER_VERSION} (links the kernel side); about a minute");
+    let mut search_path = OsString::from(format!("{prefix}/bin:"));
+    search_path.push(env::var_os("PATH").unwrap_or_default());
+    let mut install = cargo();
+    install
+        .args(arguments.split(' '))
+        .env("LLVM_PREFIX", prefix)
+        .env("PATH", search_path);
+    run_logged("bpf-linker.log", &mut install)
+}
+
+fn llvm_major(compiler: &Compiler) -> Result<String> {
+    let output = Command::new(&compiler.rustc).arg("-vV").output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines()
+        .find_map(|line| line.strip_prefix("LLVM version: "))
+        .and_then(|version| version.split('.').next())
+        .map(str::to_owned)
+        .with_context(|| format!("`{} -vV` names no LLVM version", compiler.rustc.display()))
+}
+
+fn is_installed(program: &str) -> bool {
+    find_program(program, [ADMINISTRATION_PROGRAMS.into()]).is_some()
+}
+
+fn busybox_is_static() -> bool {
+    let Some(busybox) = find_program("busybox", []) else {
+        return false;
+    };
+    // ldd names a dynamic program's libraries as `NAME => PATH`, and fails or says so for a static one.
+    let Ok(output) = Command::new("ldd").arg(busybox).output() else {
+        return false;
+    };
+    !String::from_utf8_lossy(&output.stdout).contains("=>")
+}

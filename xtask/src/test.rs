@@ -1,0 +1,66 @@
+//! `xtask test`: every check and every test, and a summary that hides nothing.
+//!
+//! A test that cannot run here prints `SKIPPED name: reason` and returns; libtest counts it as passed, so those lines
+//! are collected from the tests' own output (`--show-output`) and taken out of that count again.
+
+mod summary;
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context as _, Result};
+
+use crate::command::{cargo, succeeds_on_terminal};
+use summary::{Shown, Summary};
+
+/// Tests that may be skipped in CI: what they need cannot be had on every machine.
+const MAY_BE_SKIPPED_IN_CI: [&str; 0] = [];
+
+pub fn run_everything() -> Result<ExitCode> {
+    let mut summary = Summary::default();
+    for (name, arguments) in [
+        ("cargo fmt", "fmt --all --check"),
+        (
+            "cargo fmt, kernel side",
+            "fmt --manifest-path sensor-ebpf/Cargo.toml --check",
+        ),
+        ("cargo clippy", "clippy --workspace --all-targets -- --deny warnings"),
+    ] {
+        eprintln!("xtask: {name}");
+        summary.check(name, succeeds_on_terminal(cargo().args(arguments.split(' ')))?);
+    }
+    eprintln!("xtask: cargo test");
+    run_tests(&mut summary)?;
+
+    if std::env::var("CI").is_ok_and(|value| value == "true") {
+        summary.fail_skipped_except(&MAY_BE_SKIPPED_IN_CI);
+    }
+    print!("{summary}");
+    Ok(if summary.is_success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn run_tests(summary: &mut Summary) -> Result<()> {
+    let mut tests: Command = cargo();
+    tests
+        .args(["test", "--workspace", "--no-fail-fast", "--", "--show-output"])
+        .stdout(Stdio::piped());
+    let mut child = tests.spawn().context("could not start cargo")?;
+    let output = child.stdout.take().context("cargo's output is not connected")?;
+    for line in BufReader::new(output).split(b'\n') {
+        let line = line.context("could not read cargo's output")?;
+        let line = String::from_utf8_lossy(&line);
+        if summary.read_test_output(&line) == Shown::Yes {
+            println!("{line}");
+        }
+    }
+    let status = child.wait().context("could not wait for cargo")?;
+    // A test binary that does not compile or dies leaves no line of its own.
+    if !status.success() && summary.is_success() {
+        summary.check("cargo test", false);
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! What neither compiler nor clippy looks for: overlong files, `mod.rs`, left-overs, ignored tests.
+//!
+//! It runs as a test of this crate, so `cargo test` and CI see it.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+/// A file is one concept that can be read in one go.
+const MAX_LINES: usize = 600;
+
+/// Longer files, each with the reason why splitting it would not help.
+const LONGER_FILES: [(&str, &str); 0] = [];
+
+/// Cut in two so that this file does not find itself.
+const LEFT_OVERS: [&str; 6] = [
+    concat!("#[ig", "nore"),
+    concat!("todo", "!("),
+    concat!("unimple", "mented!("),
+    concat!("FIX", "ME"),
+    concat!("XX", "X"),
+    concat!("TO", "DO"),
+];
+
+/// Endings of the files that are ours to keep tidy.
+const SOURCE_ENDINGS: [&str; 4] = [".rs", ".toml", ".sh", ".md"];
+
+/// One line a finding: `path:line: what`.
+pub fn findings(repository: &Path) -> Result<Vec<String>> {
+    let mut findings = Vec::new();
+    for path in tracked_files(repository)? {
+        if path.ends_with("/mod.rs") {
+            findings.push(format!(
+                "{path}: a module's file stands beside its folder and bears its name"
+            ));
+        }
+        if !SOURCE_ENDINGS.iter().any(|ending| path.ends_with(ending)) {
+            continue;
+        }
+        let file = repository.join(&path);
+        let text = fs::read_to_string(&file).with_context(|| format!("could not read `{}`", file.display()))?;
+        findings.extend(findings_in(&path, &text));
+    }
+    Ok(findings)
+}
+
+/// Tracked and new files that are still there.
+fn tracked_files(repository: &Path) -> Result<Vec<String>> {
+    let output = Command::new("git")
+        .current_dir(repository)
+        .args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"])
+        .output()
+        .context("could not start git")?;
+    if !output.status.success() {
+        bail!(
+            "git ls-files failed: {}",
+            String::from_utf8_lossy(&output.stderr).trim_end()
+        );
+    }
+    let names = String::from_utf8(output.stdout).context("a file name is not UTF-8")?;
+    let names = names.split_terminator('\0');
+    Ok(names
+        .filter(|name| repository.join(name).is_file())
+        .map(str::to_owned)
+        .collect())
+}
+
+fn findings_in(path: &str, text: &str) -> Vec<String> {
+    let mut findings = Vec::new();
+    let lines = text.lines().count();
+    let may_be_longer = LONGER_FILES.iter().any(|(longer, _)| *longer == path);
+    if path.ends_with(".rs") && lines > MAX_LINES && !may_be_longer {
+        findings.push(format!(
+            "{path}: {lines} lines; split it by concept (the limit is {MAX_LINES})"
+        ));
+    }
+    if path.ends_with(".rs") && !text.starts_with("//!") && !text.starts_with("#!") {
+        findings.push(format!(
+            "{path}:1: begins without `//!` (what for, where in the flow, what always holds)"
+        ));
+    }
+    for (number, line) in (1..).zip(text.lines()) {
+        for left_over in LEFT_OVERS.iter().filter(|left_over| line.contains(**left_over)) {
+            findings.push(format!("{path}:{number}: `{left_over}` is left over"));
+        }
+        if line.ends_with([' ', '\t']) && !path.ends_with(".md") {
+            findings.push(format!("{path}:{number}: blanks at the end of the line"));
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MAX_LINES, findings, findings_in};
+    use crate::command::repository;
+
+    #[test]
+    fn the_tree_is_tidy() {
+        let findings = findings(&repository()).unwrap();
+        assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
+    }
+
+    #[test]
+    fn an_overlong_file_is_found() {
+        let text = format!("//! Long.\n{}", "fn f() {}\n".repeat(MAX_LINES));
+        assert_eq!(findings_in("a.rs", &text).len(), 1);
+    }
+
+    #[test]
+    fn a_left_over_is_found_with_its_line() {
+        let text = concat!("//! Module.\n#[ig", "nore]\nfn f() {}\n");
+        assert!(findings_in("a.rs", text)[0].starts_with("a.rs:2: "));
+    }
+
+    #[test]
+    fn a_module_without_its_own_description_is_found() {
+        assert!(findings_in("a.rs", "fn f() {}\n")[0].starts_with("a.rs:1: "));
+    }
+}
