@@ -122,6 +122,9 @@ pub struct Namespaces {
 pub struct ForkRecord {
     pub head: RecordHead,
     pub process: ProcessFixed,
+    /// Thread group id of the process that called fork; not the parent, if it asked for a sibling.
+    pub creator_pid: u32,
+    pub reserved: u32,
 }
 
 /// [`KIND_EXIT`], whole.

@@ -1,6 +1,6 @@
 //! The process hooks: fork, exec and exit of thread groups.
 
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint, programs::BtfTracePointContext};
 use sensor_abi::{
     ARGUMENTS_CHUNK, ArgumentsFixed, CHUNKS_PER_TAIL_CALL, Descriptor, ExecFixed, ExitRecord, FLAG_ARGUMENTS_CONTINUE,
     FLAG_ARGUMENTS_CUT, FLAG_ARGUMENTS_UNREADABLE, FLAG_CGROUP_V1, FLAG_EXECUTABLE_DELETED, FLAG_EXECUTABLE_DETACHED,
@@ -27,6 +27,9 @@ pub fn process_fork(ctx: BtfTracePointContext) -> i32 {
     let record = ForkRecord {
         head: head(KIND_FORK, 0),
         process: process(child),
+        // SAFETY: a helper without arguments.
+        creator_pid: unsafe { bpf_get_current_pid_tgid() >> 32 } as u32,
+        reserved: 0,
     };
     send(KIND_FORK, bytes_of(&record));
     0

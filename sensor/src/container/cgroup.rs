@@ -189,11 +189,7 @@ impl Found<'_> {
 }
 
 /// `depth` is the number of components above this one.
-fn match_component<'path>(
-    parent: &'path str,
-    depth: usize,
-    component: &'path str,
-) -> Option<Found<'path>> {
+fn match_component<'path>(parent: &'path str, depth: usize, component: &'path str) -> Option<Found<'path>> {
     let (parent, component) = match component.split_once(':') {
         Some((slice, rest)) if slice.ends_with(".slice") => (slice, rest),
         _ => (parent, component),
@@ -204,9 +200,7 @@ fn match_component<'path>(
             Parent::Named(name) => parent == name,
             Parent::AtRoot(name) => depth == 1 && parent == name,
         };
-        let id = component
-            .strip_prefix(pattern.prefix)?
-            .strip_suffix(pattern.suffix)?;
+        let id = component.strip_prefix(pattern.prefix)?.strip_suffix(pattern.suffix)?;
         (below_right_parent && pattern.id.fits(id)).then_some(Found {
             id,
             runtime: pattern.runtime,
@@ -227,9 +221,9 @@ impl IdForm {
             }
             IdForm::ContainerdName => {
                 text.len() <= CONTAINERD_NAME_BYTES
-                    && text.split(['.', '_', '-']).all(|part| {
-                        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
-                    })
+                    && text
+                        .split(['.', '_', '-'])
+                        .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
             }
         }
     }
@@ -241,11 +235,7 @@ fn is_lower_hex(byte: u8) -> bool {
 
 /// The uid in `user@<uid>.service`.
 fn user_manager(component: &str) -> Option<u32> {
-    component
-        .strip_prefix("user@")?
-        .strip_suffix(".service")?
-        .parse()
-        .ok()
+    component.strip_prefix("user@")?.strip_suffix(".service")?.parse().ok()
 }
 
 /// The pod uid in `pod<uid>` (cgroupfs driver) and `...-pod<uid>.slice` (systemd driver, where the

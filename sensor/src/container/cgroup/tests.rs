@@ -108,10 +108,7 @@ fn static_pods() {
 
 #[test]
 fn a_pod_without_a_container_is_the_host() {
-    check(
-        "/kubepods/burstable/pod6a1c3b1e-1f2d-4c3b-9a8f-0123456789ab",
-        "host",
-    );
+    check("/kubepods/burstable/pod6a1c3b1e-1f2d-4c3b-9a8f-0123456789ab", "host");
     check("/kubepods.slice/kubepods-burstable.slice", "host");
 }
 
@@ -199,10 +196,7 @@ fn the_innermost_container_wins_and_keeps_the_outermost() {
         "containerd B pod 6a1c3b1e-1f2d-4c3b-9a8f-0123456789ab in (docker A)",
     );
     check("/docker/<A>/docker/<B>", "docker B in (docker A)");
-    check(
-        "/docker/<A>/docker/<B>/init.scope",
-        "docker B in (docker A)",
-    );
+    check("/docker/<A>/docker/<B>/init.scope", "docker B in (docker A)");
     check(
         "/system.slice/docker-<A>.scope/system.slice/docker-<B>.scope",
         "docker B in (docker A)",
@@ -235,10 +229,7 @@ fn look_alikes_are_the_host() {
     check("/docker", "host");
     check("/init.scope", "host");
     check("/user.slice/user-1000.slice/session-3.scope", "host");
-    check(
-        "/system.slice/docker-0123456789abcdef0123456789abcdef.scope",
-        "host",
-    );
+    check("/system.slice/docker-0123456789abcdef0123456789abcdef.scope", "host");
     check("/docker/0123456789abcdef0123456789abcdef", "host");
     check("/docker/<A>0", "host");
     check(&format!("/docker/{}", A.to_uppercase()), "host");

@@ -1,0 +1,221 @@
+//! The kernel side as the agent holds it: resolves the layout, loads and attaches the programs,
+//! gives the records of the ring buffer and the kernel's own counts.
+//!
+//! Nothing is attached unless everything loads. Dropping [`KernelSensor`] detaches it all.
+
+pub mod btf;
+pub mod layout;
+
+use std::{
+    collections::BTreeSet,
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
+};
+
+use aya::{
+    Ebpf, EbpfError, EbpfLoader,
+    maps::{MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
+    programs::{BtfTracePoint, ProgramError},
+};
+use nix::sys::resource::{Resource, rlim_t, setrlimit};
+use sensor_abi::{ARGUMENTS_LIMIT, Limits};
+use thiserror::Error;
+use zerocopy::IntoBytes;
+
+/// The running kernel's type information (Linux 5.4 and later with `CONFIG_DEBUG_INFO_BTF`).
+pub const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
+
+/// The programs and the tracepoint that each is attached to.
+const HOOKS: [(&str, &str); 3] = [
+    ("process_fork", "sched_process_fork"),
+    ("process_exec", "sched_process_exec"),
+    ("process_exit", "sched_process_exit"),
+];
+/// The program that sends further arguments; it is called, not attached.
+const CONTINUATION: (&str, &str) = ("process_exec_arguments", "sched_process_exec");
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tidewaiter-ebpf"));
+
+/// Why the kernel side cannot run. Each message says what to do.
+#[derive(Debug, Error)]
+pub enum KernelError {
+    #[error(
+        "the kernel's type information cannot be read from {BTF_PATH}: {0}; the sensor needs a kernel with CONFIG_DEBUG_INFO_BTF, and /sys mounted"
+    )]
+    NoBtf(#[source] io::Error),
+    #[error("{BTF_PATH}: {0}")]
+    UnreadableBtf(#[from] btf::BtfError),
+    #[error("this kernel lacks what the sensor needs: {}; please report the kernel's version", .0.join(", "))]
+    Layout(Vec<String>),
+    #[error(
+        "the kernel refused to {action}: {error}; the sensor needs root, or CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, and in a container --privileged; `tidewaiter doctor` says what is missing"
+    )]
+    NotPermitted { action: String, error: io::Error },
+    #[error("could not {action}: {error}")]
+    Refused { action: String, error: String },
+}
+
+impl KernelError {
+    fn new(action: impl Into<String>, error: &(dyn std::error::Error + 'static)) -> Self {
+        let action = action.into();
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            if let Some(io_error) = error.downcast_ref::<io::Error>()
+                && io_error.kind() == io::ErrorKind::PermissionDenied
+                && let Some(code) = io_error.raw_os_error()
+            {
+                let error = io::Error::from_raw_os_error(code);
+                return KernelError::NotPermitted { action, error };
+            }
+            text = format!("{text}: {error}");
+            source = error.source();
+        }
+        KernelError::Refused { action, error: text }
+    }
+}
+
+/// What the operator may set.
+#[derive(Clone, Copy, Debug)]
+pub struct KernelOptions {
+    /// Size of the ring buffer in bytes: a power of two, and a multiple of the page size.
+    pub ring_buffer_bytes: u32,
+    /// The most argument bytes that are sent for one exec.
+    pub arguments_limit_bytes: u32,
+}
+
+/// The loaded and attached kernel side.
+pub struct KernelSensor {
+    records: RingBuf<MapData>,
+    counters: PerCpuArray<MapData, [u64; 5]>,
+    /// What this kernel cannot report.
+    pub disabled: BTreeSet<&'static str>,
+    /// The kernel empties this map when its last descriptor is closed.
+    _continuation: ProgramArray<MapData>,
+    /// Keeps the programs attached.
+    _ebpf: Ebpf,
+}
+
+/// What the kernel side counted since load, over all processors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KernelCounts {
+    /// Records that it made, those that were lost included.
+    pub produced: u64,
+    /// Records that did not fit into the ring buffer: forks, execs, further arguments, exits.
+    pub lost_ring_full: [u64; 4],
+}
+
+impl KernelSensor {
+    /// Loads and attaches the kernel side.
+    ///
+    /// # Errors
+    /// No or unusable type information, a missing privilege, or a refusal by the kernel.
+    pub fn load(options: KernelOptions) -> Result<Self, KernelError> {
+        let resolved = {
+            let bytes = std::fs::read(BTF_PATH).map_err(KernelError::NoBtf)?;
+            layout::resolve(&bytes)?
+        };
+        if !resolved.missing.is_empty() {
+            return Err(KernelError::Layout(resolved.missing));
+        }
+        // Maps are charged against RLIMIT_MEMLOCK before Linux 5.11, and to the memory cgroup
+        // after it. Where raising is refused, creating the maps tells whether it mattered.
+        let _ = setrlimit(Resource::RLIMIT_MEMLOCK, rlim_t::MAX, rlim_t::MAX);
+
+        let limits = Limits {
+            arguments: options.arguments_limit_bytes.min(ARGUMENTS_LIMIT as u32),
+        };
+        let processors = aya::util::nr_cpus().map_err(|(_, error)| KernelError::new("count the processors", &error))?;
+        let mut ebpf = EbpfLoader::new()
+            .override_global("LAYOUT", resolved.layout.as_bytes(), true)
+            .override_global("LIMITS", limits.as_bytes(), true)
+            .map_max_entries("RECORDS", options.ring_buffer_bytes)
+            .map_max_entries("SCRATCH", processors as u32)
+            .load(OBJECT)
+            .map_err(|error: EbpfError| KernelError::new("create the maps", &error))?;
+
+        let btf = aya::Btf::from_sys_fs().map_err(|error| KernelError::new(format!("read {BTF_PATH}"), &error))?;
+        for (name, tracepoint) in HOOKS.into_iter().chain([CONTINUATION]) {
+            program(&mut ebpf, name)?
+                .load(tracepoint, &btf)
+                .map_err(|error| KernelError::new(format!("load the program {name}"), &error))?;
+        }
+        drop(btf);
+
+        let mut continuation: ProgramArray<MapData> = take_map(&mut ebpf, "CONTINUATION")?;
+        let target = program(&mut ebpf, CONTINUATION.0)?
+            .fd()
+            .and_then(|fd| Ok(fd.try_clone()?))
+            .map_err(|error: ProgramError| KernelError::new("link the programs", &error))?;
+        continuation
+            .set(0, &target, 0)
+            .map_err(|error| KernelError::new("link the programs", &error))?;
+        let records = take_map(&mut ebpf, "RECORDS")?;
+        let counters = take_map(&mut ebpf, "COUNTERS")?;
+
+        for (name, tracepoint) in HOOKS {
+            program(&mut ebpf, name)?
+                .attach()
+                .map_err(|error| KernelError::new(format!("attach to {tracepoint}"), &error))?;
+        }
+        Ok(KernelSensor {
+            records,
+            counters,
+            disabled: resolved.disabled,
+            _continuation: continuation,
+            _ebpf: ebpf,
+        })
+    }
+
+    /// Hands the bytes of the next record to `consume`; gives whether there was one.
+    pub fn next_record(&mut self, consume: impl FnOnce(&[u8])) -> bool {
+        match self.records.next() {
+            Some(item) => {
+                consume(&item);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Becomes readable when there are records.
+    pub fn readable(&self) -> BorrowedFd<'_> {
+        // SAFETY: the ring buffer owns the descriptor and lives as long as `self`.
+        unsafe { BorrowedFd::borrow_raw(self.records.as_raw_fd()) }
+    }
+
+    /// Reads the kernel's counters.
+    ///
+    /// # Errors
+    /// The map cannot be read.
+    pub fn counts(&self) -> Result<KernelCounts, MapError> {
+        let mut counts = KernelCounts::default();
+        for [produced, lost @ ..] in self.counters.get(&0, 0)?.iter() {
+            counts.produced += produced;
+            for (sum, lost) in counts.lost_ring_full.iter_mut().zip(lost) {
+                *sum += lost;
+            }
+        }
+        Ok(counts)
+    }
+}
+
+fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePoint, KernelError> {
+    ebpf.program_mut(name)
+        .ok_or_else(|| ProgramError::InvalidName { name: name.to_owned() })
+        .and_then(|program| program.try_into())
+        .map_err(|error| KernelError::new(format!("find the program {name}"), &error))
+}
+
+fn take_map<M: TryFrom<aya::maps::Map, Error = MapError>>(ebpf: &mut Ebpf, name: &str) -> Result<M, KernelError> {
+    ebpf.take_map(name)
+        .ok_or_else(|| MapError::InvalidName { name: name.to_owned() })
+        .and_then(M::try_from)
+        .map_err(|error| KernelError::new(format!("find the map {name}"), &error))
+}
+
+impl AsFd for KernelSensor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.readable()
+    }
+}

@@ -1,0 +1,310 @@
+//! Reads member offsets, enumerators and sizes from BTF, the type information of the running
+//! kernel (`/sys/kernel/btf/vmlinux`; format: `Documentation/bpf/btf.rst` in the kernel's source).
+//!
+//! One pass over the types finds where each begins and which have a wanted name; members are read
+//! when they are asked for. Every access is checked, so damaged input gives an error.
+
+use std::collections::HashMap;
+
+use thiserror::Error;
+
+/// Why type information cannot be used.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum BtfError {
+    #[error("the type information does not begin with a BTF header")]
+    NotBtf,
+    #[error("the type information ends in the middle of {0}")]
+    Truncated(&'static str),
+    #[error("the type information has a type of kind {0}, which is not known")]
+    UnknownKind(u32),
+}
+
+/// Members below this depth of anonymous structures are not looked for.
+const NESTING_LIMIT: usize = 8;
+
+const KIND_STRUCT: u32 = 4;
+const KIND_UNION: u32 = 5;
+const KIND_ENUM: u32 = 6;
+const KIND_TYPEDEF: u32 = 8;
+const KIND_VOLATILE: u32 = 9;
+const KIND_CONST: u32 = 10;
+const KIND_RESTRICT: u32 = 11;
+const KIND_TYPE_TAG: u32 = 18;
+
+const HEADER_SIZE: usize = 24;
+const TYPE_SIZE: usize = 12;
+const MEMBER_SIZE: usize = 12;
+const ENUMERATOR_SIZE: usize = 8;
+
+/// Type information, indexed for a set of names.
+pub struct Btf<'a> {
+    types: &'a [u8],
+    strings: &'a [u8],
+    /// Where each type begins in `types`; type 0 is void and has no entry.
+    begins: Vec<u32>,
+    /// Types by name, for the wanted names.
+    named: HashMap<&'a str, Vec<u32>>,
+}
+
+#[derive(Clone, Copy)]
+struct Type {
+    kind: u32,
+    members: usize,
+    /// Whether member offsets carry a bit-field size in their upper byte.
+    bitfields: bool,
+    size_or_type: u32,
+    /// Where the data behind the type's fixed part begins in `types`.
+    data: usize,
+}
+
+impl<'a> Btf<'a> {
+    /// Indexes `bytes` for the structures and enumerations named in `wanted`.
+    ///
+    /// # Errors
+    /// The bytes are not BTF, are cut short, or hold a kind of type that is newer than this.
+    pub fn parse(bytes: &'a [u8], wanted: &[&'a str]) -> Result<Self, BtfError> {
+        if bytes.len() < HEADER_SIZE || read_u16(bytes, 0) != Some(0xeb9f) {
+            return Err(BtfError::NotBtf);
+        }
+        let field = |at| read_u32(bytes, at).map_or(usize::MAX, |value| value as usize);
+        let section = |at: usize, length: usize, what| {
+            field(4)
+                .checked_add(at)
+                .and_then(|begin| Some(begin..begin.checked_add(length)?))
+                .and_then(|range| bytes.get(range))
+                .ok_or(BtfError::Truncated(what))
+        };
+        let types = section(field(8), field(12), "the types")?;
+        let strings = section(field(16), field(20), "the strings")?;
+        let mut btf = Btf {
+            types,
+            strings,
+            begins: Vec::with_capacity(types.len() / 32),
+            named: wanted.iter().map(|name| (*name, Vec::new())).collect(),
+        };
+        btf.index()?;
+        Ok(btf)
+    }
+
+    fn index(&mut self) -> Result<(), BtfError> {
+        let mut at = 0;
+        while at < self.types.len() {
+            let this = read_type(self.types, at).ok_or(BtfError::Truncated("a type"))?;
+            let id = self.begins.len() as u32 + 1;
+            self.begins.push(at as u32);
+            if matches!(this.kind, KIND_STRUCT | KIND_UNION | KIND_ENUM) {
+                let name = read_u32(self.types, at).unwrap_or(0);
+                if let Some(found) = self.string(name).and_then(|name| self.named.get_mut(name)) {
+                    found.push(id);
+                }
+            }
+            at = this.data + data_size(this)?;
+        }
+        Ok(())
+    }
+
+    /// The offset in bytes of a member, through nested members where `path` has dots; of several
+    /// names with `|` between them, of the first that exists.
+    pub fn member_offset(&self, structure: &str, path: &str) -> Option<u32> {
+        self.of_name(structure).find_map(|of| {
+            let mut offset = 0;
+            let mut of = Some(of);
+            for names in path.split('.') {
+                let (at, next) = names
+                    .split('|')
+                    .find_map(|name| self.find_member(of?, name, NESTING_LIMIT))?;
+                offset += at;
+                of = self.by_id(self.without_qualifiers(next));
+            }
+            Some(offset)
+        })
+    }
+
+    /// The size of a structure in bytes.
+    pub fn size(&self, structure: &str) -> Option<u32> {
+        self.of_name(structure).next().map(|of| of.size_or_type)
+    }
+
+    /// The value of an enumerator.
+    pub fn enumerator(&self, enumeration: &str, name: &str) -> Option<u32> {
+        self.of_name(enumeration).find_map(|of| {
+            (0..of.members).find_map(|index| {
+                let at = of.data + index * ENUMERATOR_SIZE;
+                let found = self.string(read_u32(self.types, at)?)?;
+                (found == name).then(|| read_u32(self.types, at + 4))?
+            })
+        })
+    }
+
+    fn of_name(&self, name: &str) -> impl Iterator<Item = Type> {
+        let ids = self.named.get(name).map_or(&[][..], Vec::as_slice);
+        ids.iter().filter_map(|id| self.by_id(*id))
+    }
+
+    /// The byte offset and type of a member, looked for in anonymous members too.
+    fn find_member(&self, of: Type, name: &str, depth: usize) -> Option<(u32, u32)> {
+        if !matches!(of.kind, KIND_STRUCT | KIND_UNION) || depth == 0 {
+            return None;
+        }
+        (0..of.members).find_map(|index| {
+            let at = of.data + index * MEMBER_SIZE;
+            let found = self.string(read_u32(self.types, at)?)?;
+            let member_type = read_u32(self.types, at + 4)?;
+            let bits = read_u32(self.types, at + 8)?;
+            let bits = if of.bitfields { bits & 0xff_ffff } else { bits };
+            if found == name {
+                return Some((bits / 8, member_type));
+            }
+            if !found.is_empty() {
+                return None;
+            }
+            let inner = self.by_id(self.without_qualifiers(member_type))?;
+            let (offset, member_type) = self.find_member(inner, name, depth - 1)?;
+            Some((bits / 8 + offset, member_type))
+        })
+    }
+
+    fn without_qualifiers(&self, mut id: u32) -> u32 {
+        for _ in 0..NESTING_LIMIT {
+            match self.by_id(id) {
+                Some(this)
+                    if matches!(
+                        this.kind,
+                        KIND_TYPEDEF | KIND_VOLATILE | KIND_CONST | KIND_RESTRICT | KIND_TYPE_TAG
+                    ) =>
+                {
+                    id = this.size_or_type;
+                }
+                _ => break,
+            }
+        }
+        id
+    }
+
+    fn by_id(&self, id: u32) -> Option<Type> {
+        let begin = self.begins.get(id.checked_sub(1)? as usize)?;
+        read_type(self.types, *begin as usize)
+    }
+
+    fn string(&self, at: u32) -> Option<&'a str> {
+        let rest = self.strings.get(at as usize..)?;
+        let end = rest.iter().position(|byte| *byte == 0)?;
+        std::str::from_utf8(&rest[..end]).ok()
+    }
+}
+
+fn read_type(types: &[u8], at: usize) -> Option<Type> {
+    let info = read_u32(types, at + 4)?;
+    Some(Type {
+        kind: info >> 24 & 0x1f,
+        members: (info & 0xffff) as usize,
+        bitfields: info >> 31 == 1,
+        size_or_type: read_u32(types, at + 8)?,
+        data: at + TYPE_SIZE,
+    })
+}
+
+/// The size of what follows a type's fixed part.
+fn data_size(this: Type) -> Result<usize, BtfError> {
+    Ok(match this.kind {
+        // integer, variable, declaration tag
+        1 | 14 | 17 => 4,
+        // pointer, forward declaration, typedef, qualifiers, function, float, type tag
+        2 | 7..=12 | 16 | 18 => 0,
+        // array
+        3 => 12,
+        KIND_STRUCT | KIND_UNION => this.members * MEMBER_SIZE,
+        // enumeration, function prototype
+        KIND_ENUM | 13 => this.members * ENUMERATOR_SIZE,
+        // section, 64-bit enumeration
+        15 | 19 => this.members * 12,
+        unknown => return Err(BtfError::UnknownKind(unknown)),
+    })
+}
+
+fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
+    let bytes = bytes.get(at..at.checked_add(4)?)?;
+    Some(u32::from_ne_bytes(bytes.try_into().ok()?))
+}
+
+fn read_u16(bytes: &[u8], at: usize) -> Option<u16> {
+    let bytes = bytes.get(at..at.checked_add(2)?)?;
+    Some(u16::from_ne_bytes(bytes.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// BTF with `struct outer { int a; union { struct { int pad; const struct inner b; }; }; }`,
+    /// `struct inner { int x; int y; }` and `enum e { ONE = 1, SEVEN = 7 }`.
+    fn sample() -> Vec<u8> {
+        let strings = b"\0outer\0a\0pad\0b\0inner\0x\0y\0e\0ONE\0SEVEN\0int\0";
+        let at = |name: &str| {
+            let name = [&[0], name.as_bytes(), &[0]].concat();
+            strings
+                .windows(name.len())
+                .position(|part| part == name)
+                .map_or(0, |at| at + 1) as u32
+        };
+        let head = |name: u32, kind: u32, members: u32, size: u32| [name, kind << 24 | members, size];
+        let mut words = Vec::new();
+        words.extend(head(at("int"), 1, 0, 4)); // 1
+        words.push(32);
+        words.extend(head(at("inner"), KIND_STRUCT, 2, 8)); // 2
+        words.extend([at("x"), 1, 0, at("y"), 1, 32]);
+        words.extend(head(0, KIND_CONST, 0, 2)); // 3
+        words.extend(head(0, KIND_STRUCT, 2, 12)); // 4
+        words.extend([at("pad"), 1, 0, at("b"), 3, 32]);
+        words.extend(head(0, KIND_UNION, 1, 12)); // 5
+        words.extend([0, 4, 0]);
+        words.extend(head(at("outer"), KIND_STRUCT, 2, 16)); // 6
+        words.extend([at("a"), 1, 0, 0, 5, 32]);
+        words.extend(head(at("e"), KIND_ENUM, 2, 4)); // 7
+        words.extend([at("ONE"), 1, at("SEVEN"), 7]);
+        let types: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let mut bytes = Vec::new();
+        bytes.extend(0xeb9f_u16.to_ne_bytes());
+        bytes.extend([1, 0]);
+        for word in [24, 0, types.len() as u32, types.len() as u32, strings.len() as u32] {
+            bytes.extend(word.to_ne_bytes());
+        }
+        bytes.extend(types);
+        bytes.extend(strings);
+        bytes
+    }
+
+    #[test]
+    fn members_are_found_through_anonymous_and_qualified_ones() {
+        let bytes = sample();
+        let btf = Btf::parse(&bytes, &["outer", "inner", "e"]).unwrap();
+        assert_eq!(btf.member_offset("outer", "a"), Some(0));
+        assert_eq!(btf.member_offset("outer", "b.y"), Some(12));
+        assert_eq!(btf.member_offset("outer", "absent|pad"), Some(4));
+        assert_eq!(btf.member_offset("outer", "absent"), None);
+        assert_eq!(btf.size("inner"), Some(8));
+        assert_eq!(btf.enumerator("e", "SEVEN"), Some(7));
+        assert_eq!(btf.enumerator("e", "EIGHT"), None);
+    }
+
+    #[test]
+    fn a_cut_is_an_error() {
+        let bytes = sample();
+        for length in 0..bytes.len() {
+            assert!(Btf::parse(&bytes[..length], &[]).is_err(), "{length} bytes");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_input_never_panics(at in 0..sample().len(), byte: u8) {
+            let mut bytes = sample();
+            bytes[at] = byte;
+            if let Ok(btf) = Btf::parse(&bytes, &["outer", "inner", "e"]) {
+                let _ = btf.member_offset("outer", "b.y");
+                let _ = btf.enumerator("e", "SEVEN");
+            }
+        }
+    }
+}
