@@ -136,7 +136,8 @@ impl Decoder {
 
     fn follow_sequence(&mut self, head: RecordHead) {
         let last = self.sequences.insert(head.cpu, head.sequence).unwrap_or(0);
-        self.counts.gaps += head.sequence.saturating_sub(last.saturating_add(1));
+        let missing = head.sequence.saturating_sub(last.saturating_add(1));
+        self.counts.gaps = self.counts.gaps.saturating_add(missing);
     }
 }
 

@@ -2,4 +2,9 @@
 
 pub mod container;
 pub mod decode;
+pub mod host;
 pub mod kernel;
+pub mod pipeline;
+pub mod process;
+pub mod record;
+pub mod users;

@@ -1,0 +1,91 @@
+//! What every event says of the host, read once at start; and the host's clocks.
+
+use std::fs;
+
+use nix::{
+    sys::utsname::uname,
+    time::{ClockId, clock_gettime},
+};
+
+/// `host.*` of every event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Host {
+    pub name: String,
+    /// The content of `/etc/machine-id`, or else of the boot id.
+    pub id: String,
+    /// Random, new at every boot.
+    pub boot_id: String,
+    pub architecture: String,
+    pub kernel: String,
+    /// `NAME`, `ID`, `VERSION_ID` of `/etc/os-release`.
+    pub os_name: Option<String>,
+    pub os_platform: Option<String>,
+    pub os_version: Option<String>,
+}
+
+impl Host {
+    /// Reads what this host says of itself; `name` overrides the host's name.
+    pub fn read(name: Option<&str>) -> Self {
+        let system = uname().ok();
+        let of_system = |part: fn(&nix::sys::utsname::UtsName) -> &std::ffi::OsStr| {
+            system
+                .as_ref()
+                .map(|system| part(system).to_string_lossy().into_owned())
+                .unwrap_or_default()
+        };
+        let boot_id = read_line("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+        Host {
+            name: name.map_or_else(|| of_system(|system| system.nodename()), str::to_owned),
+            id: read_line("/etc/machine-id").unwrap_or_else(|| boot_id.clone()),
+            boot_id,
+            architecture: of_system(|system| system.machine()),
+            kernel: of_system(|system| system.release()),
+            os_name: release_value(&release, "NAME"),
+            os_platform: release_value(&release, "ID"),
+            os_version: release_value(&release, "VERSION_ID"),
+        }
+    }
+
+    /// The part of the boot id that goes into ids of processes and events: 64 random bits.
+    pub fn boot_prefix(&self) -> String {
+        self.boot_id
+            .chars()
+            .filter(|character| *character != '-')
+            .take(16)
+            .collect()
+    }
+}
+
+fn read_line(path: &str) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    let line = text.lines().next()?.trim();
+    (!line.is_empty()).then(|| line.to_owned())
+}
+
+fn release_value(release: &str, name: &str) -> Option<String> {
+    release.lines().find_map(|line| {
+        let (key, value) = line.split_once('=')?;
+        (key == name).then(|| value.trim_matches('"').to_owned())
+    })
+}
+
+/// The wall-clock time of the boot clock's zero, nanoseconds since the epoch. It moves when the
+/// wall clock is set, so it has to be read again now and then.
+pub fn boot_time_ns() -> i64 {
+    let now = |clock: ClockId| clock_gettime(clock).map_or(0, |time| time.tv_sec() * 1_000_000_000 + time.tv_nsec());
+    now(ClockId::CLOCK_REALTIME) - now(ClockId::CLOCK_BOOTTIME)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_a_release_file_lose_their_quotes() {
+        let release = "PRETTY_NAME=\"Debian GNU/Linux 12\"\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\nID=debian\n";
+        assert_eq!(release_value(release, "NAME").as_deref(), Some("Debian GNU/Linux"));
+        assert_eq!(release_value(release, "ID").as_deref(), Some("debian"));
+        assert_eq!(release_value(release, "VARIANT"), None);
+    }
+}

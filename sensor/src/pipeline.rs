@@ -1,0 +1,245 @@
+//! The way of an event from the ring buffer to its record, on one thread.
+//!
+//! Never waits for anything but the ring buffer: what takes time (container engines, disks, output)
+//! is behind queues, on other threads. What an event is for is the [`EventHandler`]'s business.
+
+use std::{
+    os::fd::AsFd,
+    sync::mpsc::{Receiver, TryRecvError},
+    time::{Duration, Instant},
+};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rule_engine::record::Record;
+use sensor_abi::RecordHead;
+
+use crate::{
+    decode::{DecodeCounts, Decoder, ProcessEvent},
+    host::boot_time_ns,
+    kernel::{KernelCounts, KernelSensor},
+    process::{ProcessKey, ProcessTable, TableCounts, cgroup_path},
+    record::{Action, RecordBuilder},
+};
+
+/// How long the thread sleeps without events before it looks for commands. An exec whose further
+/// arguments have not come in this time is given up.
+const IDLE: Duration = Duration::from_millis(100);
+/// How often clocks, user names and losses are looked at.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// Records that are handled before commands and clocks are looked at.
+const BATCH: usize = 4096;
+/// The shortest time between two lines about losses.
+const LOSS_REPORT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What comes after the record.
+pub trait EventHandler {
+    /// What other threads may tell the handler.
+    type Command;
+
+    /// Takes one event. `record` is the handler's to add to; `key` is in `table`.
+    fn event(&mut self, record: &mut Record, key: ProcessKey, table: &ProcessTable, builder: &RecordBuilder);
+
+    /// Takes a command; gives whether the thread goes on.
+    fn command(&mut self, command: Self::Command) -> Flow;
+
+    /// Called when the ring buffer is empty and at least every [`HOUSEKEEPING`].
+    fn idle(&mut self);
+}
+
+/// Whether to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    Continue,
+    Stop,
+}
+
+/// What was read and what was lost since start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PipelineCounts {
+    pub kernel: KernelCounts,
+    pub decode: DecodeCounts,
+    pub table: TableCounts,
+    /// Fork, exec and exit events that became records.
+    pub events: u64,
+}
+
+impl PipelineCounts {
+    /// Kernel records that never arrived.
+    pub fn lost(&self) -> u64 {
+        self.kernel.lost_ring_full.iter().sum()
+    }
+}
+
+/// Reads the kernel side and keeps the process table.
+pub struct Pipeline {
+    kernel: KernelSensor,
+    decoder: Decoder,
+    table: ProcessTable,
+    builder: RecordBuilder,
+    record: Record,
+    events: u64,
+    reported: PipelineCounts,
+    reported_at: Instant,
+}
+
+impl Pipeline {
+    /// A pipeline from an attached kernel side and a table that holds what `/proc` showed after
+    /// attaching.
+    pub fn new(kernel: KernelSensor, table: ProcessTable, builder: RecordBuilder) -> Self {
+        Pipeline {
+            kernel,
+            decoder: Decoder::default(),
+            table,
+            builder,
+            record: Record::new(),
+            events: 0,
+            reported: PipelineCounts::default(),
+            reported_at: Instant::now(),
+        }
+    }
+
+    /// Handles events until a command says stop or nobody can send one any more, then what is left
+    /// in the ring buffer; gives the final counts.
+    pub fn run<H: EventHandler>(mut self, commands: &Receiver<H::Command>, handler: &mut H) -> PipelineCounts {
+        let mut housekeeping = Instant::now();
+        loop {
+            let handled = self.drain(BATCH, handler);
+            let now = Instant::now();
+            if handled == 0 || now.duration_since(housekeeping) >= HOUSEKEEPING {
+                handler.idle();
+            }
+            if now.duration_since(housekeeping) >= HOUSEKEEPING {
+                housekeeping = now;
+                self.builder.boot_time_ns = boot_time_ns();
+                self.builder.users.refresh();
+                self.report_losses();
+            }
+            loop {
+                match commands.try_recv() {
+                    Ok(command) => {
+                        if handler.command(command) == Flow::Stop {
+                            return self.finish(handler);
+                        }
+                    }
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return self.finish(handler),
+                }
+            }
+            if handled == 0 && !self.wait() && self.decoder.has_unfinished() {
+                self.flush(handler);
+            }
+        }
+    }
+
+    fn finish<H: EventHandler>(mut self, handler: &mut H) -> PipelineCounts {
+        // What was produced before this point; a busy host produces more, without end.
+        let produced = self.kernel.counts().map_or(0, |counts| counts.produced);
+        while self.decoder.counts.received < produced && self.drain(BATCH, handler) > 0 {}
+        self.flush(handler);
+        handler.idle();
+        self.counts()
+    }
+
+    /// Waits for records; gives whether there are any.
+    fn wait(&self) -> bool {
+        let mut descriptors = [PollFd::new(self.kernel.as_fd(), PollFlags::POLLIN)];
+        let timeout = PollTimeout::try_from(IDLE).unwrap_or(PollTimeout::ZERO);
+        // An interrupted wait is as good as none.
+        poll(&mut descriptors, timeout).is_ok_and(|ready| ready > 0)
+    }
+
+    /// Handles at most `limit` records; gives how many there were.
+    fn drain<H: EventHandler>(&mut self, limit: usize, handler: &mut H) -> usize {
+        let Pipeline {
+            kernel,
+            decoder,
+            table,
+            builder,
+            record,
+            events,
+            ..
+        } = self;
+        let mut handled = 0;
+        while handled < limit
+            && kernel.next_record(|bytes| {
+                let result = decoder.push(bytes, &mut |event| {
+                    *events += 1;
+                    take_in(&event, table, builder, record, handler);
+                });
+                if let Err(error) = result {
+                    tracing::debug!("a record from the kernel was left out: {error}");
+                }
+            })
+        {
+            handled += 1;
+        }
+        handled
+    }
+
+    fn flush<H: EventHandler>(&mut self, handler: &mut H) {
+        let Pipeline {
+            decoder,
+            table,
+            builder,
+            record,
+            events,
+            ..
+        } = self;
+        decoder.flush(&mut |event| {
+            *events += 1;
+            take_in(&event, table, builder, record, handler);
+        });
+    }
+
+    fn counts(&self) -> PipelineCounts {
+        PipelineCounts {
+            kernel: self.kernel.counts().unwrap_or(self.reported.kernel),
+            decode: self.decoder.counts,
+            table: self.table.counts,
+            events: self.events,
+        }
+    }
+
+    fn report_losses(&mut self) {
+        if self.reported_at.elapsed() < LOSS_REPORT_INTERVAL {
+            return;
+        }
+        let counts = self.counts();
+        let lost = counts.lost() - self.reported.lost();
+        let damaged = counts.decode.damaged - self.reported.decode.damaged;
+        if lost > 0 {
+            tracing::warn!(
+                "{lost} kernel records were lost because the ring buffer was full ({} since start); \
+                 raise `ring_buffer_bytes`",
+                counts.lost()
+            );
+        }
+        if damaged > 0 {
+            tracing::warn!(
+                "{damaged} kernel records were damaged ({} since start)",
+                counts.decode.damaged
+            );
+        }
+        self.reported = counts;
+        self.reported_at = Instant::now();
+    }
+}
+
+/// Takes an event into the table and hands its record on.
+fn take_in<H: EventHandler>(
+    event: &ProcessEvent,
+    table: &mut ProcessTable,
+    builder: &RecordBuilder,
+    record: &mut Record,
+    handler: &mut H,
+) {
+    let (action, head, key): (Action, &RecordHead, ProcessKey) = match event {
+        ProcessEvent::Fork(fork) => (Action::Fork, &fork.head, table.fork(fork, &mut cgroup_path)),
+        ProcessEvent::Exec(exec) => (Action::Exec, &exec.fixed.head, table.exec(exec)),
+        ProcessEvent::Exit(exit) => (Action::End, &exit.head, table.exit(exit)),
+    };
+    if let Some(process) = table.get(key) {
+        builder.fill(record, action, head, process, table);
+        handler.event(record, key, table, builder);
+    }
+}

@@ -1,0 +1,114 @@
+//! Entry leaders: the process with which somebody came in, and the way they came.
+
+use super::{Process, ProcessKey, base_name, device_numbers};
+
+/// How an entry leader was started: `process.entry_leader.entry_meta.type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    Init,
+    Sshd,
+    Ssm,
+    Container,
+    Terminal,
+    Console,
+}
+
+impl EntryKind {
+    /// The value of `process.entry_leader.entry_meta.type`.
+    pub fn name(self) -> &'static str {
+        match self {
+            EntryKind::Init => "init",
+            EntryKind::Sshd => "sshd",
+            EntryKind::Ssm => "ssm",
+            EntryKind::Container => "container",
+            EntryKind::Terminal => "terminal",
+            EntryKind::Console => "console",
+        }
+    }
+}
+
+/// The entry that a process descends from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub leader: ProcessKey,
+    pub kind: EntryKind,
+}
+
+/// Programs that start the processes of containers: their children are entries, they are not.
+const CONTAINER_STARTERS: [&str; 4] = ["containerd-shim", "runc", "crun", "conmon"];
+/// Helpers that are never entry leaders themselves, beside the starters.
+const PAUSE: &str = "pause";
+/// Virtual consoles (`/dev/tty1` to `tty63`) and serial lines.
+const CONSOLE_MAJOR: u32 = 4;
+const LAST_VIRTUAL_CONSOLE: u32 = 63;
+
+/// `kthreadd`, the parent of every other kernel thread. None of them runs an executable.
+const KERNEL_THREADS: u32 = 2;
+
+/// The entry of a process that runs a new image, whose parent is given where it is known. A process
+/// that is no entry leader keeps the entry that it was forked into, or else has its parent's.
+pub fn entry_of(process: &Process, parent: Option<&Process>) -> Option<Entry> {
+    if is_kernel_thread(process) || parent.is_some_and(is_kernel_thread) {
+        return None;
+    }
+    let kind = if process.key.pid == 1 {
+        Some(EntryKind::Init)
+    } else if process.is_session_leader() && !is_helper(process) {
+        console_entry(process)
+            .or_else(|| container_entry(process, parent))
+            .or_else(|| remote_entry(parent))
+    } else {
+        None
+    };
+    match kind {
+        Some(kind) => Some(Entry {
+            leader: process.key,
+            kind,
+        }),
+        None => process.entry.or_else(|| parent?.entry),
+    }
+}
+
+fn is_kernel_thread(process: &Process) -> bool {
+    let of_kernel = process.key.pid == KERNEL_THREADS || process.parent.pid == KERNEL_THREADS;
+    of_kernel && process.image.executable.is_empty()
+}
+
+fn starts_containers(process: &Process) -> bool {
+    let name = base_name(&process.image.executable);
+    CONTAINER_STARTERS.iter().any(|starter| name.starts_with(starter))
+}
+
+/// Whether a process only prepares a container. What runs from a memory file is runc's copy of
+/// itself; it is known by its arguments.
+fn is_helper(process: &Process) -> bool {
+    starts_containers(process)
+        || base_name(&process.image.executable) == PAUSE
+        || (process.image.args.first().is_some_and(|name| name == "runc")
+            && process.image.args.get(1).is_some_and(|command| command == "init"))
+}
+
+fn console_entry(process: &Process) -> Option<EntryKind> {
+    let (major, minor) = device_numbers(process.terminal);
+    match (major, minor) {
+        (CONSOLE_MAJOR, 0..=LAST_VIRTUAL_CONSOLE) => Some(EntryKind::Console),
+        (CONSOLE_MAJOR, _) => Some(EntryKind::Terminal),
+        _ => None,
+    }
+}
+
+fn container_entry(process: &Process, parent: Option<&Process>) -> Option<EntryKind> {
+    let parent = parent?;
+    let came_in = process.container.is_some() && process.container != parent.container;
+    (starts_containers(parent) || came_in).then_some(EntryKind::Container)
+}
+
+fn remote_entry(parent: Option<&Process>) -> Option<EntryKind> {
+    let name = base_name(&parent?.image.executable);
+    match name {
+        // From OpenSSH 9.8 on, sessions run under a program of their own.
+        "sshd" | "sshd-session" => Some(EntryKind::Sshd),
+        "ssm-session-worker" => Some(EntryKind::Ssm),
+        _ => None,
+    }
+}

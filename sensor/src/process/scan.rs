@@ -1,0 +1,192 @@
+//! The processes that were there before the sensor, from `/proc`.
+//!
+//! Runs after the hooks are attached, so that no process falls between: one that starts during
+//! the scan is found, or named by an event, or both. A process that ends meanwhile is left out.
+
+use std::{collections::HashMap, os::unix::fs::MetadataExt, sync::Arc};
+
+use procfs::{
+    ProcResult,
+    process::{self, Stat},
+};
+use sensor_abi::{Descriptor, Namespaces};
+
+use super::{
+    Credentials, Image, NANOSECONDS_PER_TICK, Process, ProcessKey, ProcessTable, base_name, is_interactive,
+    program_name,
+};
+
+/// What the scan found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScanReport {
+    pub found: usize,
+    /// Processes that could not be read: they ended meanwhile, or reading them is forbidden.
+    pub unreadable: usize,
+}
+
+struct Found {
+    process: Process,
+    session_pid: u32,
+    group_pid: u32,
+    cgroup: String,
+}
+
+/// Puts every process of `/proc` into the table.
+///
+/// # Errors
+/// `/proc` cannot be listed at all.
+pub fn scan(table: &mut ProcessTable) -> ProcResult<ScanReport> {
+    let mut report = ScanReport::default();
+    let mut stats = Vec::new();
+    for process in process::all_processes()? {
+        match process.and_then(|process| Ok((process.stat()?, process))) {
+            Ok(found) => stats.push(found),
+            Err(_) => report.unreadable += 1,
+        }
+    }
+    // Parents start before their children, within the clock's resolution; pids decide the rest.
+    stats.sort_by_key(|(stat, _)| (stat.starttime, stat.pid));
+    let starts: HashMap<i32, u64> = stats.iter().map(|(stat, _)| (stat.pid, stat.starttime)).collect();
+    for (stat, process) in &stats {
+        let parent = ProcessKey {
+            pid: stat.ppid as u32,
+            start_ticks: starts.get(&stat.ppid).copied().unwrap_or(0),
+        };
+        match read(stat, process, parent) {
+            Ok(found) => {
+                table.found(found.process, found.session_pid, found.group_pid, &found.cgroup);
+                report.found += 1;
+            }
+            Err(_) => report.unreadable += 1,
+        }
+    }
+    Ok(report)
+}
+
+/// The path of a live process's cgroup, from the hierarchy that the kernel side reads too.
+pub fn cgroup_path(pid: u32) -> Option<String> {
+    let process = process::Process::new(pid as i32).ok()?;
+    cgroup_of(&process).ok()
+}
+
+fn cgroup_of(process: &process::Process) -> ProcResult<String> {
+    let groups = process.cgroups()?.0;
+    let path_of = |wanted: &dyn Fn(&[String]) -> bool| {
+        let path = groups
+            .iter()
+            .find(|group| wanted(&group.controllers))?
+            .pathname
+            .as_str();
+        (path != "/").then(|| path.to_owned())
+    };
+    let has =
+        |name: &'static str| move |controllers: &[String]| controllers.iter().any(|controller| controller == name);
+    let unified = |controllers: &[String]| controllers.iter().all(String::is_empty);
+    Ok(path_of(&unified)
+        .or_else(|| path_of(&has("pids")))
+        .or_else(|| path_of(&has("memory")))
+        .unwrap_or_else(|| "/".to_owned()))
+}
+
+fn read(stat: &Stat, process: &process::Process, parent: ProcessKey) -> ProcResult<Found> {
+    let status = process.status()?;
+    // Kernel threads have no executable, and their arguments are empty.
+    let executable = process
+        .exe()
+        .map(|path| path.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let executable = executable.strip_suffix(" (deleted)").unwrap_or(&executable).to_owned();
+    let executable = match executable.strip_prefix("/memfd:") {
+        Some(name) => format!("memfd:{name}"),
+        None => executable,
+    };
+    let args = process.cmdline().unwrap_or_default();
+    let working_directory = process
+        .cwd()
+        .map(|path| path.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let terminal = terminal_device(stat.tty_nr);
+    let descriptors = [0, 1, 2].map(|number| descriptor(process, number));
+    let image = Image {
+        name: found_name(&executable, &args, &stat.comm),
+        executable,
+        arguments_total: args.iter().map(|argument| argument.len() as u64 + 1).sum(),
+        arguments_complete: true,
+        args,
+        working_directory,
+    };
+    Ok(Found {
+        process: Process {
+            key: ProcessKey {
+                pid: stat.pid as u32,
+                start_ticks: stat.starttime,
+            },
+            start_ns: stat.starttime * NANOSECONDS_PER_TICK,
+            namespace_pid: status
+                .nspid
+                .as_ref()
+                .and_then(|pids| pids.last())
+                .map_or(stat.pid as u32, |pid| *pid as u32),
+            parent,
+            group_leader: None,
+            session_leader: None,
+            terminal,
+            interactive: is_interactive(terminal, &descriptors),
+            credentials: Credentials {
+                uid: status.ruid,
+                gid: status.rgid,
+                effective_uid: status.euid,
+                effective_gid: status.egid,
+                saved_uid: status.suid,
+                saved_gid: status.sgid,
+            },
+            cgroup_id: 0,
+            container: None,
+            namespaces: Namespaces::default(),
+            image: Arc::new(image),
+            entry: None,
+            exit: None,
+        },
+        session_pid: stat.session as u32,
+        group_pid: stat.pgrp as u32,
+        cgroup: cgroup_of(process)?,
+    })
+}
+
+/// The name as an exec event would have had it. Whether it was a script can only be guessed here:
+/// the kernel's short name is then the beginning of the base name of one of the first arguments.
+fn found_name(executable: &str, args: &[String], comm: &str) -> String {
+    let name = program_name(executable, None, args.first().map(String::as_str));
+    if name.is_empty() {
+        return comm.to_owned();
+    }
+    let script = args
+        .iter()
+        .skip(1)
+        .take(2)
+        .map(|argument| base_name(argument))
+        .find(|base| !comm.is_empty() && !name.starts_with(comm) && base.starts_with(comm));
+    script.unwrap_or(name).to_owned()
+}
+
+fn descriptor(process: &process::Process, number: i32) -> Descriptor {
+    let path = format!("/proc/{}/fd/{number}", process.pid);
+    std::fs::metadata(path).map_or(Descriptor { mode: 0, device: 0 }, |metadata| Descriptor {
+        mode: metadata.mode(),
+        device: kernel_device(metadata.rdev()),
+    })
+}
+
+/// `tty_nr` of `/proc/PID/stat` as a kernel `dev_t`.
+fn terminal_device(tty_nr: i32) -> u32 {
+    let number = tty_nr as u32;
+    let major = number >> 8 & 0xfff;
+    let minor = number & 0xff | number >> 12 & 0xf_ff00;
+    major << 20 | minor
+}
+
+fn kernel_device(device: u64) -> u32 {
+    let major = nix::sys::stat::major(device) as u32;
+    let minor = nix::sys::stat::minor(device) as u32;
+    major << 20 | minor & 0xf_ffff
+}

@@ -1,0 +1,281 @@
+//! The process table: every live process, and for a while those that ended.
+//!
+//! Memory follows the live processes: of those that ended, only as many stay as [`ENDED_LIMIT`],
+//! and those that lead a live process.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+};
+
+use sensor_abi::{ExitRecord, FLAG_CGROUP_V1, FLAG_SCRIPT, ForkRecord, Namespaces, ProcessFixed};
+
+use super::{Credentials, Image, Process, ProcessKey, entry::entry_of, is_interactive, program_name, split_arguments};
+use crate::{
+    container::{ContainerIdentity, identify},
+    decode::Exec,
+};
+
+/// Ended processes that are kept for the sake of events that come late and of chains of parents.
+const ENDED_LIMIT: usize = 4096;
+/// Cgroups whose container is remembered; when more are seen, all are looked at anew.
+const CGROUP_LIMIT: usize = 16_384;
+/// The longest chain of parents that is followed.
+const CHAIN_LIMIT: usize = 64;
+
+/// Finds the cgroup path of a live process from outside the event, for a cgroup that no event has
+/// named yet.
+pub type CgroupLookup<'a> = &'a mut dyn FnMut(u32) -> Option<String>;
+
+/// What the table did that an operator may want to know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableCounts {
+    /// Events of processes whose fork was not seen.
+    pub unknown: u64,
+    /// Ended processes that were forgotten to stay within the limit.
+    pub forgotten: u64,
+}
+
+/// All processes by key, and the live ones by pid.
+#[derive(Default)]
+pub struct ProcessTable {
+    processes: HashMap<ProcessKey, Process>,
+    live: HashMap<u32, ProcessKey>,
+    ended: VecDeque<ProcessKey>,
+    /// How many ended processes start the next clean-up.
+    clean_up_at: usize,
+    containers: HashMap<String, Option<Arc<ContainerIdentity>>>,
+    /// Containers by the id of their cgroup in the v2 tree.
+    containers_by_id: HashMap<u64, Option<Arc<ContainerIdentity>>>,
+    pub counts: TableCounts,
+}
+
+impl ProcessTable {
+    /// The process with this key, live or kept.
+    pub fn get(&self, key: ProcessKey) -> Option<&Process> {
+        self.processes.get(&key)
+    }
+
+    /// The live process with this pid.
+    pub fn live(&self, pid: u32) -> Option<&Process> {
+        self.processes.get(self.live.get(&pid)?)
+    }
+
+    /// The number of processes held, and of those the live ones.
+    pub fn len(&self) -> (usize, usize) {
+        (self.processes.len(), self.live.len())
+    }
+
+    /// The chain from the entry leader (or the oldest known ancestor) down to the process.
+    pub fn chain(&self, key: ProcessKey) -> Vec<&Process> {
+        let mut chain = Vec::new();
+        let mut next = self.get(key);
+        let leader = next.and_then(|process| process.entry).map(|entry| entry.leader);
+        while let Some(process) = next {
+            chain.push(process);
+            if Some(process.key) == leader || chain.len() == CHAIN_LIMIT {
+                break;
+            }
+            next = self.get(process.parent);
+        }
+        chain.reverse();
+        chain
+    }
+
+    /// Takes a fork in: the child is like its creator.
+    pub fn fork(&mut self, record: &ForkRecord, cgroup_of: CgroupLookup<'_>) -> ProcessKey {
+        let fixed = &record.process;
+        let creator = self.live(record.creator_pid).cloned();
+        if creator.is_none() {
+            self.counts.unknown += 1;
+        }
+        let child = self.described(fixed, creator.as_ref(), cgroup_of);
+        let key = child.key;
+        self.insert_live(child);
+        key
+    }
+
+    /// Takes an exec in: the process runs another image.
+    pub fn exec(&mut self, exec: &Exec) -> ProcessKey {
+        let fixed = &exec.fixed.process;
+        let known = self.known(fixed);
+        let mut process = self.described(fixed, known.as_ref(), &mut |_| None);
+        process.container = self.container_of(&exec.cgroup);
+        if exec.fixed.head.flags & FLAG_CGROUP_V1 == 0 {
+            self.remember_cgroup(fixed.cgroup_id, process.container.clone());
+        }
+        process.namespaces = exec.fixed.namespaces;
+        process.interactive = is_interactive(fixed.terminal, &exec.fixed.descriptors);
+        let args = split_arguments(&exec.arguments);
+        let script = (exec.fixed.head.flags & FLAG_SCRIPT != 0).then_some(exec.filename.as_str());
+        process.image = Arc::new(Image {
+            name: program_name(&exec.executable, script, args.first().map(String::as_str)).to_owned(),
+            executable: exec.executable.clone(),
+            args,
+            arguments_total: u64::from(exec.fixed.arguments_total),
+            arguments_complete: exec.arguments_complete,
+            working_directory: exec.working_directory.clone(),
+        });
+        self.enter(process)
+    }
+
+    /// Takes an exit in: the process stays known for a while.
+    pub fn exit(&mut self, record: &ExitRecord) -> ProcessKey {
+        let fixed = &record.process;
+        let known = self.known(fixed);
+        let mut process = self.described(fixed, known.as_ref(), &mut |_| None);
+        process.exit = Some(record.wait_status);
+        let key = process.key;
+        self.processes.insert(key, process);
+        if self.live.get(&key.pid) == Some(&key) {
+            self.live.remove(&key.pid);
+        }
+        self.ended.push_back(key);
+        if self.ended.len() >= self.clean_up_at {
+            self.forget_ended();
+        }
+        key
+    }
+
+    /// Takes in a process found in `/proc`, unless an event has named it already. Parents have to
+    /// come before their children.
+    pub fn found(&mut self, mut process: Process, session_pid: u32, group_pid: u32, cgroup: &str) {
+        if self.processes.contains_key(&process.key) {
+            return;
+        }
+        process.container = self.container_of(cgroup);
+        process.session_leader = self.leader(&process, session_pid);
+        process.group_leader = self.leader(&process, group_pid);
+        self.enter(process);
+    }
+
+    fn known(&mut self, fixed: &ProcessFixed) -> Option<Process> {
+        let known = self.processes.get(&ProcessKey::new(fixed.pid, fixed.start_ns)).cloned();
+        if known.is_none() {
+            self.counts.unknown += 1;
+        }
+        known
+    }
+
+    /// Finds the entry of a process with a new image and stores it.
+    fn enter(&mut self, mut process: Process) -> ProcessKey {
+        process.entry = entry_of(&process, self.processes.get(&process.parent));
+        let key = process.key;
+        self.insert_live(process);
+        key
+    }
+
+    fn insert_live(&mut self, process: Process) {
+        let key = process.key;
+        if let Some(previous) = self.live.insert(key.pid, key)
+            && previous != key
+        {
+            // Its exit was not seen.
+            self.ended.push_back(previous);
+        }
+        self.processes.insert(key, process);
+    }
+
+    /// A process as a record describes it; what the record does not say is as in `like`.
+    fn described(&mut self, fixed: &ProcessFixed, like: Option<&Process>, cgroup_of: CgroupLookup<'_>) -> Process {
+        let key = ProcessKey::new(fixed.pid, fixed.start_ns);
+        let container = match like {
+            Some(like) if like.cgroup_id == fixed.cgroup_id || like.cgroup_id == 0 => like.container.clone(),
+            _ => match self.containers_by_id.get(&fixed.cgroup_id) {
+                Some(container) => container.clone(),
+                None => cgroup_of(fixed.pid).and_then(|path| self.container_of(&path)),
+            },
+        };
+        let mut process = Process {
+            key,
+            start_ns: fixed.start_ns,
+            namespace_pid: fixed.namespace_pid,
+            parent: ProcessKey::new(fixed.parent_pid, fixed.parent_start_ns),
+            group_leader: None,
+            session_leader: None,
+            terminal: fixed.terminal,
+            interactive: like.is_some_and(|like| like.interactive && like.terminal == fixed.terminal),
+            credentials: Credentials {
+                uid: fixed.uid,
+                gid: fixed.gid,
+                effective_uid: fixed.effective_uid,
+                effective_gid: fixed.effective_gid,
+                saved_uid: fixed.saved_uid,
+                saved_gid: fixed.saved_gid,
+            },
+            cgroup_id: fixed.cgroup_id,
+            container,
+            namespaces: like.map_or_else(Namespaces::default, |like| like.namespaces),
+            image: like.map(|like| like.image.clone()).unwrap_or_default(),
+            entry: like.and_then(|like| like.entry),
+            exit: None,
+        };
+        process.session_leader = same_pid(like.and_then(|like| like.session_leader), fixed.session_pid)
+            .or_else(|| self.leader(&process, fixed.session_pid));
+        process.group_leader = same_pid(like.and_then(|like| like.group_leader), fixed.group_pid)
+            .or_else(|| self.leader(&process, fixed.group_pid));
+        process
+    }
+
+    /// The leader of a session or group by its pid; pid 0 stands for a leader outside the
+    /// namespace or one that is gone.
+    fn leader(&self, process: &Process, pid: u32) -> Option<ProcessKey> {
+        if pid == process.key.pid {
+            return Some(process.key);
+        }
+        self.live.get(&pid).copied()
+    }
+
+    fn container_of(&mut self, cgroup: &str) -> Option<Arc<ContainerIdentity>> {
+        if let Some(container) = self.containers.get(cgroup) {
+            return container.clone();
+        }
+        if self.containers.len() >= CGROUP_LIMIT {
+            self.containers.clear();
+        }
+        let container = identify(cgroup).map(Arc::new);
+        self.containers.insert(cgroup.to_owned(), container.clone());
+        container
+    }
+
+    fn remember_cgroup(&mut self, id: u64, container: Option<Arc<ContainerIdentity>>) {
+        if self.containers_by_id.len() >= CGROUP_LIMIT {
+            self.containers_by_id.clear();
+        }
+        self.containers_by_id.insert(id, container);
+    }
+
+    /// Removes the oldest ended processes down to the limit, but for leaders of live ones. (An
+    /// ended parent is not kept: its children have another parent now.)
+    fn forget_ended(&mut self) {
+        let named: HashSet<ProcessKey> = self
+            .live
+            .values()
+            .filter_map(|key| self.processes.get(key))
+            .flat_map(|process| {
+                let entry = process.entry.map(|entry| entry.leader);
+                [
+                    Some(process.parent),
+                    process.session_leader,
+                    process.group_leader,
+                    entry,
+                ]
+            })
+            .flatten()
+            .collect();
+        let surplus = self.ended.len().saturating_sub(ENDED_LIMIT);
+        let oldest: Vec<ProcessKey> = self.ended.drain(..surplus).collect();
+        for key in oldest {
+            if named.contains(&key) {
+                self.ended.push_front(key);
+            } else if self.processes.remove(&key).is_some() {
+                self.counts.forgotten += 1;
+            }
+        }
+        self.clean_up_at = 2 * self.ended.len().max(ENDED_LIMIT);
+    }
+}
+
+fn same_pid(key: Option<ProcessKey>, pid: u32) -> Option<ProcessKey> {
+    key.filter(|key| key.pid == pid)
+}
