@@ -279,3 +279,6 @@ impl ProcessTable {
 fn same_pid(key: Option<ProcessKey>, pid: u32) -> Option<ProcessKey> {
     key.filter(|key| key.pid == pid)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,323 @@
+use sensor_abi::{Descriptor, ExecFixed, RecordHead};
+use zerocopy::FromZeros;
+
+use super::*;
+use crate::process::{Entry, EntryKind};
+
+const TICK: u64 = 10_000_000;
+const CONTAINER: &str = "/docker/3f2a9c0d1b2e4f5a3f2a9c0d1b2e4f5a3f2a9c0d1b2e4f5a3f2a9c0d1b2e4f5a";
+const PTS: u32 = 136 << 20 | 1;
+
+/// A process of a story; its start is its pid in ticks, unless said otherwise.
+#[derive(Clone, Copy)]
+struct Who {
+    pid: u32,
+    parent: u32,
+    session: u32,
+    cgroup_id: u64,
+    start: u64,
+    terminal: u32,
+}
+
+fn who(pid: u32, parent: u32) -> Who {
+    Who {
+        pid,
+        parent,
+        session: pid,
+        cgroup_id: 1,
+        start: u64::from(pid) * TICK,
+        terminal: 0,
+    }
+}
+
+fn fixed(who: Who) -> ProcessFixed {
+    let mut fixed = ProcessFixed::new_zeroed();
+    fixed.pid = who.pid;
+    fixed.start_ns = who.start;
+    fixed.parent_pid = who.parent;
+    fixed.parent_start_ns = u64::from(who.parent) * TICK;
+    fixed.session_pid = who.session;
+    fixed.group_pid = who.pid;
+    fixed.cgroup_id = who.cgroup_id;
+    fixed.terminal = who.terminal;
+    fixed
+}
+
+fn fork(table: &mut ProcessTable, who: Who) -> ProcessKey {
+    let record = ForkRecord {
+        head: RecordHead::new_zeroed(),
+        process: fixed(who),
+        creator_pid: who.parent,
+        reserved: 0,
+    };
+    table.fork(&record, &mut |_| None)
+}
+
+fn exec(table: &mut ProcessTable, who: Who, executable: &str, cgroup: &str) -> ProcessKey {
+    let mut exec_fixed = ExecFixed::new_zeroed();
+    exec_fixed.process = fixed(who);
+    let on_terminal = Descriptor {
+        mode: 0o020_620,
+        device: who.terminal,
+    };
+    exec_fixed.descriptors = [on_terminal; 3];
+    table.exec(&Exec {
+        fixed: exec_fixed,
+        executable: executable.to_owned(),
+        filename: executable.to_owned(),
+        working_directory: "/".to_owned(),
+        cgroup: cgroup.to_owned(),
+        arguments: [executable.as_bytes(), b"\0"].concat(),
+        arguments_complete: true,
+    })
+}
+
+fn exit(table: &mut ProcessTable, who: Who) -> ProcessKey {
+    let mut record = ExitRecord::new_zeroed();
+    record.process = fixed(who);
+    table.exit(&record)
+}
+
+/// init (1) started dockerd's shim (20), which started a shell in a container (30).
+fn shell_in_container(table: &mut ProcessTable) -> Who {
+    exec(table, who(1, 0), "/sbin/init", "/init.scope");
+    fork(table, who(20, 1));
+    exec(
+        table,
+        who(20, 1),
+        "/usr/bin/containerd-shim-runc-v2",
+        "/system.slice/docker.service",
+    );
+    let shell = Who {
+        cgroup_id: 77,
+        terminal: PTS,
+        ..who(30, 20)
+    };
+    fork(table, shell);
+    exec(table, shell, "/bin/bash", CONTAINER);
+    shell
+}
+
+#[test]
+fn a_child_is_like_its_creator_until_it_runs_another_image() {
+    let mut table = ProcessTable::default();
+    let shell = shell_in_container(&mut table);
+    let child = Who {
+        session: 30,
+        ..Who {
+            pid: 31,
+            parent: 30,
+            start: 31 * TICK,
+            ..shell
+        }
+    };
+    let key = fork(&mut table, child);
+    let forked = table.get(key).unwrap().clone();
+    assert_eq!(forked.image.name, "bash");
+    assert!(forked.interactive);
+    assert_eq!(forked.container.as_ref().unwrap().id.len(), 64);
+    exec(&mut table, child, "/usr/bin/curl", CONTAINER);
+    let process = table.get(key).unwrap();
+    assert_eq!(process.image.name, "curl");
+    assert_eq!(
+        process.entry,
+        Some(Entry {
+            leader: ProcessKey {
+                pid: 30,
+                start_ticks: 30
+            },
+            kind: EntryKind::Container
+        })
+    );
+    assert_eq!(
+        process.session_leader,
+        Some(ProcessKey {
+            pid: 30,
+            start_ticks: 30
+        })
+    );
+    let chain: Vec<&str> = table
+        .chain(key)
+        .iter()
+        .map(|process| process.image.name.as_str())
+        .collect();
+    assert_eq!(chain, ["bash", "curl"]);
+}
+
+#[test]
+fn what_init_starts_on_the_host_is_entered_by_init() {
+    let mut table = ProcessTable::default();
+    shell_in_container(&mut table);
+    let shim = table.live(20).unwrap();
+    assert_eq!(shim.entry.unwrap().kind, EntryKind::Init);
+    assert_eq!(shim.container, None);
+}
+
+#[test]
+fn a_session_under_sshd_and_one_on_a_console_are_entries_of_their_kind() {
+    let mut table = ProcessTable::default();
+    exec(&mut table, who(1, 0), "/sbin/init", "/");
+    exec(&mut table, who(10, 1), "/usr/sbin/sshd", "/");
+    fork(&mut table, who(11, 10));
+    exec(&mut table, who(11, 10), "/bin/bash", "/");
+    exec(
+        &mut table,
+        Who {
+            terminal: 4 << 20 | 1,
+            ..who(12, 1)
+        },
+        "/bin/login",
+        "/",
+    );
+    exec(
+        &mut table,
+        Who {
+            terminal: 4 << 20 | 64,
+            ..who(13, 1)
+        },
+        "/bin/login",
+        "/",
+    );
+    let kind = |pid| table.live(pid).unwrap().entry.unwrap().kind;
+    assert_eq!(kind(10), EntryKind::Init);
+    assert_eq!(kind(11), EntryKind::Sshd);
+    assert_eq!(kind(12), EntryKind::Console);
+    assert_eq!(kind(13), EntryKind::Terminal);
+}
+
+#[test]
+fn an_orphan_keeps_the_entry_that_it_came_from() {
+    let mut table = ProcessTable::default();
+    let shell = shell_in_container(&mut table);
+    let child = Who {
+        session: 30,
+        ..Who {
+            pid: 31,
+            parent: 30,
+            start: 31 * TICK,
+            ..shell
+        }
+    };
+    fork(&mut table, child);
+    exit(&mut table, shell);
+    let orphan = Who {
+        parent: 1,
+        session: 30,
+        ..child
+    };
+    let key = exec(&mut table, orphan, "/usr/bin/nc", CONTAINER);
+    let process = table.get(key).unwrap();
+    assert_eq!(process.entry.unwrap().kind, EntryKind::Container);
+    assert_eq!(
+        table.get(process.entry.unwrap().leader).unwrap().image.name,
+        "bash",
+        "the leader is still known"
+    );
+}
+
+#[test]
+fn a_kernel_thread_and_what_it_starts_have_no_entry() {
+    let mut table = ProcessTable::default();
+    exec(&mut table, who(1, 0), "/sbin/init", "/");
+    for (pid, parent) in [(2, 0), (5, 2)] {
+        let mut worker = table.described(&fixed(who(pid, parent)), None, &mut |_| None);
+        worker.entry = None;
+        table.found(worker, 0, 0, "/");
+    }
+    fork(&mut table, who(6, 5));
+    let key = exec(&mut table, who(6, 5), "/usr/bin/core-handler", "/");
+    assert_eq!(table.get(key).unwrap().entry, None);
+}
+
+#[test]
+fn a_reused_pid_is_another_process() {
+    let mut table = ProcessTable::default();
+    let first = exec(&mut table, who(40, 1), "/bin/a", "/");
+    let second = exec(
+        &mut table,
+        Who {
+            start: 90 * TICK,
+            ..who(40, 1)
+        },
+        "/bin/b",
+        "/",
+    );
+    assert_ne!(first, second);
+    assert_eq!(table.live(40).unwrap().image.name, "b");
+    assert_eq!(table.get(first).unwrap().image.name, "a");
+    exit(&mut table, who(40, 1));
+    assert_eq!(
+        table.live(40).unwrap().image.name,
+        "b",
+        "a late exit ends the process that it names"
+    );
+}
+
+#[test]
+fn what_an_event_named_is_not_replaced_by_what_proc_showed() {
+    let mut table = ProcessTable::default();
+    let key = exec(&mut table, who(40, 1), "/bin/new", "/");
+    let mut found = table.get(key).unwrap().clone();
+    found.image = Arc::new(Image {
+        name: "old".to_owned(),
+        ..Image::default()
+    });
+    table.found(found, 40, 40, "/");
+    assert_eq!(table.get(key).unwrap().image.name, "new");
+}
+
+#[test]
+fn memory_follows_the_live_processes_and_keeps_their_leaders() {
+    let mut table = ProcessTable::default();
+    let shell = shell_in_container(&mut table);
+    let child = Who {
+        session: 30,
+        ..Who {
+            pid: 31,
+            parent: 30,
+            start: 31 * TICK,
+            ..shell
+        }
+    };
+    let key = fork(&mut table, child);
+    exit(&mut table, shell);
+    for pid in 100..100 + 5 * ENDED_LIMIT as u32 {
+        fork(&mut table, who(pid, 1));
+        exit(&mut table, who(pid, 1));
+        assert!(table.len().0 <= 2 * ENDED_LIMIT + 8);
+    }
+    assert!(table.counts.forgotten > 0);
+    let leader = table.get(key).unwrap().session_leader.unwrap();
+    assert_eq!(table.get(leader).unwrap().image.name, "bash");
+}
+
+#[test]
+fn a_cgroup_that_no_event_named_is_looked_up_once_for_a_fork_into_it() {
+    let mut table = ProcessTable::default();
+    shell_in_container(&mut table);
+    let record = ForkRecord {
+        head: RecordHead::new_zeroed(),
+        process: fixed(Who {
+            cgroup_id: 99,
+            ..who(50, 20)
+        }),
+        creator_pid: 20,
+        reserved: 0,
+    };
+    let mut asked = Vec::new();
+    let key = table.fork(&record, &mut |pid| {
+        asked.push(pid);
+        Some(CONTAINER.replace("3f2a", "aaaa"))
+    });
+    assert_eq!(asked, [50]);
+    assert!(
+        table
+            .get(key)
+            .unwrap()
+            .container
+            .as_ref()
+            .unwrap()
+            .id
+            .starts_with("aaaa")
+    );
+}
