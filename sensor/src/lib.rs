@@ -1,5 +1,7 @@
 //! The agent of Tidewaiter, as a library; the binary `tidewaiter` calls it.
 
+pub mod cli;
+pub mod config;
 pub mod container;
 pub mod decode;
 pub mod host;

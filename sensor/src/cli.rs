@@ -1,0 +1,229 @@
+//! What was typed: the command line and its help, nothing more.
+//!
+//! First step of every command; [`crate::commands`] gives it a meaning. `--help` is the reference of
+//! the command line, so every option says here what it does and every command ends with examples.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing::level_filters::LevelFilter;
+
+/// See who opens a shell in a container, in the second in which it happens.
+///
+/// Tidewaiter watches every process on this host with eBPF, says which container, session and
+/// terminal it belongs to, and runs detection rules in Elastic's rule format on each event.
+#[derive(Debug, Parser)]
+#[command(name = "tidewaiter", version, max_term_width = 100)]
+#[command(after_help = "\
+Exit status:
+  0  all is well
+  1  findings, a failed check, or an output that was closed
+  2  the command line or the configuration is wrong
+  3  this host lacks something required (see `tidewaiter doctor`)
+
+Examples:
+  tidewaiter doctor                    what this host has and lacks
+  tidewaiter run                       watch, with the rules that are built in
+  tidewaiter rules check my-rules/     look for errors in rule files")]
+pub struct CommandLine {
+    /// How much to say on stderr: off, error, warn, info, debug or trace
+    #[arg(long, global = true, value_name = "LEVEL", default_value = "info")]
+    pub log: LevelFilter,
+
+    /// When to use colours; `auto` means on a terminal, unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorChoice,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch this host and write an alert for each match of a rule
+    #[command(after_help = "\
+Alerts go to stdout: text for a person on a terminal, one JSON document a line otherwise.
+Everything else the sensor has to say goes to stderr. Ctrl-C or SIGTERM ends it.
+
+Examples:
+  tidewaiter run
+  tidewaiter run --rules /etc/tidewaiter/rules --rules extra-rule.toml
+  tidewaiter run --format json >> /var/log/tidewaiter.ndjson")]
+    Run(RunArguments),
+
+    /// Write every process event as an ECS document a line
+    #[command(after_help = "\
+No rules run. What this writes, `tidewaiter replay` reads.
+
+Examples:
+  tidewaiter events --containers-only
+  tidewaiter events > events.ndjson")]
+    Events(EventsArguments),
+
+    /// Run rules over recorded events
+    #[command(after_help = "\
+The input is one ECS document a line, with nested or dotted keys, from any producer. Alerts go to
+stdout, one JSON document a line. Time is the documents' `@timestamp`, so that the same input
+always gives the same output. A line that cannot be used is named on stderr and makes the exit
+status 1.
+
+Examples:
+  tidewaiter replay --rules my-rules/ events.ndjson
+  zcat events.ndjson.gz | tidewaiter replay -")]
+    Replay(ReplayArguments),
+
+    /// Check, list or test rule files
+    #[command(subcommand)]
+    Rules(RulesCommand),
+
+    /// Say what this host has and lacks, and what to do about it
+    #[command(after_help = "\
+Run it as the user that is to run the sensor. Nothing is changed on the host.
+
+Examples:
+  tidewaiter doctor
+  tidewaiter doctor --config /etc/tidewaiter/tidewaiter.toml --format json")]
+    Doctor(DoctorArguments),
+
+    /// Print the default configuration, with comments
+    #[command(after_help = "\
+Examples:
+  tidewaiter config > /etc/tidewaiter/tidewaiter.toml")]
+    Config,
+}
+
+#[derive(Debug, Args)]
+pub struct ConfigArgument {
+    /// Configuration file [default: /etc/tidewaiter/tidewaiter.toml, if it exists]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    #[command(flatten)]
+    pub config: ConfigArgument,
+
+    /// Rule file, or directory to search for rule files, instead of the configured ones; may be
+    /// repeated. The stock rules stay on unless the configuration switches them off
+    #[arg(long, value_name = "PATH")]
+    pub rules: Vec<PathBuf>,
+
+    /// How to write alerts [default: the configured one; there `auto`: text on a terminal, else json]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<Format>,
+}
+
+#[derive(Debug, Args)]
+pub struct EventsArguments {
+    #[command(flatten)]
+    pub config: ConfigArgument,
+
+    /// Only events of processes inside containers
+    #[arg(long)]
+    pub containers_only: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ReplayArguments {
+    /// Rule file, or directory to search for rule files; may be repeated [default: the stock rules]
+    #[arg(long, value_name = "PATH")]
+    pub rules: Vec<PathBuf>,
+
+    /// Recorded events, `-` for stdin
+    #[arg(value_name = "FILE")]
+    pub input: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// Report everything that is wrong in rule files
+    #[command(after_help = "\
+Examples:
+  tidewaiter rules check /etc/tidewaiter/rules
+  tidewaiter rules check --format json my-rule.toml")]
+    Check(RulesArguments),
+
+    /// List rules with their type, severity and status
+    #[command(after_help = "\
+Examples:
+  tidewaiter rules list                (the stock rules)
+  tidewaiter rules list /etc/tidewaiter/rules")]
+    List(RulesArguments),
+
+    /// Run the examples that rule files carry
+    #[command(after_help = "\
+Examples:
+  tidewaiter rules test my-rules/")]
+    Test(RulesArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct RulesArguments {
+    /// Rule files, or directories to search for rule files [default: the stock rules]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+
+    /// Text for a person, or one JSON array
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArguments {
+    #[command(flatten)]
+    pub config: ConfigArgument,
+
+    /// Text for a person, or one JSON array
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_definition_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples_after_its_options() {
+        fn check(command: &clap::Command) {
+            let subcommands: Vec<_> = command.get_subcommands().collect();
+            if subcommands.is_empty() {
+                let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                assert!(after.contains("Examples:"), "`{}` has no examples", command.get_name());
+            }
+            subcommands.into_iter().for_each(check);
+        }
+        check(&CommandLine::command());
+    }
+
+    #[test]
+    fn rules_and_global_options_may_stand_anywhere() {
+        let line = CommandLine::try_parse_from(["tidewaiter", "run", "--rules", "a", "--log", "debug", "--rules", "b"])
+            .unwrap();
+        assert_eq!(line.log, LevelFilter::DEBUG);
+        let Command::Run(run) = line.command else {
+            panic!("not the run command")
+        };
+        assert_eq!(run.rules, [PathBuf::from("a"), PathBuf::from("b")]);
+    }
+}
