@@ -1,11 +1,14 @@
 //! The agent of Tidewaiter, as a library; the binary `tidewaiter` calls it.
 
+pub mod alert;
 pub mod cli;
 pub mod config;
 pub mod container;
 pub mod decode;
+pub mod document;
 pub mod host;
 pub mod kernel;
+pub mod output;
 pub mod pipeline;
 pub mod process;
 pub mod record;

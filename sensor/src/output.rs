@@ -1,0 +1,3 @@
+//! Where alerts leave the program.
+pub mod escape;
+pub mod text;

@@ -1,0 +1,147 @@
+//! Hostile text made visible: what a name or an argument contains is shown, never obeyed.
+//!
+//! Used by everything that shows outside text to a person: alerts as text, the reason of an alert, log messages.
+//! What comes out holds no control, formatting (bidirectional, zero-width) or invisible character, and no two
+//! different texts look the same.
+
+use std::fmt::{self, Display, Write};
+
+/// Letters that draw nothing, which [`char::escape_debug`] takes as they are.
+const BLANK_LETTERS: [char; 5] = ['\u{115f}', '\u{1160}', '\u{2800}', '\u{3164}', '\u{ffa0}'];
+
+/// Shows a text with everything that is not plainly visible escaped, as `\u{1b}` or `\n`.
+pub struct Visible<'a>(pub &'a str);
+
+impl Display for Visible<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|character| write_visible(f, character))
+    }
+}
+
+/// Shows an argument so that its ends are seen: bare if it is plain, else in double quotes. At most `limit`
+/// characters of it, then the length it really has.
+pub struct Argument<'a> {
+    pub text: &'a str,
+    pub limit: usize,
+}
+
+impl Display for Argument<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cut = self.text.char_indices().nth(self.limit).map(|(at, _)| at);
+        let shown = &self.text[..cut.unwrap_or(self.text.len())];
+        if !shown.is_empty() && shown.chars().all(is_plain) {
+            f.write_str(shown)?;
+        } else {
+            f.write_char('"')?;
+            for character in shown.chars() {
+                match character {
+                    '"' => f.write_str("\\\"")?,
+                    _ => write_visible(f, character)?,
+                }
+            }
+            f.write_char('"')?;
+        }
+        match cut {
+            Some(_) => write!(f, "…[{} bytes]", self.text.len()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Arguments as one line of at most about `limit` characters, each at most `argument_limit`; then how many more there
+/// are.
+pub fn command_line<'a>(arguments: impl IntoIterator<Item = &'a str>, limit: usize, argument_limit: usize) -> String {
+    let mut arguments = arguments.into_iter();
+    let mut line = String::new();
+    while line.chars().count() < limit {
+        let Some(text) = arguments.next() else { return line };
+        let separator = if line.is_empty() { "" } else { " " };
+        // Writing to a `String` does not fail.
+        let _ = write!(
+            line,
+            "{separator}{}",
+            Argument {
+                text,
+                limit: argument_limit
+            }
+        );
+    }
+    let left_out = arguments.count();
+    if left_out > 0 {
+        let _ = write!(line, " …[{left_out} more arguments]");
+    }
+    line
+}
+
+fn is_plain(character: char) -> bool {
+    character.is_ascii_graphic() && !matches!(character, '"' | '\'' | '\\')
+}
+
+fn write_visible(f: &mut fmt::Formatter<'_>, character: char) -> fmt::Result {
+    match character {
+        '"' | '\'' => f.write_char(character),
+        _ if BLANK_LETTERS.contains(&character) => write!(f, "{}", character.escape_unicode()),
+        _ => write!(f, "{}", character.escape_debug()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn characters_that_could_mislead_are_spelled_out() {
+        for (text, shown) in [
+            ("plain: it's \"ok\"", "plain: it's \"ok\""),
+            ("größe 大 🐚", "größe 大 🐚"),
+            ("\u{1b}[2J\u{7}\r\n\t", "\\u{1b}[2J\\u{7}\\r\\n\\t"),
+            ("\u{9b}31m", "\\u{9b}31m"),
+            ("a\u{202e}b\u{2066}c\u{200f}", "a\\u{202e}b\\u{2066}c\\u{200f}"),
+            ("a\u{200b}\u{feff}\u{ad}\u{2060}", "a\\u{200b}\\u{feff}\\u{ad}\\u{2060}"),
+            ("\u{2028}\u{2029}\u{a0}", "\\u{2028}\\u{2029}\\u{a0}"),
+            ("\u{e0041}\u{fe0f}\u{3164}", "\\u{e0041}\\u{fe0f}\\u{3164}"),
+            ("\\u{1b}", "\\\\u{1b}"),
+        ] {
+            assert_eq!(Visible(text).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn an_argument_shows_its_ends_and_its_real_length() {
+        for (text, shown) in [
+            ("--install", "--install"),
+            ("", "\"\""),
+            ("a b", "\"a b\""),
+            ("say \"x\\\"", "\"say \\\"x\\\\\\\"\""),
+            ("0123456789abcdef", "0123456789…[16 bytes]"),
+            ("ääääääääääää", "\"ääääääääää\"…[24 bytes]"),
+        ] {
+            assert_eq!(Argument { text, limit: 10 }.to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn a_long_command_line_says_how_many_arguments_are_left_out() {
+        assert_eq!(command_line(["a", "b c"], 80, 80), "a \"b c\"");
+        assert_eq!(
+            command_line(vec!["12345"; 10], 20, 80),
+            "12345 12345 12345 12345 …[6 more arguments]"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_has_no_control_character(text in any::<String>()) {
+            prop_assert!(!Visible(&text).to_string().chars().any(char::is_control));
+            let argument = Argument { text: &text, limit: 20 }.to_string();
+            prop_assert!(!argument.chars().any(char::is_control));
+        }
+
+        #[test]
+        fn different_texts_look_different(left in "[\\\\u{}1b\u{1b}n\n]{0,6}", right in "[\\\\u{}1b\u{1b}n\n]{0,6}") {
+            prop_assert_eq!(left == right, Visible(&left).to_string() == Visible(&right).to_string());
+        }
+    }
+}
