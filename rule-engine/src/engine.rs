@@ -6,6 +6,8 @@ use crate::history::TermHistory;
 use crate::record::Record;
 use crate::rule::RuleInfo;
 use crate::ruleset::RuleSet;
+use crate::schema::fields;
+use crate::streams::Categories;
 
 /// Runs a rule set over records, one after the other. Never panics and never refuses an event: trouble is a counter.
 pub struct Engine {
@@ -53,9 +55,34 @@ impl Engine {
     }
 
     /// Calls `on_match` for each rule that the event satisfies; a new-terms rule once for each new combination.
-    pub fn evaluate(&mut self, _record: &Record, _terms: &mut dyn TermHistory, _on_match: &mut dyn FnMut(Match<'_>)) {
-        let _ = self.options;
+    pub fn evaluate(&mut self, record: &Record, terms: &mut dyn TermHistory, on_match: &mut dyn FnMut(Match<'_>)) {
         self.counters.events += 1;
+        let categories = Categories::of(record);
+        for rule in &self.rules.rules {
+            if !rule.categories.overlaps(categories) || !rule.matcher.matches(record) {
+                continue;
+            }
+            let alerts = match &rule.new_terms {
+                None => vec![Vec::new()],
+                Some((history_key, new_terms)) => {
+                    let Some(time) = record.first_date(fields::TIMESTAMP) else {
+                        self.counters.events_without_time += 1;
+                        continue;
+                    };
+                    let now_ms = time.div_euclid(1_000_000);
+                    let learn_for_ms = self.options.learn_for_ms;
+                    new_terms.observe(history_key, record, now_ms, learn_for_ms, terms, &mut self.counters)
+                }
+            };
+            for new_terms in alerts {
+                self.counters.matches += 1;
+                on_match(Match {
+                    rule: &rule.info,
+                    new_terms,
+                    reason: rule.matcher.reason(record),
+                });
+            }
+        }
     }
 
     pub fn rules(&self) -> &RuleSet {

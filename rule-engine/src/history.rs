@@ -3,6 +3,9 @@
 //! The engine asks and tells through [`TermHistory`]; storage and durability are the implementor's. Times are
 //! milliseconds since the epoch and come from the events, never from a clock.
 
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
 /// Remembers when each term of each rule was last seen.
 pub trait TermHistory {
     /// When the rule ran for the first time ever; the first call records `now_ms`.
@@ -11,4 +14,60 @@ pub trait TermHistory {
     /// Records that the term was seen at `now_ms` and returns when it was last seen before, if it was. What is kept
     /// is the latest time, also when events come out of order.
     fn observe(&mut self, rule_key: &str, term: &str, now_ms: i64) -> Option<i64>;
+}
+
+/// Keeps everything in memory, at most [`MemoryHistory::MAX_TERMS`] terms; past that the term that has been unseen
+/// the longest is forgotten.
+#[derive(Default)]
+pub struct MemoryHistory {
+    first_seen: HashMap<String, i64>,
+    last_seen: HashMap<Arc<Key>, i64>,
+    /// The same terms, longest unseen first.
+    by_age: BTreeSet<(i64, Arc<Key>)>,
+    /// Terms forgotten for want of room.
+    pub evicted: u64,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Key {
+    rule: String,
+    term: String,
+}
+
+impl MemoryHistory {
+    pub const MAX_TERMS: usize = 1 << 20;
+}
+
+impl TermHistory for MemoryHistory {
+    fn rule_first_seen(&mut self, rule_key: &str, now_ms: i64) -> i64 {
+        match self.first_seen.get(rule_key) {
+            Some(first_seen) => *first_seen,
+            None => {
+                self.first_seen.insert(rule_key.to_owned(), now_ms);
+                now_ms
+            }
+        }
+    }
+
+    fn observe(&mut self, rule_key: &str, term: &str, now_ms: i64) -> Option<i64> {
+        let key = Arc::new(Key {
+            rule: rule_key.to_owned(),
+            term: term.to_owned(),
+        });
+        let previous = self.last_seen.get(&key).copied();
+        if previous.is_some_and(|previous| previous >= now_ms) {
+            return previous;
+        }
+        if let Some(previous) = previous {
+            self.by_age.remove(&(previous, Arc::clone(&key)));
+        } else if self.last_seen.len() == Self::MAX_TERMS
+            && let Some((_, oldest)) = self.by_age.pop_first()
+        {
+            self.last_seen.remove(&oldest);
+            self.evicted += 1;
+        }
+        self.by_age.insert((now_ms, Arc::clone(&key)));
+        self.last_seen.insert(key, now_ms);
+        previous
+    }
 }

@@ -4,11 +4,19 @@
 //! an event becomes a [`record::Record`]. The crate is pure: it opens no file, reads no clock and keeps no thread;
 //! what has been seen before is asked of a [`history::TermHistory`].
 
+mod condition;
 pub mod diagnostic;
 pub mod engine;
+mod eql;
+mod field_reference;
 pub mod history;
+mod kql;
+pub mod limits;
+mod matcher;
+mod new_terms;
 pub mod record;
 pub mod rule;
 pub mod ruleset;
 pub mod schema;
+mod streams;
 mod timestamp;

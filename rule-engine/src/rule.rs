@@ -1,21 +1,75 @@
 //! A rule file: from its text to a rule that has been checked.
+//!
+//! A [`CheckedRule`] can only come from [`parse_file`], so every field in it exists and every literal fits its field.
 
 use serde::Serialize;
 
-use crate::diagnostic::Diagnostic;
-use crate::record::Record;
+use crate::condition::Condition;
+use crate::diagnostic::{Diagnostic, Findings, Lines, Severity};
+use crate::new_terms::NewTerms;
+use crate::streams::Categories;
+
+mod duration;
+mod examples;
+mod query_position;
+mod source;
+mod table;
+
+pub use examples::{Example, ExampleOutcome, Expectation, run_examples};
 
 /// Reads a rule file in Elastic's TOML form. Never fails: what is wrong is in the report.
-pub fn parse_file(path: &str, _text: &str) -> ParsedFile {
-    let report = RuleReport {
-        path: path.to_owned(),
-        rule_id: None,
-        name: None,
-        rule_type: None,
-        status: RuleStatus::Error,
-        diagnostics: Vec::new(),
+pub fn parse_file(path: &str, text: &str) -> ParsedFile {
+    let mut findings = Findings::default();
+    let outcome = source::read(text, &mut findings);
+    let status = match (&outcome.rule, findings.has_errors()) {
+        _ if outcome.is_unsupported => RuleStatus::Unsupported,
+        (Some(_), false) => RuleStatus::Ok,
+        _ => RuleStatus::Error,
     };
-    ParsedFile { report, rule: None }
+    ParsedFile {
+        report: RuleReport {
+            path: path.to_owned(),
+            rule_id: outcome.rule_id,
+            name: outcome.name,
+            rule_type: outcome.rule_type,
+            status,
+            diagnostics: diagnostics(text, findings),
+        },
+        rule: outcome.rule.filter(|_| status == RuleStatus::Ok),
+    }
+}
+
+/// In the order of the file.
+fn diagnostics(text: &str, findings: Findings) -> Vec<Diagnostic> {
+    let lines = Lines::new(text);
+    let mut list = findings.list;
+    list.sort_by_key(|finding| finding.span.start);
+    let mut diagnostics: Vec<Diagnostic> = list
+        .into_iter()
+        .map(|finding| {
+            let (line, column) = lines.position(finding.span.start as usize);
+            let (code, severity, message, help) = (finding.code, finding.severity, finding.message, finding.help);
+            Diagnostic {
+                code,
+                severity,
+                message,
+                help,
+                line,
+                column,
+            }
+        })
+        .collect();
+    if findings.left_out > 0 {
+        diagnostics.push(Diagnostic {
+            code: "more-findings",
+            severity: Severity::Error,
+            message: format!("{} more findings are not shown", findings.left_out),
+            help: None,
+            line: 1,
+            column: 1,
+        });
+    }
+    diagnostics
 }
 
 /// What came of a rule file; `rule` is there if and only if the status is [`RuleStatus::Ok`].
@@ -40,15 +94,18 @@ pub struct RuleReport {
 #[serde(rename_all = "lowercase")]
 pub enum RuleStatus {
     Ok,
-    /// The rule is of a kind that this engine does not run; its diagnostics name what is missing.
+    /// The rule is of a type that this engine does not run; its diagnostics name it.
     Unsupported,
     Error,
 }
 
-/// A rule that can run: its fields exist and its literals fit them.
+/// A rule that can run.
 #[derive(Clone, Debug)]
 pub struct CheckedRule {
     pub info: RuleInfo,
+    pub(crate) categories: Categories,
+    pub(crate) condition: Condition,
+    pub(crate) new_terms: Option<NewTerms>,
 }
 
 /// What alerts and lists say about a rule.
@@ -89,6 +146,17 @@ impl RuleSeverity {
             RuleSeverity::Critical => "critical",
         }
     }
+
+    fn from_name(name: &str) -> Option<RuleSeverity> {
+        [
+            RuleSeverity::Low,
+            RuleSeverity::Medium,
+            RuleSeverity::High,
+            RuleSeverity::Critical,
+        ]
+        .into_iter()
+        .find(|severity| severity.as_str() == name)
+    }
 }
 
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize)]
@@ -107,48 +175,13 @@ impl RuleType {
             RuleType::NewTerms => "new_terms",
         }
     }
-}
 
-/// An event, or several in a row, with what the rule must say to the last of them.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Example {
-    pub name: String,
-    /// ECS documents, oldest first.
-    pub events: Vec<serde_json::Map<String, serde_json::Value>>,
-    pub expect: Expectation,
-}
-
-#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Expectation {
-    Match,
-    NoMatch,
-}
-
-/// Whether one of a rule's own examples came out as the rule says.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct ExampleOutcome {
-    pub name: String,
-    pub expect: Expectation,
-    pub actual: Expectation,
-}
-
-impl ExampleOutcome {
-    pub fn passed(&self) -> bool {
-        self.expect == self.actual
+    fn from_name(name: &str) -> Option<RuleType> {
+        [RuleType::Eql, RuleType::Query, RuleType::NewTerms]
+            .into_iter()
+            .find(|rule_type| rule_type.as_str() == name)
     }
 }
 
-/// Runs the rule's own examples, each with an empty history and without a learning period.
-pub fn run_examples(rule: &CheckedRule) -> Vec<ExampleOutcome> {
-    let _ = Record::new();
-    rule.info
-        .examples
-        .iter()
-        .map(|example| ExampleOutcome {
-            name: example.name.clone(),
-            expect: example.expect,
-            actual: Expectation::NoMatch,
-        })
-        .collect()
-}
+#[cfg(test)]
+mod tests;

@@ -49,6 +49,14 @@ impl FieldId {
         BY_NAME.get(name).copied()
     }
 
+    /// Splits a dotted name into an object field and the key below it.
+    pub(crate) fn split_object_key(name: &str) -> Option<(FieldId, &str)> {
+        name.match_indices('.').find_map(|(at, _)| {
+            let field = FieldId::by_name(&name[..at])?;
+            (field.field_type() == FieldType::Object).then_some((field, &name[at + 1..]))
+        })
+    }
+
     /// Every field, in the order of the names.
     pub fn all() -> impl Iterator<Item = FieldId> {
         (0..Self::COUNT as u16).map(FieldId)

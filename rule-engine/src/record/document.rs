@@ -95,7 +95,7 @@ impl Record {
             },
             scalar => match FieldId::by_name(path) {
                 Some(field) => self.fill_scalar(field, scalar, counts),
-                None => match object_field(path) {
+                None => match FieldId::split_object_key(path) {
                     Some((field, key)) => self.fill_label(field, key, scalar, counts),
                     None => counts.unknown_fields += 1,
                 },
@@ -173,14 +173,6 @@ impl Record {
             counts.unfit_values += 1;
         }
     }
-}
-
-/// Splits a dotted name into an object field of the schema and the key below it.
-pub(crate) fn object_field(name: &str) -> Option<(FieldId, &str)> {
-    name.match_indices('.').find_map(|(at, _)| {
-        let field = FieldId::by_name(&name[..at])?;
-        (field.field_type() == FieldType::Object).then_some((field, &name[at + 1..]))
-    })
 }
 
 fn json(value: Value<'_>) -> Json {

@@ -1,0 +1,164 @@
+//! The checked tree: what both query languages mean, in one form.
+//!
+//! Made only by the checkers of [`crate::eql`] and [`crate::kql`], so every field exists and every literal fits its
+//! field. Conditions are two-valued: a test of a missing field is false, and its negation is true.
+
+use crate::field_reference::{Case, FieldReference};
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Condition {
+    Always,
+    Never,
+    All(Vec<Condition>),
+    Any(Vec<Condition>),
+    Not(Box<Condition>),
+    Field(FieldCondition),
+}
+
+/// Holds when any value of the field passes the test.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct FieldCondition {
+    pub field: FieldReference,
+    pub test: Test,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) enum Test {
+    Exists,
+    /// One of the texts, as a whole.
+    TextIn(Vec<String>, Case),
+    /// One of the patterns.
+    Like(Vec<Pattern>, Case),
+    TextOrder(Order, String),
+    NumberIn(Vec<Number>),
+    NumberOrder(Order, Number),
+    Boolean(bool),
+    /// Nanoseconds since the epoch.
+    DateIn(Vec<i64>),
+    DateOrder(Order, i64),
+}
+
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Order {
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+impl Order {
+    pub fn holds(self, ordering: std::cmp::Ordering) -> bool {
+        match self {
+            Order::Less => ordering.is_lt(),
+            Order::LessOrEqual => ordering.is_le(),
+            Order::Greater => ordering.is_gt(),
+            Order::GreaterOrEqual => ordering.is_ge(),
+        }
+    }
+
+    /// The order that says the same with the sides exchanged.
+    pub fn exchanged(self) -> Order {
+        match self {
+            Order::Less => Order::Greater,
+            Order::LessOrEqual => Order::GreaterOrEqual,
+            Order::Greater => Order::Less,
+            Order::GreaterOrEqual => Order::LessOrEqual,
+        }
+    }
+}
+
+#[derive(Copy, Clone, PartialEq, Debug)]
+pub(crate) enum Number {
+    Long(i64),
+    Float(f64),
+}
+
+impl Number {
+    /// Two whole numbers compare exactly, everything else as floating-point numbers.
+    pub fn compare(self, other: Number) -> Option<std::cmp::Ordering> {
+        match (self, other) {
+            (Number::Long(one), Number::Long(other)) => Some(one.cmp(&other)),
+            (one, other) => one.as_float().partial_cmp(&other.as_float()),
+        }
+    }
+
+    fn as_float(self) -> f64 {
+        match self {
+            Number::Long(number) => number as f64,
+            Number::Float(number) => number,
+        }
+    }
+}
+
+/// A wildcard pattern over a whole text. Never two `AnyRun`s in a row.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Pattern(Vec<Symbol>);
+
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Symbol {
+    Character(char),
+    /// `?` of EQL: exactly one character.
+    AnyCharacter,
+    /// `*`: any run of characters, also none.
+    AnyRun,
+}
+
+impl Pattern {
+    pub fn new(symbols: impl IntoIterator<Item = Symbol>) -> Pattern {
+        let mut pattern: Vec<Symbol> = symbols.into_iter().collect();
+        pattern.dedup_by(|next, previous| *next == Symbol::AnyRun && *previous == Symbol::AnyRun);
+        Pattern(pattern)
+    }
+
+    /// A pattern of EQL's `like`: `*` and `?` are wildcards, and nothing takes their meaning away.
+    pub fn from_like(text: &str) -> Pattern {
+        Pattern::new(text.chars().map(|character| match character {
+            '*' => Symbol::AnyRun,
+            '?' => Symbol::AnyCharacter,
+            other => Symbol::Character(other),
+        }))
+    }
+
+    /// A pattern of data stream names, in which only `*` is a wildcard.
+    pub fn from_index(text: &str) -> Pattern {
+        Pattern::new(text.chars().map(|character| match character {
+            '*' => Symbol::AnyRun,
+            other => Symbol::Character(other),
+        }))
+    }
+
+    pub fn symbols(&self) -> &[Symbol] {
+        &self.0
+    }
+}
+
+impl Condition {
+    /// Any of the conditions; one alone stays itself.
+    pub fn any(mut conditions: Vec<Condition>) -> Condition {
+        if conditions.len() == 1 {
+            conditions.remove(0)
+        } else {
+            Condition::Any(conditions)
+        }
+    }
+
+    pub fn negate(self) -> Condition {
+        Condition::Not(Box::new(self))
+    }
+
+    pub fn field(field: FieldReference, test: Test) -> Condition {
+        Condition::Field(FieldCondition { field, test })
+    }
+
+    /// Calls `visit` for every field that the condition reads.
+    pub fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
+        match self {
+            Condition::Always | Condition::Never => {}
+            Condition::All(conditions) | Condition::Any(conditions) => {
+                conditions.iter().for_each(|condition| condition.visit_fields(visit));
+            }
+            Condition::Not(condition) => condition.visit_fields(visit),
+            Condition::Field(condition) => visit(&condition.field),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! EQL, the language of rules of type `eql`: text, tokens, syntax tree, checked tree.
+
+use crate::condition::Condition;
+use crate::diagnostic::Findings;
+use crate::limits::MAX_QUERY_BYTES;
+
+mod check;
+mod lexer;
+mod parser;
+mod syntax;
+
+/// Reads an event query. What is wrong is noted in `findings`, in spans of `text`.
+pub(crate) fn parse(text: &str, findings: &mut Findings) -> Option<Condition> {
+    if text.len() > MAX_QUERY_BYTES {
+        findings.error(
+            Default::default(),
+            "query-too-long",
+            format!("the query is longer than {MAX_QUERY_BYTES} bytes"),
+        );
+        return None;
+    }
+    let tokens = lexer::tokens(text, findings)?;
+    let query = parser::parse(tokens, text.len(), findings)?;
+    check::check(&query, findings)
+}
+
+#[cfg(test)]
+mod tests;

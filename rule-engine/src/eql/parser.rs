@@ -1,0 +1,320 @@
+//! EQL's grammar: tokens to syntax tree. Stops at the first error of a query, because what follows is guesswork.
+
+use super::lexer::{Keyword, Token};
+use super::syntax::{Comparison, EventQuery, Expression, ExpressionKind, Membership, Presence};
+use crate::condition::{Number, Order};
+use crate::diagnostic::{Findings, Span};
+use crate::field_reference::Case;
+use crate::limits::{MAX_LIST_LENGTH, MAX_QUERY_NESTING};
+
+pub(super) fn parse(tokens: Vec<(Token, Span)>, length: usize, findings: &mut Findings) -> Option<EventQuery> {
+    let mut parser = Parser {
+        tokens,
+        next: 0,
+        end: Span::new(length, length),
+        depth: 0,
+        findings,
+    };
+    let query = parser.event_query()?;
+    match parser.peek() {
+        None => Some(query),
+        Some(Token::Symbol("|")) => parser.error("pipe", "pipes have no meaning on an endless stream of events"),
+        Some(_) => parser.unexpected("`and`, `or` or the end of the query"),
+    }
+}
+
+struct Parser<'a> {
+    tokens: Vec<(Token, Span)>,
+    next: usize,
+    /// Where an error lies that is found at the end.
+    end: Span,
+    depth: usize,
+    findings: &'a mut Findings,
+}
+
+impl Parser<'_> {
+    fn peek(&self) -> Option<&Token> {
+        self.tokens.get(self.next).map(|(token, _)| token)
+    }
+
+    fn span(&self) -> Span {
+        self.tokens.get(self.next).map_or(self.end, |(_, span)| *span)
+    }
+
+    /// The span of the token before the next one.
+    fn last_span(&self) -> Span {
+        self.tokens
+            .get(self.next.wrapping_sub(1))
+            .map_or(Span::default(), |(_, span)| *span)
+    }
+
+    fn take_symbol(&mut self, symbol: &str) -> bool {
+        let found = matches!(self.peek(), Some(Token::Symbol(next)) if *next == symbol);
+        self.next += usize::from(found);
+        found
+    }
+
+    fn take_keyword(&mut self, keyword: Keyword) -> bool {
+        let found = self.peek() == Some(&Token::Keyword(keyword));
+        self.next += usize::from(found);
+        found
+    }
+
+    fn error<T>(&mut self, code: &'static str, message: impl Into<String>) -> Option<T> {
+        let span = self.span();
+        self.findings.error(span, code, message);
+        None
+    }
+
+    fn unexpected<T>(&mut self, wanted: &str) -> Option<T> {
+        if self.peek() == Some(&Token::Symbol("=")) {
+            let span = self.span();
+            self.findings
+                .error(span, "single-equals", "a single `=` is no operator")
+                .help("write `==`");
+            return None;
+        }
+        let found = if self.peek().is_none() {
+            "the end of the query"
+        } else {
+            "something else"
+        };
+        self.error("syntax", format!("expected {wanted}, found {found}"))
+    }
+
+    fn event_query(&mut self) -> Option<EventQuery> {
+        let category = match self.peek() {
+            Some(Token::Keyword(Keyword::Any)) => None,
+            Some(Token::Name(name) | Token::Text(name)) => Some(name.clone()),
+            Some(Token::Keyword(Keyword::Sequence)) => {
+                return self.error("unsupported-sequence", "sequences are not supported yet");
+            }
+            Some(Token::Keyword(Keyword::Sample)) => {
+                return self.error("sample", "`sample` has no meaning on an endless stream of events");
+            }
+            _ => return self.unexpected("an event category or `any`"),
+        };
+        self.next += 1;
+        if !self.take_keyword(Keyword::Where) {
+            return self.unexpected("`where`");
+        }
+        Some(EventQuery {
+            category,
+            condition: self.disjunction()?,
+        })
+    }
+
+    fn disjunction(&mut self) -> Option<Expression> {
+        self.chain(Keyword::Or, Parser::conjunction, ExpressionKind::Or)
+    }
+
+    fn conjunction(&mut self) -> Option<Expression> {
+        self.chain(Keyword::And, Parser::negation, ExpressionKind::And)
+    }
+
+    fn chain(
+        &mut self,
+        keyword: Keyword,
+        operand: fn(&mut Self) -> Option<Expression>,
+        combine: fn(Vec<Expression>) -> ExpressionKind,
+    ) -> Option<Expression> {
+        let first = operand(self)?;
+        if self.peek() != Some(&Token::Keyword(keyword)) {
+            return Some(first);
+        }
+        let start = first.span;
+        let mut operands = vec![first];
+        while self.take_keyword(keyword) {
+            operands.push(operand(self)?);
+        }
+        Some(Expression {
+            kind: combine(operands),
+            span: start.to(self.last_span()),
+        })
+    }
+
+    fn negation(&mut self) -> Option<Expression> {
+        let start = self.span();
+        if !self.take_keyword(Keyword::Not) {
+            return self.comparison();
+        }
+        let operand = self.nested(Parser::negation)?;
+        Some(Expression {
+            span: start.to(operand.span),
+            kind: ExpressionKind::Not(Box::new(operand)),
+        })
+    }
+
+    /// Runs `parse` one level deeper.
+    fn nested<T>(&mut self, parse: fn(&mut Self) -> Option<T>) -> Option<T> {
+        if self.depth == MAX_QUERY_NESTING {
+            return self.error(
+                "nesting",
+                format!("the query nests deeper than {MAX_QUERY_NESTING} levels"),
+            );
+        }
+        self.depth += 1;
+        let result = parse(self);
+        self.depth -= 1;
+        result
+    }
+
+    fn comparison(&mut self) -> Option<Expression> {
+        let left = self.primary()?;
+        let operator = match self.peek() {
+            Some(Token::Symbol("==")) => Comparison::Equal,
+            Some(Token::Symbol("!=")) => Comparison::NotEqual,
+            Some(Token::Symbol("<")) => Comparison::Order(Order::Less),
+            Some(Token::Symbol("<=")) => Comparison::Order(Order::LessOrEqual),
+            Some(Token::Symbol(">")) => Comparison::Order(Order::Greater),
+            Some(Token::Symbol(">=")) => Comparison::Order(Order::GreaterOrEqual),
+            Some(Token::Symbol("+" | "-" | "*" | "/" | "%")) => {
+                return self.error("arithmetic", "arithmetic is written with functions: `add(a, b)`");
+            }
+            _ => return self.membership(left),
+        };
+        self.next += 1;
+        let right = self.primary()?;
+        let span = left.span.to(right.span);
+        let kind = ExpressionKind::Comparison {
+            operator,
+            left: Box::new(left),
+            right: Box::new(right),
+        };
+        Some(Expression { kind, span })
+    }
+
+    fn membership(&mut self, left: Expression) -> Option<Expression> {
+        let negated = self.peek() == Some(&Token::Keyword(Keyword::Not));
+        let operator = self
+            .tokens
+            .get(self.next + usize::from(negated))
+            .map(|(token, _)| token);
+        let (kind, case) = match operator {
+            Some(Token::Symbol(":")) if !negated => (Membership::Like, Case::Insensitive),
+            Some(Token::Keyword(Keyword::In)) => (Membership::In, Case::Sensitive),
+            Some(Token::Keyword(Keyword::InInsensitive)) => (Membership::In, Case::Insensitive),
+            Some(Token::Keyword(Keyword::Like)) => (Membership::Like, Case::Sensitive),
+            Some(Token::Keyword(Keyword::LikeInsensitive)) => (Membership::Like, Case::Insensitive),
+            Some(Token::Keyword(Keyword::Regex)) => (Membership::Regex, Case::Sensitive),
+            Some(Token::Keyword(Keyword::RegexInsensitive)) => (Membership::Regex, Case::Insensitive),
+            _ => return Some(left),
+        };
+        self.next += 1 + usize::from(negated);
+        let list = match kind {
+            Membership::In if self.peek() != Some(&Token::Symbol("(")) => return self.unexpected("`(` and a list"),
+            _ => self.values()?,
+        };
+        let span = left.span.to(self.last_span());
+        let kind = ExpressionKind::Membership {
+            operand: Box::new(left),
+            kind,
+            case,
+            list,
+        };
+        let membership = Expression { kind, span };
+        if negated {
+            return Some(Expression {
+                kind: ExpressionKind::Not(Box::new(membership)),
+                span,
+            });
+        }
+        Some(membership)
+    }
+
+    /// A list in parentheses, or one value.
+    fn values(&mut self) -> Option<Vec<Expression>> {
+        if !self.take_symbol("(") {
+            return Some(vec![self.primary()?]);
+        }
+        let mut values = Vec::new();
+        loop {
+            if values.len() == MAX_LIST_LENGTH {
+                return self.error(
+                    "list-too-long",
+                    format!("the list has more than {MAX_LIST_LENGTH} values"),
+                );
+            }
+            values.push(self.primary()?);
+            if self.take_symbol(")") {
+                return Some(values);
+            }
+            if !self.take_symbol(",") {
+                return self.unexpected("`,` or `)`");
+            }
+        }
+    }
+
+    fn primary(&mut self) -> Option<Expression> {
+        let start = self.span();
+        let kind = match self.peek().cloned() {
+            Some(Token::Symbol("(")) => {
+                self.next += 1;
+                let inner = self.nested(Parser::disjunction)?;
+                if !self.take_symbol(")") {
+                    return self.unexpected("`and`, `or` or `)`");
+                }
+                return Some(Expression {
+                    kind: inner.kind,
+                    span: start.to(self.last_span()),
+                });
+            }
+            Some(Token::Symbol("?")) => {
+                self.next += 1;
+                let Some(Token::Name(name)) = self.peek().cloned() else {
+                    return self.unexpected("a field after `?`");
+                };
+                ExpressionKind::Field {
+                    name,
+                    presence: Presence::Optional,
+                }
+            }
+            Some(Token::Symbol("-")) => {
+                self.next += 1;
+                match self.peek() {
+                    Some(Token::Number(Number::Long(number))) => ExpressionKind::Number(Number::Long(-number)),
+                    Some(Token::Number(Number::Float(number))) => ExpressionKind::Number(Number::Float(-number)),
+                    _ => return self.unexpected("a number after `-`"),
+                }
+            }
+            Some(Token::Name(name)) => {
+                if matches!(self.tokens.get(self.next + 1), Some((Token::Symbol("("), _))) {
+                    return self.call(name);
+                }
+                ExpressionKind::Field {
+                    name,
+                    presence: Presence::Required,
+                }
+            }
+            Some(Token::TildeName(name)) => return self.call(format!("{name}~")),
+            Some(Token::Text(text)) => ExpressionKind::Text(text),
+            Some(Token::Number(number)) => ExpressionKind::Number(number),
+            Some(Token::Keyword(Keyword::True)) => ExpressionKind::Boolean(true),
+            Some(Token::Keyword(Keyword::False)) => ExpressionKind::Boolean(false),
+            Some(Token::Keyword(Keyword::Null)) => ExpressionKind::Null,
+            _ => return self.unexpected("a field, a value or `(`"),
+        };
+        self.next += 1;
+        Some(Expression {
+            kind,
+            span: start.to(self.last_span()),
+        })
+    }
+
+    fn call(&mut self, function: String) -> Option<Expression> {
+        let start = self.span();
+        self.next += 1;
+        if self.peek() != Some(&Token::Symbol("(")) {
+            return self.unexpected("`(`");
+        }
+        if !matches!(self.tokens.get(self.next + 1), Some((Token::Symbol(")"), _))) {
+            self.nested(Parser::values)?;
+        } else {
+            self.next += 2;
+        }
+        Some(Expression {
+            kind: ExpressionKind::Call { function },
+            span: start.to(self.last_span()),
+        })
+    }
+}

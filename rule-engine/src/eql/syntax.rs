@@ -1,0 +1,75 @@
+//! The syntax tree of EQL: what was written, before anything is known about fields and types.
+
+use crate::condition::{Number, Order};
+use crate::diagnostic::Span;
+use crate::field_reference::Case;
+
+/// `CATEGORY where CONDITION`
+#[derive(Debug)]
+pub(super) struct EventQuery {
+    /// `None` for `any`.
+    pub category: Option<String>,
+    pub condition: Expression,
+}
+
+#[derive(Debug)]
+pub(super) struct Expression {
+    pub kind: ExpressionKind,
+    pub span: Span,
+}
+
+#[derive(Debug)]
+pub(super) enum ExpressionKind {
+    Null,
+    Boolean(bool),
+    Number(Number),
+    Text(String),
+    Field {
+        name: String,
+        presence: Presence,
+    },
+    Call {
+        function: String,
+    },
+    Not(Box<Expression>),
+    /// Two or more.
+    And(Vec<Expression>),
+    /// Two or more.
+    Or(Vec<Expression>),
+    Comparison {
+        operator: Comparison,
+        left: Box<Expression>,
+        right: Box<Expression>,
+    },
+    Membership {
+        operand: Box<Expression>,
+        kind: Membership,
+        case: Case,
+        list: Vec<Expression>,
+    },
+}
+
+/// Whether the schema has to know the field: `?f` need not.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Presence {
+    Required,
+    Optional,
+}
+
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Comparison {
+    Equal,
+    NotEqual,
+    Order(Order),
+}
+
+/// An operator that takes a list, or one value as a list of one.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Membership {
+    /// `in`, `in~`
+    In,
+    /// `like`, `like~`, `:`
+    Like,
+    /// `regex`, `regex~`
+    Regex,
+}

@@ -1,0 +1,27 @@
+//! KQL (Kibana's `kuery`), the language of rules of type `query`, `new_terms` and `threshold`: text, syntax tree,
+//! checked tree.
+
+use crate::condition::Condition;
+use crate::diagnostic::Findings;
+use crate::limits::MAX_QUERY_BYTES;
+
+mod check;
+mod parser;
+mod syntax;
+
+/// Reads a query. What is wrong is noted in `findings`, in spans of `text`.
+pub(crate) fn parse(text: &str, findings: &mut Findings) -> Option<Condition> {
+    if text.len() > MAX_QUERY_BYTES {
+        findings.error(
+            Default::default(),
+            "query-too-long",
+            format!("the query is longer than {MAX_QUERY_BYTES} bytes"),
+        );
+        return None;
+    }
+    let query = parser::parse(text, findings)?;
+    check::check(&query, findings)
+}
+
+#[cfg(test)]
+mod tests;

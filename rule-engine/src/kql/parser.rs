@@ -1,0 +1,345 @@
+//! KQL's grammar: text to syntax tree. Words are only told apart by where they stand, so there is no separate lexer.
+//! Stops at the first error of a query.
+
+use super::syntax::{Literal, Query};
+use crate::condition::{Order, Symbol};
+use crate::diagnostic::{Findings, Span};
+use crate::limits::{MAX_LIST_LENGTH, MAX_PATTERN_BYTES, MAX_QUERY_NESTING};
+
+pub(super) fn parse(text: &str, findings: &mut Findings) -> Option<Query> {
+    let mut parser = Parser {
+        text,
+        at: 0,
+        depth: 0,
+        findings,
+    };
+    let query = parser.disjunction(&mut Parser::clause)?;
+    match parser.peek() {
+        None => Some(query),
+        Some(_) => parser.unexpected("`and`, `or` or the end of the query"),
+    }
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    at: usize,
+    depth: usize,
+    findings: &'a mut Findings,
+}
+
+type Operand<'p, 'a> = &'p mut dyn FnMut(&mut Parser<'a>) -> Option<Query>;
+
+const SPECIAL: &[char] = &['\\', '(', ')', ':', '<', '>', '"', '*', '{', '}'];
+const KEYWORDS: [&str; 3] = ["and", "or", "not"];
+
+impl<'a> Parser<'a> {
+    fn rest(&self) -> &'a str {
+        &self.text[self.at..]
+    }
+
+    /// The next character that is no blank, which becomes the next one.
+    fn peek(&mut self) -> Option<char> {
+        self.at = self.text.len() - self.rest().trim_start().len();
+        self.rest().chars().next()
+    }
+
+    fn take(&mut self, symbol: &str) -> bool {
+        self.peek();
+        let found = self.rest().starts_with(symbol);
+        self.at += if found { symbol.len() } else { 0 };
+        found
+    }
+
+    /// Whether the text begins with the keyword, in any case, as a word of its own.
+    fn starts_with_keyword(text: &str, keyword: &str) -> bool {
+        let Some((word, behind)) = text.split_at_checked(keyword.len()) else {
+            return false;
+        };
+        word.eq_ignore_ascii_case(keyword)
+            && behind
+                .chars()
+                .next()
+                .is_none_or(|next| next.is_whitespace() || next == '(')
+    }
+
+    fn take_keyword(&mut self, keyword: &str) -> bool {
+        self.peek();
+        let found = Self::starts_with_keyword(self.rest(), keyword);
+        self.at += if found { keyword.len() } else { 0 };
+        found
+    }
+
+    fn error<T>(&mut self, code: &'static str, message: impl Into<String>) -> Option<T> {
+        let length = self.rest().chars().next().map_or(0, char::len_utf8);
+        self.findings.error(Span::new(self.at, self.at + length), code, message);
+        None
+    }
+
+    fn unexpected<T>(&mut self, wanted: &str) -> Option<T> {
+        match self.peek() {
+            None => self.error("syntax", format!("expected {wanted}, found the end of the query")),
+            Some(found) => self.error("syntax", format!("expected {wanted}, found `{found}`")),
+        }
+    }
+
+    fn disjunction(&mut self, operand: Operand<'_, 'a>) -> Option<Query> {
+        self.chain("or", &mut |parser| parser.conjunction(operand), Query::Or)
+    }
+
+    fn conjunction(&mut self, operand: Operand<'_, 'a>) -> Option<Query> {
+        self.chain("and", &mut |parser| parser.negation(operand), Query::And)
+    }
+
+    fn chain(&mut self, keyword: &str, operand: Operand<'_, 'a>, combine: fn(Vec<Query>) -> Query) -> Option<Query> {
+        let first = operand(self)?;
+        let mut operands = vec![first];
+        while self.take_keyword(keyword) {
+            if operands.len() == MAX_LIST_LENGTH {
+                return self.error(
+                    "list-too-long",
+                    format!("the list has more than {MAX_LIST_LENGTH} values"),
+                );
+            }
+            operands.push(operand(self)?);
+        }
+        if operands.len() == 1 {
+            operands.pop()
+        } else {
+            Some(combine(operands))
+        }
+    }
+
+    fn negation(&mut self, operand: Operand<'_, 'a>) -> Option<Query> {
+        if !self.take_keyword("not") {
+            return operand(self);
+        }
+        let negated = self.nested(&mut |parser| parser.negation(operand))?;
+        Some(Query::Not(Box::new(negated)))
+    }
+
+    /// Runs `parse` one level deeper.
+    fn nested(&mut self, parse: Operand<'_, 'a>) -> Option<Query> {
+        if self.depth == MAX_QUERY_NESTING {
+            return self.error(
+                "nesting",
+                format!("the query nests deeper than {MAX_QUERY_NESTING} levels"),
+            );
+        }
+        self.depth += 1;
+        let result = parse(self);
+        self.depth -= 1;
+        result
+    }
+
+    /// A condition, or a query in parentheses.
+    fn clause(&mut self) -> Option<Query> {
+        if self.take("(") {
+            return self.parenthesised(&mut Parser::clause);
+        }
+        let field = self.literal("a field, a value or `(`")?;
+        if self.take(":") {
+            return self.value(&field);
+        }
+        for (symbol, order) in [
+            ("<=", Order::LessOrEqual),
+            (">=", Order::GreaterOrEqual),
+            ("<", Order::Less),
+            (">", Order::Greater),
+        ] {
+            if self.take(symbol) {
+                let value = self.literal("a value")?;
+                return Some(Query::Range { field, order, value });
+            }
+        }
+        Some(Query::Is {
+            field: None,
+            any_of: vec![field],
+        })
+    }
+
+    fn parenthesised(&mut self, operand: Operand<'_, 'a>) -> Option<Query> {
+        let inner = self.nested(&mut |parser| parser.disjunction(operand))?;
+        if self.take(")") {
+            Some(inner)
+        } else {
+            self.unexpected("`and`, `or` or `)`")
+        }
+    }
+
+    /// What stands behind `field:`.
+    fn value(&mut self, field: &Literal) -> Option<Query> {
+        if self.peek() == Some('{') {
+            return self.error(
+                "nested-query",
+                "queries of nested objects (`field:{..}`) are not supported",
+            );
+        }
+        if self.take("(") {
+            return self.parenthesised(&mut |parser| parser.value(field)).map(join_values);
+        }
+        let value = self.literal("a value or `(`")?;
+        Some(Query::Is {
+            field: Some(field.clone()),
+            any_of: vec![value],
+        })
+    }
+
+    fn literal(&mut self, wanted: &str) -> Option<Literal> {
+        let quoted = self.take("\"");
+        if !quoted
+            && KEYWORDS
+                .iter()
+                .any(|keyword| Self::starts_with_keyword(self.rest(), keyword))
+        {
+            return self.unexpected(wanted);
+        }
+        let start = self.at;
+        let symbols = if quoted {
+            self.quoted_text(start)?
+        } else {
+            self.unquoted_text()?
+        };
+        if symbols.is_empty() && !quoted {
+            return self.unexpected(wanted);
+        }
+        let span = Span::new(start, self.at);
+        if self.at - start > MAX_PATTERN_BYTES {
+            let message = format!("the value is longer than {MAX_PATTERN_BYTES} bytes");
+            self.findings.error(span, "pattern-too-long", message);
+            return None;
+        }
+        Some(Literal { symbols, span })
+    }
+
+    /// The text up to the closing quote, whose opening one has been taken.
+    fn quoted_text(&mut self, start: usize) -> Option<Vec<Symbol>> {
+        let mut symbols = Vec::new();
+        while let Some(character) = self.rest().chars().next() {
+            let character = match character {
+                '"' => {
+                    self.at += 1;
+                    return Some(symbols);
+                }
+                '\\' => self.escape(|escaped| matches!(escaped, '\\' | '"'))?,
+                other => {
+                    self.at += other.len_utf8();
+                    other
+                }
+            };
+            symbols.push(Symbol::Character(character));
+        }
+        self.findings.error(
+            Span::new(start - 1, start),
+            "unclosed-text",
+            "the text has no closing `\"`",
+        );
+        None
+    }
+
+    /// A value ends at a special character, or at blanks that a keyword or a special character follows.
+    fn unquoted_text(&mut self) -> Option<Vec<Symbol>> {
+        let mut symbols = Vec::new();
+        while let Some(character) = self.rest().chars().next() {
+            let symbol = match character {
+                '*' => Symbol::AnyRun,
+                '\\' => {
+                    let escaped = self.escape(|escaped| SPECIAL.contains(&escaped))?;
+                    symbols.push(Symbol::Character(escaped));
+                    continue;
+                }
+                special if SPECIAL.contains(&special) => break,
+                blank if blank.is_whitespace() => {
+                    let behind = self.rest().trim_start();
+                    let ends = behind.is_empty()
+                        || behind.starts_with(|next| SPECIAL.contains(&next) && !matches!(next, '*' | '\\'))
+                        || KEYWORDS
+                            .iter()
+                            .any(|keyword| Self::starts_with_keyword(behind, keyword));
+                    if ends {
+                        break;
+                    }
+                    Symbol::Character(blank)
+                }
+                other => Symbol::Character(other),
+            };
+            symbols.push(symbol);
+            self.at += character.len_utf8();
+        }
+        Some(symbols)
+    }
+
+    /// What a backslash and the following characters stand for.
+    fn escape(&mut self, special: fn(char) -> bool) -> Option<char> {
+        let start = self.at;
+        self.at += 1;
+        let escaped = self.rest().chars().next();
+        match escaped {
+            Some('u') if self.rest().get(1..5).and_then(unicode).is_some() => {
+                let character = self.rest().get(1..5).and_then(unicode)?;
+                self.at += 5;
+                return Some(character);
+            }
+            // `\and` is the word, not the keyword; the backslash alone goes.
+            Some(first) if KEYWORDS.iter().any(|word| Self::starts_with_keyword(self.rest(), word)) => {
+                self.at += 1;
+                return Some(first);
+            }
+            _ => {}
+        }
+        let character = match escaped {
+            Some('t') => Some('\t'),
+            Some('n') => Some('\n'),
+            Some('r') => Some('\r'),
+            Some(escaped) if special(escaped) => Some(escaped),
+            _ => None,
+        };
+        match character {
+            Some(_) => self.at += 1,
+            // A backslash before anything else is a character like others.
+            None if self.at < self.text.len() => return Some('\\'),
+            None => {
+                self.findings.error(
+                    Span::new(start, self.at),
+                    "syntax",
+                    "a backslash at the end escapes nothing",
+                );
+            }
+        }
+        character
+    }
+}
+
+fn unicode(digits: &str) -> Option<char> {
+    u32::from_str_radix(digits, 16).ok().and_then(char::from_u32)
+}
+
+/// `f:a or f:b` as one test of `f`.
+fn join_values(query: Query) -> Query {
+    let Query::Or(alternatives) = query else { return query };
+    let mut joined = Vec::new();
+    let mut others = Vec::new();
+    let mut shared = None;
+    for alternative in alternatives {
+        match alternative {
+            Query::Is { field, any_of } => {
+                joined.extend(any_of);
+                shared = field;
+            }
+            other => others.push(other),
+        }
+    }
+    if !joined.is_empty() {
+        others.insert(
+            0,
+            Query::Is {
+                field: shared,
+                any_of: joined,
+            },
+        );
+    }
+    if others.len() == 1 {
+        others.remove(0)
+    } else {
+        Query::Or(others)
+    }
+}

@@ -1,0 +1,22 @@
+//! How large a rule may be. Each limit is checked before the work it bounds, and passing it is an error of that rule.
+
+/// Bytes of a rule file.
+pub const MAX_RULE_FILE_BYTES: usize = 512 << 10;
+/// Bytes of a query.
+pub const MAX_QUERY_BYTES: usize = 64 << 10;
+/// Parentheses, lists and `not`s inside one another.
+pub const MAX_QUERY_NESTING: usize = 64;
+/// Values in one list of a query.
+pub const MAX_LIST_LENGTH: usize = 4_096;
+/// Bytes of one wildcard pattern.
+pub const MAX_PATTERN_BYTES: usize = 1_024;
+/// Combinations of the values of one event that a new-terms rule looks at.
+pub const MAX_TERM_COMBINATIONS: usize = 100;
+/// Bytes of one remembered term; a longer one is remembered by its beginning and a digest.
+pub const MAX_TERM_BYTES: usize = 1_024;
+/// Lines of one match's reason.
+pub const MAX_REASON_LINES: usize = 24;
+/// Values that one line of a reason shows.
+pub const MAX_REASON_VALUES: usize = 5;
+/// Characters of one value in a reason.
+pub const MAX_REASON_VALUE_CHARACTERS: usize = 120;

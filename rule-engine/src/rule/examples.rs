@@ -1,0 +1,169 @@
+//! A rule's own examples: events with what the rule must say to them, in its file under `[tidewaiter]`.
+//!
+//! ```toml
+//! [tidewaiter.every_event]         # fields that each example's events have unless they say otherwise
+//! host.os.type = "linux"
+//! container.id = "0123456789ab"
+//!
+//! [[tidewaiter.examples]]
+//! name = "curl is installed"
+//! expect = "match"                 # or "no-match"; what counts is the last event
+//! events = [{ process.name = "apt", process.args = ["apt", "install", "curl"] }]
+//!
+//! [[tidewaiter.examples]]
+//! name = "the same on the host"
+//! expect = "no-match"
+//! events = [{ process.name = "apt", process.args = ["apt", "install", "curl"], container.id = [] }]
+//! ```
+
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+
+use super::CheckedRule;
+use super::table::Table;
+use crate::diagnostic::Findings;
+use crate::engine::{Engine, EngineOptions};
+use crate::history::MemoryHistory;
+use crate::record::{DocumentCounts, Record};
+use crate::ruleset::RuleSet;
+use crate::schema::fields;
+
+/// An event, or several in a row, with what the rule must say to the last of them.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Example {
+    pub name: String,
+    /// ECS documents, oldest first, at least one.
+    pub events: Vec<Map<String, Json>>,
+    pub expect: Expectation,
+}
+
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Expectation {
+    Match,
+    NoMatch,
+}
+
+/// Whether one of a rule's own examples came out as the rule says.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ExampleOutcome {
+    pub name: String,
+    pub expect: Expectation,
+    pub actual: Expectation,
+}
+
+impl ExampleOutcome {
+    pub fn passed(&self) -> bool {
+        self.expect == self.actual
+    }
+}
+
+/// Milliseconds between the events of an example that say no `@timestamp`.
+const EVENT_INTERVAL_MS: i64 = 1_000;
+
+/// Runs the rule's own examples, each with an empty history and without a learning period.
+pub fn run_examples(rule: &CheckedRule) -> Vec<ExampleOutcome> {
+    rule.info.examples.iter().map(|example| run(rule, example)).collect()
+}
+
+fn run(rule: &CheckedRule, example: &Example) -> ExampleOutcome {
+    let mut rule = rule.clone();
+    if let Some(new_terms) = &mut rule.new_terms {
+        new_terms.learn_for_ms = Some(0);
+    }
+    let mut engine = Engine::new(RuleSet::compile(vec![rule]), EngineOptions::default());
+    let mut history = MemoryHistory::default();
+    let mut record = Record::new();
+    let mut actual = Expectation::NoMatch;
+    for (position, event) in example.events.iter().enumerate() {
+        record.fill_from_document(event);
+        if record.is_missing(fields::TIMESTAMP) {
+            record.date(fields::TIMESTAMP, position as i64 * EVENT_INTERVAL_MS * 1_000_000);
+        }
+        actual = Expectation::NoMatch;
+        engine.evaluate(&record, &mut history, &mut |_| actual = Expectation::Match);
+    }
+    ExampleOutcome {
+        name: example.name.clone(),
+        expect: example.expect,
+        actual,
+    }
+}
+
+/// Reads the examples from the file's `[tidewaiter]` table.
+pub(super) fn read(tidewaiter: Table<'_>, findings: &mut Findings) -> Vec<Example> {
+    let every_event = tidewaiter
+        .table("every_event", findings)
+        .map(|table| table.object())
+        .unwrap_or_default();
+    let tables = tidewaiter.tables("examples", findings);
+    tables
+        .into_iter()
+        .filter_map(|table| read_example(table, &every_event, findings))
+        .collect()
+}
+
+fn read_example(table: Table<'_>, every_event: &Map<String, Json>, findings: &mut Findings) -> Option<Example> {
+    for key in table
+        .keys()
+        .filter(|key| !["name", "expect", "events"].contains(&key.value))
+    {
+        findings.error(
+            key.span,
+            "unknown-key",
+            format!("unknown key `{}` in an example", key.value),
+        );
+    }
+    let name = table.text("name", findings);
+    let expect = table.text("expect", findings).and_then(|expect| match expect.value {
+        "match" => Some(Expectation::Match),
+        "no-match" => Some(Expectation::NoMatch),
+        other => {
+            findings.error(
+                expect.span,
+                "bad-value",
+                format!("`{other}` is neither `match` nor `no-match`"),
+            );
+            None
+        }
+    });
+    let mut events = Vec::new();
+    for event in table.tables("events", findings) {
+        let mut document = every_event.clone();
+        merge(&mut document, event.object());
+        let counts = Record::new().fill_from_document(&document);
+        if counts != DocumentCounts::default() {
+            let message = format!(
+                "the example's event has {} unknown fields and {} values that do not fit theirs",
+                counts.unknown_fields, counts.unfit_values
+            );
+            findings.error(event.span, "bad-example", message);
+        }
+        events.push(document);
+    }
+    let (Some(name), Some(expect), false) = (name, expect, events.is_empty()) else {
+        findings.error(
+            table.span,
+            "bad-example",
+            "an example needs `name`, `expect` and at least one of `events`",
+        );
+        return None;
+    };
+    Some(Example {
+        name: name.value.to_owned(),
+        events,
+        expect,
+    })
+}
+
+/// Puts `over` on top of `document`, table by table.
+fn merge(document: &mut Map<String, Json>, over: Map<String, Json>) {
+    for (key, value) in over {
+        match (document.get_mut(&key), value) {
+            (Some(Json::Object(below)), Json::Object(above)) => merge(below, above),
+            (_, value) => {
+                document.insert(key, value);
+            }
+        }
+    }
+}

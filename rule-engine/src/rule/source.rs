@@ -1,0 +1,294 @@
+//! The rule file's keys: which are needed, which change what the rule means, which are only passed on.
+
+use serde_json::Value as Json;
+use toml::de::DeTable;
+use uuid::Uuid;
+
+use super::table::{Located, Table, span};
+use super::{CheckedRule, RuleInfo, RuleSeverity, RuleType, duration, examples, query_position};
+use crate::condition::Condition;
+use crate::diagnostic::{Findings, Span};
+use crate::field_reference::FieldReference;
+use crate::limits::MAX_RULE_FILE_BYTES;
+use crate::new_terms::NewTerms;
+use crate::streams::Categories;
+use crate::{eql, kql};
+
+/// What a file gave, as far as it could be read.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub rule_id: Option<String>,
+    pub name: Option<String>,
+    pub rule_type: Option<String>,
+    /// The rule's type is known, but is none that this engine runs.
+    pub is_unsupported: bool,
+    pub rule: Option<CheckedRule>,
+}
+
+/// Types of Elastic's rules that ask for a search engine or a model.
+const UNSUPPORTED_TYPES: [&str; 5] = ["esql", "machine_learning", "threat_match", "saved_query", "threshold"];
+/// Keys of `[rule]` without which the rule would mean something else.
+const UNSUPPORTED_KEYS: [&str; 3] = ["filters", "exceptions_list", "event_category_override"];
+/// Keys of `[rule]` that change when an alert is sent, not what matches.
+const KEYS_WITHOUT_EFFECT: [&str; 3] = ["alert_suppression", "building_block_type", "max_signals"];
+const MAX_NEW_TERMS_FIELDS: usize = 3;
+
+pub(super) fn read(text: &str, findings: &mut Findings) -> Outcome {
+    if text.len() > MAX_RULE_FILE_BYTES {
+        let message = format!("the file is longer than {MAX_RULE_FILE_BYTES} bytes");
+        findings.error(Span::default(), "file-too-long", message);
+        return Outcome::default();
+    }
+    let (file, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        let message = error.message().lines().next().unwrap_or_default().to_owned();
+        findings.error(span(error.span().unwrap_or_default()), "toml", message);
+    }
+    let file = Table::new("file", &file);
+    let Some(rule) = file.table("rule", findings) else {
+        if !findings.has_errors() {
+            findings.error(Span::default(), "missing-key", "the file has no `[rule]` table");
+        }
+        return Outcome::default();
+    };
+    let mut reader = Reader { text, rule, findings };
+    let mut outcome = Outcome {
+        rule_id: reader.required("rule_id").map(|id| id.value.to_owned()),
+        name: reader.required("name").map(|name| name.value.to_owned()),
+        rule_type: None,
+        is_unsupported: false,
+        rule: None,
+    };
+    let Some(rule_type) = reader.required("type") else {
+        return outcome;
+    };
+    outcome.rule_type = Some(rule_type.value.to_owned());
+    match RuleType::from_name(rule_type.value) {
+        Some(known) => outcome.rule = reader.checked_rule(file, &outcome, known),
+        None if UNSUPPORTED_TYPES.contains(&rule_type.value) => {
+            outcome.is_unsupported = true;
+            let message = format!("rules of type `{}` are not supported", rule_type.value);
+            findings.error(rule_type.span, "unsupported-type", message);
+        }
+        None => {
+            let message = format!("unknown rule type `{}`", rule_type.value);
+            findings.error(rule_type.span, "unknown-type", message);
+        }
+    }
+    outcome
+}
+
+struct Reader<'a, 'f> {
+    text: &'a str,
+    rule: Table<'a>,
+    findings: &'f mut Findings,
+}
+
+impl<'a> Reader<'a, '_> {
+    fn required(&mut self, key: &str) -> Option<Located<&'a str>> {
+        if !self.rule.has(key) {
+            self.findings
+                .error(self.rule.span, "missing-key", format!("`{key}` is missing in `[rule]`"));
+        }
+        self.rule.text(key, self.findings)
+    }
+
+    /// Reads everything before it gives up, so that all errors are noted.
+    fn checked_rule(&mut self, file: Table<'a>, outcome: &Outcome, rule_type: RuleType) -> Option<CheckedRule> {
+        self.note_keys_that_have_no_effect();
+        let condition = self.condition(rule_type);
+        let tidewaiter = file.table("tidewaiter", self.findings);
+        let learn_for_ms = tidewaiter.and_then(|table| self.learn_for(table, rule_type));
+        let examples = tidewaiter
+            .map(|table| examples::read(table, self.findings))
+            .unwrap_or_default();
+        let new_terms = (rule_type == RuleType::NewTerms).then(|| self.new_terms(learn_for_ms));
+        let categories = self.categories();
+        let description = self.required("description");
+        let severity = self.severity();
+        let risk_score = self.risk_score();
+        let note = self.rule.text("note", self.findings).map(|note| note.value.to_owned());
+        let tags = self.texts("tags");
+        let references = self.texts("references");
+        let new_terms = match new_terms {
+            Some(new_terms) => Some(new_terms?),
+            None => None,
+        };
+        let rule_id = outcome.rule_id.clone()?;
+        Some(CheckedRule {
+            info: RuleInfo {
+                uuid: Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("tidewaiter:rule:{rule_id}").as_bytes()).to_string(),
+                rule_id,
+                name: outcome.name.clone()?,
+                description: description?.value.trim().to_owned(),
+                severity: severity?,
+                risk_score: risk_score?,
+                rule_type,
+                tags,
+                threat: self.rule.json("threat").unwrap_or_else(|| Json::Array(Vec::new())),
+                note,
+                references,
+                examples,
+            },
+            categories,
+            condition: condition?,
+            new_terms,
+        })
+    }
+
+    fn note_keys_that_have_no_effect(&mut self) {
+        for key in UNSUPPORTED_KEYS {
+            if let Some(span) = self.rule.has_content(key) {
+                self.findings
+                    .error(span, "unsupported-key", format!("`{key}` is not supported yet"));
+            }
+        }
+        for key in KEYS_WITHOUT_EFFECT {
+            if let Some(span) = self.rule.has_content(key) {
+                self.findings
+                    .warning(span, "no-effect", format!("`{key}` has no effect yet"));
+            }
+        }
+    }
+
+    fn texts(&mut self, key: &str) -> Vec<String> {
+        self.rule
+            .texts(key, self.findings)
+            .into_iter()
+            .map(|text| text.value.to_owned())
+            .collect()
+    }
+
+    fn severity(&mut self) -> Option<RuleSeverity> {
+        let name = self.required("severity")?;
+        let severity = RuleSeverity::from_name(name.value);
+        if severity.is_none() {
+            let message = format!("`{}` is none of `low`, `medium`, `high`, `critical`", name.value);
+            self.findings.error(name.span, "bad-value", message);
+        }
+        severity
+    }
+
+    fn risk_score(&mut self) -> Option<u8> {
+        if !self.rule.has("risk_score") {
+            self.findings
+                .error(self.rule.span, "missing-key", "`risk_score` is missing in `[rule]`");
+        }
+        let score = self.rule.integer("risk_score", self.findings)?;
+        let risk_score = u8::try_from(score.value).ok().filter(|score| *score <= 100);
+        if risk_score.is_none() {
+            self.findings
+                .error(score.span, "bad-value", "`risk_score` must be between 0 and 100");
+        }
+        risk_score
+    }
+
+    fn categories(&mut self) -> Categories {
+        if !self.rule.has("index") {
+            return Categories::ALL;
+        }
+        let index = self.rule.texts("index", self.findings);
+        let patterns: Vec<String> = index.iter().map(|pattern| pattern.value.to_owned()).collect();
+        let categories = Categories::read_by(&patterns);
+        if let Some(first) = index.first()
+            && !categories.has_source()
+        {
+            let message = "no source here produces events of the rule's `index` patterns";
+            self.findings.warning(first.span, "index-without-source", message);
+        }
+        categories
+    }
+
+    fn condition(&mut self, rule_type: RuleType) -> Option<Condition> {
+        let language = self.rule.text("language", self.findings);
+        let parse = match (rule_type, language.map(|language| language.value)) {
+            (RuleType::Eql, Some("eql") | None) => eql::parse,
+            (RuleType::Query | RuleType::NewTerms, Some("kuery") | None) => kql::parse,
+            (_, Some(other)) => {
+                let message = format!("rules of type `{}` in `{other}` are not supported", rule_type.as_str());
+                self.findings.error(
+                    language.map_or(self.rule.span, |l| l.span),
+                    "unsupported-language",
+                    message,
+                );
+                return None;
+            }
+        };
+        let query = self.required("query")?;
+        let mut found = Findings::default();
+        let condition = parse(query.value, &mut found);
+        let source = &self.text[query.span.start as usize..query.span.end as usize];
+        self.findings.left_out += found.left_out;
+        for mut finding in found.list {
+            let at = |offset: u32| query.span.start + query_position::offset_in_source(source, offset as usize) as u32;
+            finding.span = Span {
+                start: at(finding.span.start),
+                end: at(finding.span.end),
+            };
+            self.findings.push(finding);
+        }
+        condition
+    }
+
+    /// `[tidewaiter]` is ours, so an unknown key in it is a mistake.
+    fn learn_for(&mut self, tidewaiter: Table<'a>, rule_type: RuleType) -> Option<i64> {
+        let known = ["learn_for", "every_event", "examples"];
+        for key in tidewaiter.keys().filter(|key| !known.contains(&key.value)) {
+            self.findings.error(
+                key.span,
+                "unknown-key",
+                format!("unknown key `{}` in `[tidewaiter]`", key.value),
+            );
+        }
+        let learn_for = tidewaiter.text("learn_for", self.findings)?;
+        if rule_type != RuleType::NewTerms {
+            self.findings
+                .error(learn_for.span, "bad-value", "only rules of type `new_terms` learn");
+        }
+        let length = duration::parse(learn_for.value);
+        if length.is_none() {
+            self.not_a_duration(learn_for, "`1h`");
+        }
+        length
+    }
+
+    fn not_a_duration(&mut self, text: Located<&str>, example: &str) {
+        let message = format!("`{}` is not a length of time such as {example}", text.value);
+        self.findings
+            .error(text.span, "bad-value", message)
+            .help("units are `s`, `m`, `h`, `d` and `w`");
+    }
+
+    /// `[rule.new_terms]` with `field = "new_terms_fields"` and `[[rule.new_terms.history_window_start]]`.
+    fn new_terms(&mut self, learn_for_ms: Option<i64>) -> Option<NewTerms> {
+        let Some(table) = self.rule.table("new_terms", self.findings) else {
+            self.findings
+                .error(self.rule.span, "missing-key", "`[rule.new_terms]` is missing");
+            return None;
+        };
+        let names = table.texts("value", self.findings);
+        if names.is_empty() || names.len() > MAX_NEW_TERMS_FIELDS {
+            let message = format!("`value` in `[rule.new_terms]` must name 1 to {MAX_NEW_TERMS_FIELDS} fields");
+            self.findings.error(table.span, "bad-value", message);
+        }
+        let fields: Vec<FieldReference> = names
+            .into_iter()
+            .filter_map(|name| FieldReference::check(name.value, name.span, self.findings))
+            .collect();
+        let starts = table.tables("history_window_start", self.findings);
+        let Some(start) = starts.first().and_then(|start| start.text("value", self.findings)) else {
+            let message = "`[[rule.new_terms.history_window_start]]` with a `value` is missing";
+            self.findings.error(table.span, "missing-key", message);
+            return None;
+        };
+        let window_ms = duration::parse_look_back(start.value);
+        if window_ms.is_none() {
+            self.not_a_duration(start, "`now-14d`");
+        }
+        Some(NewTerms {
+            fields,
+            window_ms: window_ms?,
+            learn_for_ms,
+        })
+    }
+}

@@ -1,0 +1,327 @@
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+
+use super::*;
+
+const HEAD: &str = r#"[rule]
+rule_id = "11111111-2222-3333-4444-555555555555"
+name = "A rule"
+description = "What it finds."
+severity = "low"
+risk_score = 21
+"#;
+
+fn eql(query: &str) -> String {
+    format!("{HEAD}type = \"eql\"\nlanguage = \"eql\"\nquery = '''\n{query}\n'''\n")
+}
+
+fn new_terms(tail: &str) -> String {
+    format!("{HEAD}type = \"new_terms\"\nlanguage = \"kuery\"\nquery = 'event.action:exec'\n{tail}")
+}
+
+fn check(text: &str, expected: Expect) {
+    let parsed = parse_file("a.toml", text);
+    let mut shown = format!("{:?}\n", parsed.report.status);
+    for found in &parsed.report.diagnostics {
+        let help = found.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
+        shown += &format!(
+            "{}:{} {:?} {}: {}{help}\n",
+            found.line, found.column, found.severity, found.code, found.message
+        );
+    }
+    expected.assert_eq(&shown);
+    assert_eq!(parsed.rule.is_some(), parsed.report.status == RuleStatus::Ok);
+}
+
+#[test]
+fn a_rule_keeps_what_alerts_say_about_it() {
+    let text = eql("process where true")
+        + "tags = [\"a\", \"b\"]\nreferences = [\"https://example.com\"]\nnote = \"look\"\n\
+           [[rule.threat]]\nframework = \"MITRE ATT&CK\"\n[rule.threat.tactic]\nid = \"TA0002\"\n";
+    let parsed = parse_file("a.toml", &text);
+    let info = parsed.rule.expect("a sound rule").info;
+    assert_eq!(
+        (info.severity, info.risk_score, info.rule_type),
+        (RuleSeverity::Low, 21, RuleType::Eql)
+    );
+    assert_eq!(info.tags, ["a", "b"]);
+    assert_eq!(info.note.as_deref(), Some("look"));
+    assert_eq!(
+        info.threat,
+        serde_json::json!([{"framework": "MITRE ATT&CK", "tactic": {"id": "TA0002"}}])
+    );
+    let again = parse_file("b.toml", &text).rule.expect("a sound rule").info;
+    assert_eq!(info.uuid, again.uuid);
+    assert_ne!(info.uuid, info.rule_id);
+}
+
+#[test]
+fn the_report_says_in_json_what_rules_check_shows() {
+    let parsed = parse_file("a.toml", &eql("process where process.nam == \"x\""));
+    expect![[r#"
+        {
+          "path": "a.toml",
+          "rule_id": "11111111-2222-3333-4444-555555555555",
+          "name": "A rule",
+          "type": "eql",
+          "status": "error",
+          "diagnostics": [
+            {
+              "code": "unknown-field",
+              "severity": "error",
+              "message": "unknown field `process.nam`",
+              "help": "did you mean `process.name`?",
+              "line": 10,
+              "column": 15
+            }
+          ]
+        }"#]]
+    .assert_eq(&serde_json::to_string_pretty(&parsed.report).expect("a report is JSON"));
+}
+
+#[test]
+fn errors_of_the_query_and_of_the_keys_are_found_at_once_at_their_lines() {
+    let text = eql("process where process.nam == \"x\" and\n  process.pid == \"1\"")
+        .replace("severity = \"low\"", "severity = \"urgent\"")
+        .replace("risk_score = 21", "risk_score = 210")
+        .replace("name = \"A rule\"\n", "");
+    check(
+        &text,
+        expect![[r#"
+            Error
+            1:1 Error missing-key: `name` is missing in `[rule]`
+            4:12 Error bad-value: `urgent` is none of `low`, `medium`, `high`, `critical`
+            5:14 Error bad-value: `risk_score` must be between 0 and 100
+            9:15 Error unknown-field: unknown field `process.nam` (did you mean `process.name`?)
+            10:18 Error type-mismatch: `process.pid` is compared with a number
+        "#]],
+    );
+}
+
+#[test]
+fn a_query_in_an_escaped_text_is_placed_by_its_line_too() {
+    let query = r#"query = "process where\tprocess.name == \"a\" and process.nam == 1""#;
+    check(
+        &format!("{HEAD}type = \"eql\"\n{query}\n"),
+        expect![[r#"
+            Error
+            8:51 Error unknown-field: unknown field `process.nam` (did you mean `process.name`?)
+        "#]],
+    );
+}
+
+#[test]
+fn files_that_are_no_rules_are_told_what_is_wrong() {
+    for (text, expected) in [
+        (
+            "",
+            expect![[r#"
+            Error
+            1:1 Error missing-key: the file has no `[rule]` table
+        "#]],
+        ),
+        (
+            "\0\u{1}binary",
+            expect![[r#"
+                Error
+                1:1 Error toml: invalid unquoted key, expected letters, numbers, `-`, `_`
+                1:9 Error toml: key with no value, expected `=`
+            "#]],
+        ),
+        (
+            "[rule]\nname = \nrule_id = [1\ntype = \"eql\"",
+            expect![[r#"
+                Error
+                1:1 Error missing-key: `type` is missing in `[rule]`
+                2:8 Error toml: string values must be quoted, expected literal string
+                3:11 Error wrong-type: `rule_id` in `[rule]` must be a text
+                4:1 Error toml: missing comma between array elements, expected `,`
+                4:1 Error toml: invalid boolean, expected `true`
+                4:6 Error toml: unexpected `=` in array, expected value, `]`
+                4:8 Error toml: missing comma between array elements, expected `,`
+                4:13 Error toml: unclosed array, expected `]`
+            "#]],
+        ),
+        (
+            "rule = 1",
+            expect![[r#"
+            Error
+            1:8 Error wrong-type: `rule` in `[file]` must be a table
+        "#]],
+        ),
+        (
+            "[rule]\nrule_id = 1\nname = true\ntype = []",
+            expect![[r#"
+            Error
+            2:11 Error wrong-type: `rule_id` in `[rule]` must be a text
+            3:8 Error wrong-type: `name` in `[rule]` must be a text
+            4:8 Error wrong-type: `type` in `[rule]` must be a text
+        "#]],
+        ),
+    ] {
+        check(text, expected);
+    }
+    check(
+        &"#".repeat(600 << 10),
+        expect![[r#"
+            Error
+            1:1 Error file-too-long: the file is longer than 524288 bytes
+        "#]],
+    );
+}
+
+#[test]
+fn what_the_engine_cannot_run_is_named_and_never_skipped() {
+    for (text, expected) in [
+        (
+            format!("{HEAD}type = \"esql\"\nquery = 'FROM x'"),
+            expect![[r#"
+            Unsupported
+            7:8 Error unsupported-type: rules of type `esql` are not supported
+        "#]],
+        ),
+        (
+            format!("{HEAD}type = \"magic\"\n"),
+            expect![[r#"
+            Error
+            7:8 Error unknown-type: unknown rule type `magic`
+        "#]],
+        ),
+        (
+            format!("{HEAD}type = \"query\"\nlanguage = \"lucene\"\nquery = 'a:b'"),
+            expect![[r#"
+            Error
+            8:12 Error unsupported-language: rules of type `query` in `lucene` are not supported
+        "#]],
+        ),
+        (
+            eql("process where true") + "max_signals = 5\nindex = [\"winlogbeat-*\"]\n[[rule.filters]]\nx = 1\n",
+            expect![[r#"
+            Error
+            12:15 Warning no-effect: `max_signals` has no effect yet
+            13:10 Warning index-without-source: no source here produces events of the rule's `index` patterns
+            14:1 Error unsupported-key: `filters` is not supported yet
+        "#]],
+        ),
+    ] {
+        check(&text, expected);
+    }
+}
+
+#[test]
+fn new_terms_need_known_fields_and_a_window() {
+    let window = "[[rule.new_terms.history_window_start]]\nfield = \"history_window_start\"\nvalue = \"now-14d\"\n";
+    for (tail, expected) in [
+        (
+            format!(
+                "[rule.new_terms]\nfield = \"new_terms_fields\"\nvalue = [\"process.name\", \"host.id\"]\n{window}"
+            ),
+            expect![[r#"
+            Ok
+        "#]],
+        ),
+        (
+            String::new(),
+            expect![[r#"
+            Error
+            1:1 Error missing-key: `[rule.new_terms]` is missing
+        "#]],
+        ),
+        (
+            "[rule.new_terms]\nvalue = [\"proces.name\"]\n".to_owned(),
+            expect![[r#"
+            Error
+            10:1 Error missing-key: `[[rule.new_terms.history_window_start]]` with a `value` is missing
+            11:10 Error unknown-field: unknown field `proces.name` (did you mean `process.name`?)
+        "#]],
+        ),
+        (
+            format!("[rule.new_terms]\nvalue = []\n{}", window.replace("now-14d", "14 days")),
+            expect![[r#"
+            Error
+            10:1 Error bad-value: `value` in `[rule.new_terms]` must name 1 to 3 fields
+            14:9 Error bad-value: `14 days` is not a length of time such as `now-14d` (units are `s`, `m`, `h`, `d` and `w`)
+        "#]],
+        ),
+        (
+            format!(
+                "[rule.new_terms]\nvalue = [\"process.name\"]\n{window}[tidewaiter]\nlearn_for = \"soon\"\nlearnfor = 1\n"
+            ),
+            expect![[r#"
+            Error
+            16:13 Error bad-value: `soon` is not a length of time such as `1h` (units are `s`, `m`, `h`, `d` and `w`)
+            17:1 Error unknown-key: unknown key `learnfor` in `[tidewaiter]`
+        "#]],
+        ),
+    ] {
+        check(&new_terms(&tail), expected);
+    }
+}
+
+#[test]
+fn a_rules_own_examples_are_run_on_top_of_what_every_event_has() {
+    let text = eql("process where process.name == \"apt\" and container.id like \"*\"")
+        + r#"
+[tidewaiter.every_event]
+event.category = ["process"]
+container.id = "abc"
+process.name = "apt"
+
+[[tidewaiter.examples]]
+name = "in a container"
+expect = "match"
+events = [{ process.pid = 1 }]
+
+[[tidewaiter.examples]]
+name = "on the host"
+expect = "no-match"
+events = [{ container.id = [] }]
+
+[[tidewaiter.examples]]
+name = "wrongly expected"
+expect = "match"
+events = [{ process.name = "apt" }, { process.name = "dpkg" }]
+"#;
+    let rule = parse_file("a.toml", &text).rule.expect("a sound rule");
+    let outcomes = run_examples(&rule);
+    assert_eq!(
+        outcomes.iter().map(ExampleOutcome::passed).collect::<Vec<_>>(),
+        [true, true, false]
+    );
+}
+
+#[test]
+fn examples_that_say_nothing_are_errors() {
+    let text = eql("process where true")
+        + "[[tidewaiter.examples]]\nname = \"a\"\nexpect = \"maybe\"\nevents = [{ process.nam = 1, process.pid = \"x\" }]\nevnts = 1\n";
+    check(
+        &text,
+        expect![[r#"
+            Error
+            12:1 Error bad-example: an example needs `name`, `expect` and at least one of `events`
+            14:10 Error bad-value: `maybe` is neither `match` nor `no-match`
+            15:11 Error bad-example: the example's event has 1 unknown fields and 1 values that do not fit theirs
+            16:1 Error unknown-key: unknown key `evnts` in an example
+        "#]],
+    );
+}
+
+#[test]
+fn findings_past_the_limit_are_counted_in_the_report() {
+    let parsed = parse_file(
+        "a.toml",
+        &eql(&format!("any where {} true", "process.nam == 1 or ".repeat(1_000))),
+    );
+    let last = parsed.report.diagnostics.last().expect("findings");
+    assert_eq!(last.message, "950 more findings are not shown");
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(
+        text in r#"(\[rule\]|\[\[?tidewaiter\.[a-z_]+\]\]?|type = "(eql|query|new_terms)"|query = ["'](process where |a:b)|name = |value|[a-z"'=\[\]{}.,\\ \n0-9é#]){0,40}"#
+    ) {
+        let parsed = parse_file("a.toml", &text);
+        prop_assert_eq!(parsed.rule.is_some(), parsed.report.status == RuleStatus::Ok);
+    }
+}
