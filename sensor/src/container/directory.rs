@@ -14,6 +14,7 @@ mod cache;
 use crate::container::docker::{self, Timing};
 use crate::container::{ContainerIdentity, Metadata, Runtime};
 use cache::{Cache, Question};
+use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -299,8 +300,12 @@ impl Engine {
         self.cache().knows(id)
     }
 
-    pub(super) fn known_ids(&self) -> Vec<String> {
+    pub(super) fn known_ids(&self) -> HashSet<String> {
         self.cache().known_ids()
+    }
+
+    pub(super) fn is_complete(&self, id: &str) -> bool {
+        self.cache().is_complete(id)
     }
 
     pub(super) fn expect(&self, id: &str, metadata: Option<Metadata>) {
@@ -377,3 +382,6 @@ impl Engine {
         };
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -160,3 +160,6 @@ async fn within<T>(
         Err(_) => Err(EngineError::NoAnswer(limit)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@
 //! on their way. Never more than [`CONTAINERS_AT_MOST`] entries.
 
 use super::{Lookup, LookupFailure, Metadata};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -76,6 +76,12 @@ impl Cache {
         self.entries.get(id).is_some_and(|entry| entry.metadata.is_some())
     }
 
+    pub fn is_complete(&self, id: &str) -> bool {
+        self.entries
+            .get(id)
+            .is_some_and(|entry| matches!(entry.state, State::Complete))
+    }
+
     /// The engine will be asked about this container. `metadata` is what is known already.
     pub fn expect(&mut self, id: &str, metadata: Option<Metadata>, now: Instant) {
         let entry = self.entry(id, now);
@@ -126,7 +132,7 @@ impl Cache {
         }
     }
 
-    pub fn known_ids(&self) -> Vec<String> {
+    pub fn known_ids(&self) -> HashSet<String> {
         self.entries
             .iter()
             .filter(|(_, entry)| entry.metadata.is_some())
@@ -191,3 +197,6 @@ impl Entry {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at};
 
 /// The most questions about single containers that an engine has to answer at a time.
-const INSPECTIONS_AT_ONCE: usize = 16;
+pub(super) const INSPECTIONS_AT_ONCE: usize = 16;
 
 /// Docker's `destroy` is Podman's `remove`.
 const EVENTS: [&str; 5] = ["create", "start", "rename", "destroy", "remove"];
@@ -33,8 +33,9 @@ pub(super) struct Session<'a> {
     /// Containers that are waiting or being asked about, and what events told meanwhile, because
     /// the answer may be older than the event.
     unanswered: HashMap<String, Amendment>,
-    /// What was known before the listing: what it lacks is gone.
-    known_before: Vec<String>,
+    /// What was known when the session began. What the listing lacks of it is gone; the rest is
+    /// asked about again, because it may have changed in between.
+    known_before: HashSet<String>,
 }
 
 enum Answer {
@@ -219,14 +220,16 @@ impl<'a> Session<'a> {
             .filter_map(|container| container.id)
             .collect();
         let listed: HashSet<&str> = ids.iter().map(String::as_str).collect();
-        for id in std::mem::take(&mut self.known_before) {
+        for id in &self.known_before {
             if !listed.contains(id.as_str()) {
-                self.engine.remove(&id);
+                self.engine.remove(id);
             }
         }
         for id in ids.into_iter().take(CONTAINERS_AT_MOST) {
-            self.engine.expect(&id, None);
-            self.ask_last(id);
+            if self.known_before.contains(&id) || !self.engine.is_complete(&id) {
+                self.engine.expect(&id, None);
+                self.ask_last(id);
+            }
         }
     }
 
