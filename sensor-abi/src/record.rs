@@ -40,7 +40,8 @@ pub const FLAG_ARGUMENTS_UNREADABLE: u16 = 1 << 2;
 pub const FLAG_PATH_CUT: u16 = 1 << 3;
 /// The kernel was given a script (or another interpreted format) and runs its interpreter.
 pub const FLAG_SCRIPT: u16 = 1 << 4;
-/// The executable has no place in any directory tree (a memory file).
+/// The executable has no place in any directory tree: a memory file, or one on a mount that hangs
+/// nowhere. Its only component is its name.
 pub const FLAG_EXECUTABLE_DETACHED: u16 = 1 << 5;
 /// The executable's directory entry is gone.
 pub const FLAG_EXECUTABLE_DELETED: u16 = 1 << 6;

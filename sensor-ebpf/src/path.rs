@@ -67,6 +67,11 @@ pub fn append_path(scratch: *mut Scratch, path: Path, root: Path) -> (u16, u32) 
             let parent = pointer(this, layout!(mount_parent));
             if parent == this || parent == 0 {
                 flags = 0;
+                // A file that is a mount of its own, and that mount hangs nowhere.
+                if length_since(scratch, begin) == 0 {
+                    append_string(scratch, NAME_SIZE, pointer(dentry, layout!(dentry_name)));
+                    flags = FLAG_EXECUTABLE_DETACHED;
+                }
                 break;
             }
             let parent = parent + layout!(mount_vfsmount) as u64;

@@ -204,13 +204,16 @@ fn path(components: &[u8], cut: bool) -> String {
         path.extend_from_slice(b"...");
     }
     let components = components.strip_suffix(b"\0").unwrap_or(components);
-    if components.is_empty() {
+    // The root of a file system is called `/`; a component never is.
+    for component in components
+        .rsplit(|byte| *byte == 0)
+        .filter(|name| !name.is_empty() && *name != b"/")
+    {
         path.push(b'/');
-    } else {
-        for component in components.rsplit(|byte| *byte == 0) {
-            path.push(b'/');
-            path.extend_from_slice(component);
-        }
+        path.extend_from_slice(component);
+    }
+    if path.is_empty() {
+        path.push(b'/');
     }
     text(&path)
 }

@@ -2,6 +2,10 @@
 
 pub mod alert;
 pub mod cli;
+pub mod commands {
+    pub mod events;
+    pub mod live;
+}
 pub mod config;
 pub mod container;
 pub mod decode;

@@ -42,8 +42,9 @@ pub trait EventHandler {
     /// Takes a command; gives whether the thread goes on.
     fn command(&mut self, command: Self::Command) -> Flow;
 
-    /// Called when the ring buffer is empty and at least every [`HOUSEKEEPING`].
-    fn idle(&mut self);
+    /// Called when the ring buffer is empty, and at least every [`HOUSEKEEPING`]; gives whether the
+    /// thread goes on.
+    fn idle(&mut self) -> Flow;
 }
 
 /// Whether to go on.
@@ -105,10 +106,11 @@ impl Pipeline {
         loop {
             let handled = self.drain(BATCH, handler);
             let now = Instant::now();
-            if handled == 0 || now.duration_since(housekeeping) >= HOUSEKEEPING {
-                handler.idle();
+            let due = now.duration_since(housekeeping) >= HOUSEKEEPING;
+            if (handled == 0 || due) && handler.idle() == Flow::Stop {
+                return self.finish(handler);
             }
-            if now.duration_since(housekeeping) >= HOUSEKEEPING {
+            if due {
                 housekeeping = now;
                 self.builder.boot_time_ns = boot_time_ns();
                 self.builder.users.refresh();
@@ -136,7 +138,7 @@ impl Pipeline {
         let produced = self.kernel.counts().map_or(0, |counts| counts.produced);
         while self.decoder.counts.received < produced && self.drain(BATCH, handler) > 0 {}
         self.flush(handler);
-        handler.idle();
+        let _ = handler.idle();
         self.counts()
     }
 

@@ -1,0 +1,87 @@
+//! `tidewaiter events`: every process event as an ECS document a line.
+
+use std::io::{self, BufWriter, Stdout, Write};
+
+use rule_engine::record::Record;
+
+use crate::{
+    container::Directory,
+    pipeline::{EventHandler, Flow},
+    process::{ProcessKey, ProcessTable},
+    record::{RecordBuilder, fill_metadata},
+};
+
+/// Writes each event to stdout.
+pub struct EventWriter {
+    output: BufWriter<Stdout>,
+    directory: Directory,
+    which: Which,
+    written: u64,
+    error: Option<io::Error>,
+}
+
+/// Which events are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    All,
+    OnlyContainers,
+}
+
+impl EventWriter {
+    pub fn new(directory: Directory, which: Which) -> Self {
+        EventWriter {
+            output: BufWriter::with_capacity(64 * 1024, io::stdout()),
+            directory,
+            which,
+            written: 0,
+            error: None,
+        }
+    }
+
+    fn write(&mut self, record: &Record) -> io::Result<()> {
+        serde_json::to_writer(&mut self.output, &record.to_document())?;
+        self.output.write_all(b"\n")?;
+        self.written += 1;
+        Ok(())
+    }
+
+    /// How many events were written, or why no more could be.
+    pub fn finish(self) -> io::Result<u64> {
+        match self.error {
+            Some(error) => Err(error),
+            None => Ok(self.written),
+        }
+    }
+}
+
+impl EventHandler for EventWriter {
+    type Command = Flow;
+
+    fn event(&mut self, record: &mut Record, key: ProcessKey, table: &ProcessTable, _builder: &RecordBuilder) {
+        if self.error.is_some() {
+            return;
+        }
+        let container = table.get(key).and_then(|process| process.container.as_ref());
+        match container {
+            Some(container) => fill_metadata(record, &self.directory.get(container)),
+            None if self.which == Which::OnlyContainers => return,
+            None => {}
+        }
+        self.error = self.write(record).err();
+    }
+
+    fn command(&mut self, command: Flow) -> Flow {
+        command
+    }
+
+    fn idle(&mut self) -> Flow {
+        if self.error.is_none() {
+            self.error = self.output.flush().err();
+        }
+        if self.error.is_some() {
+            Flow::Stop
+        } else {
+            Flow::Continue
+        }
+    }
+}

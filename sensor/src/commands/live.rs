@@ -1,0 +1,130 @@
+//! What `run` and `events` have in common: attach, scan, start the event thread, obey signals.
+
+use std::{
+    io,
+    sync::mpsc::{SyncSender, sync_channel},
+    thread,
+};
+
+use nix::sys::signal::{SigSet, Signal};
+use thiserror::Error;
+use tracing::{info, warn};
+
+use crate::{
+    config::Config,
+    container::{Directory, EngineSocket, Runtime},
+    host::Host,
+    kernel::{KernelError, KernelOptions, KernelSensor},
+    pipeline::{EventHandler, Pipeline, PipelineCounts},
+    process::{ProcessTable, scan},
+    record::RecordBuilder,
+    users::Users,
+};
+
+/// Commands to the event thread that may wait; more are not sent at once.
+const COMMANDS_AT_MOST: usize = 8;
+/// The event thread's stack: the deepest path is the rule engine's, whose nesting is limited.
+const STACK_BYTES: usize = 4 * 1024 * 1024;
+
+/// Why live events cannot be had.
+#[derive(Debug, Error)]
+pub enum LiveError {
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    #[error("/proc cannot be read: {0}; it has to be mounted, and in a container be the host's (`--pid=host`)")]
+    Proc(#[from] procfs::ProcError),
+    #[error("a thread cannot be started: {0}")]
+    Thread(#[from] io::Error),
+    #[error("the event thread ended unexpectedly; please report this")]
+    Panicked,
+}
+
+/// Signals that end or change a running command. They are held back in every thread and waited
+/// for by one, so this has to come before any thread is started.
+pub struct Signals(SigSet);
+
+impl Signals {
+    /// Holds the signals back from now on.
+    ///
+    /// # Errors
+    /// The system refuses, which it never does for valid signals.
+    pub fn hold() -> io::Result<Self> {
+        let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
+        signals.thread_block()?;
+        Ok(Signals(signals))
+    }
+
+    fn wait(&self) -> io::Result<Signal> {
+        Ok(self.0.wait()?)
+    }
+}
+
+/// Starts asking the container engines that the configuration names.
+///
+/// # Errors
+/// Its thread cannot be started.
+pub fn start_directory(config: &Config) -> io::Result<Directory> {
+    Directory::start(vec![EngineSocket {
+        runtime: Runtime::Docker,
+        path: config.docker_socket.clone(),
+    }])
+}
+
+/// Attaches to the kernel and hands every event to `handler` until a signal for which `on_signal`
+/// gives no command any more, or until the handler stops. Gives the handler back, and the counts.
+///
+/// # Errors
+/// The host lacks something; nothing is attached then.
+pub fn watch<H>(
+    config: &Config,
+    signals: Signals,
+    mut handler: H,
+    mut on_signal: impl FnMut(Signal) -> Option<H::Command> + Send + 'static,
+    ready: impl FnOnce(usize),
+) -> Result<(H, PipelineCounts), LiveError>
+where
+    H: EventHandler + Send + 'static,
+    H::Command: Send + 'static,
+{
+    let kernel = KernelSensor::load(KernelOptions {
+        ring_buffer_bytes: config.ring_buffer_bytes,
+        arguments_limit_bytes: config.arguments_limit_bytes,
+    })?;
+    for what in &kernel.disabled {
+        warn!("this kernel does not tell {what}; events come without them");
+    }
+    let mut table = ProcessTable::default();
+    let report = scan(&mut table)?;
+    if report.unreadable > 0 {
+        info!(
+            "{} processes ended, or could not be read, while /proc was scanned",
+            report.unreadable
+        );
+    }
+    let builder = RecordBuilder::new(Host::read(config.host_name.as_deref()), Users::of_host());
+    let pipeline = Pipeline::new(kernel, table, builder);
+
+    let (sender, commands) = sync_channel(COMMANDS_AT_MOST);
+    let events = thread::Builder::new()
+        .name("events".to_owned())
+        .stack_size(STACK_BYTES)
+        .spawn(move || {
+            let counts = pipeline.run(&commands, &mut handler);
+            (handler, counts)
+        })?;
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || forward(&signals, &sender, &mut on_signal))?;
+    ready(report.found);
+    events.join().map_err(|_| LiveError::Panicked)
+}
+
+/// Sends what signals mean; ends, and with it the event thread, when one means nothing more.
+fn forward<C>(signals: &Signals, sender: &SyncSender<C>, on_signal: &mut dyn FnMut(Signal) -> Option<C>) {
+    while let Ok(signal) = signals.wait() {
+        let Some(command) = on_signal(signal) else { return };
+        if sender.send(command).is_err() {
+            return;
+        }
+    }
+}
