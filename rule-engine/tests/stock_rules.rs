@@ -1,0 +1,65 @@
+//! The stock rules: sound, complete, and each right about its own examples.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rule_engine::rule::{CheckedRule, Expectation, parse_file, run_examples};
+
+fn stock_rules() -> Vec<(PathBuf, CheckedRule)> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rules");
+    fs::read_dir(directory)
+        .expect("the stock rules")
+        .map(|entry| {
+            let path = entry.expect("a readable entry").path();
+            let text = fs::read_to_string(&path).expect("a readable rule file");
+            let parsed = parse_file(&path.display().to_string(), &text);
+            let shown: String = parsed
+                .report
+                .diagnostics
+                .iter()
+                .map(|found| found.render(&parsed.report.path, &text))
+                .collect();
+            assert_eq!(shown, "");
+            (path, parsed.rule.expect("a rule without findings"))
+        })
+        .collect()
+}
+
+#[test]
+fn every_stock_rule_is_right_about_its_own_examples() {
+    for (path, rule) in stock_rules() {
+        let outcomes = run_examples(&rule);
+        for outcome in &outcomes {
+            assert!(outcome.passed(), "{}: {outcome:?}", path.display());
+        }
+        for expect in [Expectation::Match, Expectation::NoMatch] {
+            let examples = outcomes.iter().filter(|outcome| outcome.expect == expect).count();
+            assert!(
+                examples >= 2,
+                "{}: only {examples} examples that expect {expect:?}",
+                path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn every_stock_rule_says_what_it_found_and_what_to_do() {
+    let mut ids = HashSet::new();
+    for (path, rule) in stock_rules() {
+        let info = rule.info;
+        assert!(
+            ids.insert(info.rule_id),
+            "{}: its `rule_id` is another rule's",
+            path.display()
+        );
+        assert!(
+            !info.description.is_empty() && info.note.is_some(),
+            "{}",
+            path.display()
+        );
+        let threats = info.threat.as_array().map_or(0, Vec::len);
+        assert!(threats > 0, "{}: no MITRE ATT&CK mapping", path.display());
+    }
+}
