@@ -247,7 +247,8 @@ mod tests {
               because    process.args == "install": install
               rule       9b2cfe7e-0000-4000-8000-000000000001 (risk score 21)
 
-        "#]].assert_eq(&render(&sample().into_document(), Style::Plain));
+        "#]]
+        .assert_eq(&render(&sample().into_document(), Style::Plain));
     }
 
     #[test]
@@ -270,7 +271,8 @@ mod tests {
               because    process.args == "install": install
               rule       9b2cfe7e-0000-4000-8000-000000000001 (risk score 21)
 
-        "#]].assert_eq(&render(&alert.into_document(), Style::Plain));
+        "#]]
+        .assert_eq(&render(&alert.into_document(), Style::Plain));
     }
 
     #[test]

@@ -1,0 +1,267 @@
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
+use std::sync::Mutex;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::alert::tests::sample;
+
+const LONG: Duration = Duration::from_secs(30);
+const JSON: OutputOptions = OutputOptions {
+    format: Format::Json,
+    style: Style::Plain,
+    metadata_wait: Duration::ZERO,
+};
+
+fn complete() -> CompleteContainer {
+    Box::new(|_| ContainerMetadata::Complete)
+}
+
+fn pipe() -> (BufReader<File>, File) {
+    let (reader, writer): (OwnedFd, OwnedFd) = nix::unistd::pipe().unwrap();
+    (BufReader::new(File::from(reader)), File::from(writer))
+}
+
+fn numbered(number: u64) -> Document {
+    Document::from_iter([("number".to_owned(), json!(number))])
+}
+
+fn next_document(reader: &mut impl BufRead) -> Document {
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    serde_json::from_str(&line).unwrap()
+}
+
+/// Takes a few bytes at a time and fails now and then.
+#[derive(Clone, Default)]
+struct Unreliable {
+    written: Arc<Mutex<Vec<u8>>>,
+    calls: usize,
+}
+
+impl Write for Unreliable {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.calls += 1;
+        match self.calls % 4 {
+            0 => Err(io::Error::from(io::ErrorKind::StorageFull)),
+            1 => Err(io::Error::from(io::ErrorKind::Interrupted)),
+            _ => {
+                let count = bytes.len().min(7);
+                self.written.lock().unwrap().extend(&bytes[..count]);
+                Ok(count)
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Destination for Unreliable {
+    fn reader_is_gone(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn alerts_are_written_in_order_one_document_a_line() {
+    let (mut reader, writer) = pipe();
+    let output = Output::start(writer, JSON, complete(), Box::new(|| {})).unwrap();
+    for number in 0..3 {
+        output.offer_event(numbered(number));
+    }
+    output.offer(sample());
+    for number in 0..3 {
+        assert_eq!(next_document(&mut reader), numbered(number));
+    }
+    assert_eq!(next_document(&mut reader)["event"]["kind"], "signal");
+    let counts = output.finish(LONG);
+    assert_eq!(
+        counts,
+        OutputCounts {
+            written: 4,
+            ..OutputCounts::default()
+        }
+    );
+}
+
+#[test]
+fn a_write_that_fails_is_repeated_without_losing_or_doubling_a_byte() {
+    let destination = Unreliable::default();
+    let mut sink = Sink::new(destination.clone());
+    sink.push_json(numbered(1));
+    sink.push_text("two\nlines\n");
+    let mut failures = 0;
+    while sink.flush() != Flushed::Everything {
+        failures += 1;
+    }
+    assert!(failures > 0);
+    assert_eq!(sink.take_written(), 2);
+    assert_eq!(*destination.written.lock().unwrap(), b"{\"number\":1}\ntwo\nlines\n");
+}
+
+#[test]
+fn a_full_disk_is_counted_and_does_not_stop_the_end() {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let output = Output::start(
+        full,
+        JSON,
+        complete(),
+        Box::new(|| panic!("a full disk is not a closed pipe")),
+    )
+    .unwrap();
+    output.offer(sample());
+    output.offer(sample());
+    let counts = output.finish(LONG);
+    assert_eq!((counts.written, counts.lost), (0, 2));
+}
+
+#[test]
+fn a_closed_pipe_is_noticed_at_the_next_alert() {
+    let (reader, writer) = pipe();
+    let (closed, noticed) = mpsc::channel();
+    let output = Output::start(writer, JSON, complete(), Box::new(move || closed.send(()).unwrap())).unwrap();
+    drop(reader);
+    output.offer(sample());
+    noticed.recv_timeout(LONG).unwrap();
+    assert_eq!(output.finish(LONG).lost, 1);
+}
+
+#[test]
+fn a_closed_pipe_is_noticed_without_an_alert() {
+    let (reader, writer) = pipe();
+    let (closed, noticed) = mpsc::channel();
+    let output = Output::start(writer, JSON, complete(), Box::new(move || closed.send(()).unwrap())).unwrap();
+    drop(reader);
+    noticed.recv_timeout(LONG).unwrap();
+    assert_eq!(output.finish(LONG), OutputCounts::default());
+}
+
+#[test]
+fn what_a_full_queue_refuses_is_counted_and_the_rest_arrives() {
+    let (mut reader, writer) = pipe();
+    let output = Output::start(writer, JSON, complete(), Box::new(|| {})).unwrap();
+    let mut offered = 0;
+    // Nobody reads: the pipe fills, then the queue.
+    while output.counts().refused == 0 {
+        output.offer_event(numbered(offered));
+        offered += 1;
+    }
+    let reading = thread::spawn(move || {
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        text.lines().count() as u64
+    });
+    let counts = output.finish(LONG);
+    assert_eq!(counts.lost, 0);
+    assert_eq!(counts.written + counts.refused, offered);
+    assert_eq!(reading.join().unwrap(), counts.written);
+}
+
+#[test]
+fn the_end_does_not_wait_for_a_reader_that_does_not_read() {
+    let (_reader, writer) = pipe();
+    let output = Output::start(writer, JSON, complete(), Box::new(|| {})).unwrap();
+    while output.counts().refused == 0 {
+        output.offer_event(numbered(0));
+    }
+    output.finish(Duration::from_millis(1));
+}
+
+#[test]
+fn an_alert_that_waits_for_metadata_does_not_hold_up_the_others() {
+    let (mut reader, writer) = pipe();
+    let known = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&known);
+    let complete: CompleteContainer = Box::new(move |event| {
+        if event.get("number") != Some(&json!(1)) {
+            return ContainerMetadata::Complete;
+        }
+        match asked.load(Relaxed) {
+            true => {
+                event.insert("container".to_owned(), json!({"name": "late"}));
+                ContainerMetadata::Complete
+            }
+            false => ContainerMetadata::Pending,
+        }
+    });
+    let options = OutputOptions {
+        metadata_wait: LONG,
+        ..JSON
+    };
+    let output = Output::start(writer, options, complete, Box::new(|| {})).unwrap();
+    for number in 1..=2 {
+        let mut alert = sample();
+        alert.event.insert("number".to_owned(), json!(number));
+        output.offer(alert);
+    }
+    assert_eq!(next_document(&mut reader)["number"], 2);
+    known.store(true, Relaxed);
+    let late = next_document(&mut reader);
+    assert_eq!(
+        (&late["number"], &late["container"]["name"]),
+        (&json!(1), &json!("late"))
+    );
+    assert_eq!(late.get("tidewaiter.container_metadata"), None);
+    assert_eq!(output.finish(LONG).without_metadata, 0);
+}
+
+#[test]
+fn an_alert_goes_out_without_metadata_when_its_time_is_up_and_says_so() {
+    let (mut reader, writer) = pipe();
+    let output = Output::start(writer, JSON, Box::new(|_| ContainerMetadata::Pending), Box::new(|| {})).unwrap();
+    output.offer(sample());
+    assert_eq!(
+        next_document(&mut reader).get("tidewaiter.container_metadata"),
+        Some(&Value::from("pending"))
+    );
+    assert_eq!(output.finish(LONG).without_metadata, 1);
+}
+
+#[test]
+fn alerts_past_the_room_for_waiting_push_the_oldest_out() {
+    let (mut reader, writer) = pipe();
+    let options = OutputOptions {
+        metadata_wait: LONG,
+        ..JSON
+    };
+    let output = Output::start(
+        writer,
+        options,
+        Box::new(|_| ContainerMetadata::Pending),
+        Box::new(|| {}),
+    )
+    .unwrap();
+    for number in 0..=MAX_PENDING {
+        let mut alert = sample();
+        alert.event.insert("number".to_owned(), json!(number));
+        output.offer(alert);
+    }
+    assert_eq!(next_document(&mut reader)["number"], 0);
+}
+
+#[test]
+fn the_end_does_not_wait_for_metadata() {
+    let (mut reader, writer) = pipe();
+    let options = OutputOptions {
+        metadata_wait: LONG * 1000,
+        ..JSON
+    };
+    let output = Output::start(
+        writer,
+        options,
+        Box::new(|_| ContainerMetadata::Pending),
+        Box::new(|| {}),
+    )
+    .unwrap();
+    output.offer(sample());
+    let counts = output.finish(LONG);
+    assert_eq!((counts.written, counts.without_metadata), (1, 1));
+    assert_eq!(
+        next_document(&mut reader).get("tidewaiter.container_metadata"),
+        Some(&Value::from("pending"))
+    );
+}
