@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::container::ContainerIdentity;
 use crate::document::{self, Document};
 use crate::output::escape::{self, Visible};
 
@@ -39,6 +40,8 @@ pub struct Alert {
     pub new_terms: Vec<String>,
     /// From the entry leader down to the process.
     pub chain: Vec<ChainLink>,
+    /// The container, for asking what is not known of it yet.
+    pub container: Option<Arc<ContainerIdentity>>,
     pub container_metadata: ContainerMetadata,
 }
 
@@ -89,6 +92,7 @@ impl Alert {
             conditions: matched.reason,
             new_terms: matched.new_terms,
             chain,
+            container: None,
             container_metadata: ContainerMetadata::Complete,
         }
     }
@@ -127,9 +131,6 @@ impl Alert {
         set("kibana.alert.rule.threat", rule.threat.clone());
         set("tidewaiter.conditions", json!(self.conditions));
         set("tidewaiter.chain", json!(self.chain));
-        if self.container_metadata == ContainerMetadata::Pending {
-            set("tidewaiter.container_metadata", json!("pending"));
-        }
         alert.extend(original_event);
         alert
     }
@@ -275,6 +276,7 @@ pub mod tests {
             conditions: vec!["process.args == \"install\": install".to_owned()],
             new_terms: Vec::new(),
             chain,
+            container: None,
             container_metadata: ContainerMetadata::Complete,
         }
     }
@@ -392,14 +394,6 @@ pub mod tests {
         ] {
             assert_eq!(document::text(&dotted, field), document::text(&nested, field));
         }
-    }
-
-    #[test]
-    fn an_alert_without_metadata_says_so() {
-        let mut alert = sample();
-        alert.container_metadata = ContainerMetadata::Pending;
-        let document = alert.into_document();
-        assert_eq!(document["tidewaiter.container_metadata"], "pending");
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod commands {
     pub mod events;
     pub mod live;
+    pub mod run;
 }
 pub mod config;
 pub mod container;

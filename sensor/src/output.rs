@@ -32,9 +32,9 @@ const PENDING_INTERVAL: Duration = Duration::from_millis(10);
 /// How often an idle output looks whether its reader is still there.
 const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Adds what is known of the event's container to the event, and says whether that is all there will be. Asked again
+/// Adds what is known of an alert's container to its event, and says whether that is all there will be. Asked again
 /// and again while an alert waits, so it must not wait itself.
-pub type CompleteContainer = Box<dyn FnMut(&mut Document) -> ContainerMetadata + Send>;
+pub type CompleteContainer = Box<dyn FnMut(&mut Alert) -> ContainerMetadata + Send>;
 
 /// Called once when nobody reads the output any more.
 pub type OnClosed = Box<dyn FnOnce() + Send>;
@@ -227,7 +227,7 @@ impl<D: Destination> Writer<D> {
         match outgoing {
             Outgoing::Event(event) => self.sink.push_json(event),
             Outgoing::Alert(mut alert) => {
-                alert.container_metadata = (self.complete)(&mut alert.event);
+                alert.container_metadata = (self.complete)(&mut alert);
                 if alert.container_metadata == ContainerMetadata::Complete {
                     self.render(*alert);
                     return;
@@ -249,7 +249,7 @@ impl<D: Destination> Writer<D> {
             let Some(mut waiting) = self.pending.pop_front() else {
                 return;
             };
-            waiting.alert.container_metadata = (self.complete)(&mut waiting.alert.event);
+            waiting.alert.container_metadata = (self.complete)(&mut waiting.alert);
             if waiting.alert.container_metadata == ContainerMetadata::Complete || waiting.deadline <= now {
                 self.render(*waiting.alert);
             } else {

@@ -1,23 +1,20 @@
 //! `tidewaiter events`: every process event as an ECS document a line.
 
-use std::io::{self, BufWriter, Stdout, Write};
-
 use rule_engine::record::Record;
 
 use crate::{
     container::Directory,
+    output::Output,
     pipeline::{EventHandler, Flow},
     process::{ProcessKey, ProcessTable},
     record::{RecordBuilder, fill_metadata},
 };
 
-/// Writes each event to stdout.
+/// Hands each event to the output.
 pub struct EventWriter {
-    output: BufWriter<Stdout>,
+    output: Output,
     directory: Directory,
     which: Which,
-    written: u64,
-    error: Option<io::Error>,
 }
 
 /// Which events are written.
@@ -28,29 +25,17 @@ pub enum Which {
 }
 
 impl EventWriter {
-    pub fn new(directory: Directory, which: Which) -> Self {
+    pub fn new(output: Output, directory: Directory, which: Which) -> Self {
         EventWriter {
-            output: BufWriter::with_capacity(64 * 1024, io::stdout()),
+            output,
             directory,
             which,
-            written: 0,
-            error: None,
         }
     }
 
-    fn write(&mut self, record: &Record) -> io::Result<()> {
-        serde_json::to_writer(&mut self.output, &record.to_document())?;
-        self.output.write_all(b"\n")?;
-        self.written += 1;
-        Ok(())
-    }
-
-    /// How many events were written, or why no more could be.
-    pub fn finish(self) -> io::Result<u64> {
-        match self.error {
-            Some(error) => Err(error),
-            None => Ok(self.written),
-        }
+    /// Gives back what has to be closed.
+    pub fn into_output(self) -> Output {
+        self.output
     }
 }
 
@@ -58,16 +43,12 @@ impl EventHandler for EventWriter {
     type Command = Flow;
 
     fn event(&mut self, record: &mut Record, key: ProcessKey, table: &ProcessTable, _builder: &RecordBuilder) {
-        if self.error.is_some() {
-            return;
-        }
-        let container = table.get(key).and_then(|process| process.container.as_ref());
-        match container {
+        match table.get(key).and_then(|process| process.container.as_ref()) {
             Some(container) => fill_metadata(record, &self.directory.get(container)),
             None if self.which == Which::OnlyContainers => return,
             None => {}
         }
-        self.error = self.write(record).err();
+        self.output.offer_event(record.to_document());
     }
 
     fn command(&mut self, command: Flow) -> Flow {
@@ -75,13 +56,6 @@ impl EventHandler for EventWriter {
     }
 
     fn idle(&mut self) -> Flow {
-        if self.error.is_none() {
-            self.error = self.output.flush().err();
-        }
-        if self.error.is_some() {
-            Flow::Stop
-        } else {
-            Flow::Continue
-        }
+        Flow::Continue
     }
 }

@@ -176,13 +176,13 @@ fn an_alert_that_waits_for_metadata_does_not_hold_up_the_others() {
     let (mut reader, writer) = pipe();
     let known = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&known);
-    let complete: CompleteContainer = Box::new(move |event| {
-        if event.get("number") != Some(&json!(1)) {
+    let complete: CompleteContainer = Box::new(move |alert| {
+        if alert.event.get("number") != Some(&json!(1)) {
             return ContainerMetadata::Complete;
         }
         match asked.load(Relaxed) {
             true => {
-                event.insert("container".to_owned(), json!({"name": "late"}));
+                alert.event.insert("container".to_owned(), json!({"name": "late"}));
                 ContainerMetadata::Complete
             }
             false => ContainerMetadata::Pending,

@@ -104,8 +104,10 @@ fn container(alert: &Document) -> String {
     };
     let short_id: String = id.chars().take(SHORT_ID_CHARACTERS).collect();
     let short_id = Visible(&short_id);
-    if document::text(alert, "tidewaiter.container_metadata") == Some("pending") {
-        return format!("{short_id}  (name and image are not known yet)");
+    match document::text(alert, "tidewaiter.container.metadata") {
+        Some("pending") => return format!("{short_id}  (name and image are not known yet)"),
+        Some("failed") => return format!("{short_id}  (name and image are not known: no container engine tells)"),
+        _ => {}
     }
     let name = Visible(document::text(alert, "container.name").unwrap_or("unnamed"));
     let image = Visible(document::text(alert, "container.image.name").unwrap_or("unknown"));
@@ -232,7 +234,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::alert::{Alert, ContainerMetadata, tests::sample};
+    use crate::alert::{Alert, tests::sample};
 
     #[test]
     fn an_alert_says_what_where_who_and_why() {
@@ -257,7 +259,9 @@ mod tests {
         alert
             .event
             .insert("container".to_owned(), json!({"id": "3f2a9c5d1b2e4f60"}));
-        alert.container_metadata = ContainerMetadata::Pending;
+        alert
+            .event
+            .insert("tidewaiter".to_owned(), json!({"container": {"metadata": "pending"}}));
         alert.new_terms = vec!["so cat".to_owned()];
         expect![[r#"
             LOW Tool installed in a container  2026-11-22T00:03:29.123Z  node-1
