@@ -1,20 +1,26 @@
 //! `tidewaiter events`: every process event as an ECS document a line.
+//!
+//! Written from the event thread: a reader that is slow makes the ring buffer fill, where losses are counted, and a
+//! write that fails ends the recording with the reason.
+
+use std::io::{self, BufWriter, Stdout, Write};
 
 use rule_engine::record::Record;
 
 use crate::{
     container::Directory,
-    output::Output,
     pipeline::{EventHandler, Flow},
     process::{ProcessKey, ProcessTable},
     record::{RecordBuilder, fill_metadata},
 };
 
-/// Hands each event to the output.
+/// Writes each event to stdout.
 pub struct EventWriter {
-    output: Output,
+    output: BufWriter<Stdout>,
     directory: Directory,
     which: Which,
+    written: u64,
+    error: Option<io::Error>,
 }
 
 /// Which events are written.
@@ -25,17 +31,29 @@ pub enum Which {
 }
 
 impl EventWriter {
-    pub fn new(output: Output, directory: Directory, which: Which) -> Self {
+    pub fn new(directory: Directory, which: Which) -> Self {
         EventWriter {
-            output,
+            output: BufWriter::with_capacity(64 * 1024, io::stdout()),
             directory,
             which,
+            written: 0,
+            error: None,
         }
     }
 
-    /// Gives back what has to be closed.
-    pub fn into_output(self) -> Output {
-        self.output
+    fn write(&mut self, record: &Record) -> io::Result<()> {
+        serde_json::to_writer(&mut self.output, &record.to_document())?;
+        self.output.write_all(b"\n")?;
+        self.written += 1;
+        Ok(())
+    }
+
+    /// How many events were written, or why no more could be.
+    pub fn finish(self) -> io::Result<u64> {
+        match self.error {
+            Some(error) => Err(error),
+            None => Ok(self.written),
+        }
     }
 }
 
@@ -43,12 +61,16 @@ impl EventHandler for EventWriter {
     type Command = Flow;
 
     fn event(&mut self, record: &mut Record, key: ProcessKey, table: &ProcessTable, _builder: &RecordBuilder) {
-        match table.get(key).and_then(|process| process.container.as_ref()) {
+        if self.error.is_some() {
+            return;
+        }
+        let container = table.get(key).and_then(|process| process.container.as_ref());
+        match container {
             Some(container) => fill_metadata(record, &self.directory.get(container)),
             None if self.which == Which::OnlyContainers => return,
             None => {}
         }
-        self.output.offer_event(record.to_document());
+        self.error = self.write(record).err();
     }
 
     fn command(&mut self, command: Flow) -> Flow {
@@ -56,6 +78,13 @@ impl EventHandler for EventWriter {
     }
 
     fn idle(&mut self) -> Flow {
-        Flow::Continue
+        if self.error.is_none() {
+            self.error = self.output.flush().err();
+        }
+        if self.error.is_some() {
+            Flow::Stop
+        } else {
+            Flow::Continue
+        }
     }
 }
