@@ -93,3 +93,6 @@ impl Engine {
         self.counters
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,14 +16,13 @@ pub trait TermHistory {
     fn observe(&mut self, rule_key: &str, term: &str, now_ms: i64) -> Option<i64>;
 }
 
-/// Keeps everything in memory, at most [`MemoryHistory::MAX_TERMS`] terms; past that the term that has been unseen
-/// the longest is forgotten.
-#[derive(Default)]
+/// Keeps everything in memory; past its limit of terms the one that has been unseen the longest is forgotten.
 pub struct MemoryHistory {
     first_seen: HashMap<String, i64>,
     last_seen: HashMap<Arc<Key>, i64>,
     /// The same terms, longest unseen first.
     by_age: BTreeSet<(i64, Arc<Key>)>,
+    max_terms: usize,
     /// Terms forgotten for want of room.
     pub evicted: u64,
 }
@@ -34,8 +33,24 @@ struct Key {
     term: String,
 }
 
+impl Default for MemoryHistory {
+    fn default() -> Self {
+        MemoryHistory::with_limit(Self::DEFAULT_MAX_TERMS)
+    }
+}
+
 impl MemoryHistory {
-    pub const MAX_TERMS: usize = 1 << 20;
+    pub const DEFAULT_MAX_TERMS: usize = 1 << 20;
+
+    pub fn with_limit(max_terms: usize) -> MemoryHistory {
+        MemoryHistory {
+            first_seen: HashMap::new(),
+            last_seen: HashMap::new(),
+            by_age: BTreeSet::new(),
+            max_terms,
+            evicted: 0,
+        }
+    }
 }
 
 impl TermHistory for MemoryHistory {
@@ -60,7 +75,7 @@ impl TermHistory for MemoryHistory {
         }
         if let Some(previous) = previous {
             self.by_age.remove(&(previous, Arc::clone(&key)));
-        } else if self.last_seen.len() == Self::MAX_TERMS
+        } else if self.last_seen.len() == self.max_terms
             && let Some((_, oldest)) = self.by_age.pop_first()
         {
             self.last_seen.remove(&oldest);
@@ -69,5 +84,32 @@ impl TermHistory for MemoryHistory {
         self.by_age.insert((now_ms, Arc::clone(&key)));
         self.last_seen.insert(key, now_ms);
         previous
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_term_unseen_the_longest_is_forgotten_when_there_is_no_room() {
+        let mut history = MemoryHistory::with_limit(10);
+        for number in 0..10 {
+            assert_eq!(history.observe("rule", &number.to_string(), number), None);
+        }
+        assert_eq!(history.observe("rule", "0", i64::MAX), Some(0));
+        assert_eq!(history.observe("rule", "one more", i64::MAX), None);
+        assert_eq!(history.evicted, 1);
+        assert_eq!(history.observe("rule", "0", i64::MAX), Some(i64::MAX));
+        assert_eq!(history.observe("rule", "1", i64::MAX), None);
+    }
+
+    #[test]
+    fn rules_do_not_share_terms() {
+        let mut history = MemoryHistory::default();
+        assert_eq!(history.observe("one", "a", 1), None);
+        assert_eq!(history.observe("other", "a", 2), None);
+        assert_eq!(history.rule_first_seen("one", 5), 5);
+        assert_eq!(history.rule_first_seen("one", 9), 5);
     }
 }

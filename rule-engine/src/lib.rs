@@ -13,6 +13,8 @@ pub mod history;
 mod kql;
 pub mod limits;
 mod matcher;
+#[cfg(test)]
+mod naive;
 mod new_terms;
 pub mod record;
 pub mod rule;

@@ -1,0 +1,47 @@
+//! What the targets of the query languages share.
+
+use std::sync::LazyLock;
+
+use rule_engine::engine::{Engine, EngineOptions};
+use rule_engine::history::MemoryHistory;
+use rule_engine::record::Record;
+use rule_engine::rule::{RuleStatus, parse_file};
+use rule_engine::ruleset::RuleSet;
+
+const EVENT: &str = r#"{"@timestamp": "2026-01-01T00:00:00Z", "event": {"category": ["process"], "type": ["start"]},
+    "process": {"name": "apt", "pid": 7, "args": ["apt", "install", "curl"], "interactive": true},
+    "container": {"id": "5d2f1c7a9b3e", "labels": {"team": "a"}}}"#;
+
+static RECORD: LazyLock<Record> = LazyLock::new(|| {
+    let mut record = Record::new();
+    record.fill_from_document(&serde_json::from_str(EVENT).expect("the event is JSON"));
+    record
+});
+
+/// Puts the query into a rule of the given type, reads the rule and runs it.
+pub fn run_query(rule_type: &str, query: &str) {
+    let head = [
+        ("rule_id", "one"),
+        ("name", "one"),
+        ("description", "one"),
+        ("severity", "low"),
+    ];
+    let mut rule: toml::Table = head
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.into()))
+        .collect();
+    rule.insert("risk_score".to_owned(), 1.into());
+    rule.insert("type".to_owned(), rule_type.into());
+    rule.insert("query".to_owned(), query.into());
+    let file = toml::Table::from_iter([("rule".to_owned(), toml::Value::Table(rule))]);
+    let text = file.to_string();
+    let parsed = parse_file("rule.toml", &text);
+    assert_eq!(parsed.rule.is_some(), parsed.report.status == RuleStatus::Ok);
+    for found in &parsed.report.diagnostics {
+        found.render("rule.toml", &text);
+    }
+    if let Some(rule) = parsed.rule {
+        let mut engine = Engine::new(RuleSet::compile(vec![rule]), EngineOptions::default());
+        engine.evaluate(&RECORD, &mut MemoryHistory::default(), &mut |_| {});
+    }
+}
