@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::mpsc::{SyncSender, sync_channel},
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread,
 };
 
@@ -70,14 +70,20 @@ pub fn start_directory(config: &Config) -> io::Result<Directory> {
     }])
 }
 
-/// Attaches to the kernel and hands every event to `handler` until a signal for which `on_signal`
-/// gives no command any more, or until the handler stops. Gives the handler back, and the counts.
+/// The way to tell the event thread something.
+pub fn command_channel<C>() -> (SyncSender<C>, Receiver<C>) {
+    sync_channel(COMMANDS_AT_MOST)
+}
+
+/// Attaches to the kernel and hands every event to `handler` until a command stops it. Signals
+/// become commands through `on_signal`. Gives the handler back, and the counts.
 ///
 /// # Errors
 /// The host lacks something; nothing is attached then.
 pub fn watch<H>(
     config: &Config,
     signals: Signals,
+    (sender, commands): (SyncSender<H::Command>, Receiver<H::Command>),
     mut handler: H,
     mut on_signal: impl FnMut(Signal) -> Option<H::Command> + Send + 'static,
     ready: impl FnOnce(usize),
@@ -104,7 +110,6 @@ where
     let builder = RecordBuilder::new(Host::read(config.host_name.as_deref()), Users::of_host());
     let pipeline = Pipeline::new(kernel, table, builder);
 
-    let (sender, commands) = sync_channel(COMMANDS_AT_MOST);
     let events = thread::Builder::new()
         .name("events".to_owned())
         .stack_size(STACK_BYTES)
@@ -119,11 +124,10 @@ where
     events.join().map_err(|_| LiveError::Panicked)
 }
 
-/// Sends what signals mean; ends, and with it the event thread, when one means nothing more.
+/// Sends what signals mean, until nobody takes it any more.
 fn forward<C>(signals: &Signals, sender: &SyncSender<C>, on_signal: &mut dyn FnMut(Signal) -> Option<C>) {
     while let Ok(signal) = signals.wait() {
-        let Some(command) = on_signal(signal) else { return };
-        if sender.send(command).is_err() {
+        if on_signal(signal).is_some_and(|command| sender.send(command).is_err()) {
             return;
         }
     }

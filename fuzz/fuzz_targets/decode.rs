@@ -1,0 +1,24 @@
+//! Any bytes as records of the ring buffer: counted, never a panic; every event goes through the process table.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sensor::decode::{Decoder, ProcessEvent};
+use sensor::process::ProcessTable;
+
+fuzz_target!(|records: Vec<Vec<u8>>| {
+    let mut decoder = Decoder::default();
+    let mut table = ProcessTable::default();
+    let mut take_in = |event: ProcessEvent| {
+        let key = match &event {
+            ProcessEvent::Fork(fork) => table.fork(fork, &mut |_| None),
+            ProcessEvent::Exec(exec) => table.exec(exec),
+            ProcessEvent::Exit(exit) => table.exit(exit),
+        };
+        assert!(table.chain(key).len() <= 64);
+    };
+    for record in &records {
+        let _ = decoder.push(record, &mut take_in);
+    }
+    decoder.flush(&mut take_in);
+    assert_eq!(decoder.counts.received, records.len() as u64);
+});
