@@ -2,11 +2,7 @@
 
 pub mod alert;
 pub mod cli;
-pub mod commands {
-    pub mod events;
-    pub mod live;
-    pub mod run;
-}
+pub mod commands;
 pub mod config;
 pub mod container;
 pub mod decode;
@@ -17,4 +13,5 @@ pub mod output;
 pub mod pipeline;
 pub mod process;
 pub mod record;
+pub mod rule_files;
 pub mod users;

@@ -23,7 +23,7 @@ pub mod text;
 use sink::{Destination, Flushed, Sink};
 use text::Style;
 
-/// Alerts and events that may wait for the output thread.
+/// Alerts that may wait for the output thread.
 pub const QUEUE_LENGTH: usize = 4096;
 /// Alerts that may wait for their container's metadata; with more, the oldest goes out without.
 const MAX_PENDING: usize = 1024;
@@ -71,14 +71,9 @@ struct Shared {
     finishing: AtomicBool,
 }
 
-enum Outgoing {
-    Alert(Box<Alert>),
-    Event(Document),
-}
-
 /// The sending side of the output.
 pub struct Output {
-    queue: SyncSender<Outgoing>,
+    queue: SyncSender<Box<Alert>>,
     shared: Arc<Shared>,
     /// Closed by the thread's end.
     ended: Receiver<()>,
@@ -91,11 +86,11 @@ impl Output {
         complete: CompleteContainer,
         on_closed: OnClosed,
     ) -> io::Result<Self> {
-        let (queue, outgoing) = mpsc::sync_channel(QUEUE_LENGTH);
+        let (queue, alerts) = mpsc::sync_channel(QUEUE_LENGTH);
         let (end, ended) = mpsc::channel();
         let shared = Arc::new(Shared::default());
         let mut writer = Writer {
-            outgoing,
+            alerts,
             sink: Sink::new(destination),
             pending: VecDeque::new(),
             options,
@@ -118,24 +113,12 @@ impl Output {
 
     /// Takes an alert if there is room for it. Never waits.
     pub fn offer(&self, alert: Alert) {
-        self.offer_outgoing(Outgoing::Alert(Box::new(alert)));
-    }
-
-    /// Takes an event as it is, to be written as JSON, if there is room for it. Never waits.
-    pub fn offer_event(&self, event: Document) {
-        self.offer_outgoing(Outgoing::Event(event));
-    }
-
-    fn offer_outgoing(&self, outgoing: Outgoing) {
-        match self.queue.try_send(outgoing) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => {
-                self.shared.refused.fetch_add(1, Relaxed);
-            }
-            Err(TrySendError::Disconnected(_)) => {
-                self.shared.lost.fetch_add(1, Relaxed);
-            }
-        }
+        let counter = match self.queue.try_send(Box::new(alert)) {
+            Ok(()) => return,
+            Err(TrySendError::Full(_)) => &self.shared.refused,
+            Err(TrySendError::Disconnected(_)) => &self.shared.lost,
+        };
+        counter.fetch_add(1, Relaxed);
     }
 
     pub fn counts(&self) -> OutputCounts {
@@ -179,7 +162,7 @@ struct Pending {
 }
 
 struct Writer<D> {
-    outgoing: Receiver<Outgoing>,
+    alerts: Receiver<Box<Alert>>,
     sink: Sink<D>,
     pending: VecDeque<Pending>,
     options: OutputOptions,
@@ -198,9 +181,9 @@ impl<D: Destination> Writer<D> {
             } else {
                 PENDING_INTERVAL
             };
-            let finished = match self.outgoing.recv_timeout(wait) {
-                Ok(outgoing) => {
-                    self.accept(outgoing);
+            let finished = match self.alerts.recv_timeout(wait) {
+                Ok(alert) => {
+                    self.accept(alert);
                     false
                 }
                 Err(RecvTimeoutError::Timeout) if self.sink.reader_is_gone() => return Reader::Gone,
@@ -223,24 +206,19 @@ impl<D: Destination> Writer<D> {
         }
     }
 
-    fn accept(&mut self, outgoing: Outgoing) {
-        match outgoing {
-            Outgoing::Event(event) => self.sink.push_json(event),
-            Outgoing::Alert(mut alert) => {
-                alert.container_metadata = (self.complete)(&mut alert);
-                if alert.container_metadata == ContainerMetadata::Complete {
-                    self.render(*alert);
-                    return;
-                }
-                if self.pending.len() == MAX_PENDING
-                    && let Some(oldest) = self.pending.pop_front()
-                {
-                    self.render(*oldest.alert);
-                }
-                let deadline = Instant::now() + self.options.metadata_wait;
-                self.pending.push_back(Pending { deadline, alert });
-            }
+    fn accept(&mut self, mut alert: Box<Alert>) {
+        alert.container_metadata = (self.complete)(&mut alert);
+        if alert.container_metadata == ContainerMetadata::Complete {
+            self.render(*alert);
+            return;
         }
+        if self.pending.len() == MAX_PENDING
+            && let Some(oldest) = self.pending.pop_front()
+        {
+            self.render(*oldest.alert);
+        }
+        let deadline = Instant::now() + self.options.metadata_wait;
+        self.pending.push_back(Pending { deadline, alert });
     }
 
     /// Lets go of the alerts whose metadata has come, or that need not wait after `now`.
@@ -291,13 +269,13 @@ impl<D: Destination> Writer<D> {
         let refused = self.shared.refused.load(Relaxed);
         if refused > self.refusals_reported {
             let now_refused = refused - self.refusals_reported;
-            tracing::warn!("{now_refused} alerts or events were not written: the output was too slow to take them");
+            tracing::warn!("{now_refused} alerts were not written: the output was too slow to take them");
             self.refusals_reported = refused;
         }
     }
 
     fn count_lost(&mut self) {
-        let unwritten = self.sink.unwritten() + self.pending.len() + self.outgoing.try_iter().count();
+        let unwritten = self.sink.unwritten() + self.pending.len() + self.alerts.try_iter().count();
         self.shared.lost.fetch_add(unwritten as u64, Relaxed);
     }
 }

@@ -24,8 +24,10 @@ fn pipe() -> (BufReader<File>, File) {
     (BufReader::new(File::from(reader)), File::from(writer))
 }
 
-fn numbered(number: u64) -> Document {
-    Document::from_iter([("number".to_owned(), json!(number))])
+fn numbered(number: u64) -> Alert {
+    let mut alert = sample();
+    alert.event.insert("number".to_owned(), json!(number));
+    alert
 }
 
 fn next_document(reader: &mut impl BufRead) -> Document {
@@ -71,11 +73,11 @@ fn alerts_are_written_in_order_one_document_a_line() {
     let (mut reader, writer) = pipe();
     let output = Output::start(writer, JSON, complete(), Box::new(|| {})).unwrap();
     for number in 0..3 {
-        output.offer_event(numbered(number));
+        output.offer(numbered(number));
     }
     output.offer(sample());
     for number in 0..3 {
-        assert_eq!(next_document(&mut reader), numbered(number));
+        assert_eq!(next_document(&mut reader)["number"], number);
     }
     assert_eq!(next_document(&mut reader)["event"]["kind"], "signal");
     let counts = output.finish(LONG);
@@ -92,7 +94,7 @@ fn alerts_are_written_in_order_one_document_a_line() {
 fn a_write_that_fails_is_repeated_without_losing_or_doubling_a_byte() {
     let destination = Unreliable::default();
     let mut sink = Sink::new(destination.clone());
-    sink.push_json(numbered(1));
+    sink.push_json(Document::from_iter([("number".to_owned(), json!(1))]));
     sink.push_text("two\nlines\n");
     let mut failures = 0;
     while sink.flush() != Flushed::Everything {
@@ -147,7 +149,7 @@ fn what_a_full_queue_refuses_is_counted_and_the_rest_arrives() {
     let mut offered = 0;
     // Nobody reads: the pipe fills, then the queue.
     while output.counts().refused == 0 {
-        output.offer_event(numbered(offered));
+        output.offer(numbered(offered));
         offered += 1;
     }
     let reading = thread::spawn(move || {
@@ -166,7 +168,7 @@ fn the_end_does_not_wait_for_a_reader_that_does_not_read() {
     let (_reader, writer) = pipe();
     let output = Output::start(writer, JSON, complete(), Box::new(|| {})).unwrap();
     while output.counts().refused == 0 {
-        output.offer_event(numbered(0));
+        output.offer(numbered(0));
     }
     output.finish(Duration::from_millis(1));
 }
@@ -194,9 +196,7 @@ fn an_alert_that_waits_for_metadata_does_not_hold_up_the_others() {
     };
     let output = Output::start(writer, options, complete, Box::new(|| {})).unwrap();
     for number in 1..=2 {
-        let mut alert = sample();
-        alert.event.insert("number".to_owned(), json!(number));
-        output.offer(alert);
+        output.offer(numbered(number));
     }
     assert_eq!(next_document(&mut reader)["number"], 2);
     known.store(true, Relaxed);
@@ -231,10 +231,8 @@ fn alerts_past_the_room_for_waiting_push_the_oldest_out() {
         Box::new(|| {}),
     )
     .unwrap();
-    for number in 0..=MAX_PENDING {
-        let mut alert = sample();
-        alert.event.insert("number".to_owned(), json!(number));
-        output.offer(alert);
+    for number in 0..=MAX_PENDING as u64 {
+        output.offer(numbered(number));
     }
     assert_eq!(next_document(&mut reader)["number"], 0);
 }

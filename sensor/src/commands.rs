@@ -1,0 +1,133 @@
+//! What each command does with what was typed, and how it ends.
+//!
+//! The only place that knows exit statuses. A command returns an [`ExitStatus`] or a [`CommandError`]; results go to
+//! stdout, everything else to stderr.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::cli::{ColorChoice, Command, CommandLine};
+use crate::config::ConfigError;
+use crate::output::text::Style;
+use crate::rule_files::RuleFilesError;
+
+pub mod config;
+pub mod events;
+pub mod live;
+pub mod replay;
+pub mod rules;
+pub mod run;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    Ok = 0,
+    /// Findings, a failed check, or an output that could not be written.
+    Findings = 1,
+    /// The command line or the configuration is wrong.
+    Usage = 2,
+    /// The host lacks something required.
+    HostLacks = 3,
+}
+
+/// Why a command could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Rules(#[from] RuleFilesError),
+    #[error("cannot read `{path}`")]
+    Input { path: PathBuf, source: io::Error },
+    #[error("the output was closed before everything was written")]
+    OutputClosed,
+    #[error("this command is not built yet")]
+    Missing,
+    #[error("cannot write the output")]
+    Output(#[source] io::Error),
+}
+
+impl CommandError {
+    fn exit_status(&self) -> ExitStatus {
+        match self {
+            Self::Config(_) | Self::Rules(_) | Self::Input { .. } => ExitStatus::Usage,
+            Self::OutputClosed | Self::Output(_) | Self::Missing => ExitStatus::Findings,
+        }
+    }
+}
+
+impl From<io::Error> for CommandError {
+    /// Of an error of writing to stdout.
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::OutputClosed,
+            _ => Self::Output(error),
+        }
+    }
+}
+
+impl From<ExitStatus> for ExitCode {
+    fn from(status: ExitStatus) -> Self {
+        Self::from(status as u8)
+    }
+}
+
+/// Runs the command that was typed.
+pub fn main() -> ExitCode {
+    let line = CommandLine::parse();
+    start_logging(line.log);
+    let result = match &line.command {
+        Command::Replay(arguments) => replay::main(arguments),
+        Command::Rules(command) => rules::main(command),
+        Command::Config => config::main(),
+        Command::Run(_) | Command::Events(_) | Command::Doctor(_) => Err(CommandError::Missing),
+    };
+    let status = result.unwrap_or_else(|error| {
+        // With stderr gone there is nobody left to tell.
+        let _ = writeln!(io::stderr(), "tidewaiter: {}", with_sources(&error));
+        error.exit_status()
+    });
+    status.into()
+}
+
+/// Whether what is written to this stream is coloured.
+pub fn style_for(stream: &impl IsTerminal, choice: ColorChoice) -> Style {
+    let wanted = match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        // https://no-color.org: set and not empty.
+        ColorChoice::Auto => std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && stream.is_terminal(),
+    };
+    if wanted { Style::Colored } else { Style::Plain }
+}
+
+/// Our own messages at the level asked for, those of libraries only from warnings up.
+fn start_logging(level: LevelFilter) {
+    let filter = Targets::new()
+        .with_target("sensor", level)
+        .with_target("rule_engine", level)
+        .with_default(level.min(LevelFilter::WARN));
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_target(false)
+        .with_ansi(false);
+    tracing_subscriber::registry().with(lines).with(filter).init();
+}
+
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let _ = write!(text, ": {cause}");
+        source = cause.source();
+    }
+    text
+}
