@@ -4,8 +4,9 @@
 //! field. Conditions are two-valued: a test of a missing field is false, and its negation is true.
 
 use crate::field_reference::{Case, FieldReference};
+use crate::regex::Regex;
 
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Condition {
     Always,
     Never,
@@ -16,19 +17,20 @@ pub(crate) enum Condition {
 }
 
 /// Holds when any value of the field passes the test.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct FieldCondition {
     pub field: FieldReference,
     pub test: Test,
 }
 
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Test {
     Exists,
     /// One of the texts, as a whole.
     TextIn(Vec<String>, Case),
     /// One of the patterns.
     Like(Vec<Pattern>, Case),
+    Regex(Regex),
     TextOrder(Order, String),
     NumberIn(Vec<Number>),
     NumberOrder(Order, Number),
@@ -140,6 +142,10 @@ impl Condition {
         } else {
             Condition::Any(conditions)
         }
+    }
+
+    pub fn is_never(&self) -> bool {
+        matches!(self, Condition::Never)
     }
 
     pub fn negate(self) -> Condition {

@@ -17,6 +17,7 @@ mod matcher;
 mod naive;
 mod new_terms;
 pub mod record;
+mod regex;
 pub mod rule;
 pub mod ruleset;
 pub mod schema;

@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use crate::condition::{Condition, FieldCondition, Number, Order, Pattern, Test};
 use crate::field_reference::Case;
 use crate::record::{Record, Value};
+use crate::regex::Regex;
 use crate::schema::FieldId;
 
 mod explain;
@@ -51,6 +52,7 @@ enum TextTest {
     OneOf(TextSet),
     /// Patterns without wildcards are in the set.
     Like(TextSet, Box<[Wildcard]>),
+    Regex(Regex),
     Order(Order, Box<str>),
 }
 
@@ -115,6 +117,7 @@ impl ValueTest {
             Test::Exists => ValueTest::Exists,
             Test::TextIn(texts, case) => ValueTest::Text(TextTest::one_of(TextSet::new(texts, *case))),
             Test::Like(patterns, case) => ValueTest::Text(TextTest::like(patterns, *case)),
+            Test::Regex(regex) => ValueTest::Text(TextTest::Regex(regex.clone())),
             Test::TextOrder(order, text) => ValueTest::Text(TextTest::Order(*order, text.as_str().into())),
             Test::NumberIn(numbers) => ValueTest::Number(NumberTest::OneOf(numbers.as_slice().into())),
             Test::NumberOrder(order, number) => ValueTest::Number(NumberTest::Order(*order, *number)),
@@ -173,6 +176,7 @@ impl TextTest {
             TextTest::Like(set, wildcards) => {
                 set.contains(text) || wildcards.iter().any(|wildcard| wildcard.matches(text))
             }
+            TextTest::Regex(regex) => regex.matches(text),
             TextTest::Order(order, limit) => order.holds(text.cmp(limit)),
         }
     }

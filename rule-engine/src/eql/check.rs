@@ -5,6 +5,7 @@ use crate::condition::{Condition, Number, Order, Pattern, Test};
 use crate::diagnostic::{Findings, Span};
 use crate::field_reference::{Case, FieldReference};
 use crate::limits::MAX_PATTERN_BYTES;
+use crate::regex::{self, Regex};
 use crate::schema::{FieldType, fields};
 use crate::timestamp;
 
@@ -190,9 +191,6 @@ impl Checker<'_> {
         case: Case,
         list: &[Expression],
     ) -> Option<Condition> {
-        if kind == Membership::Regex {
-            return self.error(operand.span, "unsupported-regex", "`regex` is not supported yet");
-        }
         let operand_span = operand.span;
         let operand = self.operand(operand)?;
         if kind == Membership::In {
@@ -202,14 +200,35 @@ impl Checker<'_> {
             return Some(Condition::Never);
         };
         if !matches!(field.value_type(), FieldType::Keyword | FieldType::Text | FieldType::Ip) {
-            let message = format!("`{}` is not a text, so it has no wildcards", field.name());
+            let message = format!("`{}` is not a text, so it is like no pattern", field.name());
             return self.error(operand_span, "type-mismatch", message);
         }
-        let patterns = self.each(field, list, Checker::pattern)?;
-        Some(Condition::field(
-            field.clone(),
-            Test::Like(patterns, case.or(field.case)),
-        ))
+        let case = case.or(field.case);
+        let test = match kind {
+            Membership::Regex => self.regex(field, case, list)?,
+            Membership::In | Membership::Like => Test::Like(self.each(field, list, Checker::pattern)?, case),
+        };
+        Some(Condition::field(field.clone(), test))
+    }
+
+    fn regex(&mut self, field: &FieldReference, case: Case, list: &[Expression]) -> Option<Test> {
+        let mut patterns = Vec::new();
+        for (text, expression) in self.each(field, list, Checker::pattern_text)?.iter().zip(list) {
+            match regex::parse(text, case) {
+                Ok(pattern) => patterns.push(pattern),
+                Err(message) => return self.error(expression.span, "regex", message),
+            }
+        }
+        let regex = Regex::new(patterns);
+        if regex.is_none() {
+            let span = list.first().map_or(Span::default(), |first| first.span);
+            return self.error(
+                span,
+                "regex-too-large",
+                "the regular expression needs too large an automaton",
+            );
+        }
+        regex.map(Test::Regex)
     }
 
     /// A boolean field alone: that it is true.
@@ -253,12 +272,16 @@ impl Checker<'_> {
     }
 
     fn pattern(&mut self, field: &FieldReference, value: &Expression) -> Option<Pattern> {
+        self.pattern_text(field, value).map(|text| Pattern::from_like(&text))
+    }
+
+    fn pattern_text(&mut self, field: &FieldReference, value: &Expression) -> Option<String> {
         let text = self.text(field, value)?;
         if text.len() > MAX_PATTERN_BYTES {
             let message = format!("the pattern is longer than {MAX_PATTERN_BYTES} bytes");
             return self.error(value.span, "pattern-too-long", message);
         }
-        Some(Pattern::from_like(&text))
+        Some(text)
     }
 
     fn number(&mut self, field: &FieldReference, value: &Expression) -> Option<Number> {

@@ -84,6 +84,11 @@ fn comparisons_of_one_text_keep_case_and_expand_nothing() {
             (r#"process.name like~ ("c*", "x")"#, true),
             (r#"process.name not like ("C*")"#, false),
             (r#"process.name not like~ ("x*")"#, true),
+            (r#"process.name regex "[A-C]ur.""#, true),
+            (r#"process.name regex "ur""#, false),
+            (r#"process.name regex ("x", "C.*")"#, true),
+            (r#"process.name regex~ "cURl""#, true),
+            (r#"process.name not regex "Curl""#, false),
             (r#"process.name.caseless == "curl""#, true),
             (r#"process.name < "D""#, true),
             (r#"process.name >= "Curl""#, true),
@@ -101,6 +106,7 @@ fn a_missing_field_fails_every_comparison_and_passes_every_negation() {
         r#"process.name like "*""#,
         r#"process.name : "*""#,
         r#"process.name < "z""#,
+        r#"process.name regex ".*""#,
         "process.pid == 0",
         "process.pid >= 0",
         "process.pid <= 0",
@@ -147,6 +153,8 @@ fn an_array_passes_when_any_element_does_and_a_negation_when_none_does() {
             (r#"not process.args == "wget""#, true),
             (r#"process.args : "install""#, true),
             (r#"process.args like "inst*""#, false),
+            (r#"process.args regex "c.*l""#, true),
+            (r#"not process.args regex "c.*l""#, false),
             ("process.pid == 1 and process.pid == 5", true),
             ("process.pid < 2 and process.pid > 4", true),
             ("process.pid != 1", false),
@@ -248,7 +256,7 @@ fn all_unknown_fields_and_misfits_are_noted_at_once() {
             type-mismatch at `true`: `process.name` is compared with a text in double quotes
             type-mismatch at `"true"`: `process.interactive` is compared with `true` or `false`
             type-mismatch at `1`: `process.interactive` has no order: it is a boolean
-            type-mismatch at `process.pid`: `process.pid` is not a text, so it has no wildcards
+            type-mismatch at `process.pid`: `process.pid` is not a text, so it is like no pattern
             type-mismatch at `"x"`: `process.pid` is compared with a number
         "#]],
     );
@@ -323,6 +331,18 @@ fn what_is_no_eql_is_named_where_it_stands() {
             r#"any where "a""#,
             expect![[r#"
             not-a-condition at `"a"`: a value alone is not a condition
+        "#]],
+        ),
+        (
+            r#"any where process.name regex ("a", "~b")"#,
+            expect![[r#"
+            regex at `"~b"`: the operator `~` (complement) is not supported
+        "#]],
+        ),
+        (
+            r#"any where process.name regex "((a{1000}){1000}){1000}""#,
+            expect![[r#"
+            regex-too-large at `"((a{1000}){1000}){1000}"`: the regular expression needs too large an automaton
         "#]],
         ),
         (

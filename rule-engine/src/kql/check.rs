@@ -38,7 +38,7 @@ impl Checker<'_> {
                 Some(name) => {
                     let field = FieldReference::check(&name, field.span, self.findings)?;
                     let condition = is(&field, any_of);
-                    if condition == Condition::Never {
+                    if condition.is_never() {
                         self.never_fits(&field, &any_of[0]);
                     }
                     Some(condition)
@@ -71,7 +71,7 @@ impl Checker<'_> {
                     any_of,
                 )
             })
-            .filter(|condition| *condition != Condition::Never)
+            .filter(|condition| !condition.is_never())
             .collect();
         self.expanded += tests.len();
         if self.expanded > MAX_EXPANDED_FIELDS {
