@@ -11,7 +11,7 @@
 
 mod cache;
 
-use crate::container::docker::{self, Timing};
+use crate::container::docker::{self, EngineError, Timing};
 use crate::container::{ContainerIdentity, Metadata, Runtime};
 use cache::{Cache, Question};
 use std::collections::HashSet;
@@ -29,6 +29,9 @@ pub(super) use cache::CONTAINERS_AT_MOST;
 
 /// The most questions of the event thread that wait for an engine to take them.
 const REQUESTS_AT_MOST: usize = 1024;
+
+/// An engine that comes and goes is heard of at most this often.
+const LOSS_ANNOUNCED_EVERY: Duration = Duration::from_secs(10);
 
 /// What an engine is asked about, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -253,7 +256,7 @@ impl Link {
 /// once.
 pub(super) struct Engine {
     pub(super) socket: EngineSocket,
-    state: Mutex<EngineState>,
+    standing: Mutex<Standing>,
     cache: Mutex<Cache>,
     /// Told whenever a pending container may have become something else.
     answered: Condvar,
@@ -262,11 +265,22 @@ pub(super) struct Engine {
     cut_labels: AtomicU64,
 }
 
+/// Where the connection stands and what was said of it.
+struct Standing {
+    state: EngineState,
+    loss_announced: bool,
+    last_announced_loss: Option<Instant>,
+}
+
 impl Engine {
     fn new(socket: EngineSocket, failure_memory: Duration) -> Engine {
         Engine {
             socket,
-            state: Mutex::new(EngineState::Connecting),
+            standing: Mutex::new(Standing {
+                state: EngineState::Connecting,
+                loss_announced: false,
+                last_announced_loss: None,
+            }),
             cache: Mutex::new(Cache::new(failure_memory)),
             answered: Condvar::new(),
             inspections: AtomicU64::new(0),
@@ -279,14 +293,14 @@ impl Engine {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn state(&self) -> MutexGuard<'_, EngineState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn status(&self) -> EngineStatus {
         EngineStatus {
             socket: self.socket.clone(),
-            state: self.state().clone(),
+            state: self.standing().state.clone(),
             counters: EngineCounters {
                 inspections: self.inspections.load(Ordering::Relaxed),
                 refused_questions: self.refused_questions.load(Ordering::Relaxed),
@@ -339,47 +353,67 @@ impl Engine {
         self.refused_questions.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// An engine that was never reached, or whose loss was announced, is announced.
     pub(super) fn connected(&self, version: EngineVersion) {
         self.cache().forget_failures();
-        let runtime = self.socket.runtime;
-        let path = self.socket.path.display();
-        info!("connected to {runtime} at `{path}`, {version}: its containers are known by name and image");
-        *self.state() = EngineState::Connected {
+        let mut standing = self.standing();
+        if standing.loss_announced || standing.state == EngineState::Connecting {
+            let runtime = self.socket.runtime;
+            let path = self.socket.path.display();
+            info!("connected to {runtime} at `{path}`, {version}: its containers are known by name and image");
+        }
+        standing.loss_announced = false;
+        standing.state = EngineState::Connected {
             version,
             since: SystemTime::now(),
         };
     }
 
-    /// Says so once, however often it is tried again. The caller's back-off bounds how often an
-    /// engine that comes and goes is heard of.
-    pub(super) fn lost(&self, error: &docker::EngineError) {
+    /// Announces the loss once, however often the engine is tried again, and not more often than
+    /// [`LOSS_ANNOUNCED_EVERY`] if it comes and goes.
+    pub(super) fn lost(&self, error: &EngineError) {
         self.cache()
             .fail_pending(&LookupFailure::EngineUnreachable, Instant::now());
         self.answered.notify_all();
+        let mut standing = self.standing();
+        standing.state = standing.state.after(error);
+        let announced_lately = standing
+            .last_announced_loss
+            .is_some_and(|at| at.elapsed() < LOSS_ANNOUNCED_EVERY);
+        if standing.loss_announced || announced_lately {
+            return;
+        }
+        standing.loss_announced = true;
+        standing.last_announced_loss = Some(Instant::now());
         let runtime = self.socket.runtime;
         let path = self.socket.path.display();
-        let mut state = self.state();
-        let since = SystemTime::now();
-        *state = match (&*state, error) {
-            (EngineState::Absent { since }, docker::EngineError::Absent) => EngineState::Absent { since: *since },
-            (EngineState::Failing { since, .. }, _) => EngineState::Failing {
+        match error {
+            EngineError::Absent => {
+                info!("no {runtime} at `{path}`: its containers have only their id until it is there")
+            }
+            error => warn!(
+                "{runtime} at `{path}` cannot be used: {error}; new containers have only their id until it answers again"
+            ),
+        }
+    }
+}
+
+impl EngineState {
+    fn after(&self, error: &EngineError) -> EngineState {
+        match (self, error) {
+            (EngineState::Absent { since }, EngineError::Absent) => EngineState::Absent { since: *since },
+            (EngineState::Connecting, EngineError::Absent) => EngineState::Absent {
+                since: SystemTime::now(),
+            },
+            (EngineState::Failing { since, .. }, error) => EngineState::Failing {
                 reason: error.to_string(),
                 since: *since,
             },
-            (EngineState::Connecting, docker::EngineError::Absent) => {
-                info!("no {runtime} at `{path}`: containers of it have only their id until it is there");
-                EngineState::Absent { since }
-            }
-            _ => {
-                warn!(
-                    "{runtime} at `{path}` cannot be used: {error}; new containers have only their id until it answers again"
-                );
-                EngineState::Failing {
-                    reason: error.to_string(),
-                    since,
-                }
-            }
-        };
+            (_, error) => EngineState::Failing {
+                reason: error.to_string(),
+                since: SystemTime::now(),
+            },
+        }
     }
 }
 

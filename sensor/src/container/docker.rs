@@ -32,6 +32,8 @@ pub(super) struct Timing {
     /// The pause before the first new attempt to reach an engine; it doubles each time.
     pub first_pause: Duration,
     pub longest_pause: Duration,
+    /// An engine that stayed this long is taken for sound, and the pauses begin anew.
+    pub steady: Duration,
     /// How long a failed question is not asked again.
     pub failure_memory: Duration,
 }
@@ -42,7 +44,8 @@ impl Default for Timing {
             call: Duration::from_secs(10),
             ping: Duration::from_secs(30),
             first_pause: Duration::from_millis(250),
-            longest_pause: Duration::from_secs(10),
+            longest_pause: Duration::from_secs(2),
+            steady: Duration::from_secs(10),
             failure_memory: Duration::from_secs(5),
         }
     }
@@ -59,29 +62,35 @@ pub enum EngineError {
     NoAnswer(Duration),
     #[error("the engine closed the stream of events")]
     EventsEnded,
-    /// What the client says, with all causes, bounded and without control characters.
+    #[error("the stream of events broke off: {0}")]
+    EventsBroken(String),
     #[error("{0}")]
     Client(String),
 }
 
 impl From<bollard::errors::Error> for EngineError {
     fn from(error: bollard::errors::Error) -> EngineError {
-        if let bollard::errors::Error::SocketNotFoundError(_) = error {
-            return EngineError::Absent;
+        match error {
+            bollard::errors::Error::SocketNotFoundError(_) => EngineError::Absent,
+            error => EngineError::Client(describe(&error)),
         }
-        let mut text = error.to_string();
-        let mut cause = std::error::Error::source(&error);
-        while let Some(error) = cause {
-            let next = error.to_string();
-            if !text.ends_with(&next) {
-                text = format!("{text}: {next}");
-            }
-            cause = error.source();
-        }
-        text.retain(|character| !character.is_control());
-        text.truncate(text.floor_char_boundary(REASON_BYTES));
-        EngineError::Client(text)
     }
+}
+
+/// The error with its causes, bounded and without control characters.
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.ends_with(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text.retain(|character| !character.is_control());
+    text.truncate(text.floor_char_boundary(REASON_BYTES));
+    text
 }
 
 /// Asks the engine at a socket what it is.
@@ -95,14 +104,19 @@ pub async fn probe(socket: &Path) -> Result<EngineVersion, EngineError> {
 pub(super) async fn watch(engine: Arc<Engine>, mut requests: mpsc::Receiver<String>, timing: Timing) {
     let mut pause = timing.first_pause;
     loop {
-        let begun = Instant::now();
-        let error = match follow(&engine, &mut requests, timing).await {
-            Ok(NobodyAsks) => return,
-            Err(error) => error,
-        };
-        engine.lost(&error);
-        if begun.elapsed() > timing.longest_pause {
-            pause = timing.first_pause;
+        match connect(&engine.socket.path, timing.call).await {
+            Ok((docker, version)) => {
+                engine.connected(version);
+                let begun = Instant::now();
+                match Session::new(&engine, docker, timing).run(&mut requests).await {
+                    Ok(NobodyAsks) => return,
+                    Err(error) => engine.lost(&error),
+                }
+                if begun.elapsed() >= timing.steady {
+                    pause = timing.first_pause;
+                }
+            }
+            Err(error) => engine.lost(&error),
         }
         if let Some(NobodyAsks) = refuse_until(&engine, &mut requests, Instant::now() + pause).await {
             return;
@@ -112,17 +126,7 @@ pub(super) async fn watch(engine: Arc<Engine>, mut requests: mpsc::Receiver<Stri
 }
 
 /// All handles to the directory are gone.
-pub(super) struct NobodyAsks;
-
-async fn follow(
-    engine: &Engine,
-    requests: &mut mpsc::Receiver<String>,
-    timing: Timing,
-) -> Result<NobodyAsks, EngineError> {
-    let (docker, version) = connect(&engine.socket.path, timing.call).await?;
-    engine.connected(version);
-    Session::new(engine, docker, timing).run(requests).await
-}
+struct NobodyAsks;
 
 /// Answers questions while the engine is away.
 async fn refuse_until(engine: &Engine, requests: &mut mpsc::Receiver<String>, end: Instant) -> Option<NobodyAsks> {

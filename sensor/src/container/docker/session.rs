@@ -1,6 +1,6 @@
 //! One connection to an engine, from the listing to the loss.
 
-use super::{EngineError, NobodyAsks, Timing, within};
+use super::{EngineError, NobodyAsks, Timing, describe, within};
 use crate::container::Runtime;
 use crate::container::directory::{CONTAINERS_AT_MOST, Engine, LookupFailure};
 use crate::container::metadata::{self, Image, Metadata};
@@ -98,7 +98,8 @@ impl<'a> Session<'a> {
             self.start_inspections();
             tokio::select! {
                 event = events.next() => match event {
-                    Some(event) => self.take_event(event?),
+                    Some(Ok(event)) => self.take_event(event),
+                    Some(Err(error)) => return Err(EngineError::EventsBroken(describe(&error))),
                     None => return Err(EngineError::EventsEnded),
                 },
                 request = requests.recv() => match request {

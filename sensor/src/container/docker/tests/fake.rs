@@ -18,6 +18,7 @@ pub const PATIENT: Timing = Timing {
     ping: Duration::from_secs(20),
     first_pause: Duration::from_millis(10),
     longest_pause: Duration::from_millis(40),
+    steady: Duration::from_secs(20),
     failure_memory: Duration::from_secs(600),
 };
 
