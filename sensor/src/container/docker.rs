@@ -144,8 +144,9 @@ async fn refuse_until(engine: &Engine, requests: &mut mpsc::Receiver<String>, en
 async fn connect(socket: &Path, limit: Duration) -> Result<(Docker, EngineVersion), EngineError> {
     let path = socket.to_str().ok_or(EngineError::PathNotUtf8)?;
     // The client sends paths without a version, so an engine of any age answers in the newest
-    // form it knows, and no version has to be agreed on.
-    let docker = Docker::connect_with_unix(path, limit.as_secs().max(1), bollard::API_DEFAULT_VERSION)?;
+    // form it knows, and no version has to be agreed on. Its own limit, in whole seconds, only
+    // bounds what ours does not: the head of the stream of events.
+    let docker = Docker::connect_with_unix(path, limit.as_secs() + 1, bollard::API_DEFAULT_VERSION)?;
     let version = within(limit, docker.version()).await?;
     let version = EngineVersion {
         engine: version.version.unwrap_or_default(),

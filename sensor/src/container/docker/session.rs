@@ -283,6 +283,11 @@ impl<'a> Session<'a> {
 fn metadata_of_event(runtime: Runtime, mut attributes: HashMap<String, String>) -> Metadata {
     let name = attributes.remove("name").unwrap_or_default();
     let image = attributes.remove("image").unwrap_or_default();
+    if runtime == Runtime::Podman {
+        // Podman's own, among the labels.
+        attributes.remove("containerExitCode");
+        attributes.remove("podId");
+    }
     let (labels, cut_labels) = metadata::bounded_labels(attributes);
     Metadata {
         runtime,
