@@ -18,6 +18,7 @@ use crate::cli::{ColorChoice, Command, CommandLine};
 use crate::config::ConfigError;
 use crate::output::text::Style;
 use crate::rule_files::RuleFilesError;
+use live::LiveError;
 
 pub mod config;
 pub mod events;
@@ -49,6 +50,10 @@ pub enum CommandError {
     Input { path: PathBuf, source: io::Error },
     #[error("the output was closed before everything was written")]
     OutputClosed,
+    #[error("no rule is left to run; `tidewaiter rules check` shows what is wrong with those that there are")]
+    NoRules,
+    #[error(transparent)]
+    Live(#[from] LiveError),
     #[error("this command is not built yet")]
     Missing,
     #[error("cannot write the output")]
@@ -58,7 +63,8 @@ pub enum CommandError {
 impl CommandError {
     fn exit_status(&self) -> ExitStatus {
         match self {
-            Self::Config(_) | Self::Rules(_) | Self::Input { .. } => ExitStatus::Usage,
+            Self::Config(_) | Self::Rules(_) | Self::Input { .. } | Self::NoRules => ExitStatus::Usage,
+            Self::Live(_) => ExitStatus::HostLacks,
             Self::OutputClosed | Self::Output(_) | Self::Missing => ExitStatus::Findings,
         }
     }
@@ -88,7 +94,9 @@ pub fn main() -> ExitCode {
         Command::Replay(arguments) => replay::main(arguments),
         Command::Rules(command) => rules::main(command),
         Command::Config => config::main(),
-        Command::Run(_) | Command::Events(_) | Command::Doctor(_) => Err(CommandError::Missing),
+        Command::Run(arguments) => run::main(arguments, line.color),
+        Command::Events(arguments) => events::main(arguments),
+        Command::Doctor(_) => Err(CommandError::Missing),
     };
     let status = result.unwrap_or_else(|error| {
         // With stderr gone there is nobody left to tell.

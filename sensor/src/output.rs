@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 
 use crate::alert::{Alert, ContainerMetadata};
 use crate::cli::Format;
-use crate::document::Document;
 
 pub mod escape;
 pub mod sink;

@@ -69,6 +69,25 @@ impl PipelineCounts {
     pub fn lost(&self) -> u64 {
         self.kernel.lost_ring_full.iter().sum()
     }
+
+    /// Says what was lost since start, a line for each reason; nothing if nothing was.
+    pub fn report_losses(&self) {
+        let [forks, execs, arguments, exits] = self.kernel.lost_ring_full;
+        for (number, what) in [
+            (forks, "forks were lost: the ring buffer was full"),
+            (execs, "execs were lost: the ring buffer was full"),
+            (
+                arguments,
+                "records of further arguments were lost: the ring buffer was full",
+            ),
+            (exits, "exits were lost: the ring buffer was full"),
+            (self.decode.damaged, "kernel records were damaged"),
+        ] {
+            if number > 0 {
+                tracing::warn!("{number} {what}");
+            }
+        }
+    }
 }
 
 /// Reads the kernel side and keeps the process table.

@@ -5,14 +5,41 @@
 
 use std::io::{self, BufWriter, Stdout, Write};
 
+use nix::sys::signal::Signal;
 use rule_engine::record::Record;
+use tracing::info;
 
+use super::{
+    CommandError, ExitStatus,
+    live::{LiveError, Signals, command_channel, start_directory, watch},
+};
 use crate::{
+    cli::EventsArguments,
+    config::Config,
     container::Directory,
     pipeline::{EventHandler, Flow},
     process::{ProcessKey, ProcessTable},
     record::{RecordBuilder, fill_metadata},
 };
+
+/// Writes events until a signal, or until nobody reads them any more.
+pub fn main(arguments: &EventsArguments) -> Result<ExitStatus, CommandError> {
+    let signals = Signals::hold().map_err(LiveError::Thread)?;
+    let config = Config::load(arguments.config.config.as_deref())?;
+    let which = if arguments.containers_only {
+        Which::OnlyContainers
+    } else {
+        Which::All
+    };
+    let writer = EventWriter::new(start_directory(&config).map_err(LiveError::Thread)?, which);
+    let on_signal = |signal| (signal != Signal::SIGHUP).then_some(Flow::Stop);
+    let ready = |processes| info!("watching {processes} processes; Ctrl-C ends it");
+    let (writer, counts) = watch(&config, signals, command_channel(), writer, on_signal, ready)?;
+    let written = writer.finish()?;
+    info!("stopped after {} events, {written} of them written", counts.events);
+    counts.report_losses();
+    Ok(ExitStatus::Ok)
+}
 
 /// Writes each event to stdout.
 pub struct EventWriter {

@@ -6,31 +6,50 @@
 
 use std::{
     collections::VecDeque,
-    sync::Arc,
+    io::{self, IsTerminal},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
+use nix::sys::signal::Signal;
 use rule_engine::{
+    diagnostic::Severity,
     engine::{Engine, EngineCounters, EngineOptions},
-    history::TermHistory,
+    history::{MemoryHistory, TermHistory},
     record::Record,
+    rule::RuleStatus,
     ruleset::RuleSet,
     schema::{FieldId, fields},
 };
 use serde_json::Value;
+use tracing::{info, warn};
 
+use super::{
+    CommandError, ExitStatus,
+    live::{LiveError, Signals, command_channel, start_directory, watch},
+    style_for,
+};
 use crate::{
     alert::{Alert, ChainLink, ContainerMetadata},
+    cli::{ColorChoice, Format, RunArguments},
+    config::Config,
     container::{ContainerIdentity, Directory, Lookup},
     document::Document,
-    output::{CompleteContainer, Output},
-    pipeline::{EventHandler, Flow},
+    output::{CompleteContainer, Output, OutputCounts, OutputOptions, sink},
+    pipeline::{EventHandler, Flow, PipelineCounts},
     process::{Process, ProcessKey, ProcessTable},
     record::{RecordBuilder, fill_metadata},
+    rule_files::RuleFiles,
 };
 
 /// Events that may wait for an engine's answer; when more come, all go on without it.
 const WAITING_AT_MOST: usize = 1024;
+
+/// How long the output may take for what is left when the sensor ends.
+const FINISH_LIMIT: Duration = Duration::from_secs(5);
 
 /// What only a container engine can tell.
 const ENGINE_FIELDS: [FieldId; 6] = [
@@ -41,6 +60,127 @@ const ENGINE_FIELDS: [FieldId; 6] = [
     fields::CONTAINER_LABELS,
     fields::CONTAINER_SECURITY_CONTEXT_PRIVILEGED,
 ];
+
+/// Runs the sensor until a signal, or until nobody reads the output any more.
+pub fn main(arguments: &RunArguments, color: ColorChoice) -> Result<ExitStatus, CommandError> {
+    let signals = Signals::hold().map_err(LiveError::Thread)?;
+    let mut config = Config::load(arguments.config.config.as_deref())?;
+    if !arguments.rules.is_empty() {
+        config.rules.clone_from(&arguments.rules);
+    }
+    let rules = load_rules(&config)?;
+    let history = MemoryHistory::default();
+    let directory = start_directory(&config).map_err(LiveError::Thread)?;
+    let (sender, commands) = command_channel();
+
+    let closed = Arc::new(AtomicBool::new(false));
+    let on_closed = {
+        let (closed, sender) = (Arc::clone(&closed), sender.clone());
+        Box::new(move || {
+            closed.store(true, Ordering::Relaxed);
+            // The event thread may have ended already.
+            let _ = sender.send(Command::Stop);
+        })
+    };
+    let format = arguments.format.or(config.format).unwrap_or_else(|| {
+        if io::stdout().is_terminal() {
+            Format::Text
+        } else {
+            Format::Json
+        }
+    });
+    let options = OutputOptions {
+        format,
+        style: style_for(&io::stdout(), color),
+        metadata_wait: config.metadata_wait,
+    };
+    let output = Output::start(sink::stdout()?, options, complete_from(directory.clone()), on_closed)?;
+    let engine_options = EngineOptions {
+        learn_for_ms: i64::try_from(config.learn_for.as_millis()).unwrap_or(i64::MAX),
+    };
+    let rule_count = rules.rules().len();
+    let detection = Detection::new(rules, engine_options, history, directory, output, config.metadata_wait);
+
+    let reloaded = config.clone();
+    let on_signal = move |signal| match signal {
+        Signal::SIGHUP => match load_rules(&reloaded) {
+            Ok(rules) => {
+                info!("{} rules are loaded anew", rules.rules().len());
+                Some(Command::Rules(rules))
+            }
+            Err(error) => {
+                warn!("the rules stay as they were: {error}");
+                None
+            }
+        },
+        _ => Some(Command::Stop),
+    };
+    let ready = |processes| info!("watching {processes} processes with {rule_count} rules; Ctrl-C ends it");
+    let (detection, counts) = watch(&config, signals, (sender, commands), detection, on_signal, ready)?;
+    let (_history, output, detected) = detection.into_parts();
+    let written = output.finish(FINISH_LIMIT);
+    report(&counts, &detected, &written);
+    if closed.load(Ordering::Relaxed) {
+        return Err(CommandError::OutputClosed);
+    }
+    Ok(ExitStatus::Ok)
+}
+
+/// Reads and compiles the configured rules; says on stderr what is wrong with which.
+fn load_rules(config: &Config) -> Result<RuleSet, CommandError> {
+    let mut files = RuleFiles::of_config(config)?;
+    let broken = complain(&files);
+    let rules = RuleSet::compile(files.take_rules());
+    if rules.rules().is_empty() {
+        return Err(CommandError::NoRules);
+    }
+    if broken > 0 {
+        warn!("{broken} rules are left out; the others run");
+    }
+    Ok(rules)
+}
+
+/// The last lines: what was seen, and every loss with its reason.
+fn report(counts: &PipelineCounts, detected: &DetectionCounts, written: &OutputCounts) {
+    info!("stopped after {} events and {} alerts", counts.events, written.written);
+    counts.report_losses();
+    for (number, what) in [
+        (
+            detected.engine.term_combinations_cut,
+            "combinations of new terms were not looked at: too many in one event",
+        ),
+        (
+            detected.without_metadata,
+            "events were evaluated before their container was known by name",
+        ),
+        (written.refused, "alerts were not written: the output was too slow"),
+        (written.lost, "alerts were not written: the output was closed"),
+        (
+            written.without_metadata,
+            "alerts were written before their container was known by name",
+        ),
+    ] {
+        if number > 0 {
+            warn!("{number} {what}");
+        }
+    }
+}
+
+/// Says what is wrong with rule files; gives how many do not run.
+fn complain(files: &RuleFiles) -> usize {
+    let mut left_out = 0;
+    for file in &files.files {
+        for diagnostic in &file.report.diagnostics {
+            let text = diagnostic.render(&file.report.path, &file.text);
+            match diagnostic.severity {
+                Severity::Error => warn!("{}", text.trim_end()),
+                Severity::Warning => info!("{}", text.trim_end()),
+            }
+        }
+        left_out += usize::from(file.report.status != RuleStatus::Ok);
+    }
+    left_out
+}
 
 /// What other threads tell the event thread.
 pub enum Command {
