@@ -60,6 +60,12 @@ impl RuleSet {
         &self.infos
     }
 
+    /// How far back the new-terms rules look at most, in milliseconds; 0 if there is none.
+    pub fn longest_window_ms(&self) -> i64 {
+        let windows = self.rules.iter().filter_map(|rule| rule.new_terms.as_ref());
+        windows.map(|(_, new_terms)| new_terms.window_ms).max().unwrap_or(0)
+    }
+
     /// Whether the verdict of some rule can depend on the field.
     pub fn reads(&self, field: FieldId) -> bool {
         self.read_fields[field.index()]

@@ -7,6 +7,7 @@ pub mod config;
 pub mod container;
 pub mod decode;
 pub mod document;
+pub mod history;
 pub mod host;
 pub mod kernel;
 pub mod output;

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::alert::tests::sample;
+use crate::document::Document;
 
 const LONG: Duration = Duration::from_secs(30);
 const JSON: OutputOptions = OutputOptions {

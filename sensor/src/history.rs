@@ -1,0 +1,444 @@
+//! What has been seen before, in memory for the event thread and on disk for the next start.
+//!
+//! The [`TermHistory`] behind `run`. The event thread asks memory alone and never waits: every change goes through a
+//! bounded queue to a thread that writes it to a database in the state directory, as soon as the one before is
+//! written. So memory is always right, and the disk is right but for what the last moments before a crash added:
+//! a term can be lost there, which repeats an alert, but never gained, which would hide one.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rule_engine::history::TermHistory;
+
+mod store;
+mod writer;
+
+use store::{OpenError, Opened, Opener};
+use writer::Writer;
+
+/// The database's name in the state directory.
+pub const FILE_NAME: &str = "history.redb";
+
+/// Terms of one rule that are remembered; past that, the one that has been unseen the longest is forgotten.
+pub const MAX_TERMS_PER_RULE: usize = 50_000;
+/// Changes that may wait for the writing thread.
+const QUEUE_LENGTH: usize = 64 * 1024;
+/// A term that is seen again is written again only when what the disk knows is this much older. After a crash a term
+/// may be taken to be unseen for that much longer than it was, which is little against windows of days.
+const REFRESH_INTERVAL_MS: i64 = 60 * 1000;
+/// How much event time passes between looks for terms that no rule asks about any more.
+const PRUNE_INTERVAL_MS: i64 = 60 * 60 * 1000;
+/// How often changes that found the queue full are offered again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Why there is no history to start with.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    #[error("cannot make the state directory `{path}`")]
+    Directory { path: PathBuf, source: io::Error },
+    #[error(
+        "the history `{path}` is in use by another tidewaiter; end that one, or give this one a `state_directory` of \
+         its own"
+    )]
+    InUse { path: PathBuf },
+    #[error("cannot open the history `{path}`")]
+    Open { path: PathBuf, source: io::Error },
+    #[error("cannot start the thread that writes the history")]
+    Thread(#[source] io::Error),
+}
+
+/// What the history holds and what it could not do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HistoryCounts {
+    /// Terms in memory.
+    pub terms: u64,
+    /// Terms forgotten because their rule had too many.
+    pub evicted: u64,
+    /// Changes that are safely on disk.
+    pub committed: u64,
+    /// Attempts to write that failed and were repeated.
+    pub write_errors: u64,
+    /// Changes that were not on disk when the history was closed.
+    pub unsaved: u64,
+}
+
+/// A change on its way to the disk. A term's last change is all that counts.
+enum Change {
+    RuleFirstSeen {
+        rule: Arc<str>,
+        time_ms: i64,
+    },
+    TermSeen {
+        rule: Arc<str>,
+        term: Arc<str>,
+        time_ms: i64,
+    },
+    TermForgotten {
+        rule: Arc<str>,
+        term: Arc<str>,
+    },
+}
+
+#[derive(Default)]
+struct Shared {
+    committed: AtomicU64,
+    write_errors: AtomicU64,
+    unsaved: AtomicU64,
+    /// The database on disk began empty while this history ran: it has to be told everything.
+    was_replaced: AtomicBool,
+}
+
+/// Remembers when each term of each rule was last seen.
+pub struct History {
+    rules: HashMap<Arc<str>, RuleTerms>,
+    /// Terms unseen for longer than this are of no use to any rule.
+    keep_ms: i64,
+    pruned_at_ms: i64,
+    evicted: u64,
+    changes: SyncSender<Change>,
+    /// Since when some change has not been taken by the queue, and when that was last tried.
+    behind: Option<Instant>,
+    shared: Arc<Shared>,
+    /// Closed by the writing thread's end.
+    ended: Receiver<()>,
+}
+
+#[derive(Default)]
+struct RuleTerms {
+    first_seen: Option<Stored>,
+    terms: HashMap<Arc<str>, Stored>,
+    /// The same terms, longest unseen first.
+    by_age: BTreeSet<(i64, Arc<str>)>,
+    evictions_reported: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Stored {
+    time_ms: i64,
+    /// The time that was handed to the writing thread, which may be earlier; `None` if none was.
+    handed_on_ms: Option<i64>,
+}
+
+impl History {
+    /// Opens the history in the state directory, which is made if it is missing. `keep` is the longest window of any
+    /// rule. A damaged file is put aside, and an unwritable disk is tried again later: both are said, neither is an
+    /// error.
+    pub fn open(state_directory: &Path, keep: Duration) -> Result<Self, HistoryError> {
+        make_directory(state_directory).map_err(|source| HistoryError::Directory {
+            path: state_directory.to_owned(),
+            source,
+        })?;
+        let path = state_directory.join(FILE_NAME);
+        Self::open_with(Opener::File(path), keep)
+    }
+
+    fn open_with(opener: Opener, keep: Duration) -> Result<Self, HistoryError> {
+        let path = opener.path().to_owned();
+        let opened = match store::open(&opener) {
+            Ok(opened) => Some(opened),
+            Err(OpenError::InUse) => return Err(HistoryError::InUse { path }),
+            Err(OpenError::Io(error)) if is_lasting(&error) => return Err(HistoryError::Open { path, source: error }),
+            Err(OpenError::Io(error)) => {
+                tracing::error!(
+                    "cannot open the history `{}`: {error}; what is seen is remembered in memory alone until it works",
+                    path.display()
+                );
+                None
+            }
+        };
+        let Opened { database, contents } = opened.unwrap_or_default();
+        let (changes, queued) = mpsc::sync_channel(QUEUE_LENGTH);
+        let (end, ended) = mpsc::channel();
+        let shared = Arc::new(Shared::default());
+        let writer = Writer::new(opener, database, queued, Arc::clone(&shared));
+        thread::Builder::new()
+            .name("history".to_owned())
+            .spawn(move || {
+                let end_of_thread = end;
+                writer.run();
+                drop(end_of_thread);
+            })
+            .map_err(HistoryError::Thread)?;
+
+        let mut history = Self {
+            rules: HashMap::new(),
+            keep_ms: i64::try_from(keep.as_millis()).unwrap_or(i64::MAX),
+            pruned_at_ms: i64::MIN,
+            evicted: 0,
+            changes,
+            behind: None,
+            shared,
+            ended,
+        };
+        for (rule, time_ms) in contents.rules {
+            history.rule_mut(&rule.into()).first_seen = Some(Stored::on_disk(time_ms));
+        }
+        for (rule, term, time_ms) in contents.terms {
+            history.set(&rule.into(), &term.into(), Stored::on_disk(time_ms));
+        }
+        Ok(history)
+    }
+
+    /// Takes the longest window of another set of rules.
+    pub fn keep_for(&mut self, keep: Duration) {
+        self.keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
+    }
+
+    pub fn counts(&self) -> HistoryCounts {
+        HistoryCounts {
+            terms: self.rules.values().map(|rule| rule.terms.len() as u64).sum(),
+            evicted: self.evicted,
+            committed: self.shared.committed.load(Relaxed),
+            write_errors: self.shared.write_errors.load(Relaxed),
+            unsaved: self.shared.unsaved.load(Relaxed),
+        }
+    }
+
+    /// Writes what is not on disk yet, for at most `time_limit`.
+    pub fn close(mut self, time_limit: Duration) -> HistoryCounts {
+        let deadline = Instant::now() + time_limit;
+        while self.hand_on_everything(0) == Queue::Full && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let mut counts = self.counts();
+        drop(self.changes);
+        // Nothing is ever sent: this returns when the thread has ended, or at the time limit.
+        let _ = self
+            .ended
+            .recv_timeout(deadline.saturating_duration_since(Instant::now()));
+        counts.committed = self.shared.committed.load(Relaxed);
+        counts.unsaved = self.shared.unsaved.load(Relaxed);
+        counts
+    }
+
+    fn rule_mut(&mut self, rule: &Arc<str>) -> &mut RuleTerms {
+        self.rules.entry(Arc::clone(rule)).or_default()
+    }
+
+    /// Remembers a term with this time, and forgets another if there are too many.
+    fn set(&mut self, rule: &Arc<str>, term: &Arc<str>, stored: Stored) {
+        let terms = self.rule_mut(rule);
+        if let Some(previous) = terms.terms.insert(Arc::clone(term), stored) {
+            terms.by_age.remove(&(previous.time_ms, Arc::clone(term)));
+        }
+        terms.by_age.insert((stored.time_ms, Arc::clone(term)));
+        if terms.terms.len() <= MAX_TERMS_PER_RULE {
+            return;
+        }
+        let Some((_, oldest)) = terms.by_age.pop_first() else {
+            return;
+        };
+        terms.terms.remove(&oldest);
+        if !terms.evictions_reported {
+            terms.evictions_reported = true;
+            tracing::warn!(
+                "a new_terms rule has seen more than {MAX_TERMS_PER_RULE} terms; from now on the one unseen the longest \
+                 is forgotten for each new one, and may raise an alert when it is seen again (rule key `{rule}`)"
+            );
+        }
+        self.evicted += 1;
+        self.hand_on(Change::TermForgotten {
+            rule: Arc::clone(rule),
+            term: oldest,
+        });
+    }
+
+    /// Forgets what no rule can ask about, every now and then.
+    fn prune(&mut self, now_ms: i64) {
+        if now_ms < self.pruned_at_ms.saturating_add(PRUNE_INTERVAL_MS) {
+            return;
+        }
+        self.pruned_at_ms = now_ms;
+        let cutoff_ms = now_ms.saturating_sub(self.keep_ms);
+        let mut forgotten = Vec::new();
+        for (rule, terms) in &mut self.rules {
+            while terms.by_age.first().is_some_and(|(time_ms, _)| *time_ms < cutoff_ms) {
+                let Some((_, term)) = terms.by_age.pop_first() else {
+                    break;
+                };
+                terms.terms.remove(&term);
+                forgotten.push(Change::TermForgotten {
+                    rule: Arc::clone(rule),
+                    term,
+                });
+            }
+        }
+        for change in forgotten {
+            self.hand_on(change);
+        }
+    }
+
+    /// Gives a change to the writing thread. A change that finds no room is found again by [`Self::catch_up`], except
+    /// for a forgotten term, which is then forgotten anew at the next start.
+    fn hand_on(&mut self, change: Change) -> Queue {
+        match self.changes.try_send(change) {
+            Ok(()) => Queue::Taken,
+            Err(_) => {
+                self.behind.get_or_insert_with(Instant::now);
+                Queue::Full
+            }
+        }
+    }
+
+    /// Offers again what the queue refused, and everything after the file was replaced.
+    fn catch_up(&mut self) {
+        if self.shared.was_replaced.swap(false, Relaxed) {
+            for rule in self.rules.values_mut() {
+                rule.first_seen
+                    .iter_mut()
+                    .chain(rule.terms.values_mut())
+                    .for_each(|stored| stored.handed_on_ms = None);
+            }
+            self.behind.get_or_insert_with(Instant::now);
+        }
+        if self.behind.is_some_and(|since| since.elapsed() >= RETRY_INTERVAL) {
+            self.behind = None;
+            self.hand_on_everything(REFRESH_INTERVAL_MS);
+        }
+    }
+
+    /// Hands on all times of which the disk knows none, or one at least `staleness_ms` older.
+    fn hand_on_everything(&mut self, staleness_ms: i64) -> Queue {
+        let mut rules = std::mem::take(&mut self.rules);
+        let mut result = Queue::Taken;
+        'rules: for (rule, terms) in &mut rules {
+            if let Some(first_seen) = &mut terms.first_seen
+                && first_seen.handed_on_ms.is_none()
+            {
+                let change = Change::RuleFirstSeen {
+                    rule: Arc::clone(rule),
+                    time_ms: first_seen.time_ms,
+                };
+                result = self.hand_on(change);
+                if result == Queue::Full {
+                    break 'rules;
+                }
+                first_seen.handed_on_ms = Some(first_seen.time_ms);
+            }
+            for (term, stored) in &mut terms.terms {
+                if !stored.is_stale(staleness_ms) {
+                    continue;
+                }
+                let change = Change::TermSeen {
+                    rule: Arc::clone(rule),
+                    term: Arc::clone(term),
+                    time_ms: stored.time_ms,
+                };
+                result = self.hand_on(change);
+                if result == Queue::Full {
+                    break 'rules;
+                }
+                stored.handed_on_ms = Some(stored.time_ms);
+            }
+        }
+        self.rules = rules;
+        result
+    }
+}
+
+impl TermHistory for History {
+    fn rule_first_seen(&mut self, rule_key: &str, now_ms: i64) -> i64 {
+        if let Some(first_seen) = self.rules.get(rule_key).and_then(|rule| rule.first_seen) {
+            return first_seen.time_ms;
+        }
+        let rule: Arc<str> = rule_key.into();
+        let taken = self.hand_on(Change::RuleFirstSeen {
+            rule: Arc::clone(&rule),
+            time_ms: now_ms,
+        });
+        self.rule_mut(&rule).first_seen = Some(Stored::new(now_ms, taken));
+        now_ms
+    }
+
+    fn observe(&mut self, rule_key: &str, term: &str, now_ms: i64) -> Option<i64> {
+        self.prune(now_ms);
+        self.catch_up();
+        let known = self.rules.get_key_value(rule_key).and_then(|(rule, terms)| {
+            terms
+                .terms
+                .get_key_value(term)
+                .map(|(term, stored)| (Arc::clone(rule), Arc::clone(term), *stored))
+        });
+        let Some((rule, term, previous)) = known else {
+            let (rule, term): (Arc<str>, Arc<str>) = (rule_key.into(), term.into());
+            let change = Change::TermSeen {
+                rule: Arc::clone(&rule),
+                term: Arc::clone(&term),
+                time_ms: now_ms,
+            };
+            let taken = self.hand_on(change);
+            self.set(&rule, &term, Stored::new(now_ms, taken));
+            return None;
+        };
+        if now_ms > previous.time_ms {
+            let mut stored = Stored {
+                time_ms: now_ms,
+                ..previous
+            };
+            if stored.is_stale(REFRESH_INTERVAL_MS) {
+                let change = Change::TermSeen {
+                    rule: Arc::clone(&rule),
+                    term: Arc::clone(&term),
+                    time_ms: now_ms,
+                };
+                if self.hand_on(change) == Queue::Taken {
+                    stored.handed_on_ms = Some(now_ms);
+                }
+            }
+            self.set(&rule, &term, stored);
+        }
+        Some(previous.time_ms)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Queue {
+    Taken,
+    Full,
+}
+
+impl Stored {
+    fn on_disk(time_ms: i64) -> Self {
+        Self {
+            time_ms,
+            handed_on_ms: Some(time_ms),
+        }
+    }
+
+    fn new(time_ms: i64, queue: Queue) -> Self {
+        Self {
+            time_ms,
+            handed_on_ms: (queue == Queue::Taken).then_some(time_ms),
+        }
+    }
+
+    fn is_stale(&self, staleness_ms: i64) -> bool {
+        self.handed_on_ms.is_none_or(|handed_on_ms| {
+            let behind_ms = self.time_ms.saturating_sub(handed_on_ms);
+            behind_ms > 0 && behind_ms >= staleness_ms
+        })
+    }
+}
+
+/// Whether an error of opening is a mistake of the set-up and not a state of the disk that passes.
+fn is_lasting(error: &io::Error) -> bool {
+    !matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}
+
+/// Only its owner can look into it: what ran in containers is nobody else's business.
+fn make_directory(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! The history's database: opened with a check of every page, replaced when it is damaged, written in transactions.
+//!
+//! redb keeps what was committed over a crash. A file that something else has altered is found when it is opened;
+//! should redb panic over one nevertheless, that counts as damage.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition};
+
+/// Last seen, in milliseconds since the epoch, by rule and term.
+const TERMS: TableDefinition<(&str, &str), i64> = TableDefinition::new("terms");
+/// First run, in milliseconds since the epoch, by rule.
+const RULES: TableDefinition<&str, i64> = TableDefinition::new("rules");
+
+/// Everything is read once, at the start, so a large cache would only be memory.
+const CACHE_BYTES: usize = 1024 * 1024;
+
+/// How the database is come by.
+pub enum Opener {
+    File(PathBuf),
+    /// For tests: storage that fails when told to.
+    #[cfg(test)]
+    Backend(
+        PathBuf,
+        Box<dyn Fn(&Path) -> io::Result<super::tests::FailingFile> + Send>,
+    ),
+}
+
+/// Why the database cannot be had; damage is not a reason.
+#[derive(Debug)]
+pub enum OpenError {
+    InUse,
+    Io(io::Error),
+}
+
+/// A database, if there is one, and what it held when it was opened.
+#[derive(Default)]
+pub struct Opened {
+    pub database: Option<Database>,
+    pub contents: Contents,
+}
+
+#[derive(Default)]
+pub struct Contents {
+    pub rules: Vec<(String, i64)>,
+    pub terms: Vec<(String, String, i64)>,
+}
+
+/// Changes to be written together: the last of each key.
+#[derive(Default)]
+pub struct Batch {
+    pub rules: BTreeMap<Arc<str>, i64>,
+    /// `None` removes the term.
+    pub terms: BTreeMap<(Arc<str>, Arc<str>), Option<i64>>,
+}
+
+impl Batch {
+    pub fn len(&self) -> usize {
+        self.rules.len() + self.terms.len()
+    }
+}
+
+impl Opener {
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::File(path) => path,
+            #[cfg(test)]
+            Self::Backend(path, _) => path,
+        }
+    }
+
+    fn open(&self) -> Result<Database, redb::DatabaseError> {
+        let mut builder = Builder::new();
+        builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
+        match self {
+            Self::File(path) => builder.create(path),
+            #[cfg(test)]
+            Self::Backend(path, backend) => builder.create_with_backend(backend(path)?),
+        }
+    }
+}
+
+/// Opens the database, or makes an empty one if there is none or if it is damaged. A damaged file is kept under
+/// another name.
+pub fn open(opener: &Opener) -> Result<Opened, OpenError> {
+    let path = opener.path();
+    let is_new = std::fs::metadata(path).map_or(true, |metadata| metadata.len() == 0);
+    match open_and_read(opener) {
+        Ok(opened) => Ok(opened),
+        Err(Trouble::InUse) => Err(OpenError::InUse),
+        Err(Trouble::Io(error)) => {
+            if is_new {
+                // What could be written of a new database is worth nothing and would look damaged.
+                let _ = std::fs::remove_file(path);
+            }
+            Err(OpenError::Io(error))
+        }
+        Err(Trouble::Damaged(what)) => {
+            let aside = put_aside(path).map_err(OpenError::Io)?;
+            tracing::error!(
+                "the history `{}` is damaged ({what}) and was put aside as `{}`; it begins empty: learning periods \
+                 start again, and alerts for terms that had been seen may repeat",
+                path.display(),
+                aside.display()
+            );
+            open_and_read(opener).map_err(|trouble| match trouble {
+                Trouble::InUse => OpenError::InUse,
+                Trouble::Io(error) => OpenError::Io(error),
+                Trouble::Damaged(what) => OpenError::Io(io::Error::other(what)),
+            })
+        }
+    }
+}
+
+/// Writes a batch whole or not at all, and safely to disk.
+pub fn write(database: &Database, batch: &Batch) -> Result<(), String> {
+    let write = || -> Result<(), redb::Error> {
+        let transaction = database.begin_write()?;
+        {
+            let mut rules = transaction.open_table(RULES)?;
+            for (rule, time_ms) in &batch.rules {
+                rules.insert(rule.as_ref(), time_ms)?;
+            }
+            let mut terms = transaction.open_table(TERMS)?;
+            for ((rule, term), time_ms) in &batch.terms {
+                let key = (rule.as_ref(), term.as_ref());
+                match time_ms {
+                    Some(time_ms) => terms.insert(key, time_ms)?,
+                    None => terms.remove(key)?,
+                };
+            }
+        }
+        transaction.commit()?;
+        Ok(())
+    };
+    match catch_unwind(AssertUnwindSafe(write)) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(_) => Err("the database is damaged".to_owned()),
+    }
+}
+
+/// Closes a database that may be damaged.
+pub fn close(database: Database) {
+    // What it could not write is written again, or given up, by whoever closes it.
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
+}
+
+enum Trouble {
+    InUse,
+    Io(io::Error),
+    Damaged(String),
+}
+
+impl From<redb::Error> for Trouble {
+    fn from(error: redb::Error) -> Self {
+        match error {
+            redb::Error::DatabaseAlreadyOpen => Self::InUse,
+            redb::Error::Io(error)
+                if !matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) =>
+            {
+                Self::Io(error)
+            }
+            redb::Error::PreviousIo => Self::Io(io::Error::other(error)),
+            _ => Self::Damaged(error.to_string()),
+        }
+    }
+}
+
+fn open_and_read(opener: &Opener) -> Result<Opened, Trouble> {
+    let attempt = || -> Result<Opened, redb::Error> {
+        let database = opener.open()?;
+        let contents = read(&database)?;
+        Ok(Opened {
+            database: Some(database),
+            contents,
+        })
+    };
+    match catch_unwind(AssertUnwindSafe(attempt)) {
+        Ok(result) => result.map_err(Trouble::from),
+        Err(_) => Err(Trouble::Damaged("reading it failed".to_owned())),
+    }
+}
+
+fn read(database: &Database) -> Result<Contents, redb::Error> {
+    let mut contents = Contents::default();
+    let transaction = database.begin_read()?;
+    let rules = match transaction.open_table(RULES) {
+        // A new database has no tables until the first commit.
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(contents),
+        table => table?,
+    };
+    for entry in rules.iter()? {
+        let (rule, time_ms) = entry?;
+        contents.rules.push((rule.value().to_owned(), time_ms.value()));
+    }
+    for entry in transaction.open_table(TERMS)?.iter()? {
+        let (key, time_ms) = entry?;
+        let (rule, term) = key.value();
+        contents.terms.push((rule.to_owned(), term.to_owned(), time_ms.value()));
+    }
+    Ok(contents)
+}
+
+fn put_aside(path: &Path) -> io::Result<PathBuf> {
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".damaged-{seconds}"));
+    let aside = PathBuf::from(name);
+    std::fs::rename(path, &aside)?;
+    Ok(aside)
+}
