@@ -4,6 +4,8 @@
 //! field. Conditions are two-valued: a test of a missing field is false, and its negation is true.
 
 use crate::field_reference::{Case, FieldReference};
+use crate::function::Function;
+use crate::network::Network;
 use crate::regex::Regex;
 
 #[derive(Clone, Debug)]
@@ -14,6 +16,7 @@ pub(crate) enum Condition {
     Any(Vec<Condition>),
     Not(Box<Condition>),
     Field(FieldCondition),
+    Computed(ComputedCondition),
 }
 
 /// Holds when any value of the field passes the test.
@@ -21,6 +24,44 @@ pub(crate) enum Condition {
 pub(crate) struct FieldCondition {
     pub field: FieldReference,
     pub test: Test,
+}
+
+/// Holds when the value of a call, for some combination of the values of its fields, passes the test.
+#[derive(Clone, Debug)]
+pub(crate) struct ComputedCondition {
+    pub call: Call,
+    pub test: Test,
+}
+
+/// A function with arguments of the kinds that it takes.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub function: Function,
+    pub case: Case,
+    pub arguments: Vec<Term>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Term {
+    Null,
+    Text(String),
+    Number(Number),
+    Boolean(bool),
+    Field(FieldReference),
+    Call(Call),
+}
+
+impl Call {
+    /// Calls `visit` for every field among the arguments, also of calls within.
+    pub fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
+        for argument in &self.arguments {
+            match argument {
+                Term::Field(field) => visit(field),
+                Term::Call(call) => call.visit_fields(visit),
+                Term::Null | Term::Text(_) | Term::Number(_) | Term::Boolean(_) => {}
+            }
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -31,6 +72,8 @@ pub(crate) enum Test {
     /// One of the patterns.
     Like(Vec<Pattern>, Case),
     Regex(Regex),
+    /// An address within one of the networks.
+    Within(Vec<Network>),
     TextOrder(Order, String),
     NumberIn(Vec<Number>),
     NumberOrder(Order, Number),
@@ -84,7 +127,7 @@ impl Number {
         }
     }
 
-    fn as_float(self) -> f64 {
+    pub fn as_float(self) -> f64 {
         match self {
             Number::Long(number) => number as f64,
             Number::Float(number) => number,
@@ -165,6 +208,7 @@ impl Condition {
             }
             Condition::Not(condition) => condition.visit_fields(visit),
             Condition::Field(condition) => visit(&condition.field),
+            Condition::Computed(condition) => condition.call.visit_fields(visit),
         }
     }
 }

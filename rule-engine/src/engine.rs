@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::history::TermHistory;
+use crate::matcher::Evaluation;
 use crate::record::Record;
 use crate::rule::RuleInfo;
 use crate::ruleset::RuleSet;
@@ -32,6 +33,8 @@ pub struct EngineCounters {
     pub terms_learned: u64,
     /// Combinations of values past the limit for one event that were not looked at.
     pub term_combinations_cut: u64,
+    /// Combinations of the values of several fields that a function was not computed for.
+    pub function_combinations_cut: u64,
     /// Events without `@timestamp`, which new-terms rules cannot place in time.
     pub events_without_time: u64,
 }
@@ -58,8 +61,9 @@ impl Engine {
     pub fn evaluate(&mut self, record: &Record, terms: &mut dyn TermHistory, on_match: &mut dyn FnMut(Match<'_>)) {
         self.counters.events += 1;
         let categories = Categories::of(record);
+        let event = Evaluation::new(record);
         for rule in &self.rules.rules {
-            if !rule.categories.overlaps(categories) || !rule.matcher.matches(record) {
+            if !rule.categories.overlaps(categories) || !rule.matcher.matches(&event) {
                 continue;
             }
             let alerts = match &rule.new_terms {
@@ -79,10 +83,11 @@ impl Engine {
                 on_match(Match {
                     rule: &rule.info,
                     new_terms,
-                    reason: rule.matcher.reason(record),
+                    reason: rule.matcher.reason(&event),
                 });
             }
         }
+        self.counters.function_combinations_cut += event.combinations_cut();
     }
 
     pub fn rules(&self) -> &RuleSet {

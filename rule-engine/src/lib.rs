@@ -9,12 +9,14 @@ pub mod diagnostic;
 pub mod engine;
 mod eql;
 mod field_reference;
+mod function;
 pub mod history;
 mod kql;
 pub mod limits;
 mod matcher;
 #[cfg(test)]
 mod naive;
+mod network;
 mod new_terms;
 pub mod record;
 mod regex;

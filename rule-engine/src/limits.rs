@@ -14,6 +14,8 @@ pub const MAX_PATTERN_BYTES: usize = 1_024;
 pub const MAX_REGEX_REPEATS: u32 = 1_000;
 /// Bytes of the automaton of the regular expressions of one condition.
 pub const MAX_REGEX_AUTOMATON_BYTES: usize = 1 << 20;
+/// Combinations of the values of one event that a function of several fields is computed for.
+pub const MAX_FUNCTION_COMBINATIONS: usize = 1_000;
 /// Combinations of the values of one event that a new-terms rule looks at.
 pub const MAX_TERM_COMBINATIONS: usize = 100;
 /// Bytes of one remembered term; a longer one is remembered by its beginning and a digest.

@@ -3,17 +3,21 @@
 //! Made from a [`Condition`] when a rule set is compiled; reads a [`Record`]'s slots and nothing else, allocates
 //! nothing and always ends. Tests are specialised by the kind of their literals.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 
 use crate::condition::{Condition, FieldCondition, Number, Order, Pattern, Test};
 use crate::field_reference::Case;
+use crate::network::Network;
 use crate::record::{Record, Value};
 use crate::regex::Regex;
 use crate::schema::FieldId;
 
+mod computed;
 mod explain;
 mod text;
 
+use computed::ComputedMatcher;
 use text::TextSet;
 pub(crate) use text::Wildcard;
 
@@ -25,6 +29,32 @@ pub(crate) enum Matcher {
     Any(Box<[Matcher]>),
     Not(Box<Matcher>),
     Field(FieldMatcher),
+    Computed(ComputedMatcher),
+}
+
+/// One event under evaluation, with what had to be cut.
+pub(crate) struct Evaluation<'a> {
+    pub record: &'a Record,
+    combinations_cut: Cell<u64>,
+}
+
+impl<'a> Evaluation<'a> {
+    pub fn new(record: &'a Record) -> Evaluation<'a> {
+        Evaluation {
+            record,
+            combinations_cut: Cell::new(0),
+        }
+    }
+
+    /// Combinations of values that no function was computed for, because there were too many.
+    pub fn combinations_cut(&self) -> u64 {
+        self.combinations_cut.get()
+    }
+
+    fn note_cut(&self, combinations: usize) {
+        self.combinations_cut
+            .set(self.combinations_cut.get().saturating_add(combinations as u64));
+    }
 }
 
 /// Holds when any value of the field, or of the key of an object field, passes.
@@ -53,6 +83,7 @@ enum TextTest {
     /// Patterns without wildcards are in the set.
     Like(TextSet, Box<[Wildcard]>),
     Regex(Regex),
+    Within(Box<[Network]>),
     Order(Order, Box<str>),
 }
 
@@ -71,17 +102,19 @@ impl Matcher {
             Condition::Any(conditions) => Matcher::Any(conditions.iter().map(Matcher::compile).collect()),
             Condition::Not(condition) => Matcher::Not(Box::new(Matcher::compile(condition))),
             Condition::Field(condition) => Matcher::Field(FieldMatcher::compile(condition)),
+            Condition::Computed(condition) => Matcher::Computed(ComputedMatcher::compile(condition)),
         }
     }
 
-    pub fn matches(&self, record: &Record) -> bool {
+    pub fn matches(&self, event: &Evaluation<'_>) -> bool {
         match self {
             Matcher::Always => true,
             Matcher::Never => false,
-            Matcher::All(matchers) => matchers.iter().all(|matcher| matcher.matches(record)),
-            Matcher::Any(matchers) => matchers.iter().any(|matcher| matcher.matches(record)),
-            Matcher::Not(matcher) => !matcher.matches(record),
-            Matcher::Field(matcher) => matcher.matching_values(record).next().is_some(),
+            Matcher::All(matchers) => matchers.iter().all(|matcher| matcher.matches(event)),
+            Matcher::Any(matchers) => matchers.iter().any(|matcher| matcher.matches(event)),
+            Matcher::Not(matcher) => !matcher.matches(event),
+            Matcher::Field(matcher) => matcher.matching_values(event.record).next().is_some(),
+            Matcher::Computed(matcher) => matcher.matches(event),
         }
     }
 }
@@ -118,6 +151,7 @@ impl ValueTest {
             Test::TextIn(texts, case) => ValueTest::Text(TextTest::one_of(TextSet::new(texts, *case))),
             Test::Like(patterns, case) => ValueTest::Text(TextTest::like(patterns, *case)),
             Test::Regex(regex) => ValueTest::Text(TextTest::Regex(regex.clone())),
+            Test::Within(networks) => ValueTest::Text(TextTest::Within(networks.as_slice().into())),
             Test::TextOrder(order, text) => ValueTest::Text(TextTest::Order(*order, text.as_str().into())),
             Test::NumberIn(numbers) => ValueTest::Number(NumberTest::OneOf(numbers.as_slice().into())),
             Test::NumberOrder(order, number) => ValueTest::Number(NumberTest::Order(*order, *number)),
@@ -177,6 +211,7 @@ impl TextTest {
                 set.contains(text) || wildcards.iter().any(|wildcard| wildcard.matches(text))
             }
             TextTest::Regex(regex) => regex.matches(text),
+            TextTest::Within(networks) => networks.iter().any(|network| network.contains(text)),
             TextTest::Order(order, limit) => order.holds(text.cmp(limit)),
         }
     }

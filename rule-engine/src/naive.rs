@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::diagnostic::Findings;
 use crate::limits::MAX_REASON_LINES;
-use crate::matcher::Matcher;
+use crate::matcher::{Evaluation, Matcher};
 use crate::record::Record;
 use crate::{eql, kql};
 
@@ -232,7 +232,8 @@ fn check(
     let mut record = Record::new();
     for event in events {
         record.fill_from_document(event);
-        let matched = matcher.matches(&record);
+        let evaluation = Evaluation::new(&record);
+        let matched = matcher.matches(&evaluation);
         prop_assert_eq!(
             matched,
             query.holds(event),
@@ -240,7 +241,7 @@ fn check(
             text,
             Json::Object(event.clone())
         );
-        let reason = matcher.reason(&record);
+        let reason = matcher.reason(&evaluation);
         prop_assert!(!matched || !reason.is_empty());
         prop_assert!(reason.len() <= MAX_REASON_LINES);
     }

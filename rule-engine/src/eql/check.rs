@@ -1,13 +1,16 @@
 //! EQL's syntax tree to the checked tree: fields exist, literals fit them. Notes every error, not only the first.
 
-use super::syntax::{Comparison, EventQuery, Expression, ExpressionKind, Membership, Presence};
-use crate::condition::{Condition, Number, Order, Pattern, Test};
+use operand::Operand;
+
+use super::syntax::{Comparison, EventQuery, Expression, ExpressionKind, Membership};
+use crate::condition::{Condition, Order, Test};
 use crate::diagnostic::{Findings, Span};
 use crate::field_reference::{Case, FieldReference};
-use crate::limits::MAX_PATTERN_BYTES;
 use crate::regex::{self, Regex};
 use crate::schema::{FieldType, fields};
-use crate::timestamp;
+
+mod literal;
+mod operand;
 
 pub(super) fn check(query: &EventQuery, findings: &mut Findings) -> Option<Condition> {
     let condition = Checker { findings }.condition(&query.condition)?;
@@ -25,13 +28,6 @@ pub(super) fn check(query: &EventQuery, findings: &mut Findings) -> Option<Condi
 
 struct Checker<'a> {
     findings: &'a mut Findings,
-}
-
-/// What a field operand is.
-enum Operand {
-    Known(FieldReference),
-    /// `?f` of which the schema knows nothing: always missing.
-    Unknown,
 }
 
 impl Checker<'_> {
@@ -55,7 +51,11 @@ impl Checker<'_> {
                 list,
             } => self.membership(operand, *kind, *case, list),
             ExpressionKind::Field { .. } => self.boolean(expression),
-            ExpressionKind::Call { function } => self.unsupported_function(expression.span, function),
+            ExpressionKind::Call {
+                function,
+                case,
+                arguments,
+            } => self.call_condition(expression, function, *case, arguments),
             ExpressionKind::Null | ExpressionKind::Number(_) | ExpressionKind::Text(_) => {
                 self.error(expression.span, "not-a-condition", "a value alone is not a condition")
             }
@@ -66,29 +66,6 @@ impl Checker<'_> {
     fn conditions(&mut self, operands: &[Expression]) -> Option<Vec<Condition>> {
         let checked: Vec<_> = operands.iter().map(|operand| self.condition(operand)).collect();
         checked.into_iter().collect()
-    }
-
-    fn unsupported_function<T>(&mut self, span: Span, function: &str) -> Option<T> {
-        self.error(
-            span,
-            "unsupported-function",
-            format!("the function `{function}` is not supported yet"),
-        )
-    }
-
-    fn operand(&mut self, expression: &Expression) -> Option<Operand> {
-        match &expression.kind {
-            ExpressionKind::Field { name, presence } => match presence {
-                Presence::Optional if FieldReference::resolve(name).is_none() => Some(Operand::Unknown),
-                _ => FieldReference::check(name, expression.span, self.findings).map(Operand::Known),
-            },
-            ExpressionKind::Call { function } => self.unsupported_function(expression.span, function),
-            _ => self.error(
-                expression.span,
-                "not-a-field",
-                "expected a field on one side of the comparison",
-            ),
-        }
     }
 
     fn comparison(&mut self, operator: Comparison, left: &Expression, right: &Expression) -> Option<Condition> {
@@ -133,55 +110,50 @@ impl Checker<'_> {
     /// `field == value`
     fn equality(&mut self, operand: &Operand, value: &Expression) -> Option<Condition> {
         if matches!(value.kind, ExpressionKind::Null) {
-            return Some(match operand {
-                Operand::Known(field) => Condition::field(field.clone(), Test::Exists).negate(),
-                Operand::Unknown => Condition::Always,
-            });
+            return Some(operand.condition(Test::Exists).negate());
         }
         self.one_of(operand, std::slice::from_ref(value), Case::Sensitive)
     }
 
     /// Equal to one of the values, which must all fit the field.
     fn one_of(&mut self, operand: &Operand, values: &[Expression], case: Case) -> Option<Condition> {
-        let Operand::Known(field) = operand else {
+        if operand.is_unknown() {
             return Some(Condition::Never);
-        };
-        let test = match field.value_type() {
-            FieldType::Long | FieldType::Float => Test::NumberIn(self.each(field, values, Checker::number)?),
-            FieldType::Date => Test::DateIn(self.each(field, values, Checker::date)?),
+        }
+        let test = match operand.value_type {
+            FieldType::Long | FieldType::Float => Test::NumberIn(self.each(operand, values, Checker::number)?),
+            FieldType::Date => Test::DateIn(self.each(operand, values, Checker::date)?),
             FieldType::Boolean => {
-                let truths = self.each(field, values, Checker::truth)?;
-                let tests = truths
-                    .into_iter()
-                    .map(|truth| Condition::field(field.clone(), Test::Boolean(truth)));
+                let truths = self.each(operand, values, Checker::truth)?;
+                let tests = truths.into_iter().map(|truth| operand.condition(Test::Boolean(truth)));
                 return Some(Condition::any(tests.collect()));
             }
             FieldType::Keyword | FieldType::Text | FieldType::Ip | FieldType::Object | FieldType::Group => {
-                Test::TextIn(self.each(field, values, Checker::text)?, case.or(field.case))
+                Test::TextIn(self.each(operand, values, Checker::text)?, case.or(operand.case))
             }
         };
-        Some(Condition::field(field.clone(), test))
+        Some(operand.condition(test))
     }
 
     fn order(&mut self, operand: &Operand, order: Order, value: &Expression) -> Option<Condition> {
-        let Operand::Known(field) = operand else {
+        if operand.is_unknown() {
             return Some(Condition::Never);
-        };
-        let test = match field.value_type() {
-            FieldType::Long | FieldType::Float => Test::NumberOrder(order, self.number(field, value)?),
-            FieldType::Date => Test::DateOrder(order, self.date(field, value)?),
+        }
+        let test = match operand.value_type {
+            FieldType::Long | FieldType::Float => Test::NumberOrder(order, self.number(operand, value)?),
+            FieldType::Date => Test::DateOrder(order, self.date(operand, value)?),
             FieldType::Boolean => {
                 return self.error(
                     value.span,
                     "type-mismatch",
-                    format!("`{}` has no order: it is a boolean", field.name()),
+                    format!("`{}` has no order: it is a boolean", operand.name),
                 );
             }
             FieldType::Keyword | FieldType::Text | FieldType::Ip | FieldType::Object | FieldType::Group => {
-                Test::TextOrder(order, self.text(field, value)?)
+                Test::TextOrder(order, self.text(operand, value)?)
             }
         };
-        Some(Condition::field(field.clone(), test))
+        Some(operand.condition(test))
     }
 
     fn membership(
@@ -196,24 +168,24 @@ impl Checker<'_> {
         if kind == Membership::In {
             return self.one_of(&operand, list, case);
         }
-        let Operand::Known(field) = &operand else {
+        if operand.is_unknown() {
             return Some(Condition::Never);
-        };
-        if !matches!(field.value_type(), FieldType::Keyword | FieldType::Text | FieldType::Ip) {
-            let message = format!("`{}` is not a text, so it is like no pattern", field.name());
+        }
+        if !matches!(operand.value_type, FieldType::Keyword | FieldType::Text | FieldType::Ip) {
+            let message = format!("`{}` is not a text, so it is like no pattern", operand.name);
             return self.error(operand_span, "type-mismatch", message);
         }
-        let case = case.or(field.case);
+        let case = case.or(operand.case);
         let test = match kind {
-            Membership::Regex => self.regex(field, case, list)?,
-            Membership::In | Membership::Like => Test::Like(self.each(field, list, Checker::pattern)?, case),
+            Membership::Regex => self.regex(&operand, case, list)?,
+            Membership::In | Membership::Like => Test::Like(self.each(&operand, list, Checker::pattern)?, case),
         };
-        Some(Condition::field(field.clone(), test))
+        Some(operand.condition(test))
     }
 
-    fn regex(&mut self, field: &FieldReference, case: Case, list: &[Expression]) -> Option<Test> {
+    fn regex(&mut self, operand: &Operand, case: Case, list: &[Expression]) -> Option<Test> {
         let mut patterns = Vec::new();
-        for (text, expression) in self.each(field, list, Checker::pattern_text)?.iter().zip(list) {
+        for (text, expression) in self.each(operand, list, Checker::pattern_text)?.iter().zip(list) {
             match regex::parse(text, case) {
                 Ok(pattern) => patterns.push(pattern),
                 Err(message) => return self.error(expression.span, "regex", message),
@@ -233,79 +205,11 @@ impl Checker<'_> {
 
     /// A boolean field alone: that it is true.
     fn boolean(&mut self, expression: &Expression) -> Option<Condition> {
-        match self.operand(expression)? {
-            Operand::Unknown => Some(Condition::Never),
-            Operand::Known(field) if field.value_type() == FieldType::Boolean => {
-                Some(Condition::field(field, Test::Boolean(true)))
-            }
-            Operand::Known(field) => {
-                let message = format!("`{}` alone is not a condition: it is not a boolean", field.name());
-                self.error(expression.span, "not-a-condition", message)
-            }
+        let operand = self.operand(expression)?;
+        if !operand.is_unknown() && operand.value_type != FieldType::Boolean {
+            let message = format!("`{}` alone is not a condition: it is not a boolean", operand.name);
+            return self.error(expression.span, "not-a-condition", message);
         }
-    }
-
-    /// All are checked, so that the errors of all are noted.
-    fn each<T>(
-        &mut self,
-        field: &FieldReference,
-        values: &[Expression],
-        check: fn(&mut Self, &FieldReference, &Expression) -> Option<T>,
-    ) -> Option<Vec<T>> {
-        let checked: Vec<_> = values.iter().map(|value| check(self, field, value)).collect();
-        checked.into_iter().collect()
-    }
-
-    fn mismatch<T>(&mut self, field: &FieldReference, value: &Expression, wanted: &str) -> Option<T> {
-        self.error(
-            value.span,
-            "type-mismatch",
-            format!("`{}` is compared with {wanted}", field.name()),
-        )
-    }
-
-    fn text(&mut self, field: &FieldReference, value: &Expression) -> Option<String> {
-        match &value.kind {
-            ExpressionKind::Text(text) => Some(text.clone()),
-            _ => self.mismatch(field, value, "a text in double quotes"),
-        }
-    }
-
-    fn pattern(&mut self, field: &FieldReference, value: &Expression) -> Option<Pattern> {
-        self.pattern_text(field, value).map(|text| Pattern::from_like(&text))
-    }
-
-    fn pattern_text(&mut self, field: &FieldReference, value: &Expression) -> Option<String> {
-        let text = self.text(field, value)?;
-        if text.len() > MAX_PATTERN_BYTES {
-            let message = format!("the pattern is longer than {MAX_PATTERN_BYTES} bytes");
-            return self.error(value.span, "pattern-too-long", message);
-        }
-        Some(text)
-    }
-
-    fn number(&mut self, field: &FieldReference, value: &Expression) -> Option<Number> {
-        match &value.kind {
-            ExpressionKind::Number(number) => Some(*number),
-            _ => self.mismatch(field, value, "a number"),
-        }
-    }
-
-    fn truth(&mut self, field: &FieldReference, value: &Expression) -> Option<bool> {
-        match &value.kind {
-            ExpressionKind::Boolean(truth) => Some(*truth),
-            _ => self.mismatch(field, value, "`true` or `false`"),
-        }
-    }
-
-    fn date(&mut self, field: &FieldReference, value: &Expression) -> Option<i64> {
-        let date = match &value.kind {
-            ExpressionKind::Text(text) => timestamp::parse(text),
-            _ => None,
-        };
-        if date.is_none() {
-            return self.mismatch(field, value, "a date such as `\"2026-01-31T10:00:00Z\"`");
-        }
-        date
+        Some(operand.condition(Test::Boolean(true)))
     }
 }

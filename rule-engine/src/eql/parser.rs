@@ -279,14 +279,14 @@ impl Parser<'_> {
             }
             Some(Token::Name(name)) => {
                 if matches!(self.tokens.get(self.next + 1), Some((Token::Symbol("("), _))) {
-                    return self.call(name);
+                    return self.call(name, Case::Sensitive);
                 }
                 ExpressionKind::Field {
                     name,
                     presence: Presence::Required,
                 }
             }
-            Some(Token::TildeName(name)) => return self.call(format!("{name}~")),
+            Some(Token::TildeName(name)) => return self.call(name, Case::Insensitive),
             Some(Token::Text(text)) => ExpressionKind::Text(text),
             Some(Token::Number(number)) => ExpressionKind::Number(number),
             Some(Token::Keyword(Keyword::True)) => ExpressionKind::Boolean(true),
@@ -301,19 +301,26 @@ impl Parser<'_> {
         })
     }
 
-    fn call(&mut self, function: String) -> Option<Expression> {
+    fn call(&mut self, function: String, case: Case) -> Option<Expression> {
         let start = self.span();
         self.next += 1;
         if self.peek() != Some(&Token::Symbol("(")) {
             return self.unexpected("`(`");
         }
-        if !matches!(self.tokens.get(self.next + 1), Some((Token::Symbol(")"), _))) {
-            self.nested(Parser::values)?;
-        } else {
+        let is_empty = matches!(self.tokens.get(self.next + 1), Some((Token::Symbol(")"), _)));
+        let arguments = if is_empty {
             self.next += 2;
-        }
+            Vec::new()
+        } else {
+            self.nested(Parser::values)?
+        };
+        let kind = ExpressionKind::Call {
+            function,
+            case,
+            arguments,
+        };
         Some(Expression {
-            kind: ExpressionKind::Call { function },
+            kind,
             span: start.to(self.last_span()),
         })
     }

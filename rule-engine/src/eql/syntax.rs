@@ -28,8 +28,11 @@ pub(super) enum ExpressionKind {
         name: String,
         presence: Presence,
     },
+    /// `function` as written, without `~`.
     Call {
         function: String,
+        case: Case,
+        arguments: Vec<Expression>,
     },
     Not(Box<Expression>),
     /// Two or more.

@@ -1,6 +1,6 @@
 //! Why a matcher holds: made only after a match, so it may allocate; bounded, because an event's values are not ours.
 
-use super::{FieldMatcher, Matcher};
+use super::{Evaluation, FieldMatcher, Matcher};
 use crate::limits::{MAX_REASON_LINES, MAX_REASON_VALUE_CHARACTERS, MAX_REASON_VALUES};
 use crate::record::{Record, Value};
 use crate::timestamp;
@@ -14,32 +14,36 @@ enum Outcome {
 
 impl Matcher {
     /// The conditions that made the matcher hold for the record, one a line.
-    pub fn reason(&self, record: &Record) -> Vec<String> {
+    pub fn reason(&self, event: &Evaluation<'_>) -> Vec<String> {
         let mut lines = Vec::new();
-        self.explain(record, Outcome::Holds, &mut lines);
+        self.explain(event, Outcome::Holds, &mut lines);
         lines
     }
 
-    fn explain(&self, record: &Record, outcome: Outcome, lines: &mut Vec<String>) {
+    fn explain(&self, event: &Evaluation<'_>, outcome: Outcome, lines: &mut Vec<String>) {
         match (self, outcome) {
             (Matcher::Always | Matcher::Never, _) => {}
-            (Matcher::Not(matcher), Outcome::Holds) => matcher.explain(record, Outcome::Fails, lines),
-            (Matcher::Not(matcher), Outcome::Fails) => matcher.explain(record, Outcome::Holds, lines),
+            (Matcher::Not(matcher), Outcome::Holds) => matcher.explain(event, Outcome::Fails, lines),
+            (Matcher::Not(matcher), Outcome::Fails) => matcher.explain(event, Outcome::Holds, lines),
             (Matcher::All(matchers), Outcome::Holds) | (Matcher::Any(matchers), Outcome::Fails) => {
                 matchers
                     .iter()
-                    .for_each(|matcher| matcher.explain(record, outcome, lines));
+                    .for_each(|matcher| matcher.explain(event, outcome, lines));
             }
             (Matcher::Any(matchers), Outcome::Holds) => matchers
                 .iter()
-                .filter(|matcher| matcher.matches(record))
-                .for_each(|matcher| matcher.explain(record, outcome, lines)),
+                .filter(|matcher| matcher.matches(event))
+                .for_each(|matcher| matcher.explain(event, outcome, lines)),
             (Matcher::All(matchers), Outcome::Fails) => matchers
                 .iter()
-                .filter(|matcher| !matcher.matches(record))
-                .for_each(|matcher| matcher.explain(record, outcome, lines)),
-            (Matcher::Field(matcher), outcome) => {
-                let line = matcher.describe(record, outcome);
+                .filter(|matcher| !matcher.matches(event))
+                .for_each(|matcher| matcher.explain(event, outcome, lines)),
+            (Matcher::Field(_) | Matcher::Computed(_), outcome) => {
+                let line = match self {
+                    Matcher::Field(matcher) => matcher.describe(event.record, outcome),
+                    Matcher::Computed(matcher) => matcher.describe(event),
+                    _ => return,
+                };
                 if lines.len() < MAX_REASON_LINES && !lines.contains(&line) {
                     lines.push(line);
                 }
@@ -73,7 +77,7 @@ fn list<'a>(values: impl Iterator<Item = Value<'a>>) -> String {
     }
 }
 
-fn show(value: Value<'_>) -> String {
+pub(super) fn show(value: Value<'_>) -> String {
     match value {
         Value::Text(text) | Value::Label { value: text, .. } => {
             match text.char_indices().nth(MAX_REASON_VALUE_CHARACTERS) {

@@ -1,0 +1,171 @@
+//! Conditions on what a function computes. Fields with several values are combined, as many times as a limit allows.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use super::{Evaluation, ValueTest};
+use crate::condition::{Call, ComputedCondition, Number, Term};
+use crate::field_reference::FieldReference;
+use crate::function::Computed;
+use crate::limits::MAX_FUNCTION_COMBINATIONS;
+use crate::record::Value;
+use crate::timestamp;
+
+#[derive(Debug)]
+pub(crate) struct ComputedMatcher {
+    call: Call,
+    /// The fields of the call, each once: a combination gives each one value.
+    fields: Vec<FieldReference>,
+    test: ValueTest,
+}
+
+impl ComputedMatcher {
+    pub fn compile(condition: &ComputedCondition) -> ComputedMatcher {
+        let mut fields = Vec::new();
+        condition.call.visit_fields(&mut |field| {
+            if !fields.contains(field) {
+                fields.push(field.clone());
+            }
+        });
+        ComputedMatcher {
+            call: condition.call.clone(),
+            fields,
+            test: ValueTest::compile(&condition.test),
+        }
+    }
+
+    pub fn matches(&self, event: &Evaluation<'_>) -> bool {
+        self.find(event, |computed| self.passes(computed)).is_some()
+    }
+
+    /// `CALL is VALUE`: the value that passed, or that of the first combination.
+    pub fn describe(&self, event: &Evaluation<'_>) -> String {
+        let found = self
+            .find(event, |computed| self.passes(computed))
+            .or_else(|| self.find(event, |_| true));
+        match found.as_ref().and_then(value) {
+            Some(value) => format!("{} is {}", self.call, super::explain::show(value)),
+            None => format!("{} is missing", self.call),
+        }
+    }
+
+    fn passes(&self, computed: &Computed<'_>) -> bool {
+        value(computed).is_some_and(|value| self.test.passes(value))
+    }
+
+    /// The first computed value that is wanted.
+    fn find<'a>(&'a self, event: &Evaluation<'a>, wanted: impl Fn(&Computed<'a>) -> bool) -> Option<Computed<'a>> {
+        let values: Vec<Vec<Computed<'a>>> = self.fields.iter().map(|field| values(field, event)).collect();
+        let combinations = values
+            .iter()
+            .fold(1_usize, |product, values| product.saturating_mul(values.len()));
+        // One field alone costs what its values cost; only several together can explode.
+        let most = if values.len() > 1 {
+            MAX_FUNCTION_COMBINATIONS
+        } else {
+            usize::MAX
+        };
+        if combinations > most {
+            event.note_cut(combinations - most);
+        }
+        (0..combinations.min(most)).find_map(|number| {
+            let computed = self.compute(
+                &self.call,
+                &Combination {
+                    fields: &self.fields,
+                    values: &values,
+                    number,
+                },
+            );
+            wanted(&computed).then_some(computed)
+        })
+    }
+
+    fn compute<'a>(&'a self, call: &'a Call, combination: &Combination<'_, 'a>) -> Computed<'a> {
+        let arguments: Vec<Computed<'a>> = call
+            .arguments
+            .iter()
+            .map(|argument| match argument {
+                Term::Null => Computed::Null,
+                Term::Text(text) => Computed::Text(Cow::Borrowed(text)),
+                Term::Number(number) => Computed::Number(*number),
+                Term::Boolean(truth) => Computed::Boolean(*truth),
+                Term::Field(field) => combination.value(field),
+                Term::Call(inner) => self.compute(inner, combination),
+            })
+            .collect();
+        call.function.apply(call.case, &arguments)
+    }
+}
+
+/// One value for each field: the digits of `number`, each to the base of its field's number of values.
+struct Combination<'c, 'a> {
+    fields: &'c [FieldReference],
+    values: &'c [Vec<Computed<'a>>],
+    number: usize,
+}
+
+impl<'a> Combination<'_, 'a> {
+    fn value(&self, field: &FieldReference) -> Computed<'a> {
+        let mut number = self.number;
+        for (candidate, values) in self.fields.iter().zip(self.values) {
+            if candidate == field {
+                return values[number % values.len()].clone();
+            }
+            number /= values.len();
+        }
+        Computed::Null
+    }
+}
+
+/// The values of a field, at least one: a missing field is null.
+fn values<'a>(field: &FieldReference, event: &Evaluation<'a>) -> Vec<Computed<'a>> {
+    let computed = |value| match value {
+        Value::Text(text) => Some(Computed::Text(Cow::Borrowed(text))),
+        Value::Long(number) => Some(Computed::Number(Number::Long(number))),
+        Value::Float(number) => Some(Computed::Number(Number::Float(number))),
+        Value::Boolean(truth) => Some(Computed::Boolean(truth)),
+        Value::Date(nanoseconds) => Some(Computed::Text(Cow::Owned(timestamp::format(nanoseconds)))),
+        Value::Label { key, value } => field
+            .key
+            .as_deref()
+            .is_none_or(|wanted| wanted == key)
+            .then_some(Computed::Text(Cow::Borrowed(value))),
+    };
+    let mut values: Vec<Computed<'a>> = event.record.values(field.field).filter_map(computed).collect();
+    if values.is_empty() {
+        values.push(Computed::Null);
+    }
+    values
+}
+
+fn value<'c>(computed: &'c Computed<'_>) -> Option<Value<'c>> {
+    match computed {
+        Computed::Null => None,
+        Computed::Text(text) => Some(Value::Text(text)),
+        Computed::Number(Number::Long(number)) => Some(Value::Long(*number)),
+        Computed::Number(Number::Float(number)) => Some(Value::Float(*number)),
+        Computed::Boolean(truth) => Some(Value::Boolean(*truth)),
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}(", self.function.name())?;
+        for (position, argument) in self.arguments.iter().enumerate() {
+            if position > 0 {
+                formatter.write_str(", ")?;
+            }
+            match argument {
+                Term::Null => formatter.write_str("null"),
+                Term::Text(text) => write!(formatter, "`{text}`"),
+                Term::Number(Number::Long(number)) => number.fmt(formatter),
+                Term::Number(Number::Float(number)) => number.fmt(formatter),
+                Term::Boolean(truth) => truth.fmt(formatter),
+                Term::Field(field) => formatter.write_str(&field.name()),
+                Term::Call(call) => call.fmt(formatter),
+            }?;
+        }
+        formatter.write_str(")")
+    }
+}
