@@ -16,11 +16,14 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::{ColorChoice, Command, CommandLine};
 use crate::config::ConfigError;
+use crate::history::HistoryError;
 use crate::output::text::Style;
 use crate::rule_files::RuleFilesError;
+use doctor::LackingHost;
 use live::LiveError;
 
 pub mod config;
+pub mod doctor;
 pub mod events;
 pub mod live;
 pub mod replay;
@@ -53,9 +56,11 @@ pub enum CommandError {
     #[error("no rule is left to run; `tidewaiter rules check` shows what is wrong with those that there are")]
     NoRules,
     #[error(transparent)]
+    LackingHost(#[from] LackingHost),
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    #[error(transparent)]
     Live(#[from] LiveError),
-    #[error("this command is not built yet")]
-    Missing,
     #[error("cannot write the output")]
     Output(#[source] io::Error),
 }
@@ -63,9 +68,11 @@ pub enum CommandError {
 impl CommandError {
     fn exit_status(&self) -> ExitStatus {
         match self {
-            Self::Config(_) | Self::Rules(_) | Self::Input { .. } | Self::NoRules => ExitStatus::Usage,
-            Self::Live(_) => ExitStatus::HostLacks,
-            Self::OutputClosed | Self::Output(_) | Self::Missing => ExitStatus::Findings,
+            Self::Config(_) | Self::Rules(_) | Self::Input { .. } | Self::NoRules | Self::History(_) => {
+                ExitStatus::Usage
+            }
+            Self::LackingHost(_) | Self::Live(_) => ExitStatus::HostLacks,
+            Self::OutputClosed | Self::Output(_) => ExitStatus::Findings,
         }
     }
 }
@@ -96,7 +103,7 @@ pub fn main() -> ExitCode {
         Command::Config => config::main(),
         Command::Run(arguments) => run::main(arguments, line.color),
         Command::Events(arguments) => events::main(arguments),
-        Command::Doctor(_) => Err(CommandError::Missing),
+        Command::Doctor(arguments) => doctor::main(arguments, line.color),
     };
     let status = result.unwrap_or_else(|error| {
         // With stderr gone there is nobody left to tell.

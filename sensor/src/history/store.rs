@@ -25,11 +25,11 @@ pub enum Opener {
     File(PathBuf),
     /// For tests: storage that fails when told to.
     #[cfg(test)]
-    Backend(
-        PathBuf,
-        Box<dyn Fn(&Path) -> io::Result<super::tests::FailingFile> + Send>,
-    ),
+    Backend(PathBuf, MakeBackend),
 }
+
+#[cfg(test)]
+pub type MakeBackend = Box<dyn Fn(&Path) -> io::Result<super::tests::FailingFile> + Send>;
 
 /// Why the database cannot be had; damage is not a reason.
 #[derive(Debug)]

@@ -1,0 +1,158 @@
+//! What the host says of itself: read, not yet judged.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use nix::sys::statvfs::statvfs;
+use nix::unistd::{AccessFlags, access};
+
+use crate::config::Config;
+
+pub const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
+const LOCKDOWN_PATH: &str = "/sys/kernel/security/lockdown";
+
+#[derive(Clone, Debug)]
+pub struct HostFacts {
+    /// As `uname -r` says.
+    pub kernel_release: String,
+    pub btf: Result<(), io::ErrorKind>,
+    /// The effective set as a bit mask; `None` if `/proc` does not tell.
+    pub capabilities: Option<u64>,
+    pub namespaces: Namespaces,
+    /// The content of the lockdown file; `None` where the kernel has none.
+    pub lockdown: Option<String>,
+    pub cgroups: Cgroups,
+    pub docker: Result<(), io::ErrorKind>,
+    pub state: StateDirectory,
+}
+
+/// Whether this process is in the host's own namespaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Namespaces {
+    pub is_host_user: bool,
+    pub is_host_pid: bool,
+}
+
+/// Which cgroup hierarchies are mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cgroups {
+    None,
+    OnlyV1,
+    Hybrid,
+    OnlyV2,
+}
+
+#[derive(Clone, Debug)]
+pub struct StateDirectory {
+    /// Whether it can be written, or made if it is missing.
+    pub writable: Result<(), nix::Error>,
+    pub free_bytes: Option<u64>,
+}
+
+impl HostFacts {
+    pub fn gather(config: &Config) -> Self {
+        let kernel_release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        Self {
+            kernel_release: kernel_release.trim_end().to_owned(),
+            btf: File::open(BTF_PATH).map(drop).map_err(|error| error.kind()),
+            capabilities: effective_capabilities(&status),
+            namespaces: Namespaces {
+                is_host_user: is_initial("user"),
+                is_host_pid: is_initial("pid"),
+            },
+            lockdown: fs::read_to_string(LOCKDOWN_PATH).ok(),
+            cgroups: mounted_cgroups(&mounts),
+            docker: UnixStream::connect(&config.docker_socket)
+                .map(drop)
+                .map_err(|error| error.kind()),
+            state: state_directory(&config.state_directory),
+        }
+    }
+}
+
+fn effective_capabilities(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+    u64::from_str_radix(line.trim(), 16).ok()
+}
+
+/// Whether a namespace of this process is the one the kernel started with, whose inode number is fixed
+/// (`PROC_USER_INIT_INO`, `PROC_PID_INIT_INO`).
+fn is_initial(kind: &str) -> bool {
+    let number = if kind == "user" { 0xEFFF_FFFD_u32 } else { 0xEFFF_FFFC };
+    let link = fs::read_link(format!("/proc/self/ns/{kind}"));
+    link.is_ok_and(|link| link == Path::new(&format!("{kind}:[{number}]")))
+}
+
+fn mounted_cgroups(mounts: &str) -> Cgroups {
+    // The file system's type is the first word after the separator.
+    let is_mounted = |kind: &str| {
+        let mut types = mounts
+            .lines()
+            .filter_map(|line| line.split_once(" - ")?.1.split(' ').next());
+        types.any(|mounted| mounted == kind)
+    };
+    match (is_mounted("cgroup"), is_mounted("cgroup2")) {
+        (false, false) => Cgroups::None,
+        (true, false) => Cgroups::OnlyV1,
+        (true, true) => Cgroups::Hybrid,
+        (false, true) => Cgroups::OnlyV2,
+    }
+}
+
+fn state_directory(path: &Path) -> StateDirectory {
+    // A missing directory will be made in the nearest one that exists.
+    let existing = path
+        .ancestors()
+        .find(|ancestor| ancestor.exists())
+        .unwrap_or(Path::new("/"));
+    let writable = match existing.is_dir() {
+        true => access(existing, AccessFlags::W_OK | AccessFlags::X_OK),
+        false => Err(nix::Error::ENOTDIR),
+    };
+    let free_bytes = statvfs(existing)
+        .ok()
+        .map(|disk| disk.blocks_available() as u64 * disk.fragment_size() as u64);
+    StateDirectory { writable, free_bytes }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_effective_capabilities_are_read() {
+        assert_eq!(
+            effective_capabilities("Name:\tx\nCapPrm:\tff\nCapEff:\t000001ffffffffff\n"),
+            Some(0x1ff_ffff_ffff)
+        );
+        assert_eq!(effective_capabilities(""), None);
+    }
+
+    #[test]
+    fn cgroups_are_told_apart_by_what_is_mounted() {
+        let v1 = "33 32 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n";
+        let v2 = "34 32 0:30 / /sys/fs/cgroup/unified rw shared:9 - cgroup2 cgroup2 rw\n";
+        let other = "22 1 0:21 / /proc rw - proc proc rw\n";
+        for (mounts, expected) in [
+            (other.to_owned(), Cgroups::None),
+            (v1.to_owned(), Cgroups::OnlyV1),
+            (v1.to_owned() + v2, Cgroups::Hybrid),
+            (v2.to_owned() + other, Cgroups::OnlyV2),
+        ] {
+            assert_eq!(mounted_cgroups(&mounts), expected);
+        }
+    }
+
+    #[test]
+    fn a_missing_state_directory_is_judged_by_where_it_would_be_made() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(state_directory(&directory.path().join("a/b")).writable.is_ok());
+        let file = directory.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert_eq!(state_directory(&file.join("below")).writable, Err(nix::Error::ENOTDIR));
+    }
+}
