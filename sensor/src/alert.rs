@@ -351,6 +351,20 @@ pub mod tests {
     }
 
     #[test]
+    fn the_documentation_names_every_key() {
+        let documentation = include_str!("../../docs/alerts.md");
+        let mut alert = sample();
+        alert.new_terms = vec!["x".to_owned()];
+        alert.container_metadata = ContainerMetadata::Pending;
+        for key in alert.into_document().keys().filter(|key| key.contains('.')) {
+            let documented = key
+                .strip_prefix("kibana.alert.original_event.")
+                .map_or(key.as_str(), |_| "original_event.*");
+            assert!(documentation.contains(&format!("{documented}`")), "{key}");
+        }
+    }
+
+    #[test]
     fn the_identifier_depends_on_rule_event_and_terms_and_on_nothing_else() {
         let alert = sample();
         let mut without_metadata = alert.clone();

@@ -356,6 +356,20 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_names_every_key_with_its_default() {
+        let documentation = include_str!("../../docs/configuration.md");
+        let settings = DEFAULT_TOML
+            .lines()
+            .filter(|line| !line.starts_with('#') && line.contains(" = "));
+        for (key, default) in settings.filter_map(|line| line.split_once(" = ")) {
+            let mut rows = documentation
+                .lines()
+                .filter(|line| line.starts_with(&format!("| `{key}`")));
+            assert!(rows.any(|row| row.contains(&format!("| `{default}` |"))), "{key}");
+        }
+    }
+
+    #[test]
     fn all_unknown_keys_are_reported_with_what_may_have_been_meant() {
         check(
             "learn_fro = \"1h\"\nquux = 1\n[containers]\ndocker_sock = \"/x\"\n",

@@ -303,6 +303,21 @@ mod tests {
     }
 
     #[test]
+    fn the_rule_in_the_documentation_keeps_to_its_examples() {
+        let documentation = include_str!("../../docs/rules.md");
+        let (_, rest) = documentation.split_once("```toml\n").unwrap();
+        let (text, _) = rest.split_once("```").unwrap();
+        let parsed = rule::parse_file("docs/rules.md", text);
+        assert!(parsed.report.diagnostics.is_empty(), "{:?}", parsed.report);
+        let outcomes = rule::run_examples(&parsed.rule.unwrap());
+        assert_eq!(
+            outcomes.iter().filter(|outcome| outcome.passed()).count(),
+            3,
+            "{outcomes:#?}"
+        );
+    }
+
+    #[test]
     fn directories_are_searched_in_order_and_hidden_or_other_files_are_left_out() {
         let directory = tempfile::tempdir().unwrap();
         for name in [

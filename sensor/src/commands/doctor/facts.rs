@@ -115,7 +115,7 @@ fn state_directory(path: &Path) -> StateDirectory {
     };
     let free_bytes = statvfs(existing)
         .ok()
-        .map(|disk| disk.blocks_available() as u64 * disk.fragment_size() as u64);
+        .map(|disk| disk.blocks_available() * disk.fragment_size());
     StateDirectory { writable, free_bytes }
 }
 
