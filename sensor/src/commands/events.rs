@@ -10,7 +10,7 @@ use rule_engine::record::Record;
 use tracing::info;
 
 use super::{
-    CommandError, ExitStatus,
+    CommandError, ExitStatus, doctor,
     live::{LiveError, Signals, command_channel, start_directory, watch},
 };
 use crate::{
@@ -26,6 +26,7 @@ use crate::{
 pub fn main(arguments: &EventsArguments) -> Result<ExitStatus, CommandError> {
     let signals = Signals::hold().map_err(LiveError::Thread)?;
     let config = Config::load(arguments.config.config.as_deref())?;
+    doctor::require(&config)?;
     let which = if arguments.containers_only {
         Which::OnlyContainers
     } else {

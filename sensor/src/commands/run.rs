@@ -18,7 +18,6 @@ use nix::sys::signal::Signal;
 use rule_engine::{
     diagnostic::Severity,
     engine::{Engine, EngineCounters, EngineOptions},
-    history::{MemoryHistory, TermHistory},
     record::Record,
     rule::RuleStatus,
     ruleset::RuleSet,
@@ -28,7 +27,7 @@ use serde_json::Value;
 use tracing::{info, warn};
 
 use super::{
-    CommandError, ExitStatus,
+    CommandError, ExitStatus, doctor,
     live::{LiveError, Signals, command_channel, start_directory, watch},
     style_for,
 };
@@ -38,6 +37,7 @@ use crate::{
     config::Config,
     container::{ContainerIdentity, Directory, Lookup},
     document::Document,
+    history::{History, HistoryCounts},
     output::{CompleteContainer, Output, OutputCounts, OutputOptions, sink},
     pipeline::{EventHandler, Flow, PipelineCounts},
     process::{Process, ProcessKey, ProcessTable},
@@ -68,8 +68,9 @@ pub fn main(arguments: &RunArguments, color: ColorChoice) -> Result<ExitStatus, 
     if !arguments.rules.is_empty() {
         config.rules.clone_from(&arguments.rules);
     }
+    doctor::require(&config)?;
     let rules = load_rules(&config)?;
-    let history = MemoryHistory::default();
+    let history = History::open(&config.state_directory, longest_window(&rules))?;
     let directory = start_directory(&config).map_err(LiveError::Thread)?;
     let (sender, commands) = command_channel();
 
@@ -117,9 +118,10 @@ pub fn main(arguments: &RunArguments, color: ColorChoice) -> Result<ExitStatus, 
     };
     let ready = |processes| info!("watching {processes} processes with {rule_count} rules; Ctrl-C ends it");
     let (detection, counts) = watch(&config, signals, (sender, commands), detection, on_signal, ready)?;
-    let (_history, output, detected) = detection.into_parts();
+    let (history, output, detected) = detection.into_parts();
     let written = output.finish(FINISH_LIMIT);
-    report(&counts, &detected, &written);
+    let remembered = history.close(FINISH_LIMIT);
+    report(&counts, &detected, &written, &remembered);
     if closed.load(Ordering::Relaxed) {
         return Err(CommandError::OutputClosed);
     }
@@ -141,7 +143,7 @@ fn load_rules(config: &Config) -> Result<RuleSet, CommandError> {
 }
 
 /// The last lines: what was seen, and every loss with its reason.
-fn report(counts: &PipelineCounts, detected: &DetectionCounts, written: &OutputCounts) {
+fn report(counts: &PipelineCounts, detected: &DetectionCounts, written: &OutputCounts, remembered: &HistoryCounts) {
     info!("stopped after {} events and {} alerts", counts.events, written.written);
     counts.report_losses();
     for (number, what) in [
@@ -199,10 +201,10 @@ pub struct DetectionCounts {
 }
 
 /// Evaluates the rules on each event and hands alerts to the output.
-pub struct Detection<H> {
+pub struct Detection {
     engine: Engine,
     options: EngineOptions,
-    history: H,
+    history: History,
     directory: Directory,
     output: Output,
     /// How long an event may wait for the metadata that a rule reads; `None` if no rule does.
@@ -220,13 +222,13 @@ struct Waiting {
     deadline: Instant,
 }
 
-impl<H: TermHistory> Detection<H> {
+impl Detection {
     /// A handler that evaluates `rules`; `metadata_wait` bounds the time that an event waits for
     /// its container's metadata.
     pub fn new(
         rules: RuleSet,
         options: EngineOptions,
-        history: H,
+        history: History,
         directory: Directory,
         output: Output,
         metadata_wait: Duration,
@@ -246,7 +248,7 @@ impl<H: TermHistory> Detection<H> {
     }
 
     /// Gives back what has to be closed, and the counts.
-    pub fn into_parts(self) -> (H, Output, DetectionCounts) {
+    pub fn into_parts(self) -> (History, Output, DetectionCounts) {
         let engine = self.engine.counters();
         (self.history, self.output, DetectionCounts { engine, ..self.counts })
     }
@@ -304,7 +306,7 @@ enum Release {
     All,
 }
 
-impl<H: TermHistory> EventHandler for Detection<H> {
+impl EventHandler for Detection {
     type Command = Command;
 
     fn event(&mut self, record: &mut Record, key: ProcessKey, table: &ProcessTable, builder: &RecordBuilder) {
@@ -343,6 +345,7 @@ impl<H: TermHistory> EventHandler for Detection<H> {
             Command::Rules(rules) => {
                 self.release(Release::All);
                 self.metadata_wait = wait_for_metadata(&rules, self.configured_wait);
+                self.history.keep_for(longest_window(&rules));
                 self.engine = Engine::new(rules, self.options);
                 Flow::Continue
             }
@@ -353,6 +356,11 @@ impl<H: TermHistory> EventHandler for Detection<H> {
         self.release(Release::Ready);
         Flow::Continue
     }
+}
+
+/// The longest history that any rule looks at.
+fn longest_window(rules: &RuleSet) -> Duration {
+    Duration::from_millis(rules.longest_window_ms().try_into().unwrap_or(0))
 }
 
 fn wait_for_metadata(rules: &RuleSet, limit: Duration) -> Option<Duration> {
