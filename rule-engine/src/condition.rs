@@ -6,7 +6,33 @@
 use crate::field_reference::{Case, FieldReference};
 use crate::function::Function;
 use crate::network::Network;
+use crate::new_terms::NewTerms;
 use crate::regex::Regex;
+use crate::sequence::Sequence;
+
+/// What a rule looks for.
+#[derive(Clone, Debug)]
+pub(crate) enum Detection {
+    /// Each event that satisfies the condition.
+    Event(Condition),
+    /// Events that satisfy the condition and carry terms not seen before.
+    NewTerms(Condition, NewTerms),
+    Sequence(Sequence),
+}
+
+impl Detection {
+    /// Calls `visit` for every field that the verdict depends on.
+    pub fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
+        match self {
+            Detection::Event(condition) => condition.visit_fields(visit),
+            Detection::NewTerms(condition, new_terms) => {
+                condition.visit_fields(visit);
+                new_terms.fields.iter().for_each(visit);
+            }
+            Detection::Sequence(sequence) => sequence.visit_fields(visit),
+        }
+    }
+}
 
 #[derive(Clone, Debug)]
 pub(crate) enum Condition {

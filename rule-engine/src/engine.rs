@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value as Json};
+
 use crate::history::TermHistory;
 use crate::matcher::Evaluation;
 use crate::record::Record;
 use crate::rule::RuleInfo;
-use crate::ruleset::RuleSet;
+use crate::ruleset::{CompiledDetection, RuleSet};
 use crate::schema::fields;
+use crate::sequence::EarlierEvents;
 use crate::streams::Categories;
 
 /// Runs a rule set over records, one after the other. Never panics and never refuses an event: trouble is a counter.
@@ -35,7 +38,11 @@ pub struct EngineCounters {
     pub term_combinations_cut: u64,
     /// Combinations of the values of several fields that a function was not computed for.
     pub function_combinations_cut: u64,
-    /// Events without `@timestamp`, which new-terms rules cannot place in time.
+    /// Times that some sequence forgot the key unused the longest, for want of room.
+    pub sequence_keys_evicted: u64,
+    /// Events with more values in the keys of a sequence than are looked at.
+    pub sequence_key_combinations_cut: u64,
+    /// Times that an event without `@timestamp` could not be placed in time for a rule.
     pub events_without_time: u64,
 }
 
@@ -44,8 +51,25 @@ pub struct Match<'a> {
     pub rule: &'a Arc<RuleInfo>,
     /// The values that had not been seen together before, one for each field of a new-terms rule; empty otherwise.
     pub new_terms: Vec<String>,
+    /// The events of a sequence before the one that completes it, oldest first, each as a short ECS document; empty
+    /// for other rules.
+    pub earlier_events: Vec<Arc<Map<String, Json>>>,
     /// The conditions that held, each with the values of the event that made it hold.
     pub reason: Vec<String>,
+}
+
+/// What is particular to one match of a rule.
+#[derive(Default)]
+struct Alert {
+    new_terms: Vec<String>,
+    earlier_events: EarlierEvents,
+}
+
+/// The event's time in nanoseconds, or a note that it has none.
+fn time(record: &Record, counters: &mut EngineCounters) -> Option<i64> {
+    let time = record.first_date(fields::TIMESTAMP);
+    counters.events_without_time += u64::from(time.is_none());
+    time
 }
 
 impl Engine {
@@ -62,28 +86,54 @@ impl Engine {
         self.counters.events += 1;
         let categories = Categories::of(record);
         let event = Evaluation::new(record);
-        for rule in &self.rules.rules {
-            if !rule.categories.overlaps(categories) || !rule.matcher.matches(&event) {
+        for rule in &mut self.rules.rules {
+            if !rule.categories.overlaps(categories) {
                 continue;
             }
-            let alerts = match &rule.new_terms {
-                None => vec![Vec::new()],
-                Some((history_key, new_terms)) => {
-                    let Some(time) = record.first_date(fields::TIMESTAMP) else {
-                        self.counters.events_without_time += 1;
+            let alerts = match &mut rule.detection {
+                CompiledDetection::Event(matcher) if matcher.matches(&event) => vec![Alert::default()],
+                CompiledDetection::NewTerms {
+                    matcher,
+                    new_terms,
+                    history_key,
+                } if matcher.matches(&event) => {
+                    let Some(now_ns) = time(record, &mut self.counters) else {
                         continue;
                     };
-                    let now_ms = time.div_euclid(1_000_000);
-                    let learn_for_ms = self.options.learn_for_ms;
-                    new_terms.observe(history_key, record, now_ms, learn_for_ms, terms, &mut self.counters)
+                    let (now_ms, learn_for_ms) = (now_ns.div_euclid(1_000_000), self.options.learn_for_ms);
+                    new_terms
+                        .observe(history_key, record, now_ms, learn_for_ms, terms, &mut self.counters)
+                        .into_iter()
+                        .map(|new_terms| Alert {
+                            new_terms,
+                            ..Alert::default()
+                        })
+                        .collect()
                 }
+                CompiledDetection::Sequence(sequence) if sequence.concerns(&event) => {
+                    let Some(now_ns) = time(record, &mut self.counters) else {
+                        continue;
+                    };
+                    sequence
+                        .observe(&event, now_ns, &mut self.counters)
+                        .into_iter()
+                        .map(|earlier_events| Alert {
+                            earlier_events,
+                            ..Alert::default()
+                        })
+                        .collect()
+                }
+                _ => continue,
             };
-            for new_terms in alerts {
+            for alert in alerts {
                 self.counters.matches += 1;
+                let reason = rule.detection.reason(&event);
+                let (new_terms, earlier_events) = (alert.new_terms, alert.earlier_events);
                 on_match(Match {
                     rule: &rule.info,
                     new_terms,
-                    reason: rule.matcher.reason(&event),
+                    earlier_events,
+                    reason,
                 });
             }
         }

@@ -1,6 +1,6 @@
 //! EQL, the language of rules of type `eql`: text, tokens, syntax tree, checked tree.
 
-use crate::condition::Condition;
+use crate::condition::Detection;
 use crate::diagnostic::Findings;
 use crate::limits::MAX_QUERY_BYTES;
 
@@ -9,8 +9,8 @@ mod lexer;
 mod parser;
 mod syntax;
 
-/// Reads an event query. What is wrong is noted in `findings`, in spans of `text`.
-pub(crate) fn parse(text: &str, findings: &mut Findings) -> Option<Condition> {
+/// Reads an event query or a sequence. What is wrong is noted in `findings`, in spans of `text`.
+pub(crate) fn parse(text: &str, findings: &mut Findings) -> Option<Detection> {
     if text.len() > MAX_QUERY_BYTES {
         findings.error(
             Default::default(),

@@ -23,5 +23,6 @@ mod regex;
 pub mod rule;
 pub mod ruleset;
 pub mod schema;
+mod sequence;
 mod streams;
 mod timestamp;

@@ -20,6 +20,16 @@ pub const MAX_FUNCTION_COMBINATIONS: usize = 1_000;
 pub const MAX_TERM_COMBINATIONS: usize = 100;
 /// Bytes of one remembered term; a longer one is remembered by its beginning and a digest.
 pub const MAX_TERM_BYTES: usize = 1_024;
+/// Events in a row that one sequence may ask for, repeated terms counted each time.
+pub const MAX_SEQUENCE_STAGES: usize = 256;
+/// Repetitions in `with runs=N`.
+pub const MAX_SEQUENCE_RUNS: i64 = 100;
+/// Keys for which one sequence rule remembers partial matches.
+pub const MAX_SEQUENCE_KEYS: usize = 2_048;
+/// Keys under which one event may join a sequence.
+pub const MAX_KEY_COMBINATIONS: usize = 100;
+/// Bytes of one text in the summary of an earlier event of a sequence.
+pub const MAX_SUMMARY_TEXT_BYTES: usize = 1_024;
 /// Lines of one match's reason.
 pub const MAX_REASON_LINES: usize = 24;
 /// Values that one line of a reason shows.

@@ -6,6 +6,7 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
 
+use crate::condition::{Condition, Detection};
 use crate::diagnostic::Findings;
 use crate::limits::MAX_REASON_LINES;
 use crate::matcher::{Evaluation, Matcher};
@@ -217,10 +218,17 @@ fn event() -> impl Strategy<Value = Map<String, Json>> {
         })
 }
 
+fn parse_eql(text: &str, findings: &mut Findings) -> Option<Condition> {
+    match eql::parse(text, findings)? {
+        Detection::Event(condition) => Some(condition),
+        other => panic!("{text} is no event query: {other:?}"),
+    }
+}
+
 fn check(
     query: &Query,
     text: &str,
-    parse: fn(&str, &mut Findings) -> Option<crate::condition::Condition>,
+    parse: fn(&str, &mut Findings) -> Option<Condition>,
     events: &[Map<String, Json>],
 ) -> Result<(), TestCaseError> {
     let mut findings = Findings::default();
@@ -256,7 +264,7 @@ proptest! {
         query in query("[aAbé*?]{1,4}", &[Letters::Exact, Letters::AnyCase]),
         events in prop::collection::vec(event(), 1..12),
     ) {
-        check(&query, &format!("any where {}", query.eql()), eql::parse, &events)?;
+        check(&query, &format!("any where {}", query.eql()), parse_eql, &events)?;
     }
 
     #[test]

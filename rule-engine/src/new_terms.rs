@@ -87,7 +87,8 @@ impl NewTerms {
     }
 }
 
-fn text(value: Value<'_>, field: &FieldReference) -> Option<String> {
+/// A value of the field as text; `None` for another key of an object field.
+pub(crate) fn text(value: Value<'_>, field: &FieldReference) -> Option<String> {
     match value {
         Value::Text(text) => Some(text.to_owned()),
         Value::Long(number) => Some(number.to_string()),

@@ -4,9 +4,8 @@
 
 use serde::Serialize;
 
-use crate::condition::Condition;
+use crate::condition::Detection;
 use crate::diagnostic::{Diagnostic, Findings, Lines, Severity};
-use crate::new_terms::NewTerms;
 use crate::streams::Categories;
 
 mod duration;
@@ -104,8 +103,7 @@ pub enum RuleStatus {
 pub struct CheckedRule {
     pub info: RuleInfo,
     pub(crate) categories: Categories,
-    pub(crate) condition: Condition,
-    pub(crate) new_terms: Option<NewTerms>,
+    pub(crate) detection: Detection,
 }
 
 /// What alerts and lists say about a rule.

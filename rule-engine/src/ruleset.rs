@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::condition::Condition;
-use crate::matcher::Matcher;
+use crate::condition::Detection;
+use crate::matcher::{Evaluation, Matcher};
 use crate::new_terms::NewTerms;
 use crate::rule::{CheckedRule, RuleInfo};
 use crate::schema::{FieldId, fields};
+use crate::sequence::SequenceMatcher;
 use crate::streams::Categories;
 
 /// All rules that an engine runs.
@@ -20,35 +21,60 @@ pub struct RuleSet {
 pub(crate) struct CompiledRule {
     pub info: Arc<RuleInfo>,
     pub categories: Categories,
-    pub matcher: Matcher,
-    /// With the key under which the history keeps its terms.
-    pub new_terms: Option<(String, NewTerms)>,
+    pub detection: CompiledDetection,
+}
+
+pub(crate) enum CompiledDetection {
+    Event(Matcher),
+    NewTerms {
+        matcher: Matcher,
+        new_terms: NewTerms,
+        /// Under which the history keeps the terms.
+        history_key: String,
+    },
+    Sequence(SequenceMatcher),
+}
+
+impl CompiledDetection {
+    /// Why the event matched, one condition a line; of a sequence, why it is the last event.
+    pub fn reason(&self, event: &Evaluation<'_>) -> Vec<String> {
+        match self {
+            CompiledDetection::Event(matcher) | CompiledDetection::NewTerms { matcher, .. } => matcher.reason(event),
+            CompiledDetection::Sequence(sequence) => sequence.reason(event),
+        }
+    }
+}
+
+impl CompiledRule {
+    fn compile(rule: CheckedRule) -> CompiledRule {
+        let detection = match rule.detection {
+            Detection::Event(condition) => CompiledDetection::Event(Matcher::compile(&condition)),
+            Detection::NewTerms(condition, new_terms) => CompiledDetection::NewTerms {
+                matcher: Matcher::compile(&condition),
+                history_key: new_terms.history_key(&rule.info.rule_id),
+                new_terms,
+            },
+            Detection::Sequence(sequence) => CompiledDetection::Sequence(SequenceMatcher::compile(&sequence)),
+        };
+        CompiledRule {
+            info: Arc::new(rule.info),
+            categories: rule.categories,
+            detection,
+        }
+    }
 }
 
 impl RuleSet {
     pub fn compile(rules: Vec<CheckedRule>) -> RuleSet {
         let mut read_fields = vec![false; FieldId::COUNT].into_boxed_slice();
         for rule in &rules {
-            note_fields(&rule.condition, &mut read_fields);
-            if let Some(new_terms) = &rule.new_terms {
-                new_terms
-                    .fields
-                    .iter()
-                    .for_each(|field| read_fields[field.field.index()] = true);
+            rule.detection
+                .visit_fields(&mut |field| read_fields[field.field.index()] = true);
+            if !matches!(rule.detection, Detection::Event(_)) {
                 read_fields[fields::TIMESTAMP.index()] = true;
             }
         }
-        let rules: Vec<CompiledRule> = rules
-            .into_iter()
-            .map(|rule| CompiledRule {
-                matcher: Matcher::compile(&rule.condition),
-                categories: rule.categories,
-                new_terms: rule
-                    .new_terms
-                    .map(|new_terms| (new_terms.history_key(&rule.info.rule_id), new_terms)),
-                info: Arc::new(rule.info),
-            })
-            .collect();
+        let rules: Vec<CompiledRule> = rules.into_iter().map(CompiledRule::compile).collect();
         RuleSet {
             infos: rules.iter().map(|rule| Arc::clone(&rule.info)).collect(),
             rules,
@@ -62,16 +88,15 @@ impl RuleSet {
 
     /// How far back the new-terms rules look at most, in milliseconds; 0 if there is none.
     pub fn longest_window_ms(&self) -> i64 {
-        let windows = self.rules.iter().filter_map(|rule| rule.new_terms.as_ref());
-        windows.map(|(_, new_terms)| new_terms.window_ms).max().unwrap_or(0)
+        let window = |rule: &CompiledRule| match &rule.detection {
+            CompiledDetection::NewTerms { new_terms, .. } => Some(new_terms.window_ms),
+            _ => None,
+        };
+        self.rules.iter().filter_map(window).max().unwrap_or(0)
     }
 
     /// Whether the verdict of some rule can depend on the field.
     pub fn reads(&self, field: FieldId) -> bool {
         self.read_fields[field.index()]
     }
-}
-
-fn note_fields(condition: &Condition, read_fields: &mut [bool]) {
-    condition.visit_fields(&mut |field| read_fields[field.field.index()] = true);
 }

@@ -2,8 +2,8 @@
 
 use operand::Operand;
 
-use super::syntax::{Comparison, EventQuery, Expression, ExpressionKind, Membership};
-use crate::condition::{Condition, Order, Test};
+use super::syntax::{Comparison, EventQuery, Expression, ExpressionKind, Membership, Query};
+use crate::condition::{Condition, Detection, Order, Test};
 use crate::diagnostic::{Findings, Span};
 use crate::field_reference::{Case, FieldReference};
 use crate::regex::{self, Regex};
@@ -11,19 +11,14 @@ use crate::schema::{FieldType, fields};
 
 mod literal;
 mod operand;
+mod sequence;
 
-pub(super) fn check(query: &EventQuery, findings: &mut Findings) -> Option<Condition> {
-    let condition = Checker { findings }.condition(&query.condition)?;
-    let Some(category) = &query.category else {
-        return Some(condition);
-    };
-    let field = FieldReference {
-        field: fields::EVENT_CATEGORY,
-        key: None,
-        case: Case::Sensitive,
-    };
-    let category = Condition::field(field, Test::TextIn(vec![category.clone()], Case::Sensitive));
-    Some(Condition::All(vec![category, condition]))
+pub(super) fn check(query: &Query, findings: &mut Findings) -> Option<Detection> {
+    let mut checker = Checker { findings };
+    match query {
+        Query::Event(query) => checker.event(query).map(Detection::Event),
+        Query::Sequence(query) => checker.sequence(query).map(Detection::Sequence),
+    }
 }
 
 struct Checker<'a> {
@@ -34,6 +29,20 @@ impl Checker<'_> {
     fn error<T>(&mut self, span: Span, code: &'static str, message: impl Into<String>) -> Option<T> {
         self.findings.error(span, code, message);
         None
+    }
+
+    fn event(&mut self, query: &EventQuery) -> Option<Condition> {
+        let condition = self.condition(&query.condition)?;
+        let Some(category) = &query.category else {
+            return Some(condition);
+        };
+        let field = FieldReference {
+            field: fields::EVENT_CATEGORY,
+            key: None,
+            case: Case::Sensitive,
+        };
+        let category = Condition::field(field, Test::TextIn(vec![category.clone()], Case::Sensitive));
+        Some(Condition::All(vec![category, condition]))
     }
 
     fn condition(&mut self, expression: &Expression) -> Option<Condition> {

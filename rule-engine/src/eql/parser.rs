@@ -1,13 +1,15 @@
 //! EQL's grammar: tokens to syntax tree. Stops at the first error of a query, because what follows is guesswork.
 
 use super::lexer::{Keyword, Token};
-use super::syntax::{Comparison, EventQuery, Expression, ExpressionKind, Membership, Presence};
+use super::syntax::{Comparison, EventQuery, Expression, ExpressionKind, Membership, Presence, Query};
 use crate::condition::{Number, Order};
 use crate::diagnostic::{Findings, Span};
 use crate::field_reference::Case;
 use crate::limits::{MAX_LIST_LENGTH, MAX_QUERY_NESTING};
 
-pub(super) fn parse(tokens: Vec<(Token, Span)>, length: usize, findings: &mut Findings) -> Option<EventQuery> {
+mod sequence;
+
+pub(super) fn parse(tokens: Vec<(Token, Span)>, length: usize, findings: &mut Findings) -> Option<Query> {
     let mut parser = Parser {
         tokens,
         next: 0,
@@ -15,7 +17,7 @@ pub(super) fn parse(tokens: Vec<(Token, Span)>, length: usize, findings: &mut Fi
         depth: 0,
         findings,
     };
-    let query = parser.event_query()?;
+    let query = parser.query()?;
     match parser.peek() {
         None => Some(query),
         Some(Token::Symbol("|")) => parser.error("pipe", "pipes have no meaning on an endless stream of events"),
@@ -82,13 +84,17 @@ impl Parser<'_> {
         self.error("syntax", format!("expected {wanted}, found {found}"))
     }
 
+    fn query(&mut self) -> Option<Query> {
+        if self.peek() == Some(&Token::Keyword(Keyword::Sequence)) {
+            return self.sequence().map(Query::Sequence);
+        }
+        self.event_query().map(Query::Event)
+    }
+
     fn event_query(&mut self) -> Option<EventQuery> {
         let category = match self.peek() {
             Some(Token::Keyword(Keyword::Any)) => None,
             Some(Token::Name(name) | Token::Text(name)) => Some(name.clone()),
-            Some(Token::Keyword(Keyword::Sequence)) => {
-                return self.error("unsupported-sequence", "sequences are not supported yet");
-            }
             Some(Token::Keyword(Keyword::Sample)) => {
                 return self.error("sample", "`sample` has no meaning on an endless stream of events");
             }

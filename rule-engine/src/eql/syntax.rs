@@ -4,6 +4,31 @@ use crate::condition::{Number, Order};
 use crate::diagnostic::Span;
 use crate::field_reference::Case;
 
+#[derive(Debug)]
+pub(super) enum Query {
+    Event(EventQuery),
+    Sequence(SequenceQuery),
+}
+
+/// `sequence by KEYS with maxspan=T [EVENT] [EVENT] .. until [EVENT]`
+#[derive(Debug)]
+pub(super) struct SequenceQuery {
+    pub span: Span,
+    /// Keys of every term, before its own.
+    pub by: Vec<Expression>,
+    pub max_span_ns: Option<i64>,
+    pub terms: Vec<SequenceTerm>,
+    pub until: Option<SequenceTerm>,
+}
+
+/// `[EVENT] by KEYS with runs=N`
+#[derive(Debug)]
+pub(super) struct SequenceTerm {
+    pub event: EventQuery,
+    pub by: Vec<Expression>,
+    pub runs: usize,
+}
+
 /// `CATEGORY where CONDITION`
 #[derive(Debug)]
 pub(super) struct EventQuery {

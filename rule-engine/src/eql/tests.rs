@@ -3,8 +3,17 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::condition::Condition;
 use crate::matcher::{Evaluation, Matcher};
 use crate::record::Record;
+
+/// An event query's condition.
+fn parse(query: &str, findings: &mut Findings) -> Option<Condition> {
+    match super::parse(query, findings)? {
+        Detection::Event(condition) => Some(condition),
+        other => panic!("{query} is no event query: {other:?}"),
+    }
+}
 
 fn record(document: Json) -> Record {
     let Json::Object(document) = document else {
@@ -37,7 +46,7 @@ fn check_each(document: &Json, cases: &[(&str, bool)]) {
 
 fn check_errors(query: &str, expected: Expect) {
     let mut findings = Findings::default();
-    let parsed = parse(query, &mut findings);
+    let parsed = super::parse(query, &mut findings);
     assert!(
         parsed.is_none() || !findings.has_errors(),
         "a condition in spite of errors"
@@ -423,7 +432,7 @@ proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in r#"(any where )?([a-z.?~`"'()\[\]{}<>=!:,|*/\\ \n0-9é]|process\.(name|pid)|and|or|not |in|like|==|"a"|null|"""|true){0,60}"#) {
         let mut findings = Findings::default();
-        let parsed = parse(&text, &mut findings);
+        let parsed = super::parse(&text, &mut findings);
         prop_assert!(parsed.is_some() || findings.has_errors());
     }
 }
@@ -547,4 +556,72 @@ fn functions_of_several_fields_are_computed_for_a_limited_number_of_combinations
     );
     assert!(!Matcher::compile(&parsed.expect("a sound query")).matches(&evaluation));
     assert_eq!(evaluation.combinations_cut(), 2 * 9_000);
+}
+
+#[test]
+fn what_is_no_sequence_is_named_where_it_stands() {
+    for (query, expected) in [
+        (
+            "sequence [any where true]",
+            expect![[r#"
+            syntax at ``: a sequence needs at least two events
+        "#]],
+        ),
+        (
+            "sequence by process.nam, user.id with maxspan=5s [any where process.nme == 1] [any where true] by process.nam",
+            expect![[r#"
+            unknown-field at `process.nam`: unknown field `process.nam` (did you mean `process.name`?)
+            unknown-field at `process.nme`: unknown field `process.nme` (did you mean `process.name`?)
+            unknown-field at `process.nam`: unknown field `process.nam` (did you mean `process.name`?)
+        "#]],
+        ),
+        (
+            "sequence [any where true] by user.id [any where true]",
+            expect![[r#"
+            sequence-keys at `sequence`: the events of a sequence have different numbers of keys
+        "#]],
+        ),
+        (
+            "sequence with maxspan=5 [any where true] [any where true]",
+            expect![[r#"
+            syntax at `[`: `maxspan` is a whole number with `ms`, `s`, `m`, `h` or `d`
+        "#]],
+        ),
+        (
+            "sequence [any where true] with runs=101",
+            expect![[r#"
+            syntax at ``: `runs` is a whole number from 1 to 100
+        "#]],
+        ),
+        (
+            "sequence by 1 [any where true] [any where true]",
+            expect![[r#"
+            not-a-field at `1`: a key of a sequence is a field
+        "#]],
+        ),
+        (
+            "sequence [any where true] ![any where true] [any where true]",
+            expect![[r#"
+            unsupported-missing-event at `!`: missing events (`![..]`) are not supported yet
+        "#]],
+        ),
+        (
+            "sequence [any where true [any where true]",
+            expect![[r#"
+            syntax at `[`: expected `and`, `or` or `]`, found something else
+        "#]],
+        ),
+        (
+            "sequence [any where true] [any where true] until",
+            expect![[r#"
+            syntax at ``: expected `[`, found the end of the query
+        "#]],
+        ),
+    ] {
+        check_errors(query, expected);
+    }
+    let long = format!("sequence {}", "[any where true] with runs=100 ".repeat(3));
+    let mut findings = Findings::default();
+    assert!(super::parse(&long, &mut findings).is_none());
+    assert_eq!(findings.list[0].code, "sequence-too-long");
 }

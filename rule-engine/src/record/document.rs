@@ -6,8 +6,23 @@
 use serde_json::{Map, Value as Json};
 
 use super::{Record, Value};
-use crate::schema::{FieldId, FieldType};
+use crate::limits::MAX_SUMMARY_TEXT_BYTES;
+use crate::schema::{FieldId, FieldType, fields};
 use crate::timestamp;
+
+/// Single-valued texts, numbers and dates.
+const SUMMARY: [FieldId; 10] = [
+    fields::TIMESTAMP,
+    fields::CONTAINER_ID,
+    fields::EVENT_ACTION,
+    fields::EVENT_ID,
+    fields::PROCESS_COMMAND_LINE,
+    fields::PROCESS_ENTITY_ID,
+    fields::PROCESS_EXECUTABLE,
+    fields::PROCESS_NAME,
+    fields::PROCESS_PID,
+    fields::USER_NAME,
+];
 
 /// What a document held that the record does not.
 #[derive(Copy, Clone, PartialEq, Eq, Default, Debug)]
@@ -31,6 +46,19 @@ impl Record {
             } else {
                 self.list(field)
             };
+            insert_nested(&mut document, field.name(), value);
+        }
+        document
+    }
+
+    /// The fields by which a person recognises the event, texts cut to [`MAX_SUMMARY_TEXT_BYTES`].
+    pub(crate) fn summary(&self) -> Map<String, Json> {
+        let mut document = Map::new();
+        for field in SUMMARY.into_iter().filter(|field| !self.is_missing(*field)) {
+            let mut value = self.list(field);
+            if let Json::String(text) = &mut value {
+                text.truncate(text.floor_char_boundary(MAX_SUMMARY_TEXT_BYTES));
+            }
             insert_nested(&mut document, field.name(), value);
         }
         document

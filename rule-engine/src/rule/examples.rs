@@ -21,6 +21,7 @@ use serde_json::{Map, Value as Json};
 
 use super::CheckedRule;
 use super::table::Table;
+use crate::condition::Detection;
 use crate::diagnostic::Findings;
 use crate::engine::{Engine, EngineOptions};
 use crate::history::MemoryHistory;
@@ -68,7 +69,7 @@ pub fn run_examples(rule: &CheckedRule) -> Vec<ExampleOutcome> {
 
 fn run(rule: &CheckedRule, example: &Example) -> ExampleOutcome {
     let mut rule = rule.clone();
-    if let Some(new_terms) = &mut rule.new_terms {
+    if let Detection::NewTerms(_, new_terms) = &mut rule.detection {
         new_terms.learn_for_ms = Some(0);
     }
     let mut engine = Engine::new(RuleSet::compile(vec![rule]), EngineOptions::default());

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::table::{Located, Table, span};
 use super::{CheckedRule, RuleInfo, RuleSeverity, RuleType, duration, examples, query_position};
-use crate::condition::Condition;
+use crate::condition::Detection;
 use crate::diagnostic::{Findings, Span};
 use crate::field_reference::FieldReference;
 use crate::limits::MAX_RULE_FILE_BYTES;
@@ -78,6 +78,10 @@ pub(super) fn read(text: &str, findings: &mut Findings) -> Outcome {
     outcome
 }
 
+fn parse_kql(query: &str, findings: &mut Findings) -> Option<Detection> {
+    kql::parse(query, findings).map(Detection::Event)
+}
+
 struct Reader<'a, 'f> {
     text: &'a str,
     rule: Table<'a>,
@@ -96,7 +100,7 @@ impl<'a> Reader<'a, '_> {
     /// Reads everything before it gives up, so that all errors are noted.
     fn checked_rule(&mut self, file: Table<'a>, outcome: &Outcome, rule_type: RuleType) -> Option<CheckedRule> {
         self.note_keys_that_have_no_effect();
-        let condition = self.condition(rule_type);
+        let detection = self.detection(rule_type);
         let tidewaiter = file.table("tidewaiter", self.findings);
         let learn_for_ms = tidewaiter.and_then(|table| self.learn_for(table, rule_type));
         let examples = tidewaiter
@@ -110,9 +114,9 @@ impl<'a> Reader<'a, '_> {
         let note = self.rule.text("note", self.findings).map(|note| note.value.to_owned());
         let tags = self.texts("tags");
         let references = self.texts("references");
-        let new_terms = match new_terms {
-            Some(new_terms) => Some(new_terms?),
-            None => None,
+        let detection = match (detection?, new_terms) {
+            (Detection::Event(condition), Some(new_terms)) => Detection::NewTerms(condition, new_terms?),
+            (detection, _) => detection,
         };
         let rule_id = outcome.rule_id.clone()?;
         Some(CheckedRule {
@@ -131,8 +135,7 @@ impl<'a> Reader<'a, '_> {
                 examples,
             },
             categories,
-            condition: condition?,
-            new_terms,
+            detection,
         })
     }
 
@@ -199,11 +202,11 @@ impl<'a> Reader<'a, '_> {
         categories
     }
 
-    fn condition(&mut self, rule_type: RuleType) -> Option<Condition> {
+    fn detection(&mut self, rule_type: RuleType) -> Option<Detection> {
         let language = self.rule.text("language", self.findings);
         let parse = match (rule_type, language.map(|language| language.value)) {
             (RuleType::Eql, Some("eql") | None) => eql::parse,
-            (RuleType::Query | RuleType::NewTerms, Some("kuery") | None) => kql::parse,
+            (RuleType::Query | RuleType::NewTerms, Some("kuery") | None) => parse_kql,
             (_, Some(other)) => {
                 let message = format!("rules of type `{}` in `{other}` are not supported", rule_type.as_str());
                 self.findings.error(
@@ -216,7 +219,7 @@ impl<'a> Reader<'a, '_> {
         };
         let query = self.required("query")?;
         let mut found = Findings::default();
-        let condition = parse(query.value, &mut found);
+        let detection = parse(query.value, &mut found);
         let source = &self.text[query.span.start as usize..query.span.end as usize];
         self.findings.left_out += found.left_out;
         for mut finding in found.list {
@@ -227,7 +230,7 @@ impl<'a> Reader<'a, '_> {
             };
             self.findings.push(finding);
         }
-        condition
+        detection
     }
 
     /// `[tidewaiter]` is ours, so an unknown key in it is a mistake.

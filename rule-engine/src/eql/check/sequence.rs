@@ -1,0 +1,75 @@
+//! Sequences: each term is an event query, and all have the same number of keys.
+
+use super::super::syntax::{self, Expression, ExpressionKind, Presence};
+use super::Checker;
+use crate::field_reference::FieldReference;
+use crate::sequence::{MissingKey, Sequence, SequenceKey, SequenceTerm};
+
+impl Checker<'_> {
+    pub(super) fn sequence(&mut self, query: &syntax::SequenceQuery) -> Option<Sequence> {
+        let by = self.keys(&query.by);
+        let terms: Vec<_> = query
+            .terms
+            .iter()
+            .map(|term| self.sequence_term(by.as_deref(), term))
+            .collect();
+        let until = query
+            .until
+            .as_ref()
+            .map(|until| self.sequence_term(by.as_deref(), until));
+        let terms: Vec<SequenceTerm> = terms.into_iter().collect::<Option<_>>()?;
+        let until = match until {
+            Some(until) => Some(until?),
+            None => None,
+        };
+        let keys = terms.first().map_or(0, |term| term.keys.len());
+        if terms.iter().chain(&until).any(|term| term.keys.len() != keys) {
+            return self.error(
+                query.span,
+                "sequence-keys",
+                "the events of a sequence have different numbers of keys",
+            );
+        }
+        let stages = query
+            .terms
+            .iter()
+            .enumerate()
+            .flat_map(|(index, term)| std::iter::repeat_n(index, term.runs));
+        Some(Sequence {
+            terms,
+            stages: stages.collect(),
+            until,
+            max_span_ns: query.max_span_ns,
+        })
+    }
+
+    fn sequence_term(&mut self, by: Option<&[SequenceKey]>, term: &syntax::SequenceTerm) -> Option<SequenceTerm> {
+        let condition = self.event(&term.event);
+        let own = self.keys(&term.by);
+        let keys = [by?, &own?].concat();
+        Some(SequenceTerm {
+            condition: condition?,
+            keys,
+        })
+    }
+
+    fn keys(&mut self, keys: &[Expression]) -> Option<Vec<SequenceKey>> {
+        let checked: Vec<_> = keys.iter().map(|key| self.sequence_key(key)).collect();
+        checked.into_iter().collect()
+    }
+
+    fn sequence_key(&mut self, key: &Expression) -> Option<SequenceKey> {
+        let ExpressionKind::Field { name, presence } = &key.kind else {
+            return None;
+        };
+        let missing = match presence {
+            Presence::Required => MissingKey::Excludes,
+            Presence::Optional => MissingKey::Joins,
+        };
+        let field = match presence {
+            Presence::Optional if FieldReference::resolve(name).is_none() => None,
+            _ => Some(FieldReference::check(name, key.span, self.findings)?),
+        };
+        Some(SequenceKey { field, missing })
+    }
+}

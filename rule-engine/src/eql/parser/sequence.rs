@@ -1,0 +1,149 @@
+//! The grammar of sequences. Their words (`by`, `with`, `maxspan`, `runs`, `until`) are names everywhere else.
+
+use super::super::lexer::Token;
+use super::super::syntax::{Expression, ExpressionKind, SequenceQuery, SequenceTerm};
+use super::Parser;
+use crate::condition::Number;
+use crate::limits::{MAX_SEQUENCE_RUNS, MAX_SEQUENCE_STAGES};
+
+const UNITS: [(&str, i64); 5] = [
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+    ("d", 86_400_000_000_000),
+];
+
+impl Parser<'_> {
+    pub(super) fn sequence(&mut self) -> Option<SequenceQuery> {
+        let span = self.span();
+        self.next += 1;
+        let by = self.keys()?;
+        let max_span_ns = if self.take_word("with") {
+            Some(self.max_span()?)
+        } else {
+            None
+        };
+        let mut terms = Vec::new();
+        let mut stages = 0;
+        while self.starts_term() {
+            let term = self.term()?;
+            stages += term.runs;
+            terms.push(term);
+            if stages > MAX_SEQUENCE_STAGES {
+                return self.error(
+                    "sequence-too-long",
+                    format!("the sequence has more than {MAX_SEQUENCE_STAGES} events"),
+                );
+            }
+        }
+        let until = if self.take_word("until") {
+            Some(self.term()?)
+        } else {
+            None
+        };
+        if stages < 2 {
+            return self.error("syntax", "a sequence needs at least two events");
+        }
+        Some(SequenceQuery {
+            span,
+            by,
+            max_span_ns,
+            terms,
+            until,
+        })
+    }
+
+    fn starts_term(&self) -> bool {
+        matches!(self.peek(), Some(Token::Symbol("[" | "!")))
+    }
+
+    fn take_word(&mut self, word: &str) -> bool {
+        let found = matches!(self.peek(), Some(Token::Name(name)) if name == word);
+        self.next += usize::from(found);
+        found
+    }
+
+    fn assigned(&mut self, word: &str) -> Option<Number> {
+        if !self.take_word(word) || !self.take_symbol("=") {
+            return self.unexpected(&format!("`{word}=`"));
+        }
+        match self.peek() {
+            Some(Token::Number(number)) => {
+                let number = *number;
+                self.next += 1;
+                Some(number)
+            }
+            _ => self.unexpected("a number"),
+        }
+    }
+
+    /// `maxspan=5s`, in nanoseconds.
+    fn max_span(&mut self) -> Option<i64> {
+        let number = self.assigned("maxspan")?;
+        let unit = match self.peek() {
+            Some(Token::Name(name)) => UNITS.into_iter().find(|(unit, _)| unit == name),
+            _ => None,
+        };
+        let span = match (number, unit) {
+            (Number::Long(number), Some((_, nanoseconds))) => number.checked_mul(nanoseconds),
+            _ => None,
+        };
+        match span {
+            Some(span) if span > 0 => {
+                self.next += 1;
+                Some(span)
+            }
+            _ => self.error("syntax", "`maxspan` is a whole number with `ms`, `s`, `m`, `h` or `d`"),
+        }
+    }
+
+    fn term(&mut self) -> Option<SequenceTerm> {
+        if self.peek() == Some(&Token::Symbol("!")) {
+            return self.error(
+                "unsupported-missing-event",
+                "missing events (`![..]`) are not supported yet",
+            );
+        }
+        if !self.take_symbol("[") {
+            return self.unexpected("`[`");
+        }
+        let event = self.event_query()?;
+        if !self.take_symbol("]") {
+            return self.unexpected("`and`, `or` or `]`");
+        }
+        let by = self.keys()?;
+        let runs = if self.take_word("with") { self.runs()? } else { 1 };
+        Some(SequenceTerm { event, by, runs })
+    }
+
+    fn runs(&mut self) -> Option<usize> {
+        match self.assigned("runs")? {
+            Number::Long(runs) if (1..=MAX_SEQUENCE_RUNS).contains(&runs) => Some(runs as usize),
+            _ => self.error(
+                "syntax",
+                format!("`runs` is a whole number from 1 to {MAX_SEQUENCE_RUNS}"),
+            ),
+        }
+    }
+
+    /// `by KEY, KEY`, or nothing.
+    fn keys(&mut self) -> Option<Vec<Expression>> {
+        let mut keys = Vec::new();
+        if !self.take_word("by") {
+            return Some(keys);
+        }
+        loop {
+            let key = self.primary()?;
+            if !matches!(key.kind, ExpressionKind::Field { .. }) {
+                self.findings
+                    .error(key.span, "not-a-field", "a key of a sequence is a field");
+                return None;
+            }
+            keys.push(key);
+            if !self.take_symbol(",") {
+                return Some(keys);
+            }
+        }
+    }
+}
