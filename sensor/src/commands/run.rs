@@ -161,6 +161,11 @@ fn report(counts: &PipelineCounts, detected: &DetectionCounts, written: &OutputC
             written.without_metadata,
             "alerts were written before their container was known by name",
         ),
+        (remembered.evicted, "terms were forgotten: their rule had too many"),
+        (
+            remembered.unsaved,
+            "terms are not on disk: alerts about them may come again",
+        ),
     ] {
         if number > 0 {
             warn!("{number} {what}");

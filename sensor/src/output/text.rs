@@ -17,6 +17,9 @@ const ARGUMENT_CHARACTERS: usize = 120;
 /// A container's id is shortened to this, as container tools do.
 const SHORT_ID_CHARACTERS: usize = 12;
 
+/// How conditions begin that are left out of the text.
+const UNTELLING_CONDITIONS: [&str; 3] = ["event.", "host.os.", "container.id "];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
     Plain,
@@ -55,7 +58,7 @@ pub fn render(alert: &Document, style: Style) -> String {
             &escape::command_line(new_terms, COMMAND_CHARACTERS, ARGUMENT_CHARACTERS),
         );
     }
-    for (position, condition) in document::texts(alert, "tidewaiter.conditions").iter().enumerate() {
+    for (position, condition) in telling_conditions(alert).iter().enumerate() {
         out.line(
             if position == 0 { "because" } else { "" },
             &Visible(condition).to_string(),
@@ -71,6 +74,15 @@ pub fn render(alert: &Document, style: Style) -> String {
     );
     out.plain("\n");
     out.text
+}
+
+/// The conditions that tell something about this event: those that every event of its kind satisfies, and those that
+/// other lines show already, are left to the document. All of them, if there are no others.
+fn telling_conditions(alert: &Document) -> Vec<&str> {
+    let all = document::texts(alert, "tidewaiter.conditions");
+    let is_telling = |condition: &&str| !UNTELLING_CONDITIONS.iter().any(|field| condition.starts_with(field));
+    let telling: Vec<&str> = all.iter().copied().filter(is_telling).collect();
+    if telling.is_empty() { all } else { telling }
 }
 
 fn process(alert: &Document) -> String {
@@ -277,6 +289,18 @@ mod tests {
 
         "#]]
         .assert_eq(&render(&alert.into_document(), Style::Plain));
+    }
+
+    #[test]
+    fn only_conditions_that_tell_something_are_shown_unless_there_are_no_others() {
+        let because = |conditions: &[&str]| {
+            let mut alert = sample();
+            alert.conditions = conditions.iter().map(|condition| (*condition).to_owned()).collect();
+            let text = render(&alert.into_document(), Style::Plain);
+            text.lines().filter(|line| line.contains(" is ")).count()
+        };
+        assert_eq!(because(&["event.action is `exec`", "process.name is `curl`"]), 1);
+        assert_eq!(because(&["event.action is `exec`", "event.type is `start`"]), 2);
     }
 
     #[test]
