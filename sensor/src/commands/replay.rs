@@ -50,7 +50,11 @@ pub fn main(arguments: &ReplayArguments) -> Result<ExitStatus, CommandError> {
         shown: None,
         enabled: show_progress,
     };
-    let engine = Engine::new(RuleSet::compile(rules.take_rules()), EngineOptions::default());
+    let rules = RuleSet::compile(rules.take_rules());
+    if rules.rules().is_empty() {
+        return Err(CommandError::NoRules);
+    }
+    let engine = Engine::new(rules, EngineOptions::default());
     let counts = replay(input, BufWriter::new(io::stdout().lock()), engine, &mut |counts| {
         progress.look(counts)
     });

@@ -17,7 +17,7 @@ use super::{Change, Shared};
 /// The pause after a failed attempt, doubled at each failure that follows.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
-/// How often lasting trouble is reported.
+/// How often trouble is reported, lasting or coming back.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 /// How long the thread sleeps when nothing comes.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -29,13 +29,14 @@ pub struct Writer {
     batch: Batch,
     shared: Arc<Shared>,
     trouble: Option<Trouble>,
+    reported: Option<Instant>,
 }
 
 struct Trouble {
     since: Instant,
-    reported: Instant,
     delay: Duration,
     retry_at: Instant,
+    is_reported: bool,
 }
 
 impl Writer {
@@ -47,6 +48,7 @@ impl Writer {
             batch: Batch::default(),
             shared,
             trouble: None,
+            reported: None,
         }
     }
 
@@ -103,7 +105,7 @@ impl Writer {
                 self.batch = Batch::default();
                 self.shared.committed.fetch_add(count as u64, Relaxed);
                 tracing::debug!(count, "history committed");
-                if let Some(trouble) = self.trouble.take() {
+                if let Some(trouble) = self.trouble.take().filter(|trouble| trouble.is_reported) {
                     let seconds = trouble.since.elapsed().as_secs();
                     tracing::info!("the history is written again, after {seconds} s; nothing of it was lost");
                 }
@@ -143,24 +145,25 @@ impl Writer {
 
     fn failed(&mut self, error: &str) {
         self.shared.write_errors.fetch_add(1, Relaxed);
-        let path = self.opener.path().display();
         let now = Instant::now();
-        let trouble = self.trouble.get_or_insert_with(|| {
-            tracing::error!(
-                "cannot write the history `{path}`: {error}; detection goes on with what is in memory, and writing is \
-                 tried again until it works"
-            );
-            Trouble {
-                since: now,
-                reported: now,
-                delay: FIRST_DELAY / 2,
-                retry_at: now,
-            }
+        let trouble = self.trouble.get_or_insert(Trouble {
+            since: now,
+            delay: FIRST_DELAY / 2,
+            retry_at: now,
+            is_reported: false,
         });
-        if now.duration_since(trouble.reported) >= REPORT_INTERVAL {
+        if self
+            .reported
+            .is_none_or(|reported| now.duration_since(reported) >= REPORT_INTERVAL)
+        {
+            self.reported = Some(now);
+            trouble.is_reported = true;
             let seconds = now.duration_since(trouble.since).as_secs();
-            tracing::error!("cannot write the history `{path}` for {seconds} s now: {error}");
-            trouble.reported = now;
+            tracing::error!(
+                "cannot write the history `{}` (for {seconds} s now): {error}; detection goes on with what is in \
+                 memory, and writing is tried again until it works",
+                self.opener.path().display()
+            );
         }
         trouble.delay = (trouble.delay * 2).min(LONGEST_DELAY);
         trouble.retry_at = now + trouble.delay;

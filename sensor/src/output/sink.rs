@@ -16,7 +16,9 @@ use crate::document::Document;
 /// The pause after a failed write, doubled at each failure that follows.
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const LONGEST_DELAY: Duration = Duration::from_secs(2);
-/// How often lasting trouble is reported.
+/// The pause after a destination said that it takes nothing at the moment.
+const FULL_DELAY: Duration = Duration::from_millis(5);
+/// How often trouble is reported, lasting or coming back.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What lines are written to.
@@ -54,12 +56,13 @@ pub struct Sink<D> {
     first_written: usize,
     blocks_written: u64,
     trouble: Option<Trouble>,
+    reported: Option<Instant>,
 }
 
 struct Trouble {
     since: Instant,
-    reported: Instant,
     delay: Duration,
+    is_reported: bool,
 }
 
 impl<D: Destination> Sink<D> {
@@ -70,6 +73,7 @@ impl<D: Destination> Sink<D> {
             first_written: 0,
             blocks_written: 0,
             trouble: None,
+            reported: None,
         }
     }
 
@@ -121,30 +125,33 @@ impl<D: Destination> Sink<D> {
         if error.kind() == io::ErrorKind::BrokenPipe || self.destination.reader_is_gone() {
             return Flushed::ReaderGone;
         }
+        if error.kind() == io::ErrorKind::WouldBlock {
+            return Flushed::TryAgainAfter(FULL_DELAY);
+        }
         let now = Instant::now();
-        let trouble = self.trouble.get_or_insert_with(|| {
-            tracing::error!("cannot write the output: {error}; trying again until it works");
-            Trouble {
-                since: now,
-                reported: now,
-                delay: FIRST_DELAY / 2,
-            }
+        let trouble = self.trouble.get_or_insert(Trouble {
+            since: now,
+            delay: FIRST_DELAY / 2,
+            is_reported: false,
         });
-        if now.duration_since(trouble.reported) >= REPORT_INTERVAL {
+        if self
+            .reported
+            .is_none_or(|reported| now.duration_since(reported) >= REPORT_INTERVAL)
+        {
+            self.reported = Some(now);
+            trouble.is_reported = true;
             let seconds = now.duration_since(trouble.since).as_secs();
-            tracing::error!("cannot write the output for {seconds} s now: {error}");
-            trouble.reported = now;
+            tracing::error!("cannot write the output (for {seconds} s now): {error}; trying again until it works");
         }
         trouble.delay = (trouble.delay * 2).min(LONGEST_DELAY);
         Flushed::TryAgainAfter(trouble.delay)
     }
 
     fn recovered(&mut self) {
-        if let Some(trouble) = self.trouble.take() {
-            tracing::info!(
-                "the output is written again, after {} ms",
-                trouble.since.elapsed().as_millis()
-            );
+        let Some(trouble) = self.trouble.take() else { return };
+        if trouble.is_reported {
+            let milliseconds = trouble.since.elapsed().as_millis();
+            tracing::info!("the output is written again, after {milliseconds} ms");
         }
     }
 }

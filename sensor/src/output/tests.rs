@@ -47,9 +47,10 @@ struct Unreliable {
 impl Write for Unreliable {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.calls += 1;
-        match self.calls % 4 {
+        match self.calls % 5 {
             0 => Err(io::Error::from(io::ErrorKind::StorageFull)),
             1 => Err(io::Error::from(io::ErrorKind::Interrupted)),
+            2 => Err(io::Error::from(io::ErrorKind::WouldBlock)),
             _ => {
                 let count = bytes.len().min(7);
                 self.written.lock().unwrap().extend(&bytes[..count]);
