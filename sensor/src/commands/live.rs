@@ -39,6 +39,10 @@ pub enum LiveError {
     Panicked,
 }
 
+/// The C library's own initial limit.
+#[cfg(target_env = "gnu")]
+const LARGE_ALLOCATION: i32 = 128 * 1024;
+
 /// Signals that end or change a running command. They are held back in every thread and waited
 /// for by one, so this has to come before any thread is started.
 pub struct Signals(SigSet);
@@ -92,6 +96,7 @@ where
     H: EventHandler + Send + 'static,
     H::Command: Send + 'static,
 {
+    return_large_allocations();
     let kernel = KernelSensor::load(KernelOptions {
         ring_buffer_bytes: config.ring_buffer_bytes,
         arguments_limit_bytes: config.arguments_limit_bytes,
@@ -122,6 +127,16 @@ where
         .spawn(move || forward(&signals, &sender, &mut on_signal))?;
     ready(report.found);
     events.join().map_err(|_| LiveError::Panicked)
+}
+
+/// Has every large allocation go back to the system when it is freed. The C library would raise the limit from which
+/// on it does so to the size of the first one freed, the kernel's type information, and keep up to that much for good.
+fn return_large_allocations() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: sets a number in the allocator, under its own lock.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE_ALLOCATION);
+    }
 }
 
 /// Sends what signals mean, until nobody takes it any more.
