@@ -15,7 +15,7 @@ use crate::container::ContainerIdentity;
 
 pub use entry::{Entry, EntryKind};
 pub use scan::{ScanReport, cgroup_path, scan};
-pub use table::{CgroupLookup, ProcessTable, TableCounts};
+pub use table::{CgroupLookup, Identify, ProcessTable, TableCounts};
 
 /// Clock ticks in a second as `/proc` counts them (`USER_HZ`, 100 on every architecture).
 const TICKS_PER_SECOND: u64 = 100;

@@ -32,10 +32,11 @@ pub fn main(arguments: &EventsArguments) -> Result<ExitStatus, CommandError> {
     } else {
         Which::All
     };
-    let writer = EventWriter::new(start_directory(&config).map_err(LiveError::Thread)?, which);
+    let directory = start_directory(&config).map_err(LiveError::Thread)?;
+    let writer = EventWriter::new(directory.clone(), which);
     let on_signal = |signal| (signal != Signal::SIGHUP).then_some(Flow::Stop);
     let ready = |processes| info!("watching {processes} processes; Ctrl-C ends it");
-    let (writer, counts) = watch(&config, signals, command_channel(), writer, on_signal, ready)?;
+    let (writer, counts) = watch(&config, directory, signals, command_channel(), writer, on_signal, ready)?;
     let written = writer.finish()?;
     info!("stopped after {} events, {written} of them written", counts.events);
     counts.report_losses();

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use crate::{
     config::Config,
-    container::{Directory, EngineSocket, Runtime},
+    container::{Directory, EngineSocket, Runtime, identify},
     host::Host,
     kernel::{KernelError, KernelOptions, KernelSensor},
     pipeline::{EventHandler, Pipeline, PipelineCounts},
@@ -86,6 +86,7 @@ pub fn command_channel<C>() -> (SyncSender<C>, Receiver<C>) {
 /// The host lacks something; nothing is attached then.
 pub fn watch<H>(
     config: &Config,
+    directory: Directory,
     signals: Signals,
     (sender, commands): (SyncSender<H::Command>, Receiver<H::Command>),
     mut handler: H,
@@ -104,7 +105,10 @@ where
     for what in &kernel.disabled {
         warn!("this kernel does not tell {what}; events come without them");
     }
-    let mut table = ProcessTable::default();
+    // A cgroup made inside a container may bear another container's id; the engines know better.
+    let mut table = ProcessTable::new(Box::new(move |path| {
+        identify(path).and_then(|identity| directory.unmask(identity))
+    }));
     let report = scan(&mut table)?;
     if report.unreadable > 0 {
         info!(

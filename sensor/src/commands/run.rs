@@ -100,7 +100,14 @@ pub fn main(arguments: &RunArguments, color: ColorChoice) -> Result<ExitStatus, 
         learn_for_ms: i64::try_from(config.learn_for.as_millis()).unwrap_or(i64::MAX),
     };
     let rule_count = rules.rules().len();
-    let detection = Detection::new(rules, engine_options, history, directory, output, config.metadata_wait);
+    let detection = Detection::new(
+        rules,
+        engine_options,
+        history,
+        directory.clone(),
+        output,
+        config.metadata_wait,
+    );
 
     let reloaded = config.clone();
     let on_signal = move |signal| match signal {
@@ -117,7 +124,15 @@ pub fn main(arguments: &RunArguments, color: ColorChoice) -> Result<ExitStatus, 
         _ => Some(Command::Stop),
     };
     let ready = |processes| info!("watching {processes} processes with {rule_count} rules; Ctrl-C ends it");
-    let (detection, counts) = watch(&config, signals, (sender, commands), detection, on_signal, ready)?;
+    let (detection, counts) = watch(
+        &config,
+        directory,
+        signals,
+        (sender, commands),
+        detection,
+        on_signal,
+        ready,
+    )?;
     let (history, output, detected) = detection.into_parts();
     let written = output.finish(FINISH_LIMIT);
     let remembered = history.close(FINISH_LIMIT);

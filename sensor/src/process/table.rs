@@ -27,6 +27,9 @@ const CHAIN_LIMIT: usize = 64;
 /// named yet.
 pub type CgroupLookup<'a> = &'a mut dyn FnMut(u32) -> Option<String>;
 
+/// Names the container of a cgroup path.
+pub type Identify = Box<dyn Fn(&str) -> Option<ContainerIdentity> + Send>;
+
 /// What the table did that an operator may want to know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TableCounts {
@@ -37,8 +40,8 @@ pub struct TableCounts {
 }
 
 /// All processes by key, and the live ones by pid.
-#[derive(Default)]
 pub struct ProcessTable {
+    identify: Identify,
     processes: HashMap<ProcessKey, Process>,
     live: HashMap<u32, ProcessKey>,
     ended: VecDeque<ProcessKey>,
@@ -50,7 +53,28 @@ pub struct ProcessTable {
     pub counts: TableCounts,
 }
 
+impl Default for ProcessTable {
+    /// A table that believes every cgroup path.
+    fn default() -> Self {
+        ProcessTable::new(Box::new(identify))
+    }
+}
+
 impl ProcessTable {
+    /// An empty table; `identify` is asked once for each cgroup path.
+    pub fn new(identify: Identify) -> Self {
+        ProcessTable {
+            identify,
+            processes: HashMap::new(),
+            live: HashMap::new(),
+            ended: VecDeque::new(),
+            clean_up_at: 2 * ENDED_LIMIT,
+            containers: HashMap::new(),
+            containers_by_id: HashMap::new(),
+            counts: TableCounts::default(),
+        }
+    }
+
     /// The process with this key, live or kept.
     pub fn get(&self, key: ProcessKey) -> Option<&Process> {
         self.processes.get(&key)
@@ -233,7 +257,7 @@ impl ProcessTable {
         if self.containers.len() >= CGROUP_LIMIT {
             self.containers.clear();
         }
-        let container = identify(cgroup).map(Arc::new);
+        let container = (self.identify)(cgroup).map(Arc::new);
         self.containers.insert(cgroup.to_owned(), container.clone());
         container
     }
