@@ -13,5 +13,4 @@ pub use cgroup::{ContainerIdentity, Runtime, identify};
 pub use directory::{
     Directory, EngineCounters, EngineSocket, EngineState, EngineStatus, EngineVersion, Lookup, LookupFailure,
 };
-pub use docker::{EngineError, probe};
 pub use metadata::{Image, Metadata};

@@ -66,7 +66,9 @@ pub fn checks(config: &Config) -> Vec<Check> {
 /// Whether the sensor can run here; says on stderr what will be missing if it can.
 pub fn require(config: &Config) -> Result<(), LackingHost> {
     let mut checks = checks(config);
-    for check in checks.iter().filter(|check| check.status == CheckStatus::Warn) {
+    // The container directory tells of its engine itself, also when that comes or goes.
+    let is_told_here = |check: &&Check| check.status == CheckStatus::Warn && check.name != checks::DOCKER;
+    for check in checks.iter().filter(is_told_here) {
         let remedy = check.remedy.as_deref().unwrap_or_default();
         tracing::warn!("{}: {} ({})", check.name, Visible(&check.found), Visible(remedy));
     }

@@ -171,7 +171,10 @@ fn report(counts: &PipelineCounts, detected: &DetectionCounts, written: &OutputC
             "events were evaluated before their container was known by name",
         ),
         (written.refused, "alerts were not written: the output was too slow"),
-        (written.lost, "alerts were not written: the output was closed"),
+        (
+            written.lost,
+            "alerts were not written: the output was closed, or could not take them",
+        ),
         (
             written.without_metadata,
             "alerts were written before their container was known by name",

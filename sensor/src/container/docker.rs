@@ -93,13 +93,6 @@ fn describe(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Asks the engine at a socket what it is.
-pub async fn probe(socket: &Path) -> Result<EngineVersion, EngineError> {
-    connect(socket, Timing::default().call)
-        .await
-        .map(|(_, version)| version)
-}
-
 /// Follows one engine until nobody holds the directory any more.
 pub(super) async fn watch(engine: Arc<Engine>, mut requests: mpsc::Receiver<String>, timing: Timing) {
     let mut pause = timing.first_pause;

@@ -13,6 +13,9 @@ const KERNEL_WITHOUT_MEMLOCK: (u32, u32) = (5, 11);
 /// The state directory should have room for this much.
 const STATE_BYTES: u64 = 64 * 1024 * 1024;
 
+/// The name of the check of the Docker engine.
+pub const DOCKER: &str = "docker";
+
 // Numbers of linux/capability.h.
 const CAP_DAC_READ_SEARCH: u32 = 2;
 const CAP_SYS_PTRACE: u32 = 19;
@@ -216,19 +219,19 @@ fn docker(facts: &HostFacts, config: &Config) -> Check {
     let path = config.docker_socket.display();
     let consequence = "containers are known by their id, without name and image";
     match facts.docker {
-        Ok(()) => ok("docker", format!("{path} answers")),
+        Ok(()) => ok(DOCKER, format!("{path} answers")),
         Err(ErrorKind::NotFound) => warn(
-            "docker",
+            DOCKER,
             format!("there is no {path}: {consequence}"),
             "start Docker, or set `docker_socket` under [containers] to where its socket is",
         ),
         Err(ErrorKind::ConnectionRefused) => warn(
-            "docker",
+            DOCKER,
             format!("nobody listens at {path}: {consequence}"),
             "start Docker",
         ),
         Err(error) => warn(
-            "docker",
+            DOCKER,
             format!("{path} cannot be used: {error}; {consequence}"),
             "run as root, or as a user of the socket's group",
         ),

@@ -477,19 +477,3 @@ fn the_engine_is_let_go_when_nobody_asks_any_more() {
     drop(other);
     fake.until_unfollowed();
 }
-
-#[test]
-fn a_probe_tells_the_version_or_the_reason() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("runtime");
-    let fake = Fake::new();
-    let error = runtime.block_on(probe(&fake.path())).expect_err("absent");
-    assert_eq!(error.to_string(), "there is no socket at this path");
-    fake.start();
-    let version = runtime.block_on(probe(&fake.path())).expect("version");
-    assert_eq!(version.to_string(), "version 20.10.24, API 1.41");
-    fake.answer("/version", Answer::Text("garbage"));
-    runtime.block_on(probe(&fake.path())).expect_err("garbage");
-}
