@@ -27,8 +27,16 @@ enum Task {
     },
     /// Install what the tests need, run all of them, end with how many passed, failed and were skipped
     Test,
+    /// Measure the sensor: time from exec to alert, or its cost while programs are started as fast as possible
+    Bench { figures: Figures },
     /// Look for what the compiler does not look for: left-overs, overlong files
     Tidy,
+}
+
+#[derive(Copy, Clone, clap::ValueEnum)]
+enum Figures {
+    Latency,
+    Storm,
 }
 
 fn main() -> ExitCode {
@@ -60,6 +68,25 @@ fn carry_out(task: Task) -> Result<ExitCode> {
             setup::for_building()?;
             setup::for_testing()?;
             test::run_everything()
+        }
+        Task::Bench { figures } => {
+            setup::for_building()?;
+            setup::for_testing()?;
+            let name = match figures {
+                Figures::Latency => "latency",
+                Figures::Storm => "storm",
+            };
+            command::run(command::cargo().args([
+                "run",
+                "--quiet",
+                "--release",
+                "--package",
+                "tests",
+                "--bin",
+                "figures",
+                name,
+            ]))?;
+            Ok(ExitCode::SUCCESS)
         }
         Task::Tidy => {
             let findings = tidy::findings(&command::repository())?;

@@ -1,0 +1,1 @@
+//! The history cannot be read or written.

@@ -1,0 +1,153 @@
+//! The main path: somebody opens a shell in a container and installs a tool.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use anyhow::Result;
+use tests::document::Document;
+use tests::engine::{Container, Engine};
+use tests::image::{PACKAGE_MANAGERS, SCRIPT_PACKAGE_MANAGER, place_stand_in};
+use tests::program::run;
+use tests::sensor::{Home, Sensor};
+use tests::terminal::Terminal;
+
+use crate::{INSTALLATION, described};
+
+fn alerts_so_far(sensor: &Sensor, engine: &Engine, container: &Container) -> Result<Vec<Document>> {
+    sensor.alerts_before_fence(|number| engine.exec(container, &["/usr/bin/fence", number]))
+}
+
+#[test]
+fn an_install_in_an_interactive_shell_gives_exactly_the_expected_alerts() -> Result<()> {
+    let engine = Engine::start()?;
+    let container = engine.container("web")?;
+    let home = Home::new(&engine.socket())?;
+    let sensor = home.run()?;
+
+    let mut shell = engine.shell(&container)?;
+    shell.type_command("apt-get install -y curl")?;
+    shell.leave()?;
+
+    let alerts = alerts_so_far(&sensor, &engine, &container)?;
+    let image = "web of registry.example/tools/end-to-end:1.2";
+    assert_eq!(
+        described(&alerts, &container.id),
+        [
+            format!("Interactive shell opened in a container: sh in {image}"),
+            format!("Program new to interactive sessions in containers: apt-get in {image}"),
+            format!("Program new to interactive sessions in containers: sh in {image}"),
+            format!("Tool installed by hand in a container: apt-get in {image}"),
+        ]
+    );
+
+    let installation = alerts
+        .iter()
+        .find(|alert| alert.rule() == INSTALLATION)
+        .expect("compared above");
+    assert_eq!(installation.text("event.kind"), "signal");
+    assert_eq!(
+        installation.text("process.args"),
+        r#"["apt-get","install","-y","curl"]"#
+    );
+    assert_eq!(installation.text("process.executable"), "/usr/bin/apt-get");
+    assert_eq!(installation.text("process.interactive"), "true");
+    assert_eq!(installation.text("process.parent.name"), "sh");
+    assert_eq!(installation.text("process.entry_leader.entry_meta.type"), "container");
+    assert_eq!(
+        installation.text("container.image.name"),
+        "registry.example/tools/end-to-end"
+    );
+    Ok(())
+}
+
+#[test]
+fn every_package_manager_is_recognised() -> Result<()> {
+    let engine = Engine::start()?;
+    let container = engine.container("web")?;
+    let home = Home::new(&engine.socket())?;
+    let sensor = home.run()?;
+
+    let mut shell = engine.shell(&container)?;
+    let names: BTreeSet<&str> = PACKAGE_MANAGERS.into_iter().chain([SCRIPT_PACKAGE_MANAGER]).collect();
+    for name in &names {
+        let arguments = match *name {
+            "apk" => "add",
+            "dpkg" => "--install",
+            "pacman" => "-Sy",
+            "rpm" => "-i",
+            _ => "install",
+        };
+        shell.type_command(&format!("{name} {arguments} wget"))?;
+    }
+    shell.leave()?;
+
+    let alerts = alerts_so_far(&sensor, &engine, &container)?;
+    let of_rule = alerts.iter().filter(|alert| alert.rule() == INSTALLATION);
+    let recognised: BTreeSet<String> = of_rule.map(|alert| alert.text("process.name")).collect();
+    assert_eq!(recognised, names.into_iter().map(str::to_owned).collect());
+    Ok(())
+}
+
+#[test]
+fn the_same_install_without_a_terminal_gives_no_alert() -> Result<()> {
+    let engine = Engine::start()?;
+    let container = engine.container("web")?;
+    let home = Home::new(&engine.socket())?;
+    let sensor = home.run()?;
+
+    engine.exec(&container, &["/bin/sh", "-c", "apt-get install -y curl; :"])?;
+
+    let alerts = alerts_so_far(&sensor, &engine, &container)?;
+    assert_eq!(described(&alerts, &container.id), [""; 0]);
+    Ok(())
+}
+
+#[test]
+fn the_same_install_on_the_host_gives_no_alert() -> Result<()> {
+    let home = Home::new("/nonexistent/docker.sock".as_ref())?;
+    let programs = home.path().join("programs");
+    fs::create_dir(&programs)?;
+    place_stand_in(&programs.join("apt-get"))?;
+    place_stand_in(&programs.join("fence"))?;
+    let sensor = home.run()?;
+
+    let mut shell = Terminal::open(&std::process::Command::new("/bin/sh"))?;
+    shell.type_command(&format!("{}/apt-get install -y curl", programs.display()))?;
+    shell.leave()?;
+
+    let fence = programs.join("fence");
+    let alerts = sensor.alerts_before_fence(|number| {
+        run(std::process::Command::new(&fence).arg(number))?;
+        Ok(())
+    })?;
+    let on_the_host = alerts.iter().filter(|alert| alert.get("container.id").is_none());
+    assert_eq!(on_the_host.map(crate::describe).collect::<Vec<_>>(), [""; 0]);
+    Ok(())
+}
+
+#[test]
+fn a_shell_opened_before_the_sensor_is_in_the_lineage_of_what_it_starts() -> Result<()> {
+    let engine = Engine::start()?;
+    let container = engine.container("web")?;
+    let mut shell = engine.shell(&container)?;
+    shell.type_command("ordinary")?;
+
+    let home = Home::new(&engine.socket())?;
+    let sensor = home.run()?;
+    shell.type_command("apt-get install -y curl")?;
+    let alert = sensor.wait_for("installation", |alert| {
+        (alert.rule() == INSTALLATION).then(|| alert.clone())
+    })?;
+
+    for relative in ["process.parent", "process.session_leader", "process.entry_leader"] {
+        assert_eq!(alert.text(&format!("{relative}.executable")), "/bin/sh", "{relative}");
+        assert_eq!(alert.text(&format!("{relative}.args")), "/bin/sh", "{relative}");
+        assert_eq!(
+            alert.text(&format!("{relative}.entity_id")),
+            alert.text("process.parent.entity_id"),
+            "{relative}"
+        );
+    }
+    assert_eq!(alert.text("container.name"), "web");
+    Ok(())
+}

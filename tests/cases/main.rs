@@ -1,0 +1,34 @@
+//! End to end: the real `tidewaiter` on this kernel, with real containers.
+
+mod bad_input;
+mod containers;
+mod interactive;
+mod new_terms;
+mod reference;
+
+use tests::document::Document;
+
+/// The stock rules.
+const INSTALLATION: &str = "Tool installed by hand in a container";
+const NEW_PROCESS: &str = "Program new to interactive sessions in containers";
+
+/// An alert in short, so that a whole list can be compared and read.
+fn describe(alert: &Document) -> String {
+    let text = |field| alert.text(field);
+    format!(
+        "{}: {} in {} of {}:{}",
+        alert.rule(),
+        text("process.name"),
+        text("container.name"),
+        text("container.image.name"),
+        text("container.image.tag")
+    )
+}
+
+/// The alerts of one container, in short and sorted: which of two rules fires first on an event does not matter.
+fn described(alerts: &[Document], container_id: &str) -> Vec<String> {
+    let own = alerts.iter().filter(|alert| alert.text("container.id") == container_id);
+    let mut described: Vec<String> = own.map(describe).collect();
+    described.sort();
+    described
+}

@@ -1,0 +1,73 @@
+//! What has been seen stays seen.
+
+use anyhow::Result;
+use tests::document::Document;
+use tests::engine::{Container, Engine};
+use tests::sensor::{Home, Sensor};
+
+use crate::NEW_PROCESS;
+
+/// Runs `command` in a shell in the container; the process names that were new, in the order of their alerts.
+fn new_names(sensor: &Sensor, engine: &Engine, container: &Container, command: &str) -> Result<Vec<String>> {
+    let fence = |number: &str| engine.exec(container, &["/usr/bin/fence", number]);
+    let seen_before = sensor.alerts_before_fence(fence)?.len();
+    let mut shell = engine.shell(container)?;
+    shell.type_command(command)?;
+    shell.leave()?;
+    let alerts = sensor.alerts_before_fence(fence)?;
+    let new = alerts[seen_before..].iter().filter(|alert| alert.rule() == NEW_PROCESS);
+    Ok(new
+        .filter(|alert| alert.text("container.id") == container.id)
+        .map(new_term)
+        .collect())
+}
+
+fn new_term(alert: &Document) -> String {
+    assert_eq!(alert.text("kibana.alert.new_terms"), alert.text("process.name"));
+    alert.text("process.name")
+}
+
+#[test]
+fn a_second_start_of_the_same_program_is_not_new() -> Result<()> {
+    let engine = Engine::start()?;
+    let container = engine.container("web")?;
+    let home = Home::new(&engine.socket())?;
+    let sensor = home.run()?;
+
+    assert_eq!(
+        new_names(&sensor, &engine, &container, "ordinary; ordinary")?,
+        ["sh", "ordinary"]
+    );
+    assert_eq!(new_names(&sensor, &engine, &container, "ordinary")?, [""; 0]);
+    Ok(())
+}
+
+#[test]
+fn what_was_seen_is_known_after_a_restart() -> Result<()> {
+    let engine = Engine::start()?;
+    let container = engine.container("web")?;
+    let home = Home::new(&engine.socket())?;
+
+    let sensor = home.run()?;
+    assert_eq!(new_names(&sensor, &engine, &container, "ordinary")?, ["sh", "ordinary"]);
+    assert!(sensor.stop()?.success());
+
+    let sensor = home.run()?;
+    assert_eq!(new_names(&sensor, &engine, &container, "ordinary; tty")?, ["tty"]);
+    Ok(())
+}
+
+#[test]
+fn what_was_alerted_is_known_after_kill_9() -> Result<()> {
+    let engine = Engine::start()?;
+    let container = engine.container("web")?;
+    let home = Home::new(&engine.socket())?;
+
+    let sensor = home.run()?;
+    assert_eq!(new_names(&sensor, &engine, &container, "ordinary")?, ["sh", "ordinary"]);
+    sensor.kill()?;
+
+    let sensor = home.run()?;
+    assert_eq!(new_names(&sensor, &engine, &container, "ordinary; tty")?, ["tty"]);
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! The rules that ours answer to, where they are at hand: they fire on the same events.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+use tests::engine::Engine;
+use tests::sensor::{Home, Sensor};
+
+use crate::{INSTALLATION, NEW_PROCESS};
+
+/// The identifiers of the rules that [`INSTALLATION`] and [`NEW_PROCESS`] answer to.
+const REFERENCE_INSTALLATION: &str = "527d23e6-8b67-4a8e-a6bd-5169b90ab2a8";
+const REFERENCE_NEW_PROCESS: &str = "7020ff25-76d7-4a7d-b95b-266cf27d70e8";
+
+#[test]
+fn the_reference_rules_fire_on_the_same_events_as_ours() -> Result<()> {
+    let Some(reference_rules) = tests::reference_rules() else {
+        tests::skipped(
+            "the_reference_rules_fire_on_the_same_events_as_ours",
+            "the reference rules are not here",
+        );
+        return Ok(());
+    };
+    let engine = Engine::start()?;
+    let container = engine.container("web")?;
+    let home = Home::new(&engine.socket())?;
+    let mut command = home.command("run")?;
+    command
+        .args(["--format", "json", "--rules"])
+        .arg(home.rules())
+        .arg("--rules")
+        .arg(reference_rules);
+    let sensor = Sensor::start(&mut command)?;
+
+    let mut shell = engine.shell(&container)?;
+    for typed in [
+        "apt-get install -y curl",
+        "apt-get update",
+        "apk add wget",
+        "dnf install socat",
+        "ordinary",
+    ] {
+        shell.type_command(typed)?;
+    }
+    shell.leave()?;
+    engine.exec(&container, &["/bin/sh", "-c", "zypper install curl; :"])?;
+
+    let alerts = sensor.alerts_before_fence(|number| engine.exec(&container, &["/usr/bin/fence", number]))?;
+    let events_of = |rule: &str| -> BTreeSet<(String, String)> {
+        let of_rule = alerts
+            .iter()
+            .filter(|alert| [alert.rule(), alert.text("kibana.alert.rule.rule_id")].contains(&rule.to_owned()));
+        of_rule
+            .map(|alert| (alert.text("process.entity_id"), alert.text("process.args")))
+            .collect()
+    };
+    for (ours, reference, events) in [
+        (INSTALLATION, REFERENCE_INSTALLATION, 3),
+        (NEW_PROCESS, REFERENCE_NEW_PROCESS, 5),
+    ] {
+        assert_eq!(events_of(ours), events_of(reference), "{ours}");
+        assert_eq!(events_of(ours).len(), events, "{ours}");
+    }
+    Ok(())
+}

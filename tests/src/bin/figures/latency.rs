@@ -1,0 +1,82 @@
+//! Time from a program's exec to the line of its alert.
+//!
+//! The program that is about to exec prints the time, and the line's time is taken when its end has been read, so the
+//! figure holds everything between: exec, kernel, decoding, rules, JSON and the pipe.
+
+use std::collections::HashMap;
+use std::process::Command;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, Result};
+use tests::document::Document;
+use tests::engine::Engine;
+use tests::image::{FENCE, place_stand_in};
+use tests::lines::Line;
+use tests::program::{compile_static, run};
+use tests::sensor::{Home, Sensor};
+
+const ALERTS: usize = 1000;
+
+pub fn measure() -> Result<()> {
+    let engine = Engine::start()?;
+    let container = engine.container("latency")?;
+    let home = Home::new(&engine.socket())?;
+    let fence = home.path().join(FENCE);
+    place_stand_in(&fence)?;
+    let exec_at = compile_static("exec_at")?;
+    let exec_at_in_container = format!("{}:/usr/bin/exec_at", container.id);
+    run(engine.docker(&["cp"]).arg(&exec_at).arg(exec_at_in_container))?;
+    let sensor = home.run()?;
+
+    let mut on_host = Vec::with_capacity(ALERTS);
+    for number in 0..ALERTS {
+        let output = run(Command::new(&exec_at).arg(format!("host-{number}")).arg(&fence))?;
+        on_host.extend(latencies(&sensor, &output.stdout)?);
+    }
+    report("on the host, each after the alert before it", on_host);
+
+    let loop_in_container = format!(
+        "number=0; while [ $number -lt {ALERTS} ]; do exec_at container-$number /usr/bin/{FENCE}; number=$((number + 1)); done"
+    );
+    let output = run(engine
+        .docker(&["exec", &container.id, "/bin/sh", "-c"])
+        .arg(loop_in_container))?;
+    report("in a container, without a pause", latencies(&sensor, &output.stdout)?);
+    Ok(())
+}
+
+/// How long the alerts took whose `NUMBER TIME` lines `exec_at` printed.
+fn latencies(sensor: &Sensor, printed: &[u8]) -> Result<Vec<Duration>> {
+    let mut executed = HashMap::new();
+    for line in String::from_utf8_lossy(printed).lines() {
+        let (number, nanoseconds) = line.split_once(' ').context("`exec_at` printed no time")?;
+        executed.insert(
+            number.to_owned(),
+            UNIX_EPOCH + Duration::from_nanos(nanoseconds.parse()?),
+        );
+    }
+    let mut latencies = Vec::with_capacity(executed.len());
+    sensor.output.wait_for_line("alerts of all fences", |line| {
+        latencies.extend(latency(line, &mut executed));
+        executed.is_empty().then_some(())
+    })?;
+    Ok(latencies)
+}
+
+fn latency(line: &Line, executed: &mut HashMap<String, SystemTime>) -> Option<Duration> {
+    let alert = Document::parse(&line.text).ok()?;
+    let number = alert.get("process.args")?.get(1)?.as_str()?;
+    line.arrived.duration_since(executed.remove(number)?).ok()
+}
+
+fn report(what: &str, mut latencies: Vec<Duration>) {
+    latencies.sort();
+    let at = |per_mille: usize| latencies[(latencies.len() - 1) * per_mille / 1000].as_secs_f64() * 1000.0;
+    println!(
+        "from exec to alert line, {what}: median {:.2} ms, p99 {:.2} ms, longest {:.2} ms of {}",
+        at(500),
+        at(990),
+        at(1000),
+        latencies.len()
+    );
+}

@@ -1,0 +1,211 @@
+//! A Docker engine of the test's own: its own data, socket and containers, gone at the end of the test.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use crate::image;
+use crate::lines::{Lines, PATIENCE};
+use crate::program::run;
+use crate::terminal::Terminal;
+
+/// The name that every container of the tests runs.
+pub const IMAGE: &str = "registry.example/tools/end-to-end:1.2";
+
+/// How often it is looked whether something is ready.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+pub struct Engine {
+    daemon: Child,
+    log: Lines,
+    folder: TempDir,
+}
+
+pub struct Container {
+    pub id: String,
+    pub name: String,
+}
+
+/// A container whose processes are started through a pipe in its file system.
+pub struct Listener {
+    pub id: String,
+    fences: PathBuf,
+}
+
+impl Listener {
+    /// Runs the fence program in the container.
+    pub fn run_fence(&self, number: &str) -> Result<()> {
+        fs::write(&self.fences, format!("{number}\n")).context("could not write to the listener's pipe")
+    }
+}
+
+impl Engine {
+    /// Starts an engine and gives it the test image.
+    pub fn start() -> Result<Self> {
+        let folder = TempDir::with_prefix("tidewaiter-engine-")?;
+        let (daemon, log) = Self::start_daemon(folder.path())?;
+        let engine = Self { daemon, log, folder };
+        engine.wait_until_it_answers()?;
+        engine.import_image()?;
+        Ok(engine)
+    }
+
+    fn start_daemon(folder: &Path) -> Result<(Child, Lines)> {
+        let mut daemon = Command::new("dockerd");
+        for (option, name) in [("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "pid")] {
+            daemon.arg(option).arg(folder.join(name));
+        }
+        daemon
+            .arg("--host")
+            .arg(format!("unix://{}", socket_in(folder).display()));
+        // No test needs a network, and the host's is left alone.
+        daemon.args(["--bridge=none", "--iptables=false", "--ip6tables=false"]);
+        daemon.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut daemon = daemon.spawn().context("could not start `dockerd`")?;
+        let log = Lines::of(daemon.stderr.take().context("the engine's log is not connected")?);
+        Ok((daemon, log))
+    }
+
+    fn wait_until_it_answers(&self) -> Result<()> {
+        let answers = || {
+            self.docker(&["version"])
+                .output()
+                .is_ok_and(|output| output.status.success())
+        };
+        wait_until("the engine does not answer", answers)
+            .with_context(|| format!("its log:\n{}", self.log.so_far().join("\n")))
+    }
+
+    fn import_image(&self) -> Result<()> {
+        let root = self.folder.path().join("image");
+        image::fill(&root)?;
+        let archive = self.folder.path().join("image.tar");
+        run(Command::new("tar")
+            .arg("-C")
+            .arg(&root)
+            .arg("-cf")
+            .arg(&archive)
+            .arg("."))?;
+        run(self
+            .docker(&["import", "--change", "LABEL tidewaiter.test=end-to-end", "-", IMAGE])
+            .stdin(File::open(&archive)?))?;
+        Ok(())
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        socket_in(self.folder.path())
+    }
+
+    /// The `docker` command, talking to this engine and to no other.
+    pub fn docker(&self, arguments: &[&str]) -> Command {
+        let mut docker = Command::new("docker");
+        docker.args(arguments).stdin(Stdio::null());
+        docker
+            .env_remove("DOCKER_CONTEXT")
+            .env("DOCKER_CONFIG", self.folder.path());
+        docker.env("DOCKER_HOST", format!("unix://{}", self.socket().display()));
+        docker
+    }
+
+    /// Starts a container that stays until the end of the test.
+    pub fn container(&self, name: &str) -> Result<Container> {
+        let id = self.run_detached(&["--name", name], &["/bin/sleep", "infinity"])?;
+        Ok(Container {
+            id,
+            name: name.to_owned(),
+        })
+    }
+
+    /// Starts a container; its full id.
+    pub fn run_detached(&self, options: &[&str], command: &[&str]) -> Result<String> {
+        let mut docker = self.docker(&["run", "--detach", "--network", "none"]);
+        let output = run(docker.args(options).arg(IMAGE).args(command))?;
+        Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
+    }
+
+    /// Runs a command in a container, without a terminal, to its end.
+    pub fn exec(&self, container: &Container, command: &[&str]) -> Result<()> {
+        run(self.docker(&["exec", &container.id]).args(command))?;
+        Ok(())
+    }
+
+    /// Opens a shell in a container, as a person at a terminal does.
+    pub fn shell(&self, container: &Container) -> Result<Terminal> {
+        Terminal::open(&self.docker(&["exec", "-it", &container.id, "/bin/sh"]))
+    }
+
+    /// Starts a container that runs programs without the engine's help.
+    pub fn listener(&self) -> Result<Listener> {
+        let listen = "busybox mkfifo /tmp/fences; while read number < /tmp/fences; do fence $number; done";
+        let id = self.run_detached(&[], &["/bin/sh", "-c", listen])?;
+        let output = run(&mut self.docker(&["inspect", "--format", "{{.State.Pid}}", &id]))?;
+        let process_id = String::from_utf8(output.stdout)?;
+        let fences = Path::new("/proc").join(process_id.trim_end()).join("root/tmp/fences");
+        wait_until("the listener does not listen", || fences.exists())?;
+        Ok(Listener { id, fences })
+    }
+
+    /// Ends the engine at once, as a crash does. Its containers' processes go on.
+    pub fn crash(&mut self) -> Result<()> {
+        self.daemon.kill()?;
+        self.daemon.wait()?;
+        // The next engine would wait for this one's containerd, which is about to end with it.
+        fs::remove_file(self.folder.path().join("exec/containerd/containerd.pid"))?;
+        Ok(())
+    }
+
+    /// Starts the engine again, with the data it had.
+    pub fn start_again(&mut self) -> Result<()> {
+        (self.daemon, self.log) = Self::start_daemon(self.folder.path())?;
+        self.wait_until_it_answers()
+    }
+}
+
+impl Drop for Engine {
+    /// Without its containers the engine ends at once; each step is tried whatever became of the one before.
+    fn drop(&mut self) {
+        if matches!(self.daemon.try_wait(), Ok(Some(_))) {
+            // Only an engine can end its containers.
+            let _ = self.start_again();
+        }
+        let containers = self
+            .docker(&["ps", "--quiet"])
+            .output()
+            .map(|output| output.stdout)
+            .unwrap_or_default();
+        let ids = String::from_utf8_lossy(&containers).into_owned();
+        let ids: Vec<&str> = ids.split_whitespace().collect();
+        if !ids.is_empty() {
+            let _ = self.docker(&["kill"]).args(ids).output();
+        }
+        if let Ok(id) = i32::try_from(self.daemon.id()) {
+            let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
+        }
+        let _ = self.daemon.wait();
+        // An engine that crashed and came back leaves the mount of its own folder.
+        let _ = Command::new("umount").arg(self.folder.path().join("data")).output();
+    }
+}
+
+/// For what gives no sign of its own when it is ready.
+fn wait_until(trouble: &str, mut is_so: impl FnMut() -> bool) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        if Instant::now() > deadline {
+            bail!("{trouble} after {} seconds", PATIENCE.as_secs());
+        }
+        thread::sleep(POLL_INTERVAL);
+    }
+    Ok(())
+}
+
+fn socket_in(folder: &Path) -> PathBuf {
+    folder.join("docker.sock")
+}

@@ -1,0 +1,204 @@
+//! The sensor as a user starts it, and the questions a test has for it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context as _, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use crate::document::Document;
+use crate::lines::Lines;
+use crate::program::tidewaiter;
+
+/// What the sensor says on stderr once it sees every event.
+const READY: &str = "watching";
+
+/// Alerts on [`crate::image::FENCE`], wherever it runs.
+pub const FENCE_RULE: &str = r#"
+[rule]
+name = "Fence"
+description = "A program that only the tests run."
+rule_id = "4d3f2f8e-0d43-4f0e-9a53-5c1b9a4f2d10"
+risk_score = 1
+severity = "low"
+type = "eql"
+language = "eql"
+query = 'process where event.action == "exec" and process.name == "fence"'
+"#;
+
+/// Configuration, rules and state of a sensor; they outlive it, so that it can be started again.
+pub struct Home {
+    folder: TempDir,
+}
+
+impl Home {
+    /// With the stock rules and the fence, and nothing to learn first.
+    pub fn new(docker_socket: &Path) -> Result<Self> {
+        let home = Self {
+            folder: TempDir::with_prefix("tidewaiter-home-")?,
+        };
+        fs::create_dir(home.state())?;
+        fs::create_dir(home.rules())?;
+        fs::write(home.rules().join("fence.toml"), FENCE_RULE)?;
+        let config = format!(
+            "rules = [{:?}]\nlearn_for = \"0s\"\nstate_directory = {:?}\n[containers]\ndocker_socket = {docker_socket:?}\n",
+            home.rules(),
+            home.state()
+        );
+        fs::write(home.config(), config)?;
+        Ok(home)
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.path().join("tidewaiter.toml")
+    }
+
+    pub fn rules(&self) -> PathBuf {
+        self.path().join("rules")
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.path().join("state")
+    }
+
+    /// A `tidewaiter` command with this home's configuration.
+    pub fn command(&self, name: &str) -> Result<Command> {
+        let mut command = Command::new(tidewaiter()?);
+        command.arg(name).arg("--config").arg(self.config());
+        Ok(command)
+    }
+
+    /// Starts the sensor and waits until it sees every event.
+    pub fn run(&self) -> Result<Sensor> {
+        Sensor::start(self.command("run")?.args(["--format", "json"]))
+    }
+
+    /// Starts the recorder and waits until it sees every event.
+    pub fn events(&self) -> Result<Sensor> {
+        Sensor::start(self.command("events")?.arg("--containers-only"))
+    }
+}
+
+pub struct Sensor {
+    process: Child,
+    /// One JSON document a line.
+    pub output: Lines,
+    pub diagnostics: Lines,
+}
+
+impl Sensor {
+    pub fn start(command: &mut Command) -> Result<Self> {
+        let sensor = Self::start_without_waiting(command)?;
+        let is_ready = |line: &str| line.contains(READY).then_some(());
+        sensor.diagnostics.wait_for("word that the sensor is ready", is_ready)?;
+        Ok(sensor)
+    }
+
+    pub fn start_without_waiting(command: &mut Command) -> Result<Self> {
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut process = command
+            .spawn()
+            .with_context(|| format!("could not start {command:?}"))?;
+        let output = Lines::of(process.stdout.take().context("the output is not connected")?);
+        let diagnostics = Lines::of(process.stderr.take().context("the diagnostics are not connected")?);
+        Ok(Self {
+            process,
+            output,
+            diagnostics,
+        })
+    }
+
+    /// Waits for an output document of which `find` makes something.
+    pub fn wait_for<T>(&self, what: &str, mut find: impl FnMut(&Document) -> Option<T>) -> Result<T> {
+        self.output.wait_for(what, |line| find(&Document::parse(line).ok()?))
+    }
+
+    /// All alerts so far, up to one that a fence raises now; the fences' own are left out.
+    ///
+    /// `run_fence` runs the fence program with the argument it is given, in the place whose alerts are of interest.
+    pub fn alerts_before_fence(&self, run_fence: impl FnOnce(&str) -> Result<()>) -> Result<Vec<Document>> {
+        let mut before = Vec::new();
+        self.fence_alert(run_fence, |alert| before.push(alert))?;
+        Ok(before)
+    }
+
+    /// The alert that a fence raises now.
+    pub fn fence(&self, run_fence: impl FnOnce(&str) -> Result<()>) -> Result<Document> {
+        self.fence_alert(run_fence, |_| ())
+    }
+
+    fn fence_alert(
+        &self,
+        run_fence: impl FnOnce(&str) -> Result<()>,
+        mut before: impl FnMut(Document),
+    ) -> Result<Document> {
+        static FENCES: AtomicU32 = AtomicU32::new(0);
+        let number = format!(
+            "fence-{}-{}",
+            std::process::id(),
+            FENCES.fetch_add(1, Ordering::Relaxed)
+        );
+        run_fence(&number)?;
+        self.wait_for("alert of the fence", |alert| {
+            if alert.rule() != "Fence" {
+                before(alert.clone());
+                return None;
+            }
+            alert.text("process.args").contains(&number).then(|| alert.clone())
+        })
+    }
+
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Asks the sensor to end, as a service manager does.
+    pub fn stop(mut self) -> Result<ExitStatus> {
+        kill(Pid::from_raw(i32::try_from(self.process.id())?), Signal::SIGTERM)?;
+        self.wait()
+    }
+
+    /// `kill -9`.
+    pub fn kill(mut self) -> Result<()> {
+        self.process.kill()?;
+        self.wait()?;
+        Ok(())
+    }
+
+    /// Waits until the sensor ends by itself.
+    pub fn wait(&mut self) -> Result<ExitStatus> {
+        self.diagnostics.wait_for_end()?;
+        self.process.wait().context("could not wait for the sensor")
+    }
+
+    /// That the sensor ended by itself with this status and said why.
+    pub fn assert_fails(mut self, status: i32, said: &[&str]) -> Result<()> {
+        let exit_status = self.wait()?;
+        let text = self.diagnostics.wait_for_end()?.join("\n");
+        if exit_status.code() != Some(status) {
+            bail!("exit status {exit_status} instead of {status}:\n{text}");
+        }
+        match said.iter().find(|word| !text.contains(**word)) {
+            Some(word) => bail!("`{word}` is not in what the sensor said:\n{text}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Sensor {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
