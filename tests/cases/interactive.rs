@@ -14,7 +14,7 @@ use tests::terminal::Terminal;
 use crate::{INSTALLATION, described};
 
 fn alerts_so_far(sensor: &Sensor, engine: &Engine, container: &Container) -> Result<Vec<Document>> {
-    sensor.alerts_before_fence(|number| engine.exec(container, &["/usr/bin/fence", number]))
+    sensor.alerts_until_now(|number| engine.exec(container, &["/usr/bin/fence", number]))
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn the_same_install_on_the_host_gives_no_alert() -> Result<()> {
     shell.leave()?;
 
     let fence = programs.join("fence");
-    let alerts = sensor.alerts_before_fence(|number| {
+    let alerts = sensor.alerts_until_now(|number| {
         run(std::process::Command::new(&fence).arg(number))?;
         Ok(())
     })?;

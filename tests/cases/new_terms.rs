@@ -10,11 +10,11 @@ use crate::NEW_PROCESS;
 /// Runs `command` in a shell in the container; the process names that were new, in the order of their alerts.
 fn new_names(sensor: &Sensor, engine: &Engine, container: &Container, command: &str) -> Result<Vec<String>> {
     let fence = |number: &str| engine.exec(container, &["/usr/bin/fence", number]);
-    let seen_before = sensor.alerts_before_fence(fence)?.len();
+    let seen_before = sensor.alerts_until_now(fence)?.len();
     let mut shell = engine.shell(container)?;
     shell.type_command(command)?;
     shell.leave()?;
-    let alerts = sensor.alerts_before_fence(fence)?;
+    let alerts = sensor.alerts_until_now(fence)?;
     let new = alerts[seen_before..].iter().filter(|alert| alert.rule() == NEW_PROCESS);
     Ok(new
         .filter(|alert| alert.text("container.id") == container.id)

@@ -45,7 +45,7 @@ fn the_reference_rules_fire_on_the_same_events_as_ours() -> Result<()> {
     shell.leave()?;
     engine.exec(&container, &["/bin/sh", "-c", "zypper install curl; :"])?;
 
-    let alerts = sensor.alerts_before_fence(|number| engine.exec(&container, &["/usr/bin/fence", number]))?;
+    let alerts = sensor.alerts_until_now(|number| engine.exec(&container, &["/usr/bin/fence", number]))?;
     let events_of = |rule: &str| -> BTreeSet<(String, String)> {
         let of_rule = alerts
             .iter()

@@ -16,7 +16,7 @@ pub const PACKAGE_MANAGERS: [&str; 10] = [
 /// A package manager that is a script, as the real one is.
 pub const SCRIPT_PACKAGE_MANAGER: &str = "dnf";
 
-/// Ends at once; [`crate::sensor::FENCE_RULE`] alerts on it.
+/// Ends at once; the rule of [`crate::sensor::Home`] alerts on it.
 pub const FENCE: &str = "fence";
 
 /// A program that no rule names.

@@ -17,8 +17,10 @@ use crate::program::tidewaiter;
 /// What the sensor says on stderr once it sees every event.
 const READY: &str = "watching";
 
+const FENCE_RULE_NAME: &str = "Fence";
+
 /// Alerts on [`crate::image::FENCE`], wherever it runs.
-pub const FENCE_RULE: &str = r#"
+const FENCE_RULE: &str = r#"
 [rule]
 name = "Fence"
 description = "A program that only the tests run."
@@ -124,25 +126,28 @@ impl Sensor {
         self.output.wait_for(what, |line| find(&Document::parse(line).ok()?))
     }
 
-    /// All alerts so far, up to one that a fence raises now; the fences' own are left out.
+    /// All alerts of what happened until now; those of fences are left out.
     ///
     /// `run_fence` runs the fence program with the argument it is given, in the place whose alerts are of interest.
-    pub fn alerts_before_fence(&self, run_fence: impl FnOnce(&str) -> Result<()>) -> Result<Vec<Document>> {
-        let mut before = Vec::new();
-        self.fence_alert(run_fence, |alert| before.push(alert))?;
-        Ok(before)
+    /// Twice: an alert that waited for its container's name may be overtaken by one that need not wait any more, but
+    /// not by one that is raised after that.
+    pub fn alerts_until_now(&self, mut run_fence: impl FnMut(&str) -> Result<()>) -> Result<Vec<Document>> {
+        self.fence(&mut run_fence)?;
+        self.fence(&mut run_fence)?;
+        let alerts = self
+            .output
+            .so_far()
+            .iter()
+            .map(|line| Document::parse(line))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(alerts
+            .into_iter()
+            .filter(|alert| alert.rule() != FENCE_RULE_NAME)
+            .collect())
     }
 
-    /// The alert that a fence raises now.
+    /// Raises an alert now and waits for it.
     pub fn fence(&self, run_fence: impl FnOnce(&str) -> Result<()>) -> Result<Document> {
-        self.fence_alert(run_fence, |_| ())
-    }
-
-    fn fence_alert(
-        &self,
-        run_fence: impl FnOnce(&str) -> Result<()>,
-        mut before: impl FnMut(Document),
-    ) -> Result<Document> {
         static FENCES: AtomicU32 = AtomicU32::new(0);
         let number = format!(
             "fence-{}-{}",
@@ -151,11 +156,7 @@ impl Sensor {
         );
         run_fence(&number)?;
         self.wait_for("alert of the fence", |alert| {
-            if alert.rule() != "Fence" {
-                before(alert.clone());
-                return None;
-            }
-            alert.text("process.args").contains(&number).then(|| alert.clone())
+            (alert.rule() == FENCE_RULE_NAME && alert.text("process.args").contains(&number)).then(|| alert.clone())
         })
     }
 
