@@ -13,8 +13,8 @@ const AT_ONCE: usize = 4;
 
 #[test]
 fn a_hundred_containers_that_live_under_a_second_are_all_identified() -> Result<()> {
-    let engine = Engine::start()?;
-    let home = Home::new(&engine.socket())?;
+    let home = Home::new()?;
+    let engine = Engine::start(&home)?;
     let recorder = home.events()?;
 
     let start_some = || {

@@ -29,9 +29,9 @@ fn new_term(alert: &Document) -> String {
 
 #[test]
 fn a_second_start_of_the_same_program_is_not_new() -> Result<()> {
-    let engine = Engine::start()?;
+    let home = Home::new()?;
+    let engine = Engine::start(&home)?;
     let container = engine.container("web")?;
-    let home = Home::new(&engine.socket())?;
     let sensor = home.run()?;
 
     assert_eq!(
@@ -44,30 +44,36 @@ fn a_second_start_of_the_same_program_is_not_new() -> Result<()> {
 
 #[test]
 fn what_was_seen_is_known_after_a_restart() -> Result<()> {
-    let engine = Engine::start()?;
+    let home = Home::new()?;
+    let engine = Engine::start(&home)?;
     let container = engine.container("web")?;
-    let home = Home::new(&engine.socket())?;
 
     let sensor = home.run()?;
     assert_eq!(new_names(&sensor, &engine, &container, "ordinary")?, ["sh", "ordinary"]);
     assert!(sensor.stop()?.success());
 
     let sensor = home.run()?;
-    assert_eq!(new_names(&sensor, &engine, &container, "ordinary; tty")?, ["tty"]);
+    assert_eq!(
+        new_names(&sensor, &engine, &container, "ordinary; unusual")?,
+        ["unusual"]
+    );
     Ok(())
 }
 
 #[test]
 fn what_was_alerted_is_known_after_kill_9() -> Result<()> {
-    let engine = Engine::start()?;
+    let home = Home::new()?;
+    let engine = Engine::start(&home)?;
     let container = engine.container("web")?;
-    let home = Home::new(&engine.socket())?;
 
     let sensor = home.run()?;
     assert_eq!(new_names(&sensor, &engine, &container, "ordinary")?, ["sh", "ordinary"]);
     sensor.kill()?;
 
     let sensor = home.run()?;
-    assert_eq!(new_names(&sensor, &engine, &container, "ordinary; tty")?, ["tty"]);
+    assert_eq!(
+        new_names(&sensor, &engine, &container, "ordinary; unusual")?,
+        ["unusual"]
+    );
     Ok(())
 }

@@ -21,9 +21,9 @@ fn the_reference_rules_fire_on_the_same_events_as_ours() -> Result<()> {
         );
         return Ok(());
     };
-    let engine = Engine::start()?;
+    let home = Home::new()?;
+    let engine = Engine::start(&home)?;
     let container = engine.container("web")?;
-    let home = Home::new(&engine.socket())?;
     let mut command = home.command("run")?;
     command
         .args(["--format", "json", "--rules"])

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tempfile::TempDir;
 
 use crate::image;
 use crate::lines::{Lines, PATIENCE};
 use crate::program::run;
+use crate::sensor::Home;
 use crate::terminal::Terminal;
 
 /// The name that every container of the tests runs.
@@ -25,7 +25,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 pub struct Engine {
     daemon: Child,
     log: Lines,
-    folder: TempDir,
+    folder: PathBuf,
 }
 
 pub struct Container {
@@ -48,9 +48,9 @@ impl Listener {
 
 impl Engine {
     /// Starts an engine and gives it the test image.
-    pub fn start() -> Result<Self> {
-        let folder = TempDir::with_prefix("tidewaiter-engine-")?;
-        let (daemon, log) = Self::start_daemon(folder.path())?;
+    pub fn start(home: &Home) -> Result<Self> {
+        let folder = home.engine();
+        let (daemon, log) = Self::start_daemon(&folder)?;
         let engine = Self { daemon, log, folder };
         engine.wait_until_it_answers()?;
         engine.import_image()?;
@@ -84,9 +84,9 @@ impl Engine {
     }
 
     fn import_image(&self) -> Result<()> {
-        let root = self.folder.path().join("image");
+        let root = self.folder.join("image");
         image::fill(&root)?;
-        let archive = self.folder.path().join("image.tar");
+        let archive = self.folder.join("image.tar");
         run(Command::new("tar")
             .arg("-C")
             .arg(&root)
@@ -99,18 +99,12 @@ impl Engine {
         Ok(())
     }
 
-    pub fn socket(&self) -> PathBuf {
-        socket_in(self.folder.path())
-    }
-
     /// The `docker` command, talking to this engine and to no other.
     pub fn docker(&self, arguments: &[&str]) -> Command {
         let mut docker = Command::new("docker");
         docker.args(arguments).stdin(Stdio::null());
-        docker
-            .env_remove("DOCKER_CONTEXT")
-            .env("DOCKER_CONFIG", self.folder.path());
-        docker.env("DOCKER_HOST", format!("unix://{}", self.socket().display()));
+        docker.env_remove("DOCKER_CONTEXT").env("DOCKER_CONFIG", &self.folder);
+        docker.env("DOCKER_HOST", format!("unix://{}", socket_in(&self.folder).display()));
         docker
     }
 
@@ -157,13 +151,13 @@ impl Engine {
         self.daemon.kill()?;
         self.daemon.wait()?;
         // The next engine would wait for this one's containerd, which is about to end with it.
-        fs::remove_file(self.folder.path().join("exec/containerd/containerd.pid"))?;
+        fs::remove_file(self.folder.join("exec/containerd/containerd.pid"))?;
         Ok(())
     }
 
     /// Starts the engine again, with the data it had.
     pub fn start_again(&mut self) -> Result<()> {
-        (self.daemon, self.log) = Self::start_daemon(self.folder.path())?;
+        (self.daemon, self.log) = Self::start_daemon(&self.folder)?;
         self.wait_until_it_answers()
     }
 }
@@ -190,7 +184,7 @@ impl Drop for Engine {
         }
         let _ = self.daemon.wait();
         // An engine that crashed and came back leaves the mount of its own folder.
-        let _ = Command::new("umount").arg(self.folder.path().join("data")).output();
+        let _ = Command::new("umount").arg(self.folder.join("data")).output();
     }
 }
 

@@ -19,11 +19,11 @@ pub const SCRIPT_PACKAGE_MANAGER: &str = "dnf";
 /// Ends at once; the rule of [`crate::sensor::Home`] alerts on it.
 pub const FENCE: &str = "fence";
 
-/// A program that no rule names.
-pub const ORDINARY: &str = "ordinary";
+/// Programs that no rule names.
+pub const ORDINARY: [&str; 2] = ["ordinary", "unusual"];
 
 /// Each a file of its own, so that the kernel resolves each to its own name.
-const BUSYBOX_TOOLS: [&str; 4] = ["sh", "cat", "sleep", "tty"];
+const BUSYBOX_TOOLS: [&str; 2] = ["sh", "sleep"];
 
 /// Fills `root` with the image's files.
 pub fn fill(root: &Path) -> Result<()> {
@@ -35,7 +35,7 @@ pub fn fill(root: &Path) -> Result<()> {
     for tool in BUSYBOX_TOOLS {
         fs::hard_link(&busybox, root.join("bin").join(tool))?;
     }
-    for name in PACKAGE_MANAGERS.iter().chain([&FENCE, &ORDINARY]) {
+    for name in PACKAGE_MANAGERS.iter().chain(&ORDINARY).chain([&FENCE]) {
         place_stand_in(&root.join("usr/bin").join(name))?;
     }
     place_script(&root.join("usr/bin").join(SCRIPT_PACKAGE_MANAGER))?;

@@ -1,6 +1,7 @@
 //! The sensor as a user starts it, and the questions a test has for it.
 
-use std::fs;
+use std::env;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -32,24 +33,34 @@ language = "eql"
 query = 'process where event.action == "exec" and process.name == "fence"'
 "#;
 
-/// Configuration, rules and state of a sensor; they outlive it, so that it can be started again.
+/// Configuration, rules and state of a sensor, and its engine's place; they outlive it, so that it can be started again.
+///
+/// There is one at a time on this machine: a sensor sees all that happens on it, other tests' containers too.
 pub struct Home {
     folder: TempDir,
+    _alone: File,
 }
 
 impl Home {
     /// With the stock rules and the fence, and nothing to learn first.
-    pub fn new(docker_socket: &Path) -> Result<Self> {
+    pub fn new() -> Result<Self> {
+        // Built before the others are kept waiting.
+        tidewaiter()?;
+        let alone = File::create(env::temp_dir().join("tidewaiter-end-to-end.lock"))?;
+        alone.lock()?;
         let home = Self {
             folder: TempDir::with_prefix("tidewaiter-home-")?,
+            _alone: alone,
         };
         fs::create_dir(home.state())?;
         fs::create_dir(home.rules())?;
+        fs::create_dir(home.engine())?;
         fs::write(home.rules().join("fence.toml"), FENCE_RULE)?;
         let config = format!(
-            "rules = [{:?}]\nlearn_for = \"0s\"\nstate_directory = {:?}\n[containers]\ndocker_socket = {docker_socket:?}\n",
+            "rules = [{:?}]\nlearn_for = \"0s\"\nstate_directory = {:?}\n[containers]\ndocker_socket = {:?}\n",
             home.rules(),
-            home.state()
+            home.state(),
+            home.docker_socket(),
         );
         fs::write(home.config(), config)?;
         Ok(home)
@@ -69,6 +80,16 @@ impl Home {
 
     pub fn state(&self) -> PathBuf {
         self.path().join("state")
+    }
+
+    /// Where [`crate::engine::Engine`] keeps its data.
+    pub fn engine(&self) -> PathBuf {
+        self.path().join("engine")
+    }
+
+    /// Nothing answers there before the engine is started.
+    pub fn docker_socket(&self) -> PathBuf {
+        self.engine().join("docker.sock")
     }
 
     /// A `tidewaiter` command with this home's configuration.

@@ -8,20 +8,21 @@ use super::{assert_still_alerting, fence_on_host};
 
 #[test]
 fn without_an_engine_it_says_so_and_alerts() -> Result<()> {
-    let home = Home::new("/nonexistent/docker.sock".as_ref())?;
+    let home = Home::new()?;
     let fence = fence_on_host(&home)?;
+    let socket = home.docker_socket().display().to_string();
     let sensor = home.run()?;
-    sensor.diagnostics.wait_for("word about the socket", |line| {
-        line.contains("/nonexistent/docker.sock").then_some(())
-    })?;
+    sensor
+        .diagnostics
+        .wait_for("word about the socket", |line| line.contains(&socket).then_some(()))?;
     assert_still_alerting(&sensor, &fence)
 }
 
 #[test]
 fn while_the_engine_is_down_containers_are_still_known_by_id() -> Result<()> {
-    let mut engine = Engine::start()?;
+    let home = Home::new()?;
+    let mut engine = Engine::start(&home)?;
     let listener = engine.listener()?;
-    let home = Home::new(&engine.socket())?;
     let sensor = home.run()?;
 
     engine.crash()?;
@@ -32,8 +33,8 @@ fn while_the_engine_is_down_containers_are_still_known_by_id() -> Result<()> {
 
 #[test]
 fn an_engine_that_comes_back_is_asked_again() -> Result<()> {
-    let mut engine = Engine::start()?;
-    let home = Home::new(&engine.socket())?;
+    let home = Home::new()?;
+    let mut engine = Engine::start(&home)?;
     let sensor = home.run()?;
     engine.crash()?;
     engine.start_again()?;

@@ -59,7 +59,7 @@ fn as_root_the_doctor_finds_nothing_that_is_required() -> Result<()> {
 
 #[test]
 fn without_the_capabilities_it_names_them() -> Result<()> {
-    let home = Home::new("/nonexistent/docker.sock".as_ref())?;
+    let home = Home::new()?;
     let mut command = Command::new("setpriv");
     let removed = "-bpf,-perfmon,-sys_admin";
     command
@@ -71,7 +71,7 @@ fn without_the_capabilities_it_names_them() -> Result<()> {
 
 #[test]
 fn without_type_information_of_the_kernel_it_says_so() -> Result<()> {
-    let home = Home::new("/nonexistent/docker.sock".as_ref())?;
+    let home = Home::new()?;
     let mut command = Command::new("unshare");
     let hide = "mount -t tmpfs none /sys/kernel/btf && exec \"$@\"";
     command.args(["--mount", "sh", "-c", hide, "sh"]).arg(tidewaiter()?);
@@ -81,7 +81,7 @@ fn without_type_information_of_the_kernel_it_says_so() -> Result<()> {
 
 #[test]
 fn all_mistakes_of_a_configuration_are_named_with_their_lines() -> Result<()> {
-    let home = Home::new("/nonexistent/docker.sock".as_ref())?;
+    let home = Home::new()?;
     fs::write(
         home.config(),
         "learn_for = \"soon\"\nstate_dir = \"/tmp\"\n[kernel]\nring_buffer_bytes = 1000\n",

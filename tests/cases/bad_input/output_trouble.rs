@@ -12,7 +12,7 @@ use super::fence_on_host;
 
 #[test]
 fn a_closed_output_ends_the_sensor_with_a_message() -> Result<()> {
-    let home = Home::new("/nonexistent/docker.sock".as_ref())?;
+    let home = Home::new()?;
     let fence = fence_on_host(&home)?;
     let mut command = home.command("run")?;
     let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
@@ -31,7 +31,7 @@ fn a_closed_output_ends_the_sensor_with_a_message() -> Result<()> {
 
 #[test]
 fn a_closed_output_of_the_recorder_ends_it_with_a_message() -> Result<()> {
-    let home = Home::new("/nonexistent/docker.sock".as_ref())?;
+    let home = Home::new()?;
     let mut command = home.command("events")?;
     let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let diagnostics = Lines::of(process.stderr.take().context("no stderr")?);

@@ -30,7 +30,7 @@ const NOT_TOML: &str = "[rule\nname = \"broken\"\n";
 
 #[test]
 fn all_errors_of_all_rules_are_named_and_the_other_rules_run() -> Result<()> {
-    let home = Home::new("/nonexistent/docker.sock".as_ref())?;
+    let home = Home::new()?;
     let fence = fence_on_host(&home)?;
     fs::write(home.rules().join("two-errors.toml"), TWO_ERRORS)?;
     fs::write(home.rules().join("not-toml.toml"), NOT_TOML)?;
@@ -50,7 +50,7 @@ fn all_errors_of_all_rules_are_named_and_the_other_rules_run() -> Result<()> {
 
 #[test]
 fn rules_check_reports_all_errors_with_line_and_column_and_fails() -> Result<()> {
-    let home = Home::new("/nonexistent/docker.sock".as_ref())?;
+    let home = Home::new()?;
     fs::write(home.rules().join("two-errors.toml"), TWO_ERRORS)?;
     let output = Command::new(tidewaiter()?)
         .args(["rules", "check", "--format", "json"])
@@ -84,7 +84,7 @@ fn rules_check_reports_all_errors_with_line_and_column_and_fails() -> Result<()>
 
 #[test]
 fn a_rules_path_that_is_not_there_is_a_configuration_error() -> Result<()> {
-    let home = Home::new("/nonexistent/docker.sock".as_ref())?;
+    let home = Home::new()?;
     let mut command = home.command("run")?;
     command.args(["--rules", "/nonexistent/rules"]);
     tests::sensor::Sensor::start_without_waiting(&mut command)?.assert_fails(2, &["/nonexistent/rules"])

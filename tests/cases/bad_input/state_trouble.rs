@@ -30,9 +30,9 @@ fn assert_still_alerting(sensor: &Sensor, engine: &Engine, container: &Container
 
 #[test]
 fn a_damaged_history_is_named_and_the_sensor_runs() -> Result<()> {
-    let engine = Engine::start()?;
+    let home = Home::new()?;
+    let engine = Engine::start(&home)?;
     let container = engine.container("web")?;
-    let home = Home::new(&engine.socket())?;
     let sensor = home.run()?;
     assert_still_alerting(&sensor, &engine, &container)?;
     sensor.stop()?;
@@ -52,9 +52,9 @@ fn a_damaged_history_is_named_and_the_sensor_runs() -> Result<()> {
 
 #[test]
 fn with_a_full_disk_it_says_so_and_alerts() -> Result<()> {
-    let engine = Engine::start()?;
+    let home = Home::new()?;
+    let engine = Engine::start(&home)?;
     let container = engine.container("web")?;
-    let home = Home::new(&engine.socket())?;
 
     let mut command = Command::new("unshare");
     let small_disk = "mount -t tmpfs -o size=16m none \"$0\" && exec \"$@\"";

@@ -18,9 +18,9 @@ use tests::sensor::{Home, Sensor};
 const ALERTS: usize = 1000;
 
 pub fn measure() -> Result<()> {
-    let engine = Engine::start()?;
+    let home = Home::new()?;
+    let engine = Engine::start(&home)?;
     let container = engine.container("latency")?;
-    let home = Home::new(&engine.socket())?;
     let fence = home.path().join(FENCE);
     place_stand_in(&fence)?;
     let exec_at = compile_static("exec_at")?;

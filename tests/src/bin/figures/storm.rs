@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::available_parallelism;
 
 use anyhow::{Context as _, Result, anyhow};
-use tests::image::{FENCE, ORDINARY, place_stand_in};
+use tests::image::{FENCE, place_stand_in};
 use tests::program::{compile_static, run};
 use tests::sensor::{Home, Sensor};
 
@@ -17,7 +17,7 @@ const EXECS_A_ROUND: usize = 10_000;
 const EXECS_FOR_MEMORY: usize = 100_000;
 
 pub fn measure() -> Result<()> {
-    let home = Home::new("/nonexistent/docker.sock".as_ref())?;
+    let home = Home::new()?;
     let storm = Storm::new(home.path())?;
 
     let mut without = Vec::new();
@@ -66,7 +66,7 @@ struct Storm {
 
 impl Storm {
     fn new(folder: &Path) -> Result<Self> {
-        let program = folder.join(ORDINARY);
+        let program = folder.join("program");
         let fence = folder.join(FENCE);
         place_stand_in(&program)?;
         place_stand_in(&fence)?;
