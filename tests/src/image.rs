@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
-use crate::program::stand_in;
+use crate::program::{copy, stand_in};
 
 /// Package managers that are programs; what they do does not matter, only their names and arguments.
 pub const PACKAGE_MANAGERS: [&str; 10] = [
@@ -31,7 +31,7 @@ pub fn fill(root: &Path) -> Result<()> {
         fs::create_dir_all(root.join(folder))?;
     }
     let busybox = root.join("bin/busybox");
-    fs::copy("/bin/busybox", &busybox).context("no static `/bin/busybox`")?;
+    copy(Path::new("/bin/busybox"), &busybox)?;
     for tool in BUSYBOX_TOOLS {
         fs::hard_link(&busybox, root.join("bin").join(tool))?;
     }
@@ -45,8 +45,7 @@ pub fn fill(root: &Path) -> Result<()> {
 
 /// Puts a program that ends at once at `path`.
 pub fn place_stand_in(path: &Path) -> Result<()> {
-    fs::copy(stand_in()?, path).with_context(|| format!("could not create `{}`", path.display()))?;
-    Ok(())
+    copy(stand_in()?, path)
 }
 
 fn place_script(path: &Path) -> Result<()> {

@@ -68,6 +68,13 @@ fn target_folder() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from)
 }
 
+/// Copies a program, in a process of its own: a file that this one wrote could still be open in a program that another
+/// thread is starting, and the kernel starts no program that is open for writing.
+pub fn copy(program: &Path, to: &Path) -> Result<()> {
+    run(Command::new("cp").arg(program).arg(to))?;
+    Ok(())
+}
+
 /// Runs to the end; its output, or an error that holds what it said.
 pub fn run(command: &mut Command) -> Result<Output> {
     let output = command

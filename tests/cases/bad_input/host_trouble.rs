@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::Result;
 use tempfile::TempDir;
-use tests::program::tidewaiter;
+use tests::program::{copy, tidewaiter};
 use tests::sensor::{Home, Sensor};
 
 const NOBODY: &str = "65534";
@@ -15,9 +15,9 @@ const NOBODY: &str = "65534";
 /// A copy that every user can start.
 fn public_copy(folder: &Path) -> Result<PathBuf> {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
-    let copy = folder.join("tidewaiter");
-    fs::copy(tidewaiter()?, &copy)?;
-    Ok(copy)
+    let public = folder.join("tidewaiter");
+    copy(tidewaiter()?, &public)?;
+    Ok(public)
 }
 
 fn as_nobody(program: &Path) -> Command {
@@ -87,13 +87,13 @@ fn all_mistakes_of_a_configuration_are_named_with_their_lines() -> Result<()> {
         "learn_for = \"soon\"\nstate_dir = \"/tmp\"\n[kernel]\nring_buffer_bytes = 1000\n",
     )?;
     let sensor = Sensor::start_without_waiting(&mut home.command("run")?)?;
-    sensor.assert_fails(2, &["state_dir", ":2:"])?;
+    sensor.assert_fails(2, &["state_dir", "tidewaiter.toml:2:1: "])?;
     fs::write(
         home.config(),
         "learn_for = \"soon\"\n[kernel]\nring_buffer_bytes = 1000\n",
     )?;
     let sensor = Sensor::start_without_waiting(&mut home.command("run")?)?;
-    sensor.assert_fails(2, &["learn_for", ":1:", "ring_buffer_bytes", ":3:"])
+    sensor.assert_fails(2, &["tidewaiter.toml:1:13: ", "tidewaiter.toml:3:21: "])
 }
 
 #[test]
