@@ -178,10 +178,14 @@ fn exec(task: Address, bprm: Address, scratch: *mut Scratch) {
         if used > VARIABLE_LIMIT as u64 {
             used = VARIABLE_LIMIT as u64;
         }
-        send(
+        let sent = send(
             KIND_EXEC,
             core::slice::from_raw_parts(exec.cast(), size_of::<ExecFixed>() + used as usize),
         );
+        if !sent {
+            // Nobody could tell what further arguments belong to.
+            (*scratch).arguments_end = 0;
+        }
     }
 }
 
@@ -214,11 +218,11 @@ fn send_further_arguments(scratch: *mut Scratch) -> bool {
         (*record).length = length as u32;
         (*record).reserved = 0;
         (*scratch).arguments_sent = sent + length;
-        send(
+        let sent = send(
             KIND_ARGUMENTS,
             core::slice::from_raw_parts(record.cast(), size_of::<ArgumentsFixed>() + length as usize),
         );
-        flags & FLAG_ARGUMENTS_CONTINUE != 0
+        sent && flags & FLAG_ARGUMENTS_CONTINUE != 0
     }
 }
 

@@ -72,14 +72,15 @@ pub fn head(kind: u16, flags: u16) -> RecordHead {
     }
 }
 
-/// Sends a record, or counts it as lost.
+/// Sends a record, or counts it as lost; gives whether it was sent.
 #[inline(always)]
-pub fn send(kind: u16, bytes: &[u8]) {
+pub fn send(kind: u16, bytes: &[u8]) -> bool {
     if RECORDS.output::<[u8]>(bytes, 0).is_ok() {
-        return;
+        return true;
     }
     if let Some(counters) = COUNTERS.get_ptr_mut(0) {
         // SAFETY: as in `head`; the index is masked to the array's length.
         unsafe { (*counters).lost_ring_full[((kind - 1) & 3) as usize] += 1 };
     }
+    false
 }
