@@ -9,6 +9,7 @@ use crate::network::Network;
 use crate::new_terms::NewTerms;
 use crate::regex::Regex;
 use crate::sequence::Sequence;
+use crate::threshold::Threshold;
 
 /// What a rule looks for.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub(crate) enum Detection {
     /// Events that satisfy the condition and carry terms not seen before.
     NewTerms(Condition, NewTerms),
     Sequence(Sequence),
+    /// So many events that satisfy the condition.
+    Threshold(Condition, Threshold),
 }
 
 impl Detection {
@@ -30,6 +33,10 @@ impl Detection {
                 new_terms.fields.iter().for_each(visit);
             }
             Detection::Sequence(sequence) => sequence.visit_fields(visit),
+            Detection::Threshold(condition, threshold) => {
+                condition.visit_fields(visit);
+                threshold.visit_fields(visit);
+            }
         }
     }
 }

@@ -38,10 +38,10 @@ pub struct EngineCounters {
     pub term_combinations_cut: u64,
     /// Combinations of the values of several fields that a function was not computed for.
     pub function_combinations_cut: u64,
-    /// Times that some sequence forgot the key unused the longest, for want of room.
-    pub sequence_keys_evicted: u64,
-    /// Events with more values in the keys of a sequence than are looked at.
-    pub sequence_key_combinations_cut: u64,
+    /// Times that a sequence or threshold forgot the key unused the longest, for want of room.
+    pub groups_evicted: u64,
+    /// Times that an event had more values in the keys of a sequence or threshold than are looked at.
+    pub group_keys_cut: u64,
     /// Times that an event without `@timestamp` could not be placed in time for a rule.
     pub events_without_time: u64,
 }
@@ -122,6 +122,13 @@ impl Engine {
                             ..Alert::default()
                         })
                         .collect()
+                }
+                CompiledDetection::Threshold { matcher, counter } if matcher.matches(&event) => {
+                    let Some(now_ns) = time(record, &mut self.counters) else {
+                        continue;
+                    };
+                    let reached = counter.observe(record, now_ns, &mut self.counters);
+                    std::iter::repeat_with(Alert::default).take(reached).collect()
                 }
                 _ => continue,
             };

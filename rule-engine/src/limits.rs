@@ -24,9 +24,11 @@ pub const MAX_TERM_BYTES: usize = 1_024;
 pub const MAX_SEQUENCE_STAGES: usize = 256;
 /// Repetitions in `with runs=N`.
 pub const MAX_SEQUENCE_RUNS: i64 = 100;
-/// Keys for which one sequence rule remembers partial matches.
-pub const MAX_SEQUENCE_KEYS: usize = 2_048;
-/// Keys under which one event may join a sequence.
+/// Events or different values that a threshold may ask for.
+pub const MAX_THRESHOLD: i64 = 1_000;
+/// Keys for which one rule remembers partial sequences or counts.
+pub const MAX_GROUPS: usize = 2_048;
+/// Keys under which one event may join a sequence or a threshold's groups.
 pub const MAX_KEY_COMBINATIONS: usize = 100;
 /// Bytes of one text in the summary of an earlier event of a sequence.
 pub const MAX_SUMMARY_TEXT_BYTES: usize = 1_024;

@@ -163,6 +163,7 @@ pub enum RuleType {
     Eql,
     Query,
     NewTerms,
+    Threshold,
 }
 
 impl RuleType {
@@ -171,11 +172,12 @@ impl RuleType {
             RuleType::Eql => "eql",
             RuleType::Query => "query",
             RuleType::NewTerms => "new_terms",
+            RuleType::Threshold => "threshold",
         }
     }
 
     fn from_name(name: &str) -> Option<RuleType> {
-        [RuleType::Eql, RuleType::Query, RuleType::NewTerms]
+        [RuleType::Eql, RuleType::Query, RuleType::NewTerms, RuleType::Threshold]
             .into_iter()
             .find(|rule_type| rule_type.as_str() == name)
     }

@@ -9,6 +9,7 @@ use crate::rule::{CheckedRule, RuleInfo};
 use crate::schema::{FieldId, fields};
 use crate::sequence::SequenceMatcher;
 use crate::streams::Categories;
+use crate::threshold::ThresholdCounter;
 
 /// All rules that an engine runs.
 pub struct RuleSet {
@@ -33,13 +34,20 @@ pub(crate) enum CompiledDetection {
         history_key: String,
     },
     Sequence(SequenceMatcher),
+    Threshold {
+        matcher: Matcher,
+        counter: ThresholdCounter,
+    },
 }
 
 impl CompiledDetection {
     /// Why the event matched, one condition a line; of a sequence, why it is the last event.
     pub fn reason(&self, event: &Evaluation<'_>) -> Vec<String> {
         match self {
-            CompiledDetection::Event(matcher) | CompiledDetection::NewTerms { matcher, .. } => matcher.reason(event),
+            CompiledDetection::Event(matcher)
+            | CompiledDetection::NewTerms { matcher, .. }
+            | CompiledDetection::Threshold { matcher, .. } => matcher.reason(event),
+
             CompiledDetection::Sequence(sequence) => sequence.reason(event),
         }
     }
@@ -55,6 +63,10 @@ impl CompiledRule {
                 new_terms,
             },
             Detection::Sequence(sequence) => CompiledDetection::Sequence(SequenceMatcher::compile(&sequence)),
+            Detection::Threshold(condition, threshold) => CompiledDetection::Threshold {
+                matcher: Matcher::compile(&condition),
+                counter: ThresholdCounter::new(threshold),
+            },
         };
         CompiledRule {
             info: Arc::new(rule.info),

@@ -9,9 +9,11 @@ use super::{CheckedRule, RuleInfo, RuleSeverity, RuleType, duration, examples, q
 use crate::condition::Detection;
 use crate::diagnostic::{Findings, Span};
 use crate::field_reference::FieldReference;
-use crate::limits::MAX_RULE_FILE_BYTES;
+use crate::grouping::{GroupField, MissingKey};
+use crate::limits::{MAX_RULE_FILE_BYTES, MAX_THRESHOLD};
 use crate::new_terms::NewTerms;
 use crate::streams::Categories;
+use crate::threshold::{Cardinality, Threshold};
 use crate::{eql, kql};
 
 /// What a file gave, as far as it could be read.
@@ -26,11 +28,13 @@ pub(super) struct Outcome {
 }
 
 /// Types of Elastic's rules that ask for a search engine or a model.
-const UNSUPPORTED_TYPES: [&str; 5] = ["esql", "machine_learning", "threat_match", "saved_query", "threshold"];
+const UNSUPPORTED_TYPES: [&str; 4] = ["esql", "machine_learning", "threat_match", "saved_query"];
 /// Keys of `[rule]` without which the rule would mean something else.
 const UNSUPPORTED_KEYS: [&str; 3] = ["filters", "exceptions_list", "event_category_override"];
 /// Keys of `[rule]` that change when an alert is sent, not what matches.
 const KEYS_WITHOUT_EFFECT: [&str; 3] = ["alert_suppression", "building_block_type", "max_signals"];
+/// What Kibana takes where a rule has no `from`.
+const DEFAULT_LOOK_BACK_MS: i64 = 6 * 60 * 1_000;
 const MAX_NEW_TERMS_FIELDS: usize = 3;
 
 pub(super) fn read(text: &str, findings: &mut Findings) -> Outcome {
@@ -107,6 +111,7 @@ impl<'a> Reader<'a, '_> {
             .map(|table| examples::read(table, self.findings))
             .unwrap_or_default();
         let new_terms = (rule_type == RuleType::NewTerms).then(|| self.new_terms(learn_for_ms));
+        let threshold = (rule_type == RuleType::Threshold).then(|| self.threshold());
         let categories = self.categories();
         let description = self.required("description");
         let severity = self.severity();
@@ -114,9 +119,10 @@ impl<'a> Reader<'a, '_> {
         let note = self.rule.text("note", self.findings).map(|note| note.value.to_owned());
         let tags = self.texts("tags");
         let references = self.texts("references");
-        let detection = match (detection?, new_terms) {
-            (Detection::Event(condition), Some(new_terms)) => Detection::NewTerms(condition, new_terms?),
-            (detection, _) => detection,
+        let detection = match (detection?, new_terms, threshold) {
+            (Detection::Event(condition), Some(new_terms), _) => Detection::NewTerms(condition, new_terms?),
+            (Detection::Event(condition), _, Some(threshold)) => Detection::Threshold(condition, threshold?),
+            (detection, _, _) => detection,
         };
         let rule_id = outcome.rule_id.clone()?;
         Some(CheckedRule {
@@ -206,7 +212,7 @@ impl<'a> Reader<'a, '_> {
         let language = self.rule.text("language", self.findings);
         let parse = match (rule_type, language.map(|language| language.value)) {
             (RuleType::Eql, Some("eql") | None) => eql::parse,
-            (RuleType::Query | RuleType::NewTerms, Some("kuery") | None) => parse_kql,
+            (RuleType::Query | RuleType::NewTerms | RuleType::Threshold, Some("kuery") | None) => parse_kql,
             (_, Some(other)) => {
                 let message = format!("rules of type `{}` in `{other}` are not supported", rule_type.as_str());
                 self.findings.error(
@@ -293,5 +299,80 @@ impl<'a> Reader<'a, '_> {
             window_ms: window_ms?,
             learn_for_ms,
         })
+    }
+
+    /// `[rule.threshold]` with `field`, `value` and `[[rule.threshold.cardinality]]`; its window is the rule's `from`.
+    fn threshold(&mut self) -> Option<Threshold> {
+        let Some(table) = self.rule.table("threshold", self.findings) else {
+            self.findings
+                .error(self.rule.span, "missing-key", "`[rule.threshold]` is missing");
+            return None;
+        };
+        let fields: Vec<GroupField> = table
+            .texts("field", self.findings)
+            .into_iter()
+            .filter_map(|name| FieldReference::check(name.value, name.span, self.findings))
+            .map(|field| GroupField {
+                field: Some(field),
+                missing: MissingKey::Excludes,
+            })
+            .collect();
+        let events = self.threshold_value(table);
+        let cardinalities = table.tables("cardinality", self.findings);
+        if let Some(second) = cardinalities.get(1) {
+            self.findings.error(
+                second.span,
+                "unsupported-key",
+                "more than one `cardinality` is not supported",
+            );
+        }
+        let cardinality = cardinalities.first().map(|cardinality| self.cardinality(*cardinality));
+        let window_ms = match self.rule.text("from", self.findings) {
+            None => Some(DEFAULT_LOOK_BACK_MS),
+            Some(from) => {
+                let window = duration::parse_look_back(from.value);
+                if window.is_none() {
+                    self.not_a_duration(from, "`now-9m`");
+                }
+                window
+            }
+        };
+        let cardinality = match cardinality {
+            Some(cardinality) => Some(cardinality?),
+            None => None,
+        };
+        Some(Threshold {
+            fields,
+            events: events?,
+            cardinality,
+            window_ns: window_ms?.checked_mul(1_000_000)?,
+        })
+    }
+
+    fn cardinality(&mut self, table: Table<'a>) -> Option<Cardinality> {
+        let values = self.threshold_value(table);
+        let Some(name) = table.text("field", self.findings) else {
+            self.findings
+                .error(table.span, "missing-key", "`cardinality` needs a `field`");
+            return None;
+        };
+        let field = FieldReference::check(name.value, name.span, self.findings)?;
+        Some(Cardinality { field, values: values? })
+    }
+
+    fn threshold_value(&mut self, table: Table<'a>) -> Option<usize> {
+        let value = table.integer("value", self.findings);
+        match value {
+            Some(value) if (1..=MAX_THRESHOLD).contains(&value.value) => Some(value.value as usize),
+            _ => {
+                let message = format!(
+                    "`value` in `[{}]` must be a number from 1 to {MAX_THRESHOLD}",
+                    table.name
+                );
+                self.findings
+                    .error(value.map_or(table.span, |value| value.span), "bad-value", message);
+                None
+            }
+        }
     }
 }

@@ -259,6 +259,49 @@ fn new_terms_need_known_fields_and_a_window() {
 }
 
 #[test]
+fn a_threshold_needs_known_fields_and_counts() {
+    let threshold =
+        |tail: &str| format!("{HEAD}type = \"threshold\"\nlanguage = \"kuery\"\nquery = 'event.action:exec'\n{tail}");
+    let cardinality = "[[rule.threshold.cardinality]]\nfield = \"process.args\"\nvalue = 3\n";
+    for (tail, expected) in [
+        (
+            format!("from = \"now-9m\"\n[rule.threshold]\nfield = [\"host.id\"]\nvalue = 5\n{cardinality}"),
+            expect![[r#"
+            Ok
+        "#]],
+        ),
+        (
+            String::new(),
+            expect![[r#"
+            Error
+            1:1 Error missing-key: `[rule.threshold]` is missing
+        "#]],
+        ),
+        (
+            "from = \"yesterday\"\n[rule.threshold]\nfield = [\"host.idd\"]\nvalue = 0\n".to_owned(),
+            expect![[r#"
+            Error
+            10:8 Error bad-value: `yesterday` is not a length of time such as `now-9m` (units are `s`, `m`, `h`, `d` and `w`)
+            12:10 Error unknown-field: unknown field `host.idd` (did you mean `host.id`?)
+            13:9 Error bad-value: `value` in `[threshold]` must be a number from 1 to 1000
+        "#]],
+        ),
+        (
+            format!(
+                "[rule.threshold]\nvalue = 5\n{cardinality}{}",
+                cardinality.replace("value = 3\n", "")
+            ),
+            expect![[r#"
+            Error
+            15:1 Error unsupported-key: more than one `cardinality` is not supported
+        "#]],
+        ),
+    ] {
+        check(&threshold(&tail), expected);
+    }
+}
+
+#[test]
 fn a_rules_own_examples_are_run_on_top_of_what_every_event_has() {
     let text = eql("process where process.name == \"apt\" and container.id like \"*\"")
         + r#"

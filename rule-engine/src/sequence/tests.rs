@@ -5,6 +5,8 @@ use super::*;
 use crate::condition::Detection;
 use crate::diagnostic::Findings;
 use crate::eql;
+use crate::limits::MAX_GROUPS;
+use crate::record::Record;
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -103,7 +105,7 @@ fn a_key_with_several_values_joins_under_each() {
     let many: Vec<String> = (0..1_000).map(|number| number.to_string()).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     run.show(2, event("a", &many));
-    assert_eq!(run.counters.sequence_key_combinations_cut, 1);
+    assert_eq!(run.counters.group_keys_cut, 1);
 }
 
 #[test]
@@ -142,21 +144,20 @@ fn an_event_older_than_a_partial_sequence_does_not_continue_it() {
 fn keys_past_the_limit_push_out_the_one_unused_the_longest_and_are_counted() {
     let query = r#"[process where process.name == "a"] [process where process.name == "b"]"#;
     let mut run = Run::new(&format!("sequence by process.parent.entity_id with maxspan=1h {query}"));
-    for number in 0..MAX_SEQUENCE_KEYS {
+    for number in 0..MAX_GROUPS {
         run.show(0, process("a", &number.to_string()));
     }
     run.show(1, process("a", "0"));
     run.show(1, process("a", "one more"));
-    assert_eq!(run.counters.sequence_keys_evicted, 1);
+    assert_eq!(run.counters.groups_evicted, 1);
     assert!(run.show(2, process("b", "1")).is_empty());
     assert_eq!(run.show(2, process("b", "0")), [["a"]]);
     run.show(3 * 3_600, process("a", "much later"));
     assert_eq!(
-        (run.counters.sequence_keys_evicted, run.matcher.partials.len()),
+        (run.counters.groups_evicted, run.matcher.partials.len()),
         (1, 1),
         "what is over goes uncounted"
     );
-    assert_eq!(run.matcher.by_use.len(), 1);
 }
 
 /// Elastic's batch algorithm for one key, written from its description: stage after stage over all events; an event

@@ -3,7 +3,8 @@
 use super::super::syntax::{self, Expression, ExpressionKind, Presence};
 use super::Checker;
 use crate::field_reference::FieldReference;
-use crate::sequence::{MissingKey, Sequence, SequenceKey, SequenceTerm};
+use crate::grouping::{GroupField, MissingKey};
+use crate::sequence::{Sequence, SequenceTerm};
 
 impl Checker<'_> {
     pub(super) fn sequence(&mut self, query: &syntax::SequenceQuery) -> Option<Sequence> {
@@ -43,7 +44,7 @@ impl Checker<'_> {
         })
     }
 
-    fn sequence_term(&mut self, by: Option<&[SequenceKey]>, term: &syntax::SequenceTerm) -> Option<SequenceTerm> {
+    fn sequence_term(&mut self, by: Option<&[GroupField]>, term: &syntax::SequenceTerm) -> Option<SequenceTerm> {
         let condition = self.event(&term.event);
         let own = self.keys(&term.by);
         let keys = [by?, &own?].concat();
@@ -53,12 +54,12 @@ impl Checker<'_> {
         })
     }
 
-    fn keys(&mut self, keys: &[Expression]) -> Option<Vec<SequenceKey>> {
+    fn keys(&mut self, keys: &[Expression]) -> Option<Vec<GroupField>> {
         let checked: Vec<_> = keys.iter().map(|key| self.sequence_key(key)).collect();
         checked.into_iter().collect()
     }
 
-    fn sequence_key(&mut self, key: &Expression) -> Option<SequenceKey> {
+    fn sequence_key(&mut self, key: &Expression) -> Option<GroupField> {
         let ExpressionKind::Field { name, presence } = &key.kind else {
             return None;
         };
@@ -70,6 +71,6 @@ impl Checker<'_> {
             Presence::Optional if FieldReference::resolve(name).is_none() => None,
             _ => Some(FieldReference::check(name, key.span, self.findings)?),
         };
-        Some(SequenceKey { field, missing })
+        Some(GroupField { field, missing })
     }
 }

@@ -1,0 +1,219 @@
+//! What is no EQL: named, where it stands.
+
+use super::*;
+
+#[test]
+fn all_unknown_fields_and_misfits_are_noted_at_once() {
+    check_errors(
+        r#"process where process.nam == "a" and process.pid == "1" and (process.tty == null or not process.name in (1, true)) and process.interactive == "true" and process.interactive > 1 and process.pid : "1" and ?process.pid == "x""#,
+        expect![[r#"
+            unknown-field at `process.nam`: unknown field `process.nam` (did you mean `process.name`?)
+            type-mismatch at `"1"`: `process.pid` is compared with a number
+            field-group at `process.tty`: `process.tty` has no value of its own, only fields below it
+            type-mismatch at `1`: `process.name` is compared with a text in double quotes
+            type-mismatch at `true`: `process.name` is compared with a text in double quotes
+            type-mismatch at `"true"`: `process.interactive` is compared with `true` or `false`
+            type-mismatch at `1`: `process.interactive` has no order: it is a boolean
+            type-mismatch at `process.pid`: `process.pid` is not a text, so it is like no pattern
+            type-mismatch at `"x"`: `process.pid` is compared with a number
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_no_eql_is_named_where_it_stands() {
+    for (query, expected) in [
+        (
+            "",
+            expect![[r#"
+            syntax at ``: expected an event category or `any`, found the end of the query
+        "#]],
+        ),
+        (
+            "process",
+            expect![[r#"
+            syntax at ``: expected `where`, found the end of the query
+        "#]],
+        ),
+        (
+            "process where",
+            expect![[r#"
+            syntax at ``: expected a field, a value or `(`, found the end of the query
+        "#]],
+        ),
+        (
+            r#"any where process.name = "a""#,
+            expect![[r#"
+            single-equals at `=`: a single `=` is no operator (write `==`)
+        "#]],
+        ),
+        (
+            "any where process.name == 'a' or process.name == 'b'",
+            expect![[r#"
+            single-quotes at `'`: single quotes do not enclose a text (write texts in double quotes)
+            single-quotes at `'`: single quotes do not enclose a text (write texts in double quotes)
+        "#]],
+        ),
+        (
+            r#"any where process.name == "a"#,
+            expect![[r#"
+            unclosed-text at `"`: the text has no closing `"`
+        "#]],
+        ),
+        (
+            r#"any where process.name == "\q\w""#,
+            expect![[r#"
+            unknown-escape at `\q`: unknown escape in a text (use `\\`, `\"`, `\n`, `\r`, `\t`, `\b`, `\f` or `\u{..}`, or a raw text in `"""`)
+            unknown-escape at `\w`: unknown escape in a text (use `\\`, `\"`, `\n`, `\r`, `\t`, `\b`, `\f` or `\u{..}`, or a raw text in `"""`)
+        "#]],
+        ),
+        (
+            "any where process.name == process.parent.name",
+            expect![[r#"
+            field-comparison at `process.name == process.parent.name`: a field cannot be compared with another field
+        "#]],
+        ),
+        (
+            "any where 1 == 1",
+            expect![[r#"
+            constant at `1 == 1`: both sides are constant
+        "#]],
+        ),
+        (
+            "any where process.name",
+            expect![[r#"
+            not-a-condition at `process.name`: `process.name` alone is not a condition: it is not a boolean
+        "#]],
+        ),
+        (
+            r#"any where "a""#,
+            expect![[r#"
+            not-a-condition at `"a"`: a value alone is not a condition
+        "#]],
+        ),
+        (
+            r#"any where process.name regex ("a", "~b")"#,
+            expect![[r#"
+            regex at `"~b"`: the operator `~` (complement) is not supported
+        "#]],
+        ),
+        (
+            r#"any where process.name regex "((a{1000}){1000}){1000}""#,
+            expect![[r#"
+            regex-too-large at `"((a{1000}){1000}){1000}"`: the regular expression needs too large an automaton
+        "#]],
+        ),
+        (
+            "any where process.pid in 1",
+            expect![[r#"
+            syntax at `1`: expected `(` and a list, found something else
+        "#]],
+        ),
+        (
+            "any where (true",
+            expect![[r#"
+            syntax at ``: expected `and`, `or` or `)`, found the end of the query
+        "#]],
+        ),
+        (
+            "any where true | head 5",
+            expect![[r#"
+            pipe at `|`: pipes have no meaning on an endless stream of events
+        "#]],
+        ),
+        (
+            "sample by host.id [any where true]",
+            expect![[r#"
+            sample at `sample`: `sample` has no meaning on an endless stream of events
+        "#]],
+        ),
+        (
+            "any where process.pid + 1 == 2",
+            expect![[r#"
+            arithmetic at `+`: arithmetic is written with functions: `add(a, b)`
+        "#]],
+        ),
+        (
+            "any where true /* never closed",
+            expect![[r#"
+            unclosed-comment at `/*`: the comment has no `*/`
+        "#]],
+        ),
+        (
+            "any where process.pid == 99999999999999999999",
+            expect![[r#"
+            number-too-large at `99999999999999999999`: the number is too large
+        "#]],
+        ),
+    ] {
+        check_errors(query, expected);
+    }
+}
+
+#[test]
+fn what_is_no_sequence_is_named_where_it_stands() {
+    for (query, expected) in [
+        (
+            "sequence [any where true]",
+            expect![[r#"
+            syntax at ``: a sequence needs at least two events
+        "#]],
+        ),
+        (
+            "sequence by process.nam, user.id with maxspan=5s [any where process.nme == 1] [any where true] by process.nam",
+            expect![[r#"
+            unknown-field at `process.nam`: unknown field `process.nam` (did you mean `process.name`?)
+            unknown-field at `process.nme`: unknown field `process.nme` (did you mean `process.name`?)
+            unknown-field at `process.nam`: unknown field `process.nam` (did you mean `process.name`?)
+        "#]],
+        ),
+        (
+            "sequence [any where true] by user.id [any where true]",
+            expect![[r#"
+            sequence-keys at `sequence`: the events of a sequence have different numbers of keys
+        "#]],
+        ),
+        (
+            "sequence with maxspan=5 [any where true] [any where true]",
+            expect![[r#"
+            syntax at `[`: `maxspan` is a whole number with `ms`, `s`, `m`, `h` or `d`
+        "#]],
+        ),
+        (
+            "sequence [any where true] with runs=101",
+            expect![[r#"
+            syntax at ``: `runs` is a whole number from 1 to 100
+        "#]],
+        ),
+        (
+            "sequence by 1 [any where true] [any where true]",
+            expect![[r#"
+            not-a-field at `1`: a key of a sequence is a field
+        "#]],
+        ),
+        (
+            "sequence [any where true] ![any where true] [any where true]",
+            expect![[r#"
+            unsupported-missing-event at `!`: missing events (`![..]`) are not supported yet
+        "#]],
+        ),
+        (
+            "sequence [any where true [any where true]",
+            expect![[r#"
+            syntax at `[`: expected `and`, `or` or `]`, found something else
+        "#]],
+        ),
+        (
+            "sequence [any where true] [any where true] until",
+            expect![[r#"
+            syntax at ``: expected `[`, found the end of the query
+        "#]],
+        ),
+    ] {
+        check_errors(query, expected);
+    }
+    let long = format!("sequence {}", "[any where true] with runs=100 ".repeat(3));
+    let mut findings = Findings::default();
+    assert!(super::parse(&long, &mut findings).is_none());
+    assert_eq!(findings.list[0].code, "sequence-too-long");
+}
