@@ -38,6 +38,8 @@ pub struct Alert {
     pub conditions: Vec<String>,
     /// The values seen for the first time, for a new_terms rule.
     pub new_terms: Vec<String>,
+    /// The events of a sequence before this one, oldest first, each a short document; empty for other rules.
+    pub earlier_events: Vec<Arc<Document>>,
     /// From the entry leader down to the process.
     pub chain: Vec<ChainLink>,
     /// The container, for asking what is not known of it yet.
@@ -91,6 +93,7 @@ impl Alert {
             rule: Arc::clone(matched.rule),
             conditions: matched.reason,
             new_terms: matched.new_terms,
+            earlier_events: matched.earlier_events,
             chain,
             container: None,
             container_metadata: ContainerMetadata::Complete,
@@ -131,6 +134,10 @@ impl Alert {
         set("kibana.alert.rule.threat", rule.threat.clone());
         set("tidewaiter.conditions", json!(self.conditions));
         set("tidewaiter.chain", json!(self.chain));
+        if !self.earlier_events.is_empty() {
+            let events: Vec<&Document> = self.earlier_events.iter().map(Arc::as_ref).collect();
+            set("tidewaiter.earlier_events", json!(events));
+        }
         alert.extend(original_event);
         alert
     }
@@ -275,6 +282,7 @@ pub mod tests {
             rule: Arc::new(rule),
             conditions: vec!["process.args == \"install\": install".to_owned()],
             new_terms: Vec::new(),
+            earlier_events: Vec::new(),
             chain,
             container: None,
             container_metadata: ContainerMetadata::Complete,
