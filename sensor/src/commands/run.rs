@@ -161,11 +161,8 @@ fn load_rules(config: &Config) -> Result<RuleSet, CommandError> {
 fn report(counts: &PipelineCounts, detected: &DetectionCounts, written: &OutputCounts, remembered: &HistoryCounts) {
     info!("stopped after {} events and {} alerts", counts.events, written.written);
     counts.report_losses();
+    report_engine(&detected.engine);
     for (number, what) in [
-        (
-            detected.engine.term_combinations_cut,
-            "combinations of new terms were not looked at: too many in one event",
-        ),
         (
             detected.without_metadata,
             "events were evaluated before their container was known by name",
@@ -183,6 +180,36 @@ fn report(counts: &PipelineCounts, detected: &DetectionCounts, written: &OutputC
         (
             remembered.unsaved,
             "terms are not on disk: alerts about them may come again",
+        ),
+    ] {
+        if number > 0 {
+            warn!("{number} {what}");
+        }
+    }
+}
+
+/// What a rule set could not look at, or had to forget.
+fn report_engine(counters: &EngineCounters) {
+    for (number, what) in [
+        (
+            counters.term_combinations_cut,
+            "combinations of new terms were not looked at: too many in one event",
+        ),
+        (
+            counters.function_combinations_cut,
+            "combinations of values were not computed: too many in one event",
+        ),
+        (
+            counters.group_keys_cut,
+            "events had more keys for a sequence or threshold than are looked at",
+        ),
+        (
+            counters.groups_evicted,
+            "groups of a sequence or threshold were forgotten: there were too many",
+        ),
+        (
+            counters.events_without_time,
+            "times an event without `@timestamp` could not be placed in time",
         ),
     ] {
         if number > 0 {
@@ -369,6 +396,7 @@ impl EventHandler for Detection {
                 self.release(Release::All);
                 self.metadata_wait = wait_for_metadata(&rules, self.configured_wait);
                 self.history.keep_for(longest_window(&rules));
+                report_engine(&self.engine.counters());
                 self.engine = Engine::new(rules, self.options);
                 Flow::Continue
             }
