@@ -206,3 +206,45 @@ fn the_reason_names_the_conditions_that_held_with_their_values() {
         ]
     );
 }
+
+#[test]
+fn a_sequence_is_one_match_that_lists_its_earlier_events() {
+    let rule = rule(
+        "type = \"eql\"\nquery = '''sequence by process.parent.entity_id with maxspan=5s\n\
+         [process where process.name == \"curl\"] [process where process.name == \"sh\"]'''\n",
+    );
+    let mut run = Run::new(rule, 0);
+    let event = |name: &str| json!({"process": {"name": name, "parent": {"entity_id": "p"}}});
+    assert!(run.show(0, event("curl")).is_empty());
+    let mut record = Record::new();
+    let Json::Object(document) = json!({"@timestamp": 1_000, "event": {"category": "process"},
+        "process": {"name": "sh", "parent": {"entity_id": "p"}}})
+    else {
+        panic!("not an object")
+    };
+    record.fill_from_document(&document);
+    let mut found = Vec::new();
+    run.engine.evaluate(&record, &mut run.history, &mut |matched| {
+        found.push((matched.earlier_events.clone(), matched.reason));
+    });
+    let [(earlier, reason)] = found.as_slice() else {
+        panic!("not one match: {found:?}")
+    };
+    assert_eq!(earlier.len(), 1);
+    assert_eq!(earlier[0]["process"]["name"], "curl");
+    assert_eq!(earlier[0]["@timestamp"], "1970-01-01T00:00:00.000Z");
+    assert_eq!(reason, &["event.category is `process`", "process.name is `sh`"]);
+}
+
+#[test]
+fn a_threshold_alerts_for_the_event_that_reaches_it() {
+    let rule = rule(
+        "type = \"threshold\"\nquery = 'event.action:exec'\nfrom = \"now-1m\"\n\
+         [rule.threshold]\nfield = [\"process.name\"]\nvalue = 3\n",
+    );
+    let mut run = Run::new(rule, 0);
+    let matches: Vec<usize> = [0, 1_000, 2_000, 3_000, 63_000]
+        .map(|time| run.show(time, named("id")).len())
+        .into();
+    assert_eq!(matches, [0, 0, 1, 0, 0]);
+}

@@ -6,6 +6,7 @@ use crate::condition::{Condition, Number, Order, Pattern, Symbol, Test};
 use crate::diagnostic::Findings;
 use crate::field_reference::{Case, FieldReference};
 use crate::matcher::Wildcard;
+use crate::network::Network;
 use crate::schema::{FieldId, FieldType};
 use crate::timestamp;
 
@@ -128,6 +129,16 @@ fn is(field: &FieldReference, any_of: &[Literal]) -> Condition {
                 .filter(|literal| literal.symbols.contains(&Symbol::AnyRun))
                 .map(Literal::pattern)
                 .collect();
+            let networks = |text: &String| {
+                (field.value_type() == FieldType::Ip)
+                    .then(|| Network::parse(text))
+                    .flatten()
+            };
+            let (within, texts): (Vec<String>, Vec<String>) =
+                texts.into_iter().partition(|text| networks(text).is_some());
+            if !within.is_empty() {
+                tests.push(Test::Within(within.iter().filter_map(networks).collect()));
+            }
             if !texts.is_empty() {
                 tests.push(Test::TextIn(texts, field.case));
             }

@@ -145,6 +145,21 @@ fn numbers_booleans_and_dates_are_read_by_the_type_of_the_field() {
 }
 
 #[test]
+fn an_address_field_takes_addresses_and_networks() {
+    check_each(
+        json!({"source.ip": ["10.1.2.3", "fe80::1"]}),
+        &[
+            ("source.ip:10.1.2.3", true),
+            (r#"source.ip:"10.0.0.0/8""#, true),
+            ("source.ip:10.0.0.0/16", false),
+            (r#"source.ip:("192.168.0.0/16" or "fe80::/10")"#, true),
+            ("source.ip:10.*", true),
+            ("destination.ip:*", false),
+        ],
+    );
+}
+
+#[test]
 fn values_hold_blanks_and_end_at_keywords() {
     check_each(
         json!({"process.title": "nginx master order", "process.name": "and", "process.args": ["not this", "nothing", "a  b"]}),
