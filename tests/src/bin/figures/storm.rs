@@ -20,6 +20,7 @@ pub fn measure() -> Result<()> {
     let home = Home::new()?;
     let storm = Storm::new(home.path())?;
 
+    println!("each of {EXECS_A_ROUND} programs a round is a fork, an exec and an exit event");
     let mut without = Vec::new();
     let mut with = Vec::new();
     for pair in 1..=PAIRS {
@@ -147,12 +148,14 @@ fn resident_kib(sensor: &Sensor) -> Result<u64> {
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
-/// Ends the sensor and shows what it counted itself.
+/// Ends the sensor and shows its last lines: what it counted, and every loss, if there was one.
 fn stop(sensor: Sensor) -> Result<()> {
     let diagnostics = sensor.diagnostics.clone();
     sensor.stop()?;
     let said = diagnostics.wait_for_end()?;
-    println!("  the sensor's last word: {}", said.last().map_or("", String::as_str));
+    for line in said.iter().skip_while(|line| !line.contains("stopped after")) {
+        println!("  the sensor: {line}");
+    }
     Ok(())
 }
 
