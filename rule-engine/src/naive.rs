@@ -234,6 +234,11 @@ fn check(
     let mut findings = Findings::default();
     let condition = parse(text, &mut findings);
     prop_assert!(condition.is_some(), "{}: {:?}", text, findings.list);
+    let mut read = Vec::new();
+    if let Some(condition) = &condition {
+        condition.visit_fields(&mut |field| read.push(field.field));
+    }
+    let mut narrow = Record::only(|field| read.contains(&field));
     let matcher = condition
         .map(|condition| Matcher::compile(&condition))
         .unwrap_or(Matcher::Never);
@@ -251,6 +256,10 @@ fn check(
         );
         let reason = matcher.reason(&evaluation);
         prop_assert!(!matched || !reason.is_empty());
+        narrow.fill_from_document(event);
+        let evaluation = Evaluation::new(&narrow);
+        prop_assert_eq!(matcher.matches(&evaluation), matched, "{} on a narrow record", text);
+        prop_assert_eq!(&matcher.reason(&evaluation), &reason);
         prop_assert!(reason.len() <= MAX_REASON_LINES);
     }
     Ok(())

@@ -10,6 +10,7 @@ use crate::schema::{FieldId, FieldType};
 mod document;
 
 pub use document::DocumentCounts;
+pub(crate) use document::SUMMARY;
 
 /// One value of a field.
 #[derive(Copy, Clone, PartialEq, Debug)]
@@ -40,10 +41,13 @@ impl Value<'_> {
     }
 }
 
+/// The slot of a field whose values a record does not take.
+const UNWANTED: u16 = u16::MAX;
+
 /// An event's fields and values.
 #[derive(Clone)]
 pub struct Record {
-    /// For each field of the schema: 0 while missing, otherwise one more than its position in `present`.
+    /// For each field of the schema: 0 while missing, [`UNWANTED`], or one more than its position in `present`.
     slots: Box<[u16]>,
     present: Vec<Present>,
     values: Vec<Stored>,
@@ -102,6 +106,20 @@ impl Record {
         }
     }
 
+    /// A record that takes values of some fields only, for a reader of no others; those of the rest are passed over.
+    pub fn only(wanted: impl Fn(FieldId) -> bool) -> Record {
+        let mut record = Record::new();
+        for field in FieldId::all().filter(|field| !wanted(*field)) {
+            record.slots[field.index()] = UNWANTED;
+        }
+        record
+    }
+
+    /// Whether the record takes values of the field; what is costly to make need not be made if not.
+    pub fn wants(&self, field: FieldId) -> bool {
+        self.slots[field.index()] != UNWANTED
+    }
+
     /// Makes every field missing and keeps the memory.
     pub fn clear(&mut self) {
         for present in &self.present {
@@ -119,6 +137,9 @@ impl Record {
             "`{}` cannot hold {value:?}",
             field.name()
         );
+        if !self.wants(field) {
+            return true;
+        }
         let value = match value {
             Value::Long(number) => StoredValue::Long(number),
             Value::Float(number) => StoredValue::Float(number),
@@ -188,7 +209,7 @@ impl Record {
 
     pub fn values(&self, field: FieldId) -> Values<'_> {
         let next = match self.slots[field.index()] {
-            0 => NONE,
+            0 | UNWANTED => NONE,
             slot => self.present[usize::from(slot) - 1].first,
         };
         Values { record: self, next }
@@ -232,7 +253,7 @@ impl Record {
 
     fn present_mut(&mut self, field: FieldId) -> Option<&mut Present> {
         match self.slots[field.index()] {
-            0 => None,
+            0 | UNWANTED => None,
             slot => Some(&mut self.present[usize::from(slot) - 1]),
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::condition::Detection;
 use crate::matcher::{Evaluation, Matcher};
 use crate::new_terms::NewTerms;
+use crate::record::{Record, SUMMARY};
 use crate::rule::{CheckedRule, RuleInfo};
 use crate::schema::{FieldId, fields};
 use crate::sequence::SequenceMatcher;
@@ -15,8 +16,10 @@ use crate::threshold::ThresholdCounter;
 pub struct RuleSet {
     infos: Vec<Arc<RuleInfo>>,
     pub(crate) rules: Vec<CompiledRule>,
-    /// For each field of the schema.
+    /// For each field of the schema, whether a verdict can depend on it.
     read_fields: Box<[bool]>,
+    /// Whether some rule keeps summaries of events.
+    keeps_summaries: bool,
 }
 
 pub(crate) struct CompiledRule {
@@ -86,11 +89,15 @@ impl RuleSet {
                 read_fields[fields::TIMESTAMP.index()] = true;
             }
         }
+        let keeps_summaries = rules
+            .iter()
+            .any(|rule| matches!(rule.detection, Detection::Sequence(_)));
         let rules: Vec<CompiledRule> = rules.into_iter().map(CompiledRule::compile).collect();
         RuleSet {
             infos: rules.iter().map(|rule| Arc::clone(&rule.info)).collect(),
             rules,
             read_fields,
+            keeps_summaries,
         }
     }
 
@@ -110,5 +117,13 @@ impl RuleSet {
     /// Whether the verdict of some rule can depend on the field.
     pub fn reads(&self, field: FieldId) -> bool {
         self.read_fields[field.index()]
+    }
+
+    /// An empty record that takes only what an engine with these rules looks at: it gives the same matches as a whole
+    /// one.
+    pub fn narrow_record(&self) -> Record {
+        Record::only(|field| {
+            self.reads(field) || field == fields::EVENT_CATEGORY || (self.keeps_summaries && SUMMARY.contains(&field))
+        })
     }
 }

@@ -6,6 +6,7 @@ pub mod commands;
 pub mod config;
 pub mod container;
 pub mod decode;
+pub mod detection;
 pub mod document;
 pub mod history;
 pub mod host;

@@ -1,4 +1,4 @@
-//! The way of an event from the ring buffer to its record, on one thread.
+//! The way of an event from the ring buffer through the process table, on one thread.
 //!
 //! Never waits for anything but the ring buffer: what takes time (container engines, disks, output)
 //! is behind queues, on other threads. What an event is for is the [`EventHandler`]'s business.
@@ -17,7 +17,7 @@ use crate::{
     decode::{DecodeCounts, Decoder, ProcessEvent},
     host::boot_time_ns,
     kernel::{KernelCounts, KernelSensor},
-    process::{ProcessKey, ProcessTable, TableCounts, cgroup_path},
+    process::{Process, ProcessKey, ProcessTable, TableCounts, cgroup_path},
     record::{Action, RecordBuilder},
 };
 
@@ -31,13 +31,30 @@ const BATCH: usize = 4096;
 /// The shortest time between two lines about losses.
 const LOSS_REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What comes after the record.
+/// What a process did, after the table has taken it in.
+pub struct Event<'a> {
+    action: Action,
+    head: &'a RecordHead,
+    pub process: &'a Process,
+    pub table: &'a ProcessTable,
+    pub builder: &'a RecordBuilder,
+}
+
+impl Event<'_> {
+    /// Makes `record` hold the event, as far as it wants it.
+    pub fn fill(&self, record: &mut Record) {
+        self.builder
+            .fill(record, self.action, self.head, self.process, self.table);
+    }
+}
+
+/// What comes after the process table.
 pub trait EventHandler {
     /// What other threads may tell the handler.
     type Command;
 
-    /// Takes one event. `record` is the handler's to add to; `key` is in `table`.
-    fn event(&mut self, record: &mut Record, key: ProcessKey, table: &ProcessTable, builder: &RecordBuilder);
+    /// Takes one event.
+    fn event(&mut self, event: &Event<'_>);
 
     /// Takes a command; gives whether the thread goes on.
     fn command(&mut self, command: Self::Command) -> Flow;
@@ -96,7 +113,6 @@ pub struct Pipeline {
     decoder: Decoder,
     table: ProcessTable,
     builder: RecordBuilder,
-    record: Record,
     events: u64,
     reported: PipelineCounts,
     reported_at: Instant,
@@ -111,7 +127,6 @@ impl Pipeline {
             decoder: Decoder::default(),
             table,
             builder,
-            record: Record::new(),
             events: 0,
             reported: PipelineCounts::default(),
             reported_at: Instant::now(),
@@ -176,7 +191,6 @@ impl Pipeline {
             decoder,
             table,
             builder,
-            record,
             events,
             ..
         } = self;
@@ -185,7 +199,7 @@ impl Pipeline {
             && kernel.next_record(|bytes| {
                 let result = decoder.push(bytes, &mut |event| {
                     *events += 1;
-                    take_in(&event, table, builder, record, handler);
+                    take_in(&event, table, builder, handler);
                 });
                 if let Err(error) = result {
                     tracing::debug!("a record from the kernel was left out: {error}");
@@ -202,13 +216,12 @@ impl Pipeline {
             decoder,
             table,
             builder,
-            record,
             events,
             ..
         } = self;
         decoder.flush(&mut |event| {
             *events += 1;
-            take_in(&event, table, builder, record, handler);
+            take_in(&event, table, builder, handler);
         });
     }
 
@@ -246,21 +259,20 @@ impl Pipeline {
     }
 }
 
-/// Takes an event into the table and hands its record on.
-fn take_in<H: EventHandler>(
-    event: &ProcessEvent,
-    table: &mut ProcessTable,
-    builder: &RecordBuilder,
-    record: &mut Record,
-    handler: &mut H,
-) {
+/// Takes an event into the table and hands it on.
+fn take_in<H: EventHandler>(event: &ProcessEvent, table: &mut ProcessTable, builder: &RecordBuilder, handler: &mut H) {
     let (action, head, key): (Action, &RecordHead, ProcessKey) = match event {
         ProcessEvent::Fork(fork) => (Action::Fork, &fork.head, table.fork(fork, &mut cgroup_path)),
         ProcessEvent::Exec(exec) => (Action::Exec, &exec.fixed.head, table.exec(exec)),
         ProcessEvent::Exit(exit) => (Action::End, &exit.head, table.exit(exit)),
     };
     if let Some(process) = table.get(key) {
-        builder.fill(record, action, head, process, table);
-        handler.event(record, key, table, builder);
+        handler.event(&Event {
+            action,
+            head,
+            process,
+            table,
+            builder,
+        });
     }
 }

@@ -77,7 +77,8 @@ impl RecordBuilder {
         }
     }
 
-    /// Fills `record` with what `process` did, after the table has taken the event in.
+    /// Fills `record` with what `process` did, after the table has taken the event in; with as much of it as the
+    /// record wants.
     pub fn fill(
         &self,
         record: &mut Record,
@@ -98,8 +99,9 @@ impl RecordBuilder {
         record.text(fields::EVENT_ACTION, action.name());
         record.text(fields::EVENT_MODULE, "tidewaiter");
         record.text(fields::EVENT_DATASET, "tidewaiter.process");
-        let id = format!("{}-{}-{}", self.boot_prefix, head.cpu, head.sequence);
-        record.text(fields::EVENT_ID, &id);
+        text_from(record, Some(fields::EVENT_ID), || {
+            format!("{}-{}-{}", self.boot_prefix, head.cpu, head.sequence)
+        });
         self.fill_host(record);
         self.fill_process(record, &self.process, process, table, Arguments::Whole);
         self.fill_user(record, process);
@@ -130,7 +132,9 @@ impl RecordBuilder {
             (&self.session_leader, process.session_leader),
             (&self.entry_leader, process.entry.map(|entry| entry.leader)),
         ] {
-            if let Some(leader) = leader.and_then(|key| table.get(key)) {
+            if set.are_wanted(record)
+                && let Some(leader) = leader.and_then(|key| table.get(key))
+            {
                 self.fill_process(record, set, leader, table, Arguments::Bounded);
                 set.boolean(record, set.same_as_process, leader.key == process.key);
             }
@@ -178,7 +182,7 @@ impl RecordBuilder {
     ) {
         set.long(record, set.pid, i64::from(process.key.pid));
         set.long(record, set.vpid, i64::from(process.namespace_pid));
-        set.text(record, set.entity_id, &self.entity_id(process.key));
+        text_from(record, set.entity_id, || self.entity_id(process.key));
         set.date(record, set.start, self.boot_time_ns + process.start_ns as i64);
         set.boolean(record, set.interactive, process.interactive);
         let image = &process.image;
@@ -197,7 +201,7 @@ impl RecordBuilder {
                 set.text(record, set.args, argument);
             }
             set.long(record, set.args_count, image.args.len() as i64);
-            set.text(record, set.command_line, &kept.join(" "));
+            text_from(record, set.command_line, || kept.join(" "));
         }
         if process.terminal != 0 {
             let (major, minor) = device_numbers(process.terminal);
@@ -211,7 +215,7 @@ impl RecordBuilder {
             (set.real_user_id, set.real_user_name, credentials.uid),
             (set.saved_user_id, set.saved_user_name, credentials.saved_uid),
         ] {
-            set.text(record, id_field, &id.to_string());
+            text_from(record, id_field, || id.to_string());
             if let Some(name) = self.user_name(id, inside) {
                 set.text(record, name_field, name);
             }
@@ -221,7 +225,7 @@ impl RecordBuilder {
             (set.real_group_id, set.real_group_name, credentials.gid),
             (set.saved_group_id, set.saved_group_name, credentials.saved_gid),
         ] {
-            set.text(record, id_field, &id.to_string());
+            text_from(record, id_field, || id.to_string());
             if let Some(name) = self.group_name(id, inside) {
                 set.text(record, name_field, name);
             }
@@ -230,7 +234,7 @@ impl RecordBuilder {
             record.long(parent, i64::from(process.parent.pid));
             let known = table.get(process.parent).is_some();
             if known {
-                set.text(record, set.parent_entity_id, &self.entity_id(process.parent));
+                text_from(record, set.parent_entity_id, || self.entity_id(process.parent));
             }
         }
     }
@@ -238,10 +242,10 @@ impl RecordBuilder {
     fn fill_user(&self, record: &mut Record, process: &Process) {
         let credentials = &process.credentials;
         let inside = process.container.is_some();
-        record.text(fields::USER_ID, &credentials.effective_uid.to_string());
-        record.text(fields::USER_EXT_REAL_ID, &credentials.uid.to_string());
-        record.text(fields::GROUP_ID, &credentials.effective_gid.to_string());
-        record.text(fields::GROUP_EXT_REAL_ID, &credentials.gid.to_string());
+        text_from(record, Some(fields::USER_ID), || credentials.effective_uid.to_string());
+        text_from(record, Some(fields::USER_EXT_REAL_ID), || credentials.uid.to_string());
+        text_from(record, Some(fields::GROUP_ID), || credentials.effective_gid.to_string());
+        text_from(record, Some(fields::GROUP_EXT_REAL_ID), || credentials.gid.to_string());
         for (field, name) in [
             (fields::USER_NAME, self.user_name(credentials.effective_uid, inside)),
             (fields::USER_EXT_REAL_NAME, self.user_name(credentials.uid, inside)),
@@ -307,6 +311,13 @@ fn fill_identity(record: &mut Record, container: &ContainerIdentity) {
         record.text(fields::ORCHESTRATOR_TYPE, "kubernetes");
         record.text(fields::ORCHESTRATOR_RESOURCE_TYPE, "pod");
         record.text(fields::ORCHESTRATOR_RESOURCE_ID, pod);
+    }
+}
+
+/// Adds a text that is made only if the record wants it.
+fn text_from(record: &mut Record, field: Option<FieldId>, text: impl FnOnce() -> String) {
+    if let Some(field) = field.filter(|field| record.wants(*field)) {
+        record.text(field, &text());
     }
 }
 
@@ -376,6 +387,8 @@ impl Arguments {
 
 /// The fields of one process in a record; a place where ECS has none is left out.
 struct ProcessFields {
+    /// All fields below the same name, those of ECS that are not filled here too.
+    all: Vec<FieldId>,
     pid: Option<FieldId>,
     vpid: Option<FieldId>,
     entity_id: Option<FieldId>,
@@ -409,7 +422,11 @@ struct ProcessFields {
 impl ProcessFields {
     fn below(prefix: &str) -> Self {
         let field = |name: &str| FieldId::by_name(&format!("{prefix}.{name}"));
+        let below = format!("{prefix}.");
         ProcessFields {
+            all: FieldId::all()
+                .filter(|field| field.name().starts_with(&below))
+                .collect(),
             pid: field("pid"),
             vpid: field("vpid"),
             entity_id: field("entity_id"),
@@ -440,6 +457,11 @@ impl ProcessFields {
             parent_pid: field("parent.pid").filter(|_| prefix != "process"),
             parent_entity_id: field("parent.entity_id"),
         }
+    }
+
+    /// Whether the record wants any of these.
+    fn are_wanted(&self, record: &Record) -> bool {
+        self.all.iter().any(|field| record.wants(*field))
     }
 
     fn text(&self, record: &mut Record, field: Option<FieldId>, text: &str) {

@@ -25,14 +25,17 @@ fn new_terms(fields: &str, tail: &str) -> CheckedRule {
 /// An engine with its history, shown events one after the other.
 struct Run {
     engine: Engine,
+    /// Holds only what the rules look at, as the sensor's does.
+    record: Record,
     history: MemoryHistory,
 }
 
 impl Run {
     fn new(rule: CheckedRule, learn_for_ms: i64) -> Run {
-        let engine = Engine::new(RuleSet::compile(vec![rule]), EngineOptions { learn_for_ms });
+        let rules = RuleSet::compile(vec![rule]);
         Run {
-            engine,
+            record: rules.narrow_record(),
+            engine: Engine::new(rules, EngineOptions { learn_for_ms }),
             history: MemoryHistory::default(),
         }
     }
@@ -44,11 +47,11 @@ impl Run {
         let Json::Object(document) = document else {
             panic!("not an object")
         };
-        let mut record = Record::new();
-        record.fill_from_document(&document);
+        self.record.fill_from_document(&document);
         let mut matches = Vec::new();
-        self.engine
-            .evaluate(&record, &mut self.history, &mut |found| matches.push(found.new_terms));
+        self.engine.evaluate(&self.record, &mut self.history, &mut |found| {
+            matches.push(found.new_terms)
+        });
         matches
     }
 }

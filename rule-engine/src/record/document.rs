@@ -10,8 +10,8 @@ use crate::limits::MAX_SUMMARY_TEXT_BYTES;
 use crate::schema::{FieldId, FieldType, fields};
 use crate::timestamp;
 
-/// Single-valued texts, numbers and dates.
-const SUMMARY: [FieldId; 10] = [
+/// The fields of a summary: single-valued texts, numbers and dates.
+pub(crate) const SUMMARY: [FieldId; 10] = [
     fields::TIMESTAMP,
     fields::CONTAINER_ID,
     fields::EVENT_ACTION,

@@ -17,9 +17,8 @@ use crate::{
     cli::EventsArguments,
     config::Config,
     container::Directory,
-    pipeline::{EventHandler, Flow},
-    process::{ProcessKey, ProcessTable},
-    record::{RecordBuilder, fill_metadata},
+    pipeline::{Event, EventHandler, Flow},
+    record::fill_metadata,
 };
 
 /// Writes events until a signal, or until nobody reads them any more.
@@ -47,6 +46,7 @@ pub fn main(arguments: &EventsArguments) -> Result<ExitStatus, CommandError> {
 pub struct EventWriter {
     output: BufWriter<Stdout>,
     directory: Directory,
+    record: Record,
     which: Which,
     written: u64,
     error: Option<io::Error>,
@@ -64,14 +64,15 @@ impl EventWriter {
         EventWriter {
             output: BufWriter::with_capacity(64 * 1024, io::stdout()),
             directory,
+            record: Record::new(),
             which,
             written: 0,
             error: None,
         }
     }
 
-    fn write(&mut self, record: &Record) -> io::Result<()> {
-        serde_json::to_writer(&mut self.output, &record.to_document())?;
+    fn write(&mut self) -> io::Result<()> {
+        serde_json::to_writer(&mut self.output, &self.record.to_document())?;
         self.output.write_all(b"\n")?;
         self.written += 1;
         Ok(())
@@ -89,17 +90,19 @@ impl EventWriter {
 impl EventHandler for EventWriter {
     type Command = Flow;
 
-    fn event(&mut self, record: &mut Record, key: ProcessKey, table: &ProcessTable, _builder: &RecordBuilder) {
+    fn event(&mut self, event: &Event<'_>) {
         if self.error.is_some() {
             return;
         }
-        let container = table.get(key).and_then(|process| process.container.as_ref());
-        match container {
-            Some(container) => fill_metadata(record, &self.directory.get(container)),
-            None if self.which == Which::OnlyContainers => return,
-            None => {}
+        let container = event.process.container.as_ref();
+        if container.is_none() && self.which == Which::OnlyContainers {
+            return;
         }
-        self.error = self.write(record).err();
+        event.fill(&mut self.record);
+        if let Some(container) = container {
+            fill_metadata(&mut self.record, &self.directory.get(container));
+        }
+        self.error = self.write().err();
     }
 
     fn command(&mut self, command: Flow) -> Flow {
