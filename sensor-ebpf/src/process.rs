@@ -36,7 +36,8 @@ pub fn process_fork(ctx: BtfTracePointContext) -> i32 {
 }
 
 /// `TP_PROTO(struct task_struct *p)`, Linux 5.10 to 7.2 (from 6.16 on with a second argument,
-/// `bool group_dead`, which older kernels lack). The count of live threads is already down.
+/// `bool group_dead`, which older kernels lack). The count of live threads is already down, so
+/// threads that end at the same time may all find it at 0; the agent takes the first record.
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
     let task: *const u8 = ctx.arg(0);

@@ -10,6 +10,7 @@ use std::{
     collections::BTreeSet,
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd},
+    time::Instant,
 };
 
 use aya::{
@@ -20,6 +21,7 @@ use aya::{
 use nix::sys::resource::{Resource, rlim_t, setrlimit};
 use sensor_abi::{ARGUMENTS_LIMIT, Limits};
 use thiserror::Error;
+use tracing::debug;
 use zerocopy::IntoBytes;
 
 /// The running kernel's type information (Linux 5.4 and later with `CONFIG_DEBUG_INFO_BTF`).
@@ -111,6 +113,7 @@ impl KernelSensor {
     /// # Errors
     /// No or unusable type information, a missing privilege, or a refusal by the kernel.
     pub fn load(options: KernelOptions) -> Result<Self, KernelError> {
+        let begin = Instant::now();
         let resolved = {
             let bytes = std::fs::read(BTF_PATH).map_err(KernelError::NoBtf)?;
             layout::resolve(&bytes)?
@@ -136,9 +139,14 @@ impl KernelSensor {
 
         let btf = aya::Btf::from_sys_fs().map_err(|error| KernelError::new(format!("read {BTF_PATH}"), &error))?;
         for (name, tracepoint) in HOOKS.into_iter().chain([CONTINUATION]) {
-            program(&mut ebpf, name)?
+            let program = program(&mut ebpf, name)?;
+            program
                 .load(tracepoint, &btf)
                 .map_err(|error| KernelError::new(format!("load the program {name}"), &error))?;
+            // Linux 5.16 and later tell it.
+            if let Some(verified) = program.info().ok().and_then(|info| info.verified_instruction_count()) {
+                debug!("the verifier passed `{name}` after {verified} instructions");
+            }
         }
         drop(btf);
 
@@ -158,6 +166,7 @@ impl KernelSensor {
                 .attach()
                 .map_err(|error| KernelError::new(format!("attach to {tracepoint}"), &error))?;
         }
+        debug!("the kernel side is attached after {} ms", begin.elapsed().as_millis());
         Ok(KernelSensor {
             records,
             counters,

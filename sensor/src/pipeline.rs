@@ -87,8 +87,14 @@ impl PipelineCounts {
         self.kernel.lost_ring_full.iter().sum()
     }
 
-    /// Says what was lost since start, a line for each reason; nothing if nothing was.
+    /// Says what was lost since start, a line for each reason; no warning if nothing was.
     pub fn report_losses(&self) {
+        tracing::debug!(
+            "the kernel side made {} records; {} were received and {} lost",
+            self.kernel.produced,
+            self.decode.received,
+            self.lost()
+        );
         let [forks, execs, arguments, exits] = self.kernel.lost_ring_full;
         for (number, what) in [
             (forks, "forks were lost: the ring buffer was full"),
@@ -264,7 +270,10 @@ fn take_in<H: EventHandler>(event: &ProcessEvent, table: &mut ProcessTable, buil
     let (action, head, key): (Action, &RecordHead, ProcessKey) = match event {
         ProcessEvent::Fork(fork) => (Action::Fork, &fork.head, table.fork(fork, &mut cgroup_path)),
         ProcessEvent::Exec(exec) => (Action::Exec, &exec.fixed.head, table.exec(exec)),
-        ProcessEvent::Exit(exit) => (Action::End, &exit.head, table.exit(exit)),
+        ProcessEvent::Exit(exit) => match table.exit(exit) {
+            Some(key) => (Action::End, &exit.head, key),
+            None => return,
+        },
     };
     if let Some(process) = table.get(key) {
         handler.event(&Event {

@@ -143,10 +143,15 @@ impl ProcessTable {
         self.enter(process)
     }
 
-    /// Takes an exit in: the process stays known for a while.
-    pub fn exit(&mut self, record: &ExitRecord) -> ProcessKey {
+    /// Takes an exit in: the process stays known for a while. Threads that end at the same time
+    /// may each find themselves the last one and make a record; the first counts, and `None` is
+    /// given for the others.
+    pub fn exit(&mut self, record: &ExitRecord) -> Option<ProcessKey> {
         let fixed = &record.process;
         let known = self.known(fixed);
+        if known.as_ref().is_some_and(|process| process.exit.is_some()) {
+            return None;
+        }
         let mut process = self.described(fixed, known.as_ref(), &mut |_| None);
         process.exit = Some(record.wait_status);
         let key = process.key;
@@ -158,7 +163,7 @@ impl ProcessTable {
         if self.ended.len() >= self.clean_up_at {
             self.forget_ended();
         }
-        key
+        Some(key)
     }
 
     /// Takes in a process found in `/proc`, unless an event has named it already. Parents have to

@@ -72,7 +72,7 @@ fn exec(table: &mut ProcessTable, who: Who, executable: &str, cgroup: &str) -> P
     })
 }
 
-fn exit(table: &mut ProcessTable, who: Who) -> ProcessKey {
+fn exit(table: &mut ProcessTable, who: Who) -> Option<ProcessKey> {
     let mut record = ExitRecord::new_zeroed();
     record.process = fixed(who);
     table.exit(&record)
@@ -320,4 +320,13 @@ fn a_cgroup_that_no_event_named_is_looked_up_once_for_a_fork_into_it() {
             .id
             .starts_with("aaaa")
     );
+}
+
+#[test]
+fn a_process_ends_once_however_many_of_its_threads_say_so() {
+    let mut table = ProcessTable::default();
+    let shell = shell_in_container(&mut table);
+    let ended = exit(&mut table, shell);
+    assert!(ended.is_some());
+    assert_eq!(exit(&mut table, shell), None);
 }
