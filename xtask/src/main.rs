@@ -3,6 +3,7 @@
 mod command;
 #[path = "../../sensor/build/ebpf_toolchain.rs"]
 mod ebpf_toolchain;
+mod kernels;
 mod setup;
 mod test;
 mod tidy;
@@ -29,6 +30,11 @@ enum Task {
     Test,
     /// Measure the sensor: time from exec to alert, or its cost while programs are started as fast as possible
     Bench { figures: Figures },
+    /// Check the sensor on other kernels, in virtual machines, with each layout of cgroups; on all, if none is named
+    Kernels {
+        #[arg(value_enum)]
+        kernels: Vec<kernels::Kernel>,
+    },
     /// Look for what the compiler does not look for: left-overs, overlong files
     Tidy,
 }
@@ -87,6 +93,16 @@ fn carry_out(task: Task) -> Result<ExitCode> {
                 name,
             ]))?;
             Ok(ExitCode::SUCCESS)
+        }
+        Task::Kernels { kernels } => {
+            setup::for_building()?;
+            let reports = kernels::run(&kernels)?;
+            let is_passed = |report: &kernels::Report| matches!(report.outcome, kernels::Outcome::Passed);
+            Ok(if reports.iter().all(is_passed) {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            })
         }
         Task::Tidy => {
             let findings = tidy::findings(&command::repository())?;

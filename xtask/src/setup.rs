@@ -67,6 +67,27 @@ const FOR_TESTING: [Requirement; 5] = [
     },
 ];
 
+const FOR_KERNELS: [Requirement; 3] = [
+    Requirement {
+        purpose: "QEMU, to boot other kernels",
+        is_there: || is_installed("qemu-system-x86_64"),
+        debian_packages: &["qemu-system-x86"],
+        elsewhere: "install QEMU for x86-64",
+    },
+    Requirement {
+        purpose: "cpio, for the file system of virtual machines",
+        is_there: || is_installed("cpio"),
+        debian_packages: &["cpio"],
+        elsewhere: "install cpio",
+    },
+    Requirement {
+        purpose: "a static busybox, for the file system of virtual machines",
+        is_there: busybox_is_static,
+        debian_packages: &["busybox-static"],
+        elsewhere: "install a statically linked busybox on the search path",
+    },
+];
+
 pub fn for_building() -> Result<()> {
     provide(&[COMPILER_WITH_SOURCE])?;
     if find_bpf_linker().is_some() {
@@ -78,6 +99,10 @@ pub fn for_building() -> Result<()> {
 
 pub fn for_testing() -> Result<()> {
     provide(&FOR_TESTING)
+}
+
+pub fn for_kernels() -> Result<()> {
+    provide(&FOR_KERNELS)
 }
 
 /// Installs the packages of all missing requirements at once, or lists what the user has to do.

@@ -11,14 +11,18 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context as _, Result};
 
 use crate::command::{cargo, succeeds_on_terminal};
+use crate::kernels::{self, Kernel, Outcome};
 use summary::{Shown, Summary};
 
-/// Tests that may be skipped in CI: they need Elastic's rule files, whose licence keeps them out of this repository.
-const MAY_BE_SKIPPED_IN_CI: [&str; 4] = [
+/// Tests that may be skipped in CI: they need Elastic's rule files, whose licence keeps them out of this repository, or
+/// kernels from Debian's archive.
+const MAY_BE_SKIPPED_IN_CI: [&str; 6] = [
     "every_rule_loads_or_names_what_is_missing",
     "the_reference_rules_fire_on_the_same_events_as_ours",
     "the_tool_installation_rule_fires_on_interactive_installs_in_containers_only",
     "the_unusual_process_rule_fires_on_the_first_event_of_each_name",
+    "kernel 5.10",
+    "kernel newest",
 ];
 
 pub fn run_everything() -> Result<ExitCode> {
@@ -36,6 +40,8 @@ pub fn run_everything() -> Result<ExitCode> {
     }
     eprintln!("xtask: cargo test");
     run_tests(&mut summary)?;
+    eprintln!("xtask: other kernels");
+    check_kernels(&mut summary)?;
 
     if std::env::var("CI").is_ok_and(|value| value == "true") {
         summary.fail_skipped_except(&MAY_BE_SKIPPED_IN_CI);
@@ -46,6 +52,18 @@ pub fn run_everything() -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// The oldest and the newest; `./dev kernels` has those between.
+fn check_kernels(summary: &mut Summary) -> Result<()> {
+    for report in kernels::run(&[Kernel::V5_10, Kernel::Newest])? {
+        match report.outcome {
+            Outcome::Passed => summary.check(&report.name, true),
+            Outcome::Failed => summary.check(&report.name, false),
+            Outcome::Skipped(reason) => summary.skip(&report.name, &reason),
+        }
+    }
+    Ok(())
 }
 
 fn run_tests(summary: &mut Summary) -> Result<()> {

@@ -1,0 +1,326 @@
+//! What has to be true of the sensor's output, whatever the kernel. The scenario is in `guest/`; a program's last
+//! argument names it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+
+type Check = fn(&Evidence) -> Result<()>;
+
+/// In the order of the table.
+pub const CHECKS: [(&str, Check); 15] = [
+    ("loads, attaches, ends well", loads),
+    ("doctor finds nothing missing", doctor),
+    ("executable behind a symlink, arguments, directory", fields),
+    ("parent and session", lineage),
+    ("script", script),
+    ("1 MiB of arguments", long_arguments),
+    ("exit codes and signals", exit_codes),
+    ("credentials, also of a set-user-ID program", credentials),
+    ("threads are no processes", threads),
+    ("process id in a pid namespace", pid_namespace),
+    ("paths across mounts and in another root", paths),
+    ("interactive on a pseudo-terminal, and only there", interactive),
+    ("container of every cgroup hierarchy", containers),
+    ("a stock rule's alert", alert),
+    ("every record received or counted as lost", losses),
+];
+
+/// A rule that fires on what `guest/container-session.sh` does.
+const TOOL_RULE: &str = "95774bc6-aeb6-5114-a8ff-62de5a744c76";
+
+/// The sensor reads the kernel's counts after its last look into the ring buffer; the kernel may start a thread of its
+/// own in between.
+const MADE_WHILE_COUNTING: u64 = 2;
+
+/// What the sensor wrote in one virtual machine.
+pub struct Evidence {
+    folder: PathBuf,
+    events: Vec<Value>,
+    alerts: Vec<Value>,
+}
+
+impl Evidence {
+    pub fn read(folder: &Path) -> Result<Self> {
+        Ok(Evidence {
+            folder: folder.to_owned(),
+            events: documents(&folder.join("events.stdout"))?,
+            alerts: documents(&folder.join("run.stdout"))?,
+        })
+    }
+
+    /// Figures of the load, each with what it is of.
+    pub fn figures(&self) -> Vec<(String, String)> {
+        let log = self.text("events.stderr").unwrap_or_default();
+        let load = between(&log, "the kernel side is attached after ", " ms");
+        let mut figures = vec![(
+            "load time, ms (emulated processor)".to_owned(),
+            load.unwrap_or("-").to_owned(),
+        )];
+        for line in log.lines() {
+            if let Some(program) = between(line, "the verifier passed `", "`")
+                && let Some(count) = between(line, "` after ", " instructions")
+            {
+                figures.push((format!("instructions verified, {program}"), count.to_owned()));
+            }
+        }
+        if figures.len() == 1 {
+            figures.push(("instructions verified (told from 5.16 on)".to_owned(), "-".to_owned()));
+        }
+        figures
+    }
+
+    fn text(&self, name: &str) -> Result<String> {
+        let file = self.folder.join(name);
+        fs::read_to_string(&file).with_context(|| format!("could not read `{}`", file.display()))
+    }
+
+    /// The last exec whose last argument is `marker`: where one program starts another, the other.
+    fn exec(&self, marker: &str) -> Result<&Value> {
+        self.last("exec", marker)
+    }
+
+    fn last(&self, action: &str, marker: &str) -> Result<&Value> {
+        self.events
+            .iter()
+            .rev()
+            .find(|event| event["event"]["action"] == action && last_argument(event) == Some(marker))
+            .with_context(|| format!("no {action} of the program called with `{marker}`"))
+    }
+
+    /// How many records the kernel side made, how many arrived, how many were lost.
+    fn record_counts(&self, name: &str) -> Result<(u64, u64, u64)> {
+        let log = self.text(name)?;
+        let number = |begin, end| {
+            let text = between(&log, begin, end).with_context(|| format!("`{name}` does not tell the counts"))?;
+            text.parse::<u64>().with_context(|| format!("`{text}` is no count"))
+        };
+        Ok((
+            number("the kernel side made ", " records; ")?,
+            number(" records; ", " were received")?,
+            number(" were received and ", " lost")?,
+        ))
+    }
+}
+
+fn loads(evidence: &Evidence) -> Result<()> {
+    for name in ["events", "run", "losses"] {
+        let status = evidence.text(&format!("{name}.status"))?;
+        ensure!(
+            status.trim() == "0",
+            "`{name}` ended with {}: {}",
+            status.trim(),
+            evidence.text(&format!("{name}.stderr"))?
+        );
+    }
+    Ok(())
+}
+
+fn doctor(evidence: &Evidence) -> Result<()> {
+    let status = evidence.text("doctor.status")?;
+    ensure!(status.trim() == "0", "{}", evidence.text("doctor.stdout")?);
+    Ok(())
+}
+
+fn fields(evidence: &Evidence) -> Result<()> {
+    let event = evidence.exec("fields")?;
+    let session = event["process"]["args"][1].clone();
+    expect(event, "/process/args", json!(["/bin/true", session, "fields"]))?;
+    expect(event, "/process/executable", json!("/bin/busybox"))?;
+    expect(event, "/process/name", json!("true"))?;
+    expect(event, "/process/working_directory", json!("/work"))
+}
+
+fn lineage(evidence: &Evidence) -> Result<()> {
+    let event = evidence.exec("fields")?;
+    let shell = event["process"]["args"][1].as_str().context("no arguments")?;
+    let shell: u64 = shell.parse()?;
+    expect(event, "/process/parent/pid", json!(shell))?;
+    expect(event, "/process/session_leader/pid", json!(shell))?;
+    expect(event, "/process/parent/name", json!("scenario.sh"))
+}
+
+fn script(evidence: &Evidence) -> Result<()> {
+    let event = evidence.exec("script")?;
+    expect(event, "/process/name", json!("script.sh"))?;
+    expect(event, "/process/executable", json!("/bin/busybox"))
+}
+
+fn long_arguments(evidence: &Evidence) -> Result<()> {
+    let event = evidence.exec("long-arguments")?;
+    let arguments = event["process"]["args"].as_array().context("no arguments")?;
+    ensure!(arguments.len() == 106, "{} arguments instead of 106", arguments.len());
+    let padding = "x".repeat(10_000);
+    for (number, argument) in arguments[1..105].iter().enumerate() {
+        ensure!(
+            *argument == format!("{number}-{padding}"),
+            "argument {number} did not arrive whole"
+        );
+    }
+    expect(event, "/tidewaiter/process/arguments_complete", json!(true))
+}
+
+fn exit_codes(evidence: &Evidence) -> Result<()> {
+    expect(evidence.last("end", "exit-3")?, "/process/exit_code", json!(3))?;
+    expect(evidence.last("end", "killed")?, "/process/exit_code", json!(128 + 9))
+}
+
+fn credentials(evidence: &Evidence) -> Result<()> {
+    let event = evidence.exec("as-nobody")?;
+    expect(event, "/user/id", json!("65534"))?;
+    expect(event, "/process/real_user/id", json!("65534"))?;
+    let event = evidence.exec("set-user-id")?;
+    expect(event, "/user/id", json!("0"))?;
+    expect(event, "/process/real_user/id", json!("65534"))
+}
+
+/// The other sensor is the program with threads.
+fn threads(evidence: &Evidence) -> Result<()> {
+    let pid = &evidence.exec("run")?["process"]["pid"];
+    let count = |action: &str, pointer: &str| {
+        let events = evidence.events.iter();
+        events
+            .filter(|event| event["event"]["action"] == action && event.pointer(pointer) == Some(pid))
+            .count()
+    };
+    let begun = count("fork", "/process/parent/pid");
+    ensure!(begun == 0, "{begun} forks by a program that only starts threads");
+    let ended = count("end", "/process/pid");
+    ensure!(ended == 1, "{ended} ends of one process");
+    Ok(())
+}
+
+fn pid_namespace(evidence: &Evidence) -> Result<()> {
+    let event = evidence.exec("in-pid-namespace")?;
+    expect(event, "/process/vpid", json!(1))?;
+    ensure!(event["process"]["pid"] != 1, "the pid is that of the namespace");
+    Ok(())
+}
+
+fn paths(evidence: &Evidence) -> Result<()> {
+    let event = evidence.exec("across-mount")?;
+    expect(event, "/process/executable", json!("/work/root/tools/true"))?;
+    let event = evidence.exec("in-root")?;
+    expect(event, "/process/executable", json!("/tools/true"))?;
+    expect(event, "/process/working_directory", json!("/"))
+}
+
+fn interactive(evidence: &Evidence) -> Result<()> {
+    let event = evidence.exec("on-terminal")?;
+    expect(event, "/process/interactive", json!(true))?;
+    // Unix98 pseudo-terminals.
+    expect(event, "/process/tty/char_device/major", json!(136))?;
+    let event = evidence.exec("no-terminal")?;
+    expect(event, "/process/interactive", json!(false))?;
+    expect(event, "/process/tty", Value::Null)
+}
+
+/// Each container's process calls its program with the container's id.
+fn containers(evidence: &Evidence) -> Result<()> {
+    let ids: Vec<&str> = evidence
+        .events
+        .iter()
+        .filter(|event| event["event"]["action"] == "exec" && event["process"]["args"][1] == "container")
+        .filter_map(last_argument)
+        .collect();
+    let places = evidence.text("places")?.split_whitespace().count();
+    ensure!(ids.len() == places, "{} of {places} execs in containers", ids.len());
+    for id in ids {
+        expect(evidence.exec(id)?, "/container/id", json!(id))?;
+    }
+    expect(evidence.exec("fields")?, "/container", Value::Null)
+}
+
+fn alert(evidence: &Evidence) -> Result<()> {
+    let mut alerts = evidence.alerts.iter();
+    let alert = alerts
+        .find(|alert| alert["kibana.alert.rule.rule_id"] == TOOL_RULE)
+        .context("the rule for tools installed in containers gave none")?;
+    expect(alert, "/process/name", json!("apk"))?;
+    let id = alert["container"]["id"].as_str().unwrap_or_default();
+    ensure!(id.starts_with("f1234"), "the container's id is `{id}`");
+    Ok(())
+}
+
+/// With room enough nothing is lost; without, every record is counted as received or as lost.
+fn losses(evidence: &Evidence) -> Result<()> {
+    for name in ["events.stderr", "run.stderr"] {
+        let (_, _, lost) = evidence.record_counts(name)?;
+        ensure!(lost == 0, "{lost} records are missing in `{name}`");
+    }
+    let (made, received, lost) = evidence.record_counts("losses.stderr")?;
+    ensure!(lost > 0, "the ring buffer was never full");
+    let unaccounted = made.checked_sub(received + lost);
+    ensure!(
+        unaccounted.is_some_and(|records| records <= MADE_WHILE_COUNTING),
+        "{made} records were made, {received} received and {lost} lost"
+    );
+    Ok(())
+}
+
+/// Documents of a file with one a line.
+fn documents(file: &Path) -> Result<Vec<Value>> {
+    let text = fs::read_to_string(file).with_context(|| format!("could not read `{}`", file.display()))?;
+    let parse = |line| serde_json::from_str(line).with_context(|| format!("`{}` is damaged", file.display()));
+    text.lines().map(parse).collect()
+}
+
+fn last_argument(event: &Value) -> Option<&str> {
+    event["process"]["args"].as_array()?.last()?.as_str()
+}
+
+fn expect(event: &Value, pointer: &str, expected: Value) -> Result<()> {
+    let found = event.pointer(pointer).unwrap_or(&Value::Null);
+    ensure!(*found == expected, "{pointer} is {found}, not {expected}");
+    Ok(())
+}
+
+fn between<'a>(text: &'a str, begin: &str, end: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(begin)?;
+    Some(rest.split_once(end)?.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evidence(events: Vec<Value>) -> Evidence {
+        Evidence {
+            folder: PathBuf::new(),
+            events,
+            alerts: Vec::new(),
+        }
+    }
+
+    fn exec(name: &str, arguments: &[&str]) -> Value {
+        json!({ "event": { "action": "exec" }, "process": { "name": name, "args": arguments } })
+    }
+
+    #[test]
+    fn where_a_program_starts_another_the_other_is_judged() {
+        let evidence = evidence(vec![
+            exec("chroot", &["chroot", "/work/root", "/tools/true", "in-root"]),
+            exec("true", &["/tools/true", "in-root"]),
+        ]);
+        assert_eq!(evidence.exec("in-root").unwrap()["process"]["name"], "true");
+        assert!(evidence.exec("fields").is_err());
+    }
+
+    #[test]
+    fn what_is_missing_is_not_what_was_expected() {
+        let event = exec("true", &[]);
+        assert!(expect(&event, "/process/name", json!("true")).is_ok());
+        let error = expect(&event, "/process/vpid", json!(1)).unwrap_err();
+        assert_eq!(error.to_string(), "/process/vpid is null, not 1");
+    }
+
+    #[test]
+    fn a_check_without_events_fails() {
+        let evidence = evidence(Vec::new());
+        for (name, check) in CHECKS {
+            assert!(check(&evidence).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+#!/bin/sh
+# What the recorded events are of. The last argument of each program says which check looks for it; programs are
+# called by path, because this shell has some of them built in. Runs as the leader of a session of its own.
+
+cd /work
+/bin/true $$ fields
+cd /
+
+/guest/script.sh script
+
+# 1 MiB is the longest that the configuration allows; these are a little less, so that all has to arrive.
+set --
+number=0
+padding=$(head -c 10000 /dev/zero | tr '\0' x)
+while [ $number -lt 104 ]; do
+    set -- "$@" "$number-$padding"
+    number=$((number + 1))
+done
+/bin/true "$@" long-arguments
+
+sh -c 'exit 3' exit-3
+sh -c 'kill -KILL $$' killed
+
+su nobody -s /bin/true -- as-nobody
+cp /bin/busybox /work/set-user-id
+chmod 4755 /work/set-user-id
+su nobody -s /work/set-user-id -- set-user-id
+
+unshare -p -f /bin/true in-pid-namespace
+
+mkdir /work/root
+mount -t tmpfs tmpfs /work/root
+mkdir /work/root/tools
+cp /bin/busybox /work/root/tools/true
+/work/root/tools/true across-mount
+chroot /work/root /tools/true in-root
+
+/bin/true no-terminal
+/guest/on-terminal.sh /guest/terminal-session.sh
+
+number=0
+for place in $places; do
+    number=$((number + 1))
+    id=${number}123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+    mkdir -p $place/docker/$id
+    sh -c 'echo $$ > $1/cgroup.procs; exec /bin/true container $2' sh $place/docker/$id $id
+done

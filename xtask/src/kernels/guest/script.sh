@@ -1,0 +1,2 @@
+#!/bin/sh
+# A script is named after itself.

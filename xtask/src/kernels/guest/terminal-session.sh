@@ -1,0 +1,2 @@
+#!/bin/sh
+/bin/true on-terminal
