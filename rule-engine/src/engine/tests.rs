@@ -143,6 +143,12 @@ fn a_learning_rule_remembers_without_alerting() {
 }
 
 #[test]
+fn a_rule_that_learns_for_no_time_alerts_from_the_first_event() {
+    let rule = new_terms("[\"process.name\"]", "[tidewaiter]\nlearn_for = \"0s\"\n");
+    assert_eq!(Run::new(rule, HOUR_MS).show(0, named("sh")), [["sh"]]);
+}
+
+#[test]
 fn an_event_without_a_time_is_counted_and_the_other_rules_see_it() {
     let plain = rule("type = \"query\"\nquery = 'process.name:sh'\n");
     let rules = RuleSet::compile(vec![new_terms("[\"process.name\"]", ""), plain]);

@@ -8,21 +8,17 @@ const UNITS: [(&str, i64); 5] = [
     ("w", 7 * 86_400_000),
 ];
 
-/// In milliseconds, above 0.
+/// In milliseconds.
 pub(super) fn parse(text: &str) -> Option<i64> {
     let digits = text.find(|character: char| !character.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);
     let (_, milliseconds) = UNITS.into_iter().find(|(name, _)| *name == unit)?;
-    number
-        .parse::<i64>()
-        .ok()?
-        .checked_mul(milliseconds)
-        .filter(|length| *length > 0)
+    number.parse::<i64>().ok()?.checked_mul(milliseconds)
 }
 
-/// `now-14d`: how far back, in milliseconds.
+/// `now-14d`: how far back, in milliseconds, above 0.
 pub(super) fn parse_look_back(text: &str) -> Option<i64> {
-    parse(text.trim().strip_prefix("now-")?)
+    parse(text.trim().strip_prefix("now-")?).filter(|length| *length > 0)
 }
 
 #[cfg(test)]
@@ -36,7 +32,7 @@ mod tests {
             ("90m", Some(5_400_000)),
             ("14d", Some(14 * 86_400_000)),
             ("2w", Some(14 * 86_400_000)),
-            ("0h", None),
+            ("0s", Some(0)),
             ("h", None),
             ("5", None),
             ("1y", None),
@@ -47,5 +43,6 @@ mod tests {
         }
         assert_eq!(parse_look_back("now-14d"), Some(14 * 86_400_000));
         assert_eq!(parse_look_back("14d"), None);
+        assert_eq!(parse_look_back("now-0d"), None);
     }
 }
