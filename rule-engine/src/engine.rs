@@ -38,7 +38,7 @@ pub struct EngineCounters {
     pub term_combinations_cut: u64,
     /// Combinations of the values of several fields that a function was not computed for.
     pub function_combinations_cut: u64,
-    /// Times that a sequence or threshold forgot the key unused the longest, for want of room.
+    /// Times that a sequence or threshold forgot the key unused the longest, or a waiting sequence, for want of room.
     pub groups_evicted: u64,
     /// Times that an event had more values in the keys of a sequence or threshold than are looked at.
     pub group_keys_cut: u64,
@@ -49,6 +49,9 @@ pub struct EngineCounters {
 /// A rule that matched the event.
 pub struct Match<'a> {
     pub rule: &'a Arc<RuleInfo>,
+    /// The event that matched, as a short ECS document, if it is an earlier one than the present: the last event of a
+    /// sequence behind which another had to be missing.
+    pub past_event: Option<Arc<Map<String, Json>>>,
     /// The values that had not been seen together before, one for each field of a new-terms rule; empty otherwise.
     pub new_terms: Vec<String>,
     /// The events of a sequence before the one that completes it, oldest first, each as a short ECS document; empty
@@ -87,6 +90,21 @@ impl Engine {
         let categories = Categories::of(record);
         let event = Evaluation::new(record);
         for rule in &mut self.rules.rules {
+            if let CompiledDetection::Sequence(sequence) = &mut rule.detection
+                && sequence.may_wait()
+                && let Some(now_ns) = record.first_date(fields::TIMESTAMP)
+            {
+                for late in sequence.take_due(now_ns) {
+                    self.counters.matches += 1;
+                    on_match(Match {
+                        rule: &rule.info,
+                        past_event: Some(late.event),
+                        new_terms: Vec::new(),
+                        earlier_events: late.earlier_events,
+                        reason: late.reason,
+                    });
+                }
+            }
             if !rule.categories.overlaps(categories) {
                 continue;
             }
@@ -138,6 +156,7 @@ impl Engine {
                 let (new_terms, earlier_events) = (alert.new_terms, alert.earlier_events);
                 on_match(Match {
                     rule: &rule.info,
+                    past_event: None,
                     new_terms,
                     earlier_events,
                     reason,

@@ -24,6 +24,8 @@ pub const MAX_TERM_BYTES: usize = 1_024;
 pub const MAX_SEQUENCE_STAGES: usize = 256;
 /// Repetitions in `with runs=N`.
 pub const MAX_SEQUENCE_RUNS: i64 = 100;
+/// Sequences of one rule that wait for an event that must be missing behind their last one.
+pub const MAX_WAITING_SEQUENCES: usize = 1_024;
 /// Events or different values that a threshold may ask for.
 pub const MAX_THRESHOLD: i64 = 1_000;
 /// Keys for which one rule remembers partial sequences or counts.

@@ -4,6 +4,9 @@
 //! tries the stages from the last to the first: a stage takes the partial before it, whatever comes of it, and puts
 //! the longer one into its own place, over an older one. That finds what Elastic's batch algorithm finds, with state
 //! that only the number of keys can grow, which [`Groups`] limits.
+//!
+//! Events that have to be missing take no part in that: whether one came at a forbidden time decides, once the others
+//! are complete, if they are a match. So a spoiled partial sequence stays in its place and spoils nothing but itself.
 
 use std::sync::Arc;
 
@@ -15,12 +18,20 @@ use crate::field_reference::FieldReference;
 use crate::grouping::{GroupField, Groups, keys};
 use crate::matcher::{Evaluation, Matcher};
 
+mod missing;
+
+pub(crate) use missing::LateMatch;
+use missing::{Sightings, Waiting, WaitingSequences};
+
 /// The checked form. Each term names as many keys as the others.
 #[derive(Clone, Debug)]
 pub(crate) struct Sequence {
     pub terms: Vec<SequenceTerm>,
-    /// For each stage its term; a term with `runs=3` is three stages. At least two.
+    /// For each stage its term; a term with `runs=3` is three stages. At least one, and two if nothing is missing.
     pub stages: Vec<usize>,
+    /// The terms of events that must be missing: for each stage those before it, then those behind the last. Where
+    /// there are any, there is a maxspan.
+    pub missing: Vec<Vec<usize>>,
     pub until: Option<SequenceTerm>,
     /// From the first event of a match to each later one, inclusive, in nanoseconds.
     pub max_span_ns: Option<i64>,
@@ -51,9 +62,19 @@ pub(crate) struct SequenceMatcher {
     terms: Vec<CompiledTerm>,
     stages: Vec<usize>,
     until: Option<CompiledTerm>,
+    missing: Vec<Vec<usize>>,
     max_span_ns: Option<i64>,
-    /// For each key and each stage but the last.
-    partials: Groups<Box<[Option<Partial>]>>,
+    keys: Groups<KeyState>,
+    waiting: WaitingSequences,
+}
+
+/// What is remembered for a key.
+#[derive(Debug)]
+struct KeyState {
+    /// For each stage but the last.
+    partials: Box<[Option<Partial>]>,
+    /// For each stage the events that must be missing before it.
+    unwanted: Box<[Sightings]>,
 }
 
 #[derive(Debug)]
@@ -66,7 +87,11 @@ struct CompiledTerm {
 struct Partial {
     first_ns: i64,
     last_ns: i64,
-    events: Vec<Arc<Map<String, Json>>>,
+    /// When the last event came that must be missing before the first one.
+    unwanted_before_ns: Option<i64>,
+    /// Whether an event came between these that must be missing there.
+    is_spoiled: bool,
+    events: EarlierEvents,
 }
 
 /// The events of a match before its last one, oldest first.
@@ -78,9 +103,21 @@ impl SequenceMatcher {
             terms: sequence.terms.iter().map(CompiledTerm::compile).collect(),
             stages: sequence.stages.clone(),
             until: sequence.until.as_ref().map(CompiledTerm::compile),
+            missing: sequence.missing.clone(),
             max_span_ns: sequence.max_span_ns,
-            partials: Groups::new(),
+            keys: Groups::new(),
+            waiting: WaitingSequences::default(),
         }
+    }
+
+    /// Whether a match may become known only after its last event.
+    pub fn may_wait(&self) -> bool {
+        self.missing.last().is_some_and(|terms| !terms.is_empty())
+    }
+
+    /// The matches that are certain now that an event of this time has come, whatever event it is.
+    pub fn take_due(&mut self, time_ns: i64) -> Vec<LateMatch> {
+        self.waiting.take_due(time_ns)
     }
 
     /// Whether the event belongs to some stage, or ends sequences: only then its time is asked for.
@@ -103,12 +140,29 @@ impl SequenceMatcher {
         let mut matches = Vec::new();
         for stage in (0..self.stages.len()).rev() {
             for key in &event_keys[self.stages[stage]] {
-                matches.extend(self.reach(stage, key, time_ns, &summary, counters));
+                let Some(partial) = self.reach(stage, key, time_ns) else {
+                    continue;
+                };
+                if stage + 1 < self.stages.len() {
+                    self.put(stage, key, partial, &summary, counters);
+                } else if let Some(deadline_ns) = self.waits_until(&partial) {
+                    let found = LateMatch {
+                        event: Arc::clone(&summary),
+                        earlier_events: partial.events,
+                        reason: self.reason(event),
+                    };
+                    let (key, last_ns) = (key.clone(), time_ns);
+                    let waiting = Waiting { key, last_ns, found };
+                    self.waiting.add(deadline_ns, waiting, &mut counters.groups_evicted);
+                } else if self.is_match(&partial) {
+                    matches.push(partial.events);
+                }
             }
         }
+        self.note_unwanted(&event_keys, time_ns, counters);
         if let Some(until) = &self.until {
             for key in until.event_keys(event, counters) {
-                self.partials.forget(&key);
+                self.end(&key);
             }
         }
         matches
@@ -122,42 +176,110 @@ impl SequenceMatcher {
             .unwrap_or_default()
     }
 
-    fn reach(
+    /// The partial sequence that the event makes longer, or begins; `None` if there is none in time.
+    fn reach(&mut self, stage: usize, key: &str, time_ns: i64) -> Option<Partial> {
+        let state = self.keys.get_mut(key);
+        let unwanted_ns = state
+            .as_ref()
+            .and_then(|state| state.unwanted[stage].last_before(time_ns));
+        if stage == 0 {
+            return Some(Partial {
+                first_ns: time_ns,
+                last_ns: time_ns,
+                unwanted_before_ns: unwanted_ns,
+                is_spoiled: false,
+                events: Vec::new(),
+            });
+        }
+        let mut partial = state?.partials[stage - 1].take_if(|partial| partial.last_ns <= time_ns)?;
+        partial.is_spoiled |= unwanted_ns > Some(partial.last_ns);
+        partial.last_ns = time_ns;
+        let in_time = self
+            .max_span_ns
+            .is_none_or(|span| time_ns.saturating_sub(partial.first_ns) <= span);
+        in_time.then_some(partial)
+    }
+
+    fn put(
         &mut self,
         stage: usize,
         key: &str,
-        time_ns: i64,
+        mut partial: Partial,
         summary: &Arc<Map<String, Json>>,
         counters: &mut EngineCounters,
-    ) -> Option<EarlierEvents> {
-        let mut partial = Partial {
-            first_ns: time_ns,
-            last_ns: time_ns,
-            events: Vec::new(),
+    ) {
+        partial.events.push(Arc::clone(summary));
+        let time_ns = partial.last_ns;
+        self.state(key, time_ns, counters).partials[stage] = Some(partial);
+    }
+
+    fn state(&mut self, key: &str, time_ns: i64, counters: &mut EngineCounters) -> &mut KeyState {
+        let (span, stages) = (self.max_span_ns, self.stages.len());
+        let make = || KeyState {
+            partials: std::iter::repeat_with(|| None).take(stages - 1).collect(),
+            unwanted: vec![Sightings::default(); stages].into(),
         };
-        if stage > 0 {
-            partial = self.partials.get_mut(key)?[stage - 1].take_if(|partial| partial.last_ns <= time_ns)?;
-            if self
-                .max_span_ns
-                .is_some_and(|span| time_ns.saturating_sub(partial.first_ns) > span)
-            {
-                return None;
+        let in_time = |from_ns: i64| span.is_none_or(|span| time_ns.saturating_sub(from_ns) <= span);
+        let is_over = |state: &KeyState| {
+            let mut begun = state.partials.iter().flatten().map(|partial| partial.first_ns);
+            let mut unwanted = state.unwanted.iter().filter_map(Sightings::newest);
+            !begun.any(in_time) && !unwanted.any(in_time)
+        };
+        self.keys.use_state(key, make, is_over, &mut counters.groups_evicted)
+    }
+
+    /// Until when an unwanted event behind the last one of a complete sequence spoils it; `None` if none can.
+    fn waits_until(&self, partial: &Partial) -> Option<i64> {
+        if partial.is_spoiled || !self.may_wait() {
+            return None;
+        }
+        // If one must be missing before the sequence too, both together within maxspan spoil it.
+        let from_ns = if self.missing[0].is_empty() {
+            partial.first_ns
+        } else {
+            partial.unwanted_before_ns?
+        };
+        let deadline_ns = from_ns.saturating_add(self.max_span_ns?);
+        (deadline_ns > partial.last_ns).then_some(deadline_ns)
+    }
+
+    /// Whether a complete sequence that does not have to wait is a match.
+    fn is_match(&self, partial: &Partial) -> bool {
+        let unwanted_in_time = partial
+            .unwanted_before_ns
+            .zip(self.max_span_ns)
+            .is_some_and(|(unwanted_ns, span)| partial.last_ns.saturating_sub(unwanted_ns) <= span);
+        !partial.is_spoiled && (self.may_wait() || !unwanted_in_time)
+    }
+
+    fn note_unwanted(&mut self, event_keys: &[Vec<String>], time_ns: i64, counters: &mut EngineCounters) {
+        let stages = self.stages.len();
+        let places = self.missing.iter().enumerate();
+        let unwanted: Vec<(usize, usize)> = places
+            .flat_map(|(place, terms)| terms.iter().map(move |term| (place, *term)))
+            .collect();
+        for (place, term) in unwanted {
+            let keys = &event_keys[term];
+            if place == stages {
+                self.waiting.spoil(keys, time_ns);
+            }
+            for key in keys {
+                if place == 0 {
+                    self.state(key, time_ns, counters).unwanted[0].note(time_ns);
+                } else if let Some(state) = self.keys.get_mut(key).filter(|_| place < stages) {
+                    state.unwanted[place].note(time_ns);
+                }
             }
         }
-        if stage + 1 == self.stages.len() {
-            return Some(partial.events);
+    }
+
+    /// Ends the partial sequences of a key.
+    fn end(&mut self, key: &str) {
+        if self.missing[0].is_empty() {
+            self.keys.forget(key);
+        } else if let Some(state) = self.keys.get_mut(key) {
+            state.partials.fill_with(|| None);
         }
-        partial.last_ns = time_ns;
-        partial.events.push(Arc::clone(summary));
-        let (span, stages) = (self.max_span_ns, self.stages.len() - 1);
-        let make = || std::iter::repeat_with(|| None).take(stages).collect();
-        let in_time = |partial: &Partial| span.is_none_or(|span| time_ns.saturating_sub(partial.first_ns) <= span);
-        let evicted = &mut counters.groups_evicted;
-        let stages = self
-            .partials
-            .use_state(key, make, |stages| !stages.iter().flatten().any(in_time), evicted);
-        stages[stage] = Some(partial);
-        None
     }
 }
 

@@ -33,6 +33,8 @@ const ALERT_NAMESPACE: Uuid = Uuid::from_u128(0x6f0e_3bb5_94a1_4c1f_9d0a_2c87_55
 pub struct Alert {
     /// The event that matched; what comes to be known of its container is added here.
     pub event: Document,
+    /// Whether the event is one before the present: then only a short document is left of it.
+    pub is_of_past_event: bool,
     pub rule: Arc<RuleInfo>,
     /// The conditions that held, with the values that made them hold.
     pub conditions: Vec<String>,
@@ -87,9 +89,16 @@ impl ChainLink {
 }
 
 impl Alert {
+    /// The event is the present one; if an earlier one matched, what is known of that takes its place.
     pub fn new(event: Document, matched: Match<'_>, chain: Vec<ChainLink>) -> Self {
+        let is_of_past_event = matched.past_event.is_some();
+        let (event, chain) = match matched.past_event {
+            Some(past) => (past.as_ref().clone(), chain_from_event(&past)),
+            None => (event, chain),
+        };
         Self {
             event,
+            is_of_past_event,
             rule: Arc::clone(matched.rule),
             conditions: matched.reason,
             new_terms: matched.new_terms,
@@ -279,6 +288,7 @@ pub mod tests {
         };
         Alert {
             event,
+            is_of_past_event: false,
             rule: Arc::new(rule),
             conditions: vec!["process.args == \"install\": install".to_owned()],
             new_terms: Vec::new(),
@@ -370,6 +380,21 @@ pub mod tests {
                 .map_or(key.as_str(), |_| "original_event.*");
             assert!(documentation.contains(&format!("{documented}`")), "{key}");
         }
+    }
+
+    #[test]
+    fn a_match_that_had_to_wait_is_an_alert_of_its_own_event() {
+        let sample = sample();
+        let matched = Match {
+            rule: &sample.rule,
+            past_event: Some(Arc::new(sample.event.clone())),
+            new_terms: Vec::new(),
+            earlier_events: Vec::new(),
+            reason: Vec::new(),
+        };
+        let alert = Alert::new(Document::new(), matched, Vec::new());
+        assert_eq!(alert.event, sample.event);
+        assert_eq!(alert.chain.last().map(|link| link.pid), Some(4242));
     }
 
     #[test]

@@ -167,7 +167,7 @@ impl Detection {
         }
     }
 
-    /// Gives alerts their event and hands them to the output.
+    /// Gives alerts of this event their event and hands them to the output.
     fn offer(
         &self,
         alerts: Vec<Alert>,
@@ -176,9 +176,11 @@ impl Detection {
         chain: &[ChainLink],
     ) {
         for mut alert in alerts {
-            alert.event = record.to_document();
-            alert.chain = chain.to_vec();
-            alert.container = container.cloned();
+            if !alert.is_of_past_event {
+                alert.event = record.to_document();
+                alert.chain = chain.to_vec();
+                alert.container = container.cloned();
+            }
             self.output.offer(alert);
         }
     }

@@ -246,6 +246,31 @@ fn a_sequence_is_one_match_that_lists_its_earlier_events() {
 }
 
 #[test]
+fn a_match_that_had_to_wait_carries_its_event_and_its_reason() {
+    let rule = rule(
+        "type = \"eql\"\nquery = '''sequence by process.parent.entity_id with maxspan=5s\n\
+         [process where process.name == \"curl\"] ![process where process.name == \"sh\"]'''\n",
+    );
+    let mut run = Run::new(rule, 0);
+    let mut document = json!({"process": {"name": "curl", "parent": {"entity_id": "p"}}});
+    assert!(run.show(0, document.clone()).is_empty());
+    document = json!({"@timestamp": 6_000, "event.category": "file", "process": {"name": "other"}});
+    let Json::Object(document) = document else {
+        panic!("not an object")
+    };
+    run.record.fill_from_document(&document);
+    let mut found = Vec::new();
+    run.engine.evaluate(&run.record, &mut run.history, &mut |matched| {
+        found.push((matched.past_event, matched.reason));
+    });
+    let [(Some(event), reason)] = found.as_slice() else {
+        panic!("not one late match: {found:?}")
+    };
+    assert_eq!(event["@timestamp"], "1970-01-01T00:00:00.000Z");
+    assert_eq!(reason, &["event.category is `process`", "process.name is `curl`"]);
+}
+
+#[test]
 fn a_threshold_alerts_for_the_event_that_reaches_it() {
     let rule = rule(
         "type = \"threshold\"\nquery = 'event.action:exec'\nfrom = \"now-1m\"\n\

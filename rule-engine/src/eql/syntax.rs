@@ -21,12 +21,20 @@ pub(super) struct SequenceQuery {
     pub until: Option<SequenceTerm>,
 }
 
-/// `[EVENT] by KEYS with runs=N`
+/// `[EVENT] by KEYS with runs=N`, or `![EVENT] by KEYS`
 #[derive(Debug)]
 pub(super) struct SequenceTerm {
     pub event: EventQuery,
     pub by: Vec<Expression>,
-    pub runs: usize,
+    pub wanted: Wanted,
+}
+
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum Wanted {
+    /// So many times in a row.
+    Present(usize),
+    /// `![..]`: no such event at this place.
+    Missing,
 }
 
 /// `CATEGORY where CONDITION`

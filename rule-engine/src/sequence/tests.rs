@@ -5,7 +5,7 @@ use super::*;
 use crate::condition::Detection;
 use crate::diagnostic::Findings;
 use crate::eql;
-use crate::limits::MAX_GROUPS;
+use crate::limits::{MAX_GROUPS, MAX_WAITING_SEQUENCES};
 use crate::record::Record;
 
 const SECOND: i64 = 1_000_000_000;
@@ -30,17 +30,32 @@ impl Run {
 
     /// For each match that the event completes, the names of the processes before it.
     fn show(&mut self, seconds: i64, document: Json) -> Vec<Vec<String>> {
-        let Json::Object(document) = document else {
-            panic!("not an object: {document}")
-        };
-        let mut record = Record::new();
-        record.fill_from_document(&document);
+        let record = record(document);
         let matches = self
             .matcher
             .observe(&Evaluation::new(&record), seconds * SECOND, &mut self.counters);
-        let name = |event: &Arc<Map<String, Json>>| event["process"]["name"].as_str().unwrap_or_default().to_owned();
-        matches.iter().map(|events| events.iter().map(name).collect()).collect()
+        matches.iter().map(|events| names(events)).collect()
     }
+
+    /// The same of all events of the matches that waited for this time.
+    fn due(&mut self, seconds: i64) -> Vec<Vec<String>> {
+        let all = |late: LateMatch| names(&[late.earlier_events, vec![late.event]].concat());
+        self.matcher.take_due(seconds * SECOND).into_iter().map(all).collect()
+    }
+}
+
+fn record(document: Json) -> Record {
+    let Json::Object(document) = document else {
+        panic!("not an object: {document}")
+    };
+    let mut record = Record::new();
+    record.fill_from_document(&document);
+    record
+}
+
+fn names(events: &[Arc<Map<String, Json>>]) -> Vec<String> {
+    let name = |event: &Arc<Map<String, Json>>| event["process"]["name"].as_str().unwrap_or_default().to_owned();
+    events.iter().map(name).collect()
 }
 
 fn process(name: &str, parent: &str) -> Json {
@@ -129,6 +144,68 @@ fn until_ends_the_sequences_of_its_key() {
 }
 
 #[test]
+fn an_unwanted_event_between_two_spoils_the_sequences_of_its_key() {
+    let mut run = Run::new(
+        r#"sequence by process.parent.entity_id with maxspan=1m [process where process.name == "a"]
+           ![process where process.name == "x"] [process where process.name == "b"]"#,
+    );
+    for key in ["p", "q"] {
+        run.show(0, process("a", key));
+    }
+    run.show(1, process("x", "p"));
+    assert!(run.show(2, process("b", "p")).is_empty());
+    assert_eq!(run.show(2, process("b", "q")), [["a"]]);
+    run.show(3, process("x", "p"));
+    run.show(3, process("a", "p"));
+    assert_eq!(
+        run.show(4, process("b", "p")),
+        [["a"]],
+        "what came before counts no more"
+    );
+}
+
+#[test]
+fn an_unwanted_event_before_the_first_spoils_within_maxspan_of_the_last() {
+    let mut run = Run::new(
+        r#"sequence with maxspan=10s ![process where process.name == "x"]
+           [process where process.name == "a"] [process where process.name == "b"]"#,
+    );
+    run.show(0, process("x", "p"));
+    run.show(5, process("a", "p"));
+    assert!(run.show(10, process("b", "p")).is_empty());
+    run.show(9, process("a", "p"));
+    assert_eq!(run.show(11, process("b", "p")), [["a"]]);
+}
+
+#[test]
+fn a_sequence_that_ends_with_a_missing_event_waits_for_maxspan_to_pass() {
+    let mut run = Run::new(
+        r#"sequence by process.parent.entity_id with maxspan=10s [process where process.name == "a"]
+           [process where process.name == "b"] ![process where process.name == "x"]"#,
+    );
+    for key in ["p", "q"] {
+        run.show(0, process("a", key));
+        assert!(run.show(4, process("b", key)).is_empty());
+    }
+    run.show(10, process("x", "p"));
+    assert!(run.due(10).is_empty());
+    assert_eq!(run.due(11), [["a", "b"]], "the one without an unwanted event");
+    assert!(run.due(100).is_empty());
+}
+
+#[test]
+fn waiting_sequences_past_the_limit_push_out_the_oldest_and_are_counted() {
+    let mut run = Run::new(
+        r#"sequence with maxspan=1h [process where process.name like "*"] ![process where process.name == "x"]"#,
+    );
+    for second in 0..MAX_WAITING_SEQUENCES as i64 + 1 {
+        run.show(second, process(&second.to_string(), "p"));
+    }
+    assert_eq!(run.counters.groups_evicted, 1);
+    assert_eq!(run.due(3_602), [["1"]]);
+}
+
+#[test]
 fn an_event_older_than_a_partial_sequence_does_not_continue_it() {
     let mut run = Run::new(r#"sequence [process where process.name == "a"] [process where process.name == "b"]"#);
     run.show(10, process("a", "p"));
@@ -154,7 +231,7 @@ fn keys_past_the_limit_push_out_the_one_unused_the_longest_and_are_counted() {
     assert_eq!(run.show(2, process("b", "0")), [["a"]]);
     run.show(3 * 3_600, process("a", "much later"));
     assert_eq!(
-        (run.counters.groups_evicted, run.matcher.partials.len()),
+        (run.counters.groups_evicted, run.matcher.keys.len()),
         (1, 1),
         "what is over goes uncounted"
     );
@@ -191,6 +268,40 @@ fn batch(events: &[(i64, char)], stages: &[char], span: Option<i64>, until: char
     waiting
 }
 
+/// What Elastic's algorithm leaves of complete sequences: between two of their events no unwanted one came, and if
+/// there must be none before or behind them, none came there, or they are too far apart.
+fn without_unwanted(
+    found: Vec<Vec<usize>>,
+    events: &[(i64, char)],
+    missing: &[Option<char>],
+    span: i64,
+) -> Vec<Vec<usize>> {
+    let unwanted_times = |kind: Option<char>| -> Vec<i64> {
+        let same = events.iter().filter(|(_, other)| Some(*other) == kind);
+        same.map(|(time, _)| *time).collect()
+    };
+    let is_kept = |sequence: &Vec<usize>| {
+        let times: Vec<i64> = sequence.iter().map(|position| events[*position].0).collect();
+        let (first, last) = (times[0], times[times.len() - 1]);
+        let between = (1..times.len()).any(|place| {
+            let mut unwanted = unwanted_times(missing[place]).into_iter();
+            unwanted.any(|time| times[place - 1] < time && time < times[place])
+        });
+        let (before, behind) = (missing[0], missing[times.len()]);
+        let from = match before {
+            None => Some(first),
+            Some(_) => unwanted_times(before).into_iter().filter(|time| *time < first).max(),
+        };
+        let to = match behind {
+            None => Some(last),
+            Some(_) => unwanted_times(behind).into_iter().filter(|time| *time > last).min(),
+        };
+        let around = (before.is_some() || behind.is_some()) && from.zip(to).is_some_and(|(from, to)| to - from <= span);
+        !between && !around
+    };
+    found.into_iter().filter(is_kept).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
@@ -216,4 +327,40 @@ proptest! {
         }
         prop_assert_eq!(streamed, batch(&events, &stages, span, 'u'));
     }
+
+    #[test]
+    fn streaming_finds_missing_events_as_the_batch_algorithm_does(
+        steps in prop::collection::vec((0..3_i64, prop::sample::select(vec!['a', 'b', 'x', 'y', 'u'])), 0..40),
+        stages in prop::collection::vec(prop::sample::select(vec!['a', 'b']), 1..4),
+        missing in prop::collection::vec(prop::option::of(prop::sample::select(vec!['x', 'y', 'a'])), 4),
+        span in 1..12_i64,
+    ) {
+        let mut time = 0;
+        let events: Vec<(i64, char)> = steps.iter().map(|(step, kind)| { time += step; (time, *kind) }).collect();
+        let missing = &missing[..=stages.len()];
+        prop_assume!(missing.iter().any(Option::is_some));
+        let term = |kind: char| format!("[any where process.title == \"{kind}\"]");
+        let unwanted = |kind: &Option<char>| kind.map(|kind| format!("!{}", term(kind))).unwrap_or_default();
+        let terms: String = (stages.iter().zip(missing))
+            .map(|(kind, before)| unwanted(before) + &term(*kind))
+            .collect();
+        let behind = unwanted(&missing[stages.len()]);
+        let mut run = Run::new(&format!("sequence with maxspan={span}s {terms} {behind} until {}", term('u')));
+        let mut streamed: Vec<Vec<usize>> = Vec::new();
+        for (position, (time, kind)) in events.iter().enumerate() {
+            let late = run.due(*time);
+            let event = json!({"process": {"title": kind.to_string(), "name": position.to_string()}});
+            let found = run.show(*time, event).into_iter().map(|earlier| [earlier, vec![position.to_string()]].concat());
+            streamed.extend(late.into_iter().chain(found).map(|names| numbers(&names)));
+        }
+        streamed.extend(run.due(time + span + 1).iter().map(|names| numbers(names)));
+        streamed.sort();
+        let mut expected = without_unwanted(batch(&events, &stages, Some(span), 'u'), &events, missing, span);
+        expected.sort();
+        prop_assert_eq!(streamed, expected);
+    }
+}
+
+fn numbers(names: &[String]) -> Vec<usize> {
+    names.iter().filter_map(|name| name.parse().ok()).collect()
 }

@@ -1,6 +1,6 @@
 //! Sequences: each term is an event query, and all have the same number of keys.
 
-use super::super::syntax::{self, Expression, ExpressionKind, Presence};
+use super::super::syntax::{self, Expression, ExpressionKind, Presence, Wanted};
 use super::Checker;
 use crate::field_reference::FieldReference;
 use crate::grouping::{GroupField, MissingKey};
@@ -31,14 +31,21 @@ impl Checker<'_> {
                 "the events of a sequence have different numbers of keys",
             );
         }
-        let stages = query
-            .terms
-            .iter()
-            .enumerate()
-            .flat_map(|(index, term)| std::iter::repeat_n(index, term.runs));
+        let mut stages = Vec::new();
+        let mut missing = vec![Vec::new()];
+        for (index, term) in query.terms.iter().enumerate() {
+            match term.wanted {
+                Wanted::Missing => missing[stages.len()].push(index),
+                Wanted::Present(runs) => {
+                    stages.extend(std::iter::repeat_n(index, runs));
+                    missing.resize(stages.len() + 1, Vec::new());
+                }
+            }
+        }
         Some(Sequence {
             terms,
-            stages: stages.collect(),
+            stages,
+            missing,
             until,
             max_span_ns: query.max_span_ns,
         })

@@ -1,7 +1,7 @@
 //! The grammar of sequences. Their words (`by`, `with`, `maxspan`, `runs`, `until`) are names everywhere else.
 
 use super::super::lexer::Token;
-use super::super::syntax::{Expression, ExpressionKind, SequenceQuery, SequenceTerm};
+use super::super::syntax::{Expression, ExpressionKind, SequenceQuery, SequenceTerm, Wanted};
 use super::Parser;
 use crate::condition::Number;
 use crate::limits::{MAX_SEQUENCE_RUNS, MAX_SEQUENCE_STAGES};
@@ -28,7 +28,16 @@ impl Parser<'_> {
         let mut stages = 0;
         while self.starts_term() {
             let term = self.term()?;
-            stages += term.runs;
+            if term.wanted == Wanted::Missing && max_span_ns.is_none() {
+                return self.error(
+                    "missing-without-maxspan",
+                    "a missing event (`![..]`) needs `with maxspan=T`",
+                );
+            }
+            stages += match term.wanted {
+                Wanted::Present(runs) => runs,
+                Wanted::Missing => 1,
+            };
             terms.push(term);
             if stages > MAX_SEQUENCE_STAGES {
                 return self.error(
@@ -38,12 +47,18 @@ impl Parser<'_> {
             }
         }
         let until = if self.take_word("until") {
+            if self.peek() == Some(&Token::Symbol("!")) {
+                return self.error("syntax", "the event behind `until` cannot be a missing one");
+            }
             Some(self.term()?)
         } else {
             None
         };
         if stages < 2 {
             return self.error("syntax", "a sequence needs at least two events");
+        }
+        if terms.iter().all(|term| term.wanted == Wanted::Missing) {
+            return self.error("syntax", "a sequence needs an event that is not missing");
         }
         Some(SequenceQuery {
             span,
@@ -99,12 +114,7 @@ impl Parser<'_> {
     }
 
     fn term(&mut self) -> Option<SequenceTerm> {
-        if self.peek() == Some(&Token::Symbol("!")) {
-            return self.error(
-                "unsupported-missing-event",
-                "missing events (`![..]`) are not supported yet",
-            );
-        }
+        let is_missing = self.take_symbol("!");
         if !self.take_symbol("[") {
             return self.unexpected("`[`");
         }
@@ -113,8 +123,14 @@ impl Parser<'_> {
             return self.unexpected("`and`, `or` or `]`");
         }
         let by = self.keys()?;
-        let runs = if self.take_word("with") { self.runs()? } else { 1 };
-        Some(SequenceTerm { event, by, runs })
+        let wanted = if is_missing {
+            Wanted::Missing
+        } else if self.take_word("with") {
+            Wanted::Present(self.runs()?)
+        } else {
+            Wanted::Present(1)
+        };
+        Some(SequenceTerm { event, by, wanted })
     }
 
     fn runs(&mut self) -> Option<usize> {

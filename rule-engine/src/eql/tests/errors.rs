@@ -194,7 +194,25 @@ fn what_is_no_sequence_is_named_where_it_stands() {
         (
             "sequence [any where true] ![any where true] [any where true]",
             expect![[r#"
-            unsupported-missing-event at `!`: missing events (`![..]`) are not supported yet
+            missing-without-maxspan at `[`: a missing event (`![..]`) needs `with maxspan=T`
+        "#]],
+        ),
+        (
+            "sequence with maxspan=1s ![any where true] ![any where true]",
+            expect![[r#"
+            syntax at ``: a sequence needs an event that is not missing
+        "#]],
+        ),
+        (
+            "sequence with maxspan=1s ![any where true] with runs=2 [any where true]",
+            expect![[r#"
+            syntax at `with`: a sequence needs at least two events
+        "#]],
+        ),
+        (
+            "sequence with maxspan=1s [any where true] ![any where true] until ![any where true]",
+            expect![[r#"
+            syntax at `!`: the event behind `until` cannot be a missing one
         "#]],
         ),
         (
