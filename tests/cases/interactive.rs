@@ -61,6 +61,29 @@ fn an_install_in_an_interactive_shell_gives_exactly_the_expected_alerts() -> Res
 }
 
 #[test]
+fn an_alert_for_a_person_names_what_and_where_and_obeys_no_escapes() -> Result<()> {
+    let home = Home::new()?;
+    let engine = Engine::start(&home)?;
+    let container = engine.container("web")?;
+    let sensor = Sensor::start(home.command("run")?.args(["--format", "text"]))?;
+
+    let mut shell = engine.shell(&container)?;
+    shell.type_command(r#"apt-get install -y curl "$(printf '\033]0;harmless\007')""#)?;
+    shell.leave()?;
+
+    let has_arguments = |line: &str| line.contains("apt-get install -y curl").then_some(());
+    sensor.output.wait_for("line with the arguments", has_arguments)?;
+    let output = sensor.output.clone();
+    sensor.stop()?;
+    let text = output.wait_for_end()?.join("\n");
+    for expected in [INSTALLATION, "web", "registry.example/tools/end-to-end:1.2", "harmless"] {
+        assert!(text.contains(expected), "`{expected}` is not in:\n{text}");
+    }
+    assert!(!text.contains(['\u{1b}', '\u{7}']), "an escape is in: {text:?}");
+    Ok(())
+}
+
+#[test]
 fn every_package_manager_is_recognised() -> Result<()> {
     let home = Home::new()?;
     let engine = Engine::start(&home)?;

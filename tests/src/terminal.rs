@@ -59,10 +59,6 @@ impl Terminal {
         })
     }
 
-    pub fn screen(&self) -> &Lines {
-        &self.screen
-    }
-
     /// Leaves the shell.
     pub fn leave(mut self) -> Result<ExitStatus> {
         writeln!(self.keyboard, "exit")?;
