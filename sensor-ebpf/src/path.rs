@@ -89,12 +89,7 @@ pub fn append_path(scratch: *mut Scratch, path: Path, root: Path) -> (u16, u32) 
             flags = FLAG_EXECUTABLE_DETACHED;
             break;
         }
-        // SAFETY: see above.
-        let position = unsafe {
-            core::ptr::write_volatile(&raw mut (*scratch).dentry, parent);
-            core::ptr::read_volatile(&raw const (*scratch).position)
-        };
-        if position - begin > PATH_LIMIT as u64 {
+        if !climb(scratch, parent, begin) {
             break;
         }
     }
@@ -117,16 +112,19 @@ pub fn append_cgroup(scratch: *mut Scratch, node: Address) -> (u16, u32) {
             break;
         }
         append_string(scratch, NAME_SIZE, pointer(node, layout!(node_name)));
-        // SAFETY: see above.
-        let position = unsafe {
-            core::ptr::write_volatile(&raw mut (*scratch).dentry, parent);
-            core::ptr::read_volatile(&raw const (*scratch).position)
-        };
-        if position - begin > PATH_LIMIT as u64 {
+        if !climb(scratch, parent, begin) {
             break;
         }
     }
     (flags, length_since(scratch, begin))
+}
+
+/// Goes on to `parent`; gives whether there is room for another component.
+#[inline(always)]
+fn climb(scratch: *mut Scratch, parent: Address, begin: u64) -> bool {
+    // SAFETY: a plain write of this processor's scratch space.
+    unsafe { core::ptr::write_volatile(&raw mut (*scratch).dentry, parent) };
+    length_since(scratch, begin) <= PATH_LIMIT as u32
 }
 
 #[inline(always)]

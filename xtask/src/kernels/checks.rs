@@ -130,7 +130,7 @@ fn fields(evidence: &Evidence) -> Result<()> {
     expect(event, "/process/args", json!(["/bin/true", session, "fields"]))?;
     expect(event, "/process/executable", json!("/bin/busybox"))?;
     expect(event, "/process/name", json!("true"))?;
-    expect(event, "/process/working_directory", json!("/work"))
+    expect(event, "/process/working_directory", json!("/trial"))
 }
 
 fn lineage(evidence: &Evidence) -> Result<()> {
@@ -201,7 +201,7 @@ fn pid_namespace(evidence: &Evidence) -> Result<()> {
 
 fn paths(evidence: &Evidence) -> Result<()> {
     let event = evidence.exec("across-mount")?;
-    expect(event, "/process/executable", json!("/work/root/tools/true"))?;
+    expect(event, "/process/executable", json!("/trial/root/tools/true"))?;
     let event = evidence.exec("in-root")?;
     expect(event, "/process/executable", json!("/tools/true"))?;
     expect(event, "/process/working_directory", json!("/"))
@@ -301,7 +301,7 @@ mod tests {
     #[test]
     fn where_a_program_starts_another_the_other_is_judged() {
         let evidence = evidence(vec![
-            exec("chroot", &["chroot", "/work/root", "/tools/true", "in-root"]),
+            exec("chroot", &["chroot", "/trial/root", "/tools/true", "in-root"]),
             exec("true", &["/tools/true", "in-root"]),
         ]);
         assert_eq!(evidence.exec("in-root").unwrap()["process"]["name"], "true");

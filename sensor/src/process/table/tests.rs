@@ -98,19 +98,22 @@ fn shell_in_container(table: &mut ProcessTable) -> Who {
     shell
 }
 
+/// A process (31) that the shell started in its session.
+fn child_of(shell: Who) -> Who {
+    Who {
+        pid: 31,
+        parent: shell.pid,
+        session: shell.pid,
+        start: 31 * TICK,
+        ..shell
+    }
+}
+
 #[test]
 fn a_child_is_like_its_creator_until_it_runs_another_image() {
     let mut table = ProcessTable::default();
     let shell = shell_in_container(&mut table);
-    let child = Who {
-        session: 30,
-        ..Who {
-            pid: 31,
-            parent: 30,
-            start: 31 * TICK,
-            ..shell
-        }
-    };
+    let child = child_of(shell);
     let key = fork(&mut table, child);
     let forked = table.get(key).unwrap().clone();
     assert_eq!(forked.image.name, "bash");
@@ -189,15 +192,7 @@ fn a_session_under_sshd_and_one_on_a_console_are_entries_of_their_kind() {
 fn an_orphan_keeps_the_entry_that_it_came_from() {
     let mut table = ProcessTable::default();
     let shell = shell_in_container(&mut table);
-    let child = Who {
-        session: 30,
-        ..Who {
-            pid: 31,
-            parent: 30,
-            start: 31 * TICK,
-            ..shell
-        }
-    };
+    let child = child_of(shell);
     fork(&mut table, child);
     exit(&mut table, shell);
     let orphan = Who {
@@ -270,15 +265,7 @@ fn what_an_event_named_is_not_replaced_by_what_proc_showed() {
 fn memory_follows_the_live_processes_and_keeps_their_leaders() {
     let mut table = ProcessTable::default();
     let shell = shell_in_container(&mut table);
-    let child = Who {
-        session: 30,
-        ..Who {
-            pid: 31,
-            parent: 30,
-            start: 31 * TICK,
-            ..shell
-        }
-    };
+    let child = child_of(shell);
     let key = fork(&mut table, child);
     exit(&mut table, shell);
     for pid in 100..100 + 5 * ENDED_LIMIT as u32 {

@@ -6,7 +6,7 @@
 # A machine that hangs ends by itself.
 (/bin/busybox sleep 240; /bin/busybox poweroff -f) &
 
-/bin/busybox mkdir -p /proc /sys /dev /out /work
+/bin/busybox mkdir -p /proc /sys /dev /out /trial
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sysfs /sys
 /bin/busybox mount -t devtmpfs devtmpfs /dev
@@ -45,7 +45,7 @@ start() {
     name=$1
     shift
     tidewaiter --log debug "$@" > /out/$name.stdout 2> /out/$name.stderr &
-    echo $! > /work/$name.pid
+    echo $! > /trial/$name.pid
     waited=0
     until grep -q 'Ctrl-C ends it' /out/$name.stderr || [ $waited = 300 ]; do
         usleep 100000
@@ -54,8 +54,8 @@ start() {
 }
 
 stop() {
-    kill -TERM $(cat /work/$1.pid)
-    wait $(cat /work/$1.pid)
+    kill -TERM $(cat /trial/$1.pid)
+    wait $(cat /trial/$1.pid)
     echo $? > /out/$1.status
 }
 
@@ -73,14 +73,14 @@ stop events
 
 # The reader stands still while more is made than the ring buffer holds.
 start losses events --config /guest/small-ring-buffer.toml
-kill -STOP $(cat /work/losses.pid)
+kill -STOP $(cat /trial/losses.pid)
 filler=$(head -c 4000 /dev/zero | tr '\0' x)
 count=0
 while [ $count -lt 40 ]; do
     /bin/true $filler
     count=$((count + 1))
 done
-kill -CONT $(cat /work/losses.pid)
+kill -CONT $(cat /trial/losses.pid)
 stop losses
 
 stty -F /dev/ttyS1 raw

@@ -2,7 +2,7 @@
 # What the recorded events are of. The last argument of each program says which check looks for it; programs are
 # called by path, because this shell has some of them built in. Runs as the leader of a session of its own.
 
-cd /work
+cd /trial
 /bin/true $$ fields
 cd /
 
@@ -22,18 +22,18 @@ sh -c 'exit 3' exit-3
 sh -c 'kill -KILL $$' killed
 
 su nobody -s /bin/true -- as-nobody
-cp /bin/busybox /work/set-user-id
-chmod 4755 /work/set-user-id
-su nobody -s /work/set-user-id -- set-user-id
+cp /bin/busybox /trial/set-user-id
+chmod 4755 /trial/set-user-id
+su nobody -s /trial/set-user-id -- set-user-id
 
 unshare -p -f /bin/true in-pid-namespace
 
-mkdir /work/root
-mount -t tmpfs tmpfs /work/root
-mkdir /work/root/tools
-cp /bin/busybox /work/root/tools/true
-/work/root/tools/true across-mount
-chroot /work/root /tools/true in-root
+mkdir /trial/root
+mount -t tmpfs tmpfs /trial/root
+mkdir /trial/root/tools
+cp /bin/busybox /trial/root/tools/true
+/trial/root/tools/true across-mount
+chroot /trial/root /tools/true in-root
 
 /bin/true no-terminal
 /guest/on-terminal.sh /guest/terminal-session.sh
