@@ -108,13 +108,16 @@ impl Engine {
             if !rule.categories.overlaps(categories) {
                 continue;
             }
+            let admits = |event| rule.admits.matches(event);
             let alerts = match &mut rule.detection {
-                CompiledDetection::Event(matcher) if matcher.matches(&event) => vec![Alert::default()],
+                CompiledDetection::Event(matcher) if matcher.matches(&event) && admits(&event) => {
+                    vec![Alert::default()]
+                }
                 CompiledDetection::NewTerms {
                     matcher,
                     new_terms,
                     history_key,
-                } if matcher.matches(&event) => {
+                } if matcher.matches(&event) && admits(&event) => {
                     let Some(now_ns) = time(record, &mut self.counters) else {
                         continue;
                     };
@@ -128,7 +131,7 @@ impl Engine {
                         })
                         .collect()
                 }
-                CompiledDetection::Sequence(sequence) if sequence.concerns(&event) => {
+                CompiledDetection::Sequence(sequence) if sequence.concerns(&event) && admits(&event) => {
                     let Some(now_ns) = time(record, &mut self.counters) else {
                         continue;
                     };
@@ -141,7 +144,7 @@ impl Engine {
                         })
                         .collect()
                 }
-                CompiledDetection::Threshold { matcher, counter } if matcher.matches(&event) => {
+                CompiledDetection::Threshold { matcher, counter } if matcher.matches(&event) && admits(&event) => {
                     let Some(now_ns) = time(record, &mut self.counters) else {
                         continue;
                     };

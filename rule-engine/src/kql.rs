@@ -1,8 +1,9 @@
 //! KQL (Kibana's `kuery`), the language of rules of type `query`, `new_terms` and `threshold`: text, syntax tree,
 //! checked tree.
 
-use crate::condition::Condition;
-use crate::diagnostic::Findings;
+use crate::condition::{Condition, Pattern};
+use crate::diagnostic::{Findings, Span};
+use crate::field_reference::FieldReference;
 use crate::limits::MAX_QUERY_BYTES;
 
 mod check;
@@ -21,6 +22,18 @@ pub(crate) fn parse(text: &str, findings: &mut Findings) -> Option<Condition> {
     }
     let query = parser::parse(text, findings)?;
     check::check(&query, findings)
+}
+
+/// That the field is one of the values, compared as a query does; [`Condition::Never`] if no value fits the field.
+pub(crate) fn is_any_of(field: &FieldReference, values: &[Pattern]) -> Condition {
+    let literals: Vec<syntax::Literal> = values
+        .iter()
+        .map(|value| syntax::Literal {
+            symbols: value.symbols().to_vec(),
+            span: Span::default(),
+        })
+        .collect();
+    check::is(field, &literals)
 }
 
 #[cfg(test)]

@@ -4,12 +4,13 @@
 
 use serde::Serialize;
 
-use crate::condition::Detection;
+use crate::condition::{Condition, Detection};
 use crate::diagnostic::{Diagnostic, Findings, Lines, Severity};
 use crate::streams::Categories;
 
 mod duration;
 mod examples;
+mod exceptions;
 mod query_position;
 mod source;
 mod table;
@@ -103,6 +104,8 @@ pub enum RuleStatus {
 pub struct CheckedRule {
     pub info: RuleInfo,
     pub(crate) categories: Categories,
+    /// What an event has to satisfy for the rule to look at it: filters and exceptions.
+    pub(crate) admits: Condition,
     pub(crate) detection: Detection,
 }
 

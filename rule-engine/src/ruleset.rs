@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::condition::Detection;
+use crate::field_reference::FieldReference;
 use crate::matcher::{Evaluation, Matcher};
 use crate::new_terms::NewTerms;
 use crate::record::{Record, SUMMARY};
@@ -25,6 +26,8 @@ pub struct RuleSet {
 pub(crate) struct CompiledRule {
     pub info: Arc<RuleInfo>,
     pub categories: Categories,
+    /// Whether the rule looks at an event, by its filters and exceptions.
+    pub admits: Matcher,
     pub detection: CompiledDetection,
 }
 
@@ -74,6 +77,7 @@ impl CompiledRule {
         CompiledRule {
             info: Arc::new(rule.info),
             categories: rule.categories,
+            admits: Matcher::compile(&rule.admits),
             detection,
         }
     }
@@ -83,8 +87,9 @@ impl RuleSet {
     pub fn compile(rules: Vec<CheckedRule>) -> RuleSet {
         let mut read_fields = vec![false; FieldId::COUNT].into_boxed_slice();
         for rule in &rules {
-            rule.detection
-                .visit_fields(&mut |field| read_fields[field.field.index()] = true);
+            let mut visit = |field: &FieldReference| read_fields[field.field.index()] = true;
+            rule.admits.visit_fields(&mut visit);
+            rule.detection.visit_fields(&mut visit);
             if !matches!(rule.detection, Detection::Event(_)) {
                 read_fields[fields::TIMESTAMP.index()] = true;
             }

@@ -2,7 +2,7 @@
 //! never matches, and that is a warning.
 
 use super::syntax::{Literal, Query};
-use crate::condition::{Condition, Number, Order, Pattern, Symbol, Test};
+use crate::condition::{Condition, Number, Order, Pattern, Test};
 use crate::diagnostic::Findings;
 use crate::field_reference::{Case, FieldReference};
 use crate::matcher::Wildcard;
@@ -116,7 +116,7 @@ impl Checker<'_> {
 }
 
 /// Equal to one of the values, or like one with wildcards; [`Condition::Never`] if no value fits the field.
-fn is(field: &FieldReference, any_of: &[Literal]) -> Condition {
+pub(super) fn is(field: &FieldReference, any_of: &[Literal]) -> Condition {
     if any_of.iter().any(Literal::is_anything) {
         return Condition::field(field.clone(), Test::Exists);
     }
@@ -126,7 +126,7 @@ fn is(field: &FieldReference, any_of: &[Literal]) -> Condition {
         FieldType::Keyword | FieldType::Text | FieldType::Ip | FieldType::Object => {
             let wildcards: Vec<Pattern> = any_of
                 .iter()
-                .filter(|literal| literal.symbols.contains(&Symbol::AnyRun))
+                .filter(|literal| literal.text().is_none())
                 .map(Literal::pattern)
                 .collect();
             let networks = |text: &String| {

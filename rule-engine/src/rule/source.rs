@@ -5,7 +5,7 @@ use toml::de::DeTable;
 use uuid::Uuid;
 
 use super::table::{Located, Table, span};
-use super::{CheckedRule, RuleInfo, RuleSeverity, RuleType, duration, examples, query_position};
+use super::{CheckedRule, RuleInfo, RuleSeverity, RuleType, duration, examples, exceptions, query_position};
 use crate::condition::Detection;
 use crate::diagnostic::{Findings, Span};
 use crate::field_reference::FieldReference;
@@ -30,7 +30,7 @@ pub(super) struct Outcome {
 /// Types of Elastic's rules that ask for a search engine or a model.
 const UNSUPPORTED_TYPES: [&str; 4] = ["esql", "machine_learning", "threat_match", "saved_query"];
 /// Keys of `[rule]` without which the rule would mean something else.
-const UNSUPPORTED_KEYS: [&str; 3] = ["filters", "exceptions_list", "event_category_override"];
+const UNSUPPORTED_KEYS: [&str; 1] = ["event_category_override"];
 /// Keys of `[rule]` that change when an alert is sent, not what matches.
 const KEYS_WITHOUT_EFFECT: [&str; 3] = ["alert_suppression", "building_block_type", "max_signals"];
 /// What Kibana takes where a rule has no `from`.
@@ -113,6 +113,7 @@ impl<'a> Reader<'a, '_> {
         let new_terms = (rule_type == RuleType::NewTerms).then(|| self.new_terms(learn_for_ms));
         let threshold = (rule_type == RuleType::Threshold).then(|| self.threshold());
         let categories = self.categories();
+        let admits = exceptions::read(self.rule, self.findings);
         let description = self.required("description");
         let severity = self.severity();
         let risk_score = self.risk_score();
@@ -141,6 +142,7 @@ impl<'a> Reader<'a, '_> {
                 examples,
             },
             categories,
+            admits: admits?,
             detection,
         })
     }

@@ -197,11 +197,11 @@ fn what_the_engine_cannot_run_is_named_and_never_skipped() {
         (
             eql("process where true") + "max_signals = 5\nindex = [\"winlogbeat-*\"]\n[[rule.filters]]\nx = 1\n",
             expect![[r#"
-            Error
-            12:15 Warning no-effect: `max_signals` has no effect yet
-            13:10 Warning index-without-source: no source here produces events of the rule's `index` patterns
-            14:1 Error unsupported-key: `filters` is not supported yet
-        "#]],
+                Error
+                12:15 Warning no-effect: `max_signals` has no effect yet
+                13:10 Warning index-without-source: no source here produces events of the rule's `index` patterns
+                14:1 Error unsupported-filter: a filter of this form (`x`) is not supported
+            "#]],
         ),
     ] {
         check(&text, expected);

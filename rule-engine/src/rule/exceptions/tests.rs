@@ -1,0 +1,270 @@
+use expect_test::{Expect, expect};
+use serde_json::{Value as Json, json};
+
+use crate::engine::{Engine, EngineOptions};
+use crate::history::MemoryHistory;
+use crate::rule::{ParsedFile, parse_file};
+use crate::ruleset::RuleSet;
+
+fn parse(query: &str, tail: &str) -> ParsedFile {
+    parse_file(
+        "a.toml",
+        &format!(
+            "[rule]\nrule_id = \"1\"\nname = \"A\"\ndescription = \"d\"\nseverity = \"low\"\nrisk_score = 1\n\
+             type = \"eql\"\nquery = '''{query}'''\n{tail}"
+        ),
+    )
+}
+
+/// Which of the events the rule matches, on a record that holds only what the rule looks at.
+fn matches(query: &str, tail: &str, events: &[Json]) -> Vec<bool> {
+    let parsed = parse(query, tail);
+    let rule = parsed
+        .rule
+        .unwrap_or_else(|| panic!("{tail}: {:?}", parsed.report.diagnostics));
+    let rules = RuleSet::compile(vec![rule]);
+    let mut record = rules.narrow_record();
+    let mut engine = Engine::new(rules, EngineOptions::default());
+    let mut history = MemoryHistory::default();
+    let mut matches = Vec::new();
+    for event in events {
+        let Json::Object(document) = event else {
+            panic!("not an object: {event}")
+        };
+        record.fill_from_document(document);
+        let mut matched = false;
+        engine.evaluate(&record, &mut history, &mut |_| matched = true);
+        matches.push(matched);
+    }
+    matches
+}
+
+fn exception(entries: &str) -> String {
+    format!("[[rule.exceptions_list]]\nentries = [{entries}]\n")
+}
+
+#[test]
+fn entries_except_as_their_type_and_operator_say() {
+    let event = json!({"event.category": "process", "process": {"name": "Curl*", "pid": 7, "args": ["a", "b"],
+        "interactive": true}, "host.ip": "10.1.2.3"});
+    for (entry, excepted) in [
+        (
+            r#"field = "process.name", type = "match", operator = "included", value = "Curl*""#,
+            true,
+        ),
+        (
+            r#"field = "process.name", type = "match", operator = "included", value = "curl*""#,
+            false,
+        ),
+        (
+            r#"field = "process.name", type = "match", operator = "included", value = "Cur*""#,
+            false,
+        ),
+        (
+            r#"field = "process.name", type = "match", operator = "excluded", value = "Curl*""#,
+            false,
+        ),
+        (
+            r#"field = "process.name", type = "match", operator = "excluded", value = "wget""#,
+            true,
+        ),
+        (
+            r#"field = "process.name.caseless", type = "match", value = "curl*""#,
+            true,
+        ),
+        (r#"field = "process.pid", type = "match", value = "7""#, true),
+        (r#"field = "process.interactive", type = "match", value = "true""#, true),
+        (r#"field = "host.ip", type = "match", value = "10.1.0.0/16""#, true),
+        (
+            r#"field = "process.args", type = "match_any", value = ["x", "b"]"#,
+            true,
+        ),
+        (
+            r#"field = "process.args", type = "match_any", operator = "excluded", value = ["x", "b"]"#,
+            false,
+        ),
+        (
+            r#"field = "process.args", type = "match_any", value = ["x", "y"]"#,
+            false,
+        ),
+        (r#"field = "process.name", type = "exists""#, true),
+        (
+            r#"field = "process.title", type = "exists", operator = "included""#,
+            false,
+        ),
+        (
+            r#"field = "process.title", type = "exists", operator = "excluded""#,
+            true,
+        ),
+        (r#"field = "process.name", type = "wildcard", value = "C?rl*""#, true),
+        (r#"field = "process.name", type = "wildcard", value = 'Curl\*'"#, true),
+        (r#"field = "process.name", type = "wildcard", value = 'Cur\*'"#, false),
+        (r#"field = "process.name", type = "wildcard", value = "Curl?""#, true),
+    ] {
+        let found = matches(
+            "process where true",
+            &exception(&format!("{{ {entry} }}")),
+            std::slice::from_ref(&event),
+        );
+        assert_eq!(found, [!excepted], "{entry}");
+    }
+}
+
+#[test]
+fn all_entries_of_any_item_except() {
+    let tail = exception(
+        r#"{ field = "process.name", type = "match", value = "a" }, { field = "process.pid", type = "match", value = "1" }"#,
+    ) + &exception(r#"{ field = "process.name", type = "match", value = "b" }"#);
+    let event = |name: &str, pid: i64| json!({"event.category": "process", "process": {"name": name, "pid": pid}});
+    let events = [event("a", 1), event("a", 2), event("b", 2), event("c", 1)];
+    assert_eq!(
+        matches("process where true", &tail, &events),
+        [false, true, false, true]
+    );
+}
+
+#[test]
+fn an_exception_ends_at_its_time_by_the_events_clock() {
+    let tail = exception(r#"{ field = "process.name", type = "exists" }"#) + "expire_time = \"2026-01-02T00:00:00Z\"\n";
+    let event = |time: Json| json!({"@timestamp": time, "event.category": "process", "process.name": "a"});
+    let events = [
+        event("2026-01-01T23:59:59.999Z".into()),
+        event("2026-01-02T00:00:00Z".into()),
+        event(Json::Null),
+    ];
+    assert_eq!(matches("process where true", &tail, &events), [false, true, true]);
+}
+
+#[test]
+fn an_excepted_event_is_none_of_a_sequence_neither_wanted_nor_unwanted() {
+    let tail = exception(r#"{ field = "process.title", type = "match", value = "known" }"#);
+    let event = |second: i64, name: &str, title: &str| {
+        json!({"@timestamp": second * 1_000, "event.category": "process",
+            "process": {"name": name, "title": title}})
+    };
+    let query = r#"sequence with maxspan=1m [process where process.name == "a"]
+        ![process where process.name == "x"] [process where process.name == "b"]"#;
+    let known_start = [event(0, "a", "known"), event(1, "b", "")];
+    assert_eq!(matches(query, &tail, &known_start), [false, false]);
+    let known_between = [event(0, "a", ""), event(1, "x", "known"), event(2, "b", "")];
+    assert_eq!(matches(query, &tail, &known_between), [false, false, true]);
+}
+
+#[test]
+fn filters_let_through_what_they_name() {
+    let event = json!({"event.category": "process", "process": {"name": "a", "pid": 7}});
+    for (filter, passes) in [
+        (r#"query.match_phrase."process.name" = "a""#, true),
+        (r#"query.match_phrase."process.name" = "b""#, false),
+        (r#"query.match_phrase."process.name" = { query = "a" }"#, true),
+        (
+            r#"query.match."process.name" = { query = "b", type = "phrase" }"#,
+            false,
+        ),
+        (r#"query.match_phrase."process.pid" = 7"#, true),
+        (r#"query.exists.field = "process.title""#, false),
+        (r#"exists.field = "process.name""#, true),
+        ("meta.negate = true\nquery.match_phrase.\"process.name\" = \"a\"", false),
+        (
+            "meta.disabled = true\nquery.match_phrase.\"process.name\" = \"b\"",
+            true,
+        ),
+        (
+            r#"query.bool = { minimum_should_match = 1, should = [{ match_phrase."process.name" = "b" }, { match_phrase."process.name" = "a" }] }"#,
+            true,
+        ),
+    ] {
+        let tail = format!("[[rule.filters]]\n{filter}\n");
+        let found = matches("process where true", &tail, std::slice::from_ref(&event));
+        assert_eq!(found, [passes], "{filter}");
+    }
+    let both = "[[rule.filters]]\nquery.match_phrase.\"process.name\" = \"a\"\n\
+                [[rule.filters]]\nquery.match_phrase.\"process.pid\" = \"8\"\n";
+    assert_eq!(matches("process where true", both, &[event]), [false]);
+}
+
+fn check(tail: &str, expected: Expect) {
+    let report = parse("process where true", tail).report;
+    let shown: String = report
+        .diagnostics
+        .iter()
+        .map(|found| format!("{}:{} {}: {}\n", found.line, found.column, found.code, found.message))
+        .collect();
+    expected.assert_eq(&shown);
+}
+
+#[test]
+fn forms_that_are_not_read_are_errors_that_name_them() {
+    for (tail, expected) in [
+        (
+            exception(r#"{ field = "process.nam", type = "list", list = { id = "l", type = "ip" } }"#),
+            expect![[r#"
+                10:44 unsupported-exception: entries of type `list` are not supported in exceptions
+            "#]],
+        ),
+        (
+            exception(r#"{ field = "process.nam", type = "match", value = ["a"] }"#),
+            expect![[r#"
+                10:61 wrong-type: `value` in `[entries]` must be a text
+            "#]],
+        ),
+        (
+            exception(r#"{ field = "process.name", type = "match_any", value = [], operator = "maybe" }"#),
+            expect![[r#"
+                10:12 bad-value: `value` must have 1 to 4096 values
+            "#]],
+        ),
+        (
+            exception(r#"{ field = "process.name", type = "exists", operator = "maybe" }"#),
+            expect![[r#"
+                10:66 bad-value: `maybe` is neither `included` nor `excluded`
+            "#]],
+        ),
+        (
+            exception(r#"{ type = "exists" }"#) + "expire_time = \"soon\"\n",
+            expect![[r#"
+                10:12 missing-key: `field` is missing in an entry of an exception
+            "#]],
+        ),
+        (
+            exception(r#"{ field = "process.name", type = "exists" }"#) + "expire_time = \"soon\"\n",
+            expect![[r#"
+                11:15 bad-value: `soon` is not a date such as `2026-01-31T00:00:00Z`
+            "#]],
+        ),
+        (
+            exception(""),
+            expect![[r#"
+            9:1 bad-value: an exception needs `entries`
+        "#]],
+        ),
+        (
+            exception(r#"{ field = "process.pid", type = "match", value = "x" }"#),
+            expect![[r#"
+                10:12 never-matches: this can never match: `process.pid` does not hold such values
+            "#]],
+        ),
+        (
+            "[[rule.exceptions_list]]\nid = \"x\"\nlist_id = \"shared\"\ntype = \"detection\"\n".to_owned(),
+            expect![[r#"
+                9:1 exceptions-not-in-file: the items of the exception list `shared` are not in the file
+            "#]],
+        ),
+        (
+            "[[rule.filters]]\nquery.range.\"process.pid\" = { gt = 1 }\n[[rule.filters]]\nmeta.negate = true\n"
+                .to_owned(),
+            expect![[r#"
+                9:1 unsupported-filter: a filter of this form (`range`) is not supported
+                11:1 unsupported-filter: a filter of this form (`without a query`) is not supported
+            "#]],
+        ),
+        (
+            "[[rule.filters]]\nquery.match.\"process.name\" = \"a b\"\n".to_owned(),
+            expect![[r#"
+                9:1 unsupported-filter: a filter of this form (`match`) is not supported
+            "#]],
+        ),
+    ] {
+        check(&tail, expected);
+    }
+}
