@@ -34,7 +34,7 @@ const COMPILER_WITH_SOURCE: Requirement = Requirement {
     elsewhere: "rustup component add rust-src",
 };
 
-const FOR_TESTING: [Requirement; 5] = [
+const FOR_TESTING: [Requirement; 4] = [
     Requirement {
         purpose: "cargo fmt",
         is_there: || succeeds(cargo().args(["fmt", "--version"])),
@@ -51,13 +51,7 @@ const FOR_TESTING: [Requirement; 5] = [
         purpose: "a Docker engine, for the end-to-end tests",
         is_there: || ["dockerd", "containerd", "runc"].into_iter().all(is_installed),
         debian_packages: &["docker.io", "containerd", "runc"],
-        elsewhere: "install Docker Engine: dockerd, containerd and runc",
-    },
-    Requirement {
-        purpose: "the Docker command, for the end-to-end tests",
-        is_there: || is_installed("docker"),
-        debian_packages: &["docker.io"],
-        elsewhere: "install the Docker command line",
+        elsewhere: "install Docker Engine: docker, dockerd, containerd and runc",
     },
     Requirement {
         purpose: "a static busybox, for the test images",
@@ -145,8 +139,7 @@ fn install_debian_packages(packages: &[(&str, &str)], elsewhere: &[String]) -> R
             elsewhere.join("\n  ")
         );
     }
-    let mut names: Vec<&str> = packages.iter().map(|(name, _)| *name).collect();
-    names.dedup();
+    let names: Vec<&str> = packages.iter().map(|(name, _)| *name).collect();
     if !succeeds(Command::new("test").args(["-w", "/var/lib/dpkg"])) {
         bail!(
             "please run as root: apt-get update && apt-get install --no-install-recommends {}",
