@@ -8,7 +8,7 @@ use crate::history::TermHistory;
 use crate::matcher::Evaluation;
 use crate::record::Record;
 use crate::rule::RuleInfo;
-use crate::ruleset::{CompiledDetection, RuleSet};
+use crate::ruleset::{CompiledDetection, CompiledRule, RuleSet};
 use crate::schema::fields;
 use crate::sequence::EarlierEvents;
 use crate::streams::Categories;
@@ -28,9 +28,10 @@ pub struct EngineOptions {
 }
 
 /// What the engine did and what it cut, since it was made.
-#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct EngineCounters {
     pub events: u64,
+    /// Matches that were told: all but those in `rules`.
     pub matches: u64,
     /// New terms that raised no alert because the rule was still learning.
     pub terms_learned: u64,
@@ -38,12 +39,25 @@ pub struct EngineCounters {
     pub term_combinations_cut: u64,
     /// Combinations of the values of several fields that a function was not computed for.
     pub function_combinations_cut: u64,
-    /// Times that a sequence or threshold forgot the key unused the longest, or a waiting sequence, for want of room.
+    /// Times that a sequence, threshold or suppression forgot the key unused the longest, or a waiting sequence, for want of room.
     pub groups_evicted: u64,
-    /// Times that an event had more values in the keys of a sequence or threshold than are looked at.
+    /// Times that an event had more values in the keys of a sequence, threshold or suppression than are looked at.
     pub group_keys_cut: u64,
     /// Times that an event without `@timestamp` could not be placed in time for a rule.
     pub events_without_time: u64,
+    /// The rules of which some matches were not told.
+    pub rules: Vec<RuleCounters>,
+}
+
+/// Matches of a rule that became no alerts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RuleCounters {
+    pub rule_id: String,
+    pub name: String,
+    /// Alike to an alert before them, by the rule's `alert_suppression`.
+    pub suppressed: u64,
+    /// Past the rule's `max_signals` in an interval.
+    pub held_back: u64,
 }
 
 /// A rule that matched the event.
@@ -66,6 +80,8 @@ pub struct Match<'a> {
 struct Alert {
     new_terms: Vec<String>,
     earlier_events: EarlierEvents,
+    /// The group that reached a threshold.
+    group: Option<String>,
 }
 
 /// The event's time in nanoseconds, or a note that it has none.
@@ -84,7 +100,8 @@ impl Engine {
         }
     }
 
-    /// Calls `on_match` for each rule that the event satisfies; a new-terms rule once for each new combination.
+    /// Calls `on_match` for each rule that the event satisfies, a new-terms rule once for each new combination, as far as
+    /// the rule's own limits let alerts through.
     pub fn evaluate(&mut self, record: &Record, terms: &mut dyn TermHistory, on_match: &mut dyn FnMut(Match<'_>)) {
         self.counters.events += 1;
         let categories = Categories::of(record);
@@ -95,6 +112,9 @@ impl Engine {
                 && let Some(now_ns) = record.first_date(fields::TIMESTAMP)
             {
                 for late in sequence.take_due(now_ns) {
+                    if !rule.gate.admits(&[], Some(now_ns), &mut self.counters) {
+                        continue;
+                    }
                     self.counters.matches += 1;
                     on_match(Match {
                         rule: &rule.info,
@@ -149,11 +169,23 @@ impl Engine {
                         continue;
                     };
                     let reached = counter.observe(record, now_ns, &mut self.counters);
-                    std::iter::repeat_with(Alert::default).take(reached).collect()
+                    let alert = |group| Alert {
+                        group: Some(group),
+                        ..Alert::default()
+                    };
+                    reached.into_iter().map(alert).collect()
                 }
                 _ => continue,
             };
             for alert in alerts {
+                let groups = match alert.group {
+                    Some(group) => vec![group],
+                    None => rule.gate.groups(record, &mut self.counters),
+                };
+                let time_ns = record.first_date(fields::TIMESTAMP);
+                if !rule.gate.admits(&groups, time_ns, &mut self.counters) {
+                    continue;
+                }
                 self.counters.matches += 1;
                 let reason = rule.detection.reason(&event);
                 let (new_terms, earlier_events) = (alert.new_terms, alert.earlier_events);
@@ -174,7 +206,17 @@ impl Engine {
     }
 
     pub fn counters(&self) -> EngineCounters {
-        self.counters
+        let count = |rule: &CompiledRule| RuleCounters {
+            rule_id: rule.info.rule_id.clone(),
+            name: rule.info.name.clone(),
+            suppressed: rule.gate.suppressed,
+            held_back: rule.gate.held_back,
+        };
+        let rules = self.rules.rules.iter().map(count);
+        EngineCounters {
+            rules: rules.filter(|rule| rule.suppressed + rule.held_back > 0).collect(),
+            ..self.counters.clone()
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Events that belong together because they share a key: what sequences and thresholds remember for each key.
+//! Events that belong together because they share a key: what sequences, thresholds and suppression remember for each key.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use crate::field_reference::FieldReference;
 use crate::limits::{MAX_GROUPS, MAX_KEY_COMBINATIONS};
-use crate::new_terms::text;
+use crate::new_terms::{bounded, text};
 use crate::record::Record;
 
 /// A field whose value the events of a group share.
@@ -47,7 +47,26 @@ pub(crate) fn keys(fields: &[GroupField], record: &Record, cut: &mut u64) -> Vec
             *cut += 1;
         }
     }
-    keys.into_iter().map(|key| Json::Array(key).to_string()).collect()
+    keys.into_iter()
+        .map(|key| bounded(Json::Array(key).to_string()))
+        .collect()
+}
+
+/// The one key of an event whose values of a field count together; `None` if it never joins.
+pub(crate) fn whole_lists_key(fields: &[GroupField], record: &Record, cut: &mut u64) -> Option<String> {
+    let mut lists = Vec::new();
+    for field in fields {
+        let mut values = field.values(record);
+        if values.is_empty() {
+            return None;
+        }
+        if values.len() > MAX_KEY_COMBINATIONS {
+            values.truncate(MAX_KEY_COMBINATIONS);
+            *cut += 1;
+        }
+        lists.push(Json::Array(values));
+    }
+    Some(bounded(Json::Array(lists).to_string()))
 }
 
 impl GroupField {

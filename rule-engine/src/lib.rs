@@ -4,6 +4,7 @@
 //! an event becomes a [`record::Record`]. The crate is pure: it opens no file, reads no clock and keeps no thread;
 //! what has been seen before is asked of a [`history::TermHistory`].
 
+mod alerting;
 mod condition;
 pub mod diagnostic;
 pub mod engine;

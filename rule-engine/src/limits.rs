@@ -28,7 +28,9 @@ pub const MAX_SEQUENCE_RUNS: i64 = 100;
 pub const MAX_WAITING_SEQUENCES: usize = 1_024;
 /// Events or different values that a threshold may ask for.
 pub const MAX_THRESHOLD: i64 = 1_000;
-/// Keys for which one rule remembers partial sequences or counts.
+/// Fields that the alerts of one rule may be grouped by for suppression.
+pub const MAX_SUPPRESSION_FIELDS: usize = 5;
+/// Keys for which one rule remembers partial sequences, counts or alerts.
 pub const MAX_GROUPS: usize = 2_048;
 /// Keys under which one event may join a sequence or a threshold's groups.
 pub const MAX_KEY_COMBINATIONS: usize = 100;

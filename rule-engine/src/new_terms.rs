@@ -99,13 +99,17 @@ pub(crate) fn text(value: Value<'_>, field: &FieldReference) -> Option<String> {
     }
 }
 
-/// The values as one text that no other values give: a JSON list, or its beginning and a digest of the whole.
+/// The values as one text that no other values give.
 fn term(values: &[String]) -> String {
-    let term = serde_json::Value::from(values.to_vec()).to_string();
-    if term.len() <= MAX_TERM_BYTES {
-        return term;
+    bounded(serde_json::Value::from(values.to_vec()).to_string())
+}
+
+/// The text, or if it is longer than [`MAX_TERM_BYTES`] its beginning and a digest of the whole.
+pub(crate) fn bounded(text: String) -> String {
+    if text.len() <= MAX_TERM_BYTES {
+        return text;
     }
-    let digest = Uuid::new_v5(&Uuid::NAMESPACE_OID, term.as_bytes());
-    let beginning = &term[..term.floor_char_boundary(MAX_TERM_BYTES / 2)];
+    let digest = Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes());
+    let beginning = &text[..text.floor_char_boundary(MAX_TERM_BYTES / 2)];
     format!("{beginning}…{digest}")
 }

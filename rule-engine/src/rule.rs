@@ -4,10 +4,12 @@
 
 use serde::Serialize;
 
+use crate::alerting::AlertLimits;
 use crate::condition::{Condition, Detection};
 use crate::diagnostic::{Diagnostic, Findings, Lines, Severity};
 use crate::streams::Categories;
 
+mod alert_limits;
 mod duration;
 mod examples;
 mod exceptions;
@@ -106,6 +108,7 @@ pub struct CheckedRule {
     pub(crate) categories: Categories,
     /// What an event has to satisfy for the rule to look at it: filters and exceptions.
     pub(crate) admits: Condition,
+    pub(crate) limits: AlertLimits,
     pub(crate) detection: Detection,
 }
 
@@ -124,6 +127,8 @@ pub struct RuleInfo {
     pub tags: Vec<String>,
     /// The file's `[[rule.threat]]` tables as they are.
     pub threat: serde_json::Value,
+    /// Set if the rule's alerts are only recorded, as material for other rules, and nobody is told of them.
+    pub building_block_type: Option<String>,
     pub note: Option<String>,
     pub references: Vec<String>,
     pub examples: Vec<Example>,

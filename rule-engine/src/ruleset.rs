@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::alerting::AlertGate;
 use crate::condition::Detection;
 use crate::field_reference::FieldReference;
 use crate::matcher::{Evaluation, Matcher};
@@ -28,6 +29,7 @@ pub(crate) struct CompiledRule {
     pub categories: Categories,
     /// Whether the rule looks at an event, by its filters and exceptions.
     pub admits: Matcher,
+    pub gate: AlertGate,
     pub detection: CompiledDetection,
 }
 
@@ -78,6 +80,7 @@ impl CompiledRule {
             info: Arc::new(rule.info),
             categories: rule.categories,
             admits: Matcher::compile(&rule.admits),
+            gate: AlertGate::new(rule.limits),
             detection,
         }
     }
@@ -89,10 +92,10 @@ impl RuleSet {
         for rule in &rules {
             let mut visit = |field: &FieldReference| read_fields[field.field.index()] = true;
             rule.admits.visit_fields(&mut visit);
+            rule.limits.visit_fields(&mut visit);
             rule.detection.visit_fields(&mut visit);
-            if !matches!(rule.detection, Detection::Event(_)) {
-                read_fields[fields::TIMESTAMP.index()] = true;
-            }
+            // How many alerts there may be is counted in the events' time.
+            read_fields[fields::TIMESTAMP.index()] = true;
         }
         let keeps_summaries = rules
             .iter()

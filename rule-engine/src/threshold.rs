@@ -68,10 +68,10 @@ impl ThresholdCounter {
         }
     }
 
-    /// Counts an event that satisfies the query and returns how many groups reached the threshold by it.
-    pub fn observe(&mut self, record: &Record, time_ns: i64, counters: &mut EngineCounters) -> usize {
+    /// Counts an event that satisfies the query and returns the groups that reached the threshold by it.
+    pub fn observe(&mut self, record: &Record, time_ns: i64, counters: &mut EngineCounters) -> Vec<String> {
         let window_ns = self.threshold.window_ns;
-        let mut reached = 0;
+        let mut reached = Vec::new();
         for key in keys(&self.threshold.fields, record, &mut counters.group_keys_cut) {
             let is_over = |group: &Group| {
                 group
@@ -82,7 +82,9 @@ impl ThresholdCounter {
             let group = self
                 .groups
                 .use_state(&key, Group::default, is_over, &mut counters.groups_evicted);
-            reached += usize::from(group.count(&self.threshold, record, time_ns));
+            if group.count(&self.threshold, record, time_ns) {
+                reached.push(key);
+            }
         }
         reached
     }

@@ -25,6 +25,9 @@ const MAX_LINK_ARGUMENT_BYTES: usize = 1024;
 const REASON_COMMAND_CHARACTERS: usize = 160;
 const REASON_ARGUMENT_CHARACTERS: usize = 80;
 
+/// The key that says of an alert that it is only recorded, and nobody is told of it.
+pub const BUILDING_BLOCK_TYPE: &str = "kibana.alert.building_block_type";
+
 /// Alert identifiers are names in this namespace.
 const ALERT_NAMESPACE: Uuid = Uuid::from_u128(0x6f0e_3bb5_94a1_4c1f_9d0a_2c87_55d6_b81e);
 
@@ -129,6 +132,9 @@ impl Alert {
         set("kibana.alert.risk_score", json!(rule.risk_score));
         if let Some(time) = original_time {
             set("kibana.alert.original_time", time);
+        }
+        if let Some(building_block) = &rule.building_block_type {
+            set(BUILDING_BLOCK_TYPE, json!(building_block));
         }
         if !self.new_terms.is_empty() {
             set("kibana.alert.new_terms", json!(self.new_terms));
@@ -282,6 +288,7 @@ pub mod tests {
             rule_type: RuleType::Eql,
             tags: vec!["Domain: Container".to_owned()],
             threat: json!([]),
+            building_block_type: None,
             note: None,
             references: Vec::new(),
             examples: Vec::new(),
@@ -380,6 +387,14 @@ pub mod tests {
                 .map_or(key.as_str(), |_| "original_event.*");
             assert!(documentation.contains(&format!("{documented}`")), "{key}");
         }
+    }
+
+    #[test]
+    fn an_alert_of_a_building_block_rule_says_so() {
+        let mut alert = sample();
+        assert!(!alert.clone().into_document().contains_key(BUILDING_BLOCK_TYPE));
+        Arc::make_mut(&mut alert.rule).building_block_type = Some("default".to_owned());
+        assert_eq!(alert.into_document()[BUILDING_BLOCK_TYPE], "default");
     }
 
     #[test]

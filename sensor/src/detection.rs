@@ -13,12 +13,13 @@ use rule_engine::record::Record;
 use rule_engine::ruleset::RuleSet;
 use rule_engine::schema::{FieldId, fields};
 use serde_json::Value;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::alert::{Alert, ChainLink, ContainerMetadata};
 use crate::container::{ContainerIdentity, Directory, Lookup};
 use crate::document::Document;
 use crate::history::History;
+use crate::output::escape::Visible;
 use crate::output::{CompleteContainer, Output};
 use crate::pipeline::{Event, EventHandler, Flow};
 use crate::process::Process;
@@ -45,7 +46,7 @@ pub enum Command {
 }
 
 /// What detection did, beside what the pipeline counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DetectionCounts {
     pub engine: EngineCounters,
     /// Events that were evaluated without the container's metadata, which a rule reads, because it did not come in
@@ -247,11 +248,11 @@ pub fn report_engine(counters: &EngineCounters) {
         ),
         (
             counters.group_keys_cut,
-            "events had more keys for a sequence or threshold than are looked at",
+            "events had more keys for a sequence, threshold or suppression than are looked at",
         ),
         (
             counters.groups_evicted,
-            "groups of a sequence or threshold were forgotten: there were too many",
+            "groups of a sequence, threshold or suppression were forgotten: there were too many",
         ),
         (
             counters.events_without_time,
@@ -260,6 +261,21 @@ pub fn report_engine(counters: &EngineCounters) {
     ] {
         if number > 0 {
             warn!("{number} {what}");
+        }
+    }
+    for rule in &counters.rules {
+        let name = Visible(&rule.name);
+        if rule.suppressed > 0 {
+            info!(
+                "{} alerts of `{name}` were suppressed as its `alert_suppression` says",
+                rule.suppressed
+            );
+        }
+        if rule.held_back > 0 {
+            warn!(
+                "{} alerts of `{name}` were held back: more than its `max_signals` in an interval",
+                rule.held_back
+            );
         }
     }
 }

@@ -12,7 +12,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::alert::{Alert, ContainerMetadata};
+use crate::alert::{Alert, BUILDING_BLOCK_TYPE, ContainerMetadata};
 use crate::cli::Format;
 
 pub mod escape;
@@ -242,6 +242,8 @@ impl<D: Destination> Writer<D> {
         let document = alert.into_document();
         match self.options.format {
             Format::Json => self.sink.push_json(document),
+            // What is only recorded is no news for a person.
+            Format::Text if document.contains_key(BUILDING_BLOCK_TYPE) => {}
             Format::Text => self.sink.push_text(&text::render(&document, self.options.style)),
         }
     }

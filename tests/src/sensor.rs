@@ -30,6 +30,7 @@ risk_score = 1
 severity = "low"
 type = "eql"
 language = "eql"
+max_signals = 1000000
 query = 'process where event.action == "exec" and process.name == "fence"'
 "#;
 

@@ -12,8 +12,13 @@ const UNITS: [(&str, i64); 5] = [
 pub(super) fn parse(text: &str) -> Option<i64> {
     let digits = text.find(|character: char| !character.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);
+    of(number.parse().ok()?, unit)
+}
+
+/// So many of a unit, in milliseconds.
+pub(super) fn of(number: i64, unit: &str) -> Option<i64> {
     let (_, milliseconds) = UNITS.into_iter().find(|(name, _)| *name == unit)?;
-    number.parse::<i64>().ok()?.checked_mul(milliseconds)
+    number.checked_mul(milliseconds)
 }
 
 /// `now-14d`: how far back, in milliseconds, above 0.

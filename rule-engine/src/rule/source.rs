@@ -5,7 +5,9 @@ use toml::de::DeTable;
 use uuid::Uuid;
 
 use super::table::{Located, Table, span};
-use super::{CheckedRule, RuleInfo, RuleSeverity, RuleType, duration, examples, exceptions, query_position};
+use super::{
+    CheckedRule, RuleInfo, RuleSeverity, RuleType, alert_limits, duration, examples, exceptions, query_position,
+};
 use crate::condition::Detection;
 use crate::diagnostic::{Findings, Span};
 use crate::field_reference::FieldReference;
@@ -31,8 +33,6 @@ pub(super) struct Outcome {
 const UNSUPPORTED_TYPES: [&str; 4] = ["esql", "machine_learning", "threat_match", "saved_query"];
 /// Keys of `[rule]` without which the rule would mean something else.
 const UNSUPPORTED_KEYS: [&str; 1] = ["event_category_override"];
-/// Keys of `[rule]` that change when an alert is sent, not what matches.
-const KEYS_WITHOUT_EFFECT: [&str; 3] = ["alert_suppression", "building_block_type", "max_signals"];
 /// What Kibana takes where a rule has no `from`.
 const DEFAULT_LOOK_BACK_MS: i64 = 6 * 60 * 1_000;
 const MAX_NEW_TERMS_FIELDS: usize = 3;
@@ -103,7 +103,7 @@ impl<'a> Reader<'a, '_> {
 
     /// Reads everything before it gives up, so that all errors are noted.
     fn checked_rule(&mut self, file: Table<'a>, outcome: &Outcome, rule_type: RuleType) -> Option<CheckedRule> {
-        self.note_keys_that_have_no_effect();
+        self.refuse_unsupported_keys();
         let detection = self.detection(rule_type);
         let tidewaiter = file.table("tidewaiter", self.findings);
         let learn_for_ms = tidewaiter.and_then(|table| self.learn_for(table, rule_type));
@@ -114,6 +114,8 @@ impl<'a> Reader<'a, '_> {
         let threshold = (rule_type == RuleType::Threshold).then(|| self.threshold());
         let categories = self.categories();
         let admits = exceptions::read(self.rule, self.findings);
+        let limits = alert_limits::read(self.rule, rule_type, detection.as_ref(), self.findings);
+        let building_block_type = self.rule.text("building_block_type", self.findings);
         let description = self.required("description");
         let severity = self.severity();
         let risk_score = self.risk_score();
@@ -137,27 +139,23 @@ impl<'a> Reader<'a, '_> {
                 rule_type,
                 tags,
                 threat: self.rule.json("threat").unwrap_or_else(|| Json::Array(Vec::new())),
+                building_block_type: building_block_type.map(|block| block.value.to_owned()),
                 note,
                 references,
                 examples,
             },
             categories,
             admits: admits?,
+            limits: limits?,
             detection,
         })
     }
 
-    fn note_keys_that_have_no_effect(&mut self) {
+    fn refuse_unsupported_keys(&mut self) {
         for key in UNSUPPORTED_KEYS {
             if let Some(span) = self.rule.has_content(key) {
                 self.findings
                     .error(span, "unsupported-key", format!("`{key}` is not supported yet"));
-            }
-        }
-        for key in KEYS_WITHOUT_EFFECT {
-            if let Some(span) = self.rule.has_content(key) {
-                self.findings
-                    .warning(span, "no-effect", format!("`{key}` has no effect yet"));
             }
         }
     }

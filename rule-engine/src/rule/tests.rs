@@ -195,10 +195,11 @@ fn what_the_engine_cannot_run_is_named_and_never_skipped() {
         "#]],
         ),
         (
-            eql("process where true") + "max_signals = 5\nindex = [\"winlogbeat-*\"]\n[[rule.filters]]\nx = 1\n",
+            eql("process where true")
+                + "event_category_override = \"x\"\nindex = [\"winlogbeat-*\"]\n[[rule.filters]]\nx = 1\n",
             expect![[r#"
                 Error
-                12:15 Warning no-effect: `max_signals` has no effect yet
+                12:27 Error unsupported-key: `event_category_override` is not supported yet
                 13:10 Warning index-without-source: no source here produces events of the rule's `index` patterns
                 14:1 Error unsupported-filter: a filter of this form (`x`) is not supported
             "#]],

@@ -39,7 +39,9 @@ fn alerts(threshold: Threshold, events: &[(i64, Json)]) -> Vec<usize> {
                 panic!("not an object: {document}")
             };
             record.fill_from_document(document);
-            counter.observe(&record, second * SECOND, &mut EngineCounters::default())
+            counter
+                .observe(&record, second * SECOND, &mut EngineCounters::default())
+                .len()
         })
         .collect()
 }

@@ -9,7 +9,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal, Read, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rule_engine::engine::{Engine, EngineOptions};
+use rule_engine::engine::{Engine, EngineCounters, EngineOptions};
 use rule_engine::history::MemoryHistory;
 use rule_engine::record::{DocumentCounts, Record};
 use rule_engine::rule::RuleStatus;
@@ -18,6 +18,7 @@ use rule_engine::ruleset::RuleSet;
 use super::{CommandError, ExitStatus};
 use crate::alert::{Alert, chain_from_event};
 use crate::cli::ReplayArguments;
+use crate::detection::report_engine;
 use crate::document::Document;
 use crate::rule_files::RuleFiles;
 
@@ -81,14 +82,14 @@ fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
     Ok(Box::new(BufReader::with_capacity(256 * 1024, File::open(path)?)))
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct ReplayCounts {
     lines: u64,
     events: u64,
     alerts: u64,
     unusable_lines: u64,
     documents: DocumentCounts,
-    events_without_time: u64,
+    engine: EngineCounters,
 }
 
 impl ReplayCounts {
@@ -103,12 +104,7 @@ impl ReplayCounts {
                 self.documents.unfit_values
             );
         }
-        if self.events_without_time > 0 {
-            tracing::warn!(
-                "{} matches of new_terms rules had no `@timestamp` and were left out",
-                self.events_without_time
-            );
-        }
+        report_engine(&self.engine);
     }
 }
 
@@ -162,7 +158,7 @@ fn replay(
         }
     }
     output.flush().map_err(ReplayError::Output)?;
-    counts.events_without_time = engine.counters().events_without_time;
+    counts.engine = engine.counters();
     Ok(counts)
 }
 

@@ -71,6 +71,27 @@ impl Destination for Unreliable {
 }
 
 #[test]
+fn what_is_only_recorded_is_a_document_but_no_text() {
+    let building_block = || {
+        let mut alert = sample();
+        Arc::make_mut(&mut alert.rule).building_block_type = Some("default".to_owned());
+        alert
+    };
+    for (format, lines_with_it) in [(Format::Json, 2), (Format::Text, 1)] {
+        let (reader, writer) = pipe();
+        let options = OutputOptions { format, ..JSON };
+        let output = Output::start(writer, options, complete(), Box::new(|| {})).unwrap();
+        output.offer(building_block());
+        output.offer(sample());
+        output.finish(LONG);
+        let alerts = reader
+            .lines()
+            .filter(|line| line.as_ref().unwrap().contains("Tool installed"));
+        assert_eq!(alerts.count(), lines_with_it);
+    }
+}
+
+#[test]
 fn alerts_are_written_in_order_one_document_a_line() {
     let (mut reader, writer) = pipe();
     let output = Output::start(writer, JSON, complete(), Box::new(|| {})).unwrap();
