@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rule_engine::rule::{RuleStatus, parse_file, run_examples};
+use rule_engine::rule::{RuleStatus, parse_file, parse_rules, run_examples};
 
 fuzz_target!(|text: &str| {
     let parsed = parse_file("rule.toml", text);
@@ -12,5 +12,11 @@ fuzz_target!(|text: &str| {
     }
     if let Some(rule) = parsed.rule {
         run_examples(&rule);
+    }
+    for parsed in parse_rules("rules.ndjson", text) {
+        assert_eq!(parsed.rule.is_some(), parsed.report.status == RuleStatus::Ok);
+        for found in &parsed.report.diagnostics {
+            found.render("rules.ndjson", text);
+        }
     }
 });

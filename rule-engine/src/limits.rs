@@ -2,6 +2,8 @@
 
 /// Bytes of a rule file.
 pub const MAX_RULE_FILE_BYTES: usize = 512 << 10;
+/// Bytes of a file of exported rules.
+pub const MAX_EXPORT_BYTES: usize = 16 << 20;
 /// Bytes of a query.
 pub const MAX_QUERY_BYTES: usize = 64 << 10;
 /// Parentheses, lists and `not`s inside one another.

@@ -6,23 +6,55 @@ use serde::Serialize;
 
 use crate::alerting::AlertLimits;
 use crate::condition::{Condition, Detection};
-use crate::diagnostic::{Diagnostic, Findings, Lines, Severity};
+use crate::diagnostic::{Diagnostic, Findings, Lines, Severity, Span};
 use crate::streams::Categories;
 
 mod alert_limits;
 mod duration;
 mod examples;
 mod exceptions;
+mod export;
 mod query_position;
 mod source;
 mod table;
 
 pub use examples::{Example, ExampleOutcome, Expectation, run_examples};
 
+/// Reads all rules of a file: those that Kibana exported if its name ends in `.ndjson`, else the one of a TOML file.
+/// Never fails and never gives none: what is wrong is in the reports.
+pub fn parse_rules(path: &str, text: &str) -> Vec<ParsedFile> {
+    if !path.ends_with(".ndjson") {
+        return vec![parse_file(path, text)];
+    }
+    let parse = |exported: export::ExportedRule| {
+        let mut findings = Findings::default();
+        let outcome = match exported.rule_file {
+            Ok(rule_file) => source::read(&rule_file, &mut findings),
+            Err((code, message)) => {
+                findings.error(Span::default(), code, message);
+                source::Outcome::default()
+            }
+        };
+        parsed(path, exported.line, outcome, findings, &|_| (exported.line, 1))
+    };
+    export::rules(text).into_iter().map(parse).collect()
+}
+
 /// Reads a rule file in Elastic's TOML form. Never fails: what is wrong is in the report.
 pub fn parse_file(path: &str, text: &str) -> ParsedFile {
     let mut findings = Findings::default();
     let outcome = source::read(text, &mut findings);
+    let lines = Lines::new(text);
+    parsed(path, 1, outcome, findings, &|span| lines.position(span.start as usize))
+}
+
+fn parsed(
+    path: &str,
+    first_line: u32,
+    outcome: source::Outcome,
+    findings: Findings,
+    place: &dyn Fn(Span) -> (u32, u32),
+) -> ParsedFile {
     let status = match (&outcome.rule, findings.has_errors()) {
         _ if outcome.is_unsupported => RuleStatus::Unsupported,
         (Some(_), false) => RuleStatus::Ok,
@@ -35,21 +67,21 @@ pub fn parse_file(path: &str, text: &str) -> ParsedFile {
             name: outcome.name,
             rule_type: outcome.rule_type,
             status,
-            diagnostics: diagnostics(text, findings),
+            diagnostics: diagnostics(findings, place),
         },
+        first_line,
         rule: outcome.rule.filter(|_| status == RuleStatus::Ok),
     }
 }
 
 /// In the order of the file.
-fn diagnostics(text: &str, findings: Findings) -> Vec<Diagnostic> {
-    let lines = Lines::new(text);
+fn diagnostics(findings: Findings, place: &dyn Fn(Span) -> (u32, u32)) -> Vec<Diagnostic> {
     let mut list = findings.list;
     list.sort_by_key(|finding| finding.span.start);
     let mut diagnostics: Vec<Diagnostic> = list
         .into_iter()
         .map(|finding| {
-            let (line, column) = lines.position(finding.span.start as usize);
+            let (line, column) = place(finding.span);
             let (code, severity, message, help) = (finding.code, finding.severity, finding.message, finding.help);
             Diagnostic {
                 code,
@@ -67,16 +99,18 @@ fn diagnostics(text: &str, findings: Findings) -> Vec<Diagnostic> {
             severity: Severity::Error,
             message: format!("{} more findings are not shown", findings.left_out),
             help: None,
-            line: 1,
+            line: place(Span::default()).0,
             column: 1,
         });
     }
     diagnostics
 }
 
-/// What came of a rule file; `rule` is there if and only if the status is [`RuleStatus::Ok`].
+/// What came of a rule; `rule` is there if and only if the status is [`RuleStatus::Ok`].
 pub struct ParsedFile {
     pub report: RuleReport,
+    /// The line of the file at which the rule begins, from 1.
+    pub first_line: u32,
     pub rule: Option<CheckedRule>,
 }
 

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rule_engine::diagnostic::{Diagnostic, Severity};
 use rule_engine::rule::{self, CheckedRule, RuleReport, RuleStatus};
@@ -53,14 +54,14 @@ const STOCK_RULES: &[(&str, &str)] = &[
 const MAX_DEPTH: usize = 16;
 /// Rule files that are read from one path.
 const MAX_FILES: usize = 20_000;
-/// A rule file longer than this is not read; the rule engine's own limit is lower.
-const MAX_FILE_BYTES: u64 = 1024 * 1024;
+/// A rule file longer than this is not read; the rule engine's own limits are lower.
+const MAX_FILE_BYTES: u64 = 17 * 1024 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RuleFilesError {
     #[error("cannot read the rules path `{path}`")]
     Unreadable { path: PathBuf, source: io::Error },
-    #[error("there is no rule in `{path}`: no file in it ends in `.toml`")]
+    #[error("there is no rule in `{path}`: no file in it ends in `.toml` or `.ndjson`")]
     NoRules { path: PathBuf },
     #[error("`{path}` holds more than {MAX_FILES} rule files, or is more than {MAX_DEPTH} directories deep")]
     TooMuch { path: PathBuf },
@@ -68,9 +69,11 @@ pub enum RuleFilesError {
     NoneConfigured,
 }
 
-/// A rule file and what came of it.
+/// A rule, what came of it, and the file that it is in, perhaps with others.
 pub struct RuleFile {
-    pub text: String,
+    pub text: Arc<str>,
+    /// The line of the file at which the rule begins, from 1.
+    pub first_line: u32,
     pub report: RuleReport,
     /// There if and only if the report's status is [`RuleStatus::Ok`].
     pub rule: Option<CheckedRule>,
@@ -144,27 +147,32 @@ impl RuleFiles {
     }
 
     fn add(&mut self, path: &str, text: io::Result<String>) {
-        let mut file = match text {
-            Ok(text) => {
-                let parsed = rule::parse_file(path, &text);
-                RuleFile {
-                    text,
-                    report: parsed.report,
-                    rule: parsed.rule,
-                }
-            }
-            Err(error) => unreadable(path, &error),
+        let text: Arc<str> = match text {
+            Ok(text) => text.into(),
+            Err(error) => return self.files.push(unreadable(path, &error)),
         };
+        for parsed in rule::parse_rules(path, &text) {
+            self.add_rule(RuleFile {
+                text: Arc::clone(&text),
+                first_line: parsed.first_line,
+                report: parsed.report,
+                rule: parsed.rule,
+            });
+        }
+    }
+
+    fn add_rule(&mut self, mut file: RuleFile) {
         if let Some(rule_id) = &file.report.rule_id {
             match self.path_of_id.get(rule_id) {
                 Some(first) => {
-                    let duplicate = duplicate(rule_id, first, &file.text);
+                    let duplicate = duplicate(rule_id, first, &file);
                     file.report.status = RuleStatus::Error;
                     file.report.diagnostics.push(duplicate);
                     file.rule = None;
                 }
                 None => {
-                    self.path_of_id.insert(rule_id.clone(), path.to_owned());
+                    let path = file.report.path.clone();
+                    self.path_of_id.insert(rule_id.clone(), path);
                 }
             }
         }
@@ -190,19 +198,20 @@ fn unreadable(path: &str, error: &io::Error) -> RuleFile {
         diagnostics: vec![diagnostic],
     };
     RuleFile {
-        text: String::new(),
+        text: Arc::default(),
+        first_line: 1,
         report,
         rule: None,
     }
 }
 
-fn duplicate(rule_id: &str, first: &str, text: &str) -> Diagnostic {
+fn duplicate(rule_id: &str, first: &str, file: &RuleFile) -> Diagnostic {
     Diagnostic {
         code: "duplicate-rule-id",
         severity: Severity::Error,
         message: format!("the rule_id `{rule_id}` is taken by `{first}`, which was read first and runs"),
-        help: Some("give this rule an id of its own, or leave one of the two files out".to_owned()),
-        line: line_of(text, |line| line.trim_start().starts_with("rule_id")),
+        help: Some("give this rule an id of its own, or leave one of the two out".to_owned()),
+        line: line_of(&file.text, |line| line.trim_start().starts_with("rule_id")).max(file.first_line),
         column: 1,
     }
 }
@@ -245,7 +254,9 @@ fn files_below(path: &Path) -> Result<Vec<PathBuf>, RuleFilesError> {
             let Some(metadata) = fs::metadata(&entry).ok().filter(|_| !is_hidden) else {
                 continue;
             };
-            let is_rule = entry.extension().is_some_and(|extension| extension == "toml");
+            let is_rule = entry
+                .extension()
+                .is_some_and(|extension| extension == "toml" || extension == "ndjson");
             if metadata.is_dir() {
                 directories.push((entry, depth + 1));
             } else if metadata.is_file() && is_rule {
@@ -444,5 +455,21 @@ mod tests {
                 .starts_with("rule_id")
         );
         assert_eq!(rules.take_rules().len(), 1);
+    }
+
+    #[test]
+    fn all_rules_of_an_export_are_read_and_told_apart() {
+        let directory = tempfile::tempdir().unwrap();
+        let rule = |id: &str| {
+            serde_json::json!({"rule_id": id, "name": "n", "description": "d", "severity": "low", "risk_score": 1,
+                "type": "query", "query": "process.name:*"})
+        };
+        let text = format!("{}\n{}\n{}\n", rule("a"), rule("b"), rule("a"));
+        write(directory.path(), "export.ndjson", text.as_bytes());
+        let mut rules = RuleFiles::of_paths(&[directory.path().to_owned()]).unwrap();
+        let codes: Vec<_> = codes(&rules).into_iter().map(|(_, codes)| codes).collect();
+        assert_eq!(codes, [vec![], vec![], vec!["duplicate-rule-id"]]);
+        assert_eq!(rules.files[2].report.diagnostics[0].line, 3);
+        assert_eq!(rules.take_rules().len(), 2);
     }
 }

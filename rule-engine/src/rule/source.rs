@@ -268,14 +268,21 @@ impl<'a> Reader<'a, '_> {
             .help("units are `s`, `m`, `h`, `d` and `w`");
     }
 
-    /// `[rule.new_terms]` with `field = "new_terms_fields"` and `[[rule.new_terms.history_window_start]]`.
+    /// `[rule.new_terms]` with `field = "new_terms_fields"` and `[[rule.new_terms.history_window_start]]`, or in the flat
+    /// form `new_terms_fields` and `history_window_start`.
     fn new_terms(&mut self, learn_for_ms: Option<i64>) -> Option<NewTerms> {
-        let Some(table) = self.rule.table("new_terms", self.findings) else {
+        let is_flat = self.rule.has("new_terms_fields");
+        let table = if is_flat {
+            Some(self.rule)
+        } else {
+            self.rule.table("new_terms", self.findings)
+        };
+        let Some(table) = table else {
             self.findings
                 .error(self.rule.span, "missing-key", "`[rule.new_terms]` is missing");
             return None;
         };
-        let names = table.texts("value", self.findings);
+        let names = table.texts(if is_flat { "new_terms_fields" } else { "value" }, self.findings);
         if names.is_empty() || names.len() > MAX_NEW_TERMS_FIELDS {
             let message = format!("`value` in `[rule.new_terms]` must name 1 to {MAX_NEW_TERMS_FIELDS} fields");
             self.findings.error(table.span, "bad-value", message);
@@ -284,8 +291,13 @@ impl<'a> Reader<'a, '_> {
             .into_iter()
             .filter_map(|name| FieldReference::check(name.value, name.span, self.findings))
             .collect();
-        let starts = table.tables("history_window_start", self.findings);
-        let Some(start) = starts.first().and_then(|start| start.text("value", self.findings)) else {
+        let start = if is_flat {
+            table.text("history_window_start", self.findings)
+        } else {
+            let starts = table.tables("history_window_start", self.findings);
+            starts.first().and_then(|start| start.text("value", self.findings))
+        };
+        let Some(start) = start else {
             let message = "`[[rule.new_terms.history_window_start]]` with a `value` is missing";
             self.findings.error(table.span, "missing-key", message);
             return None;

@@ -1,0 +1,116 @@
+//! Rules as Kibana exports them: one JSON object a line, in the flat form, with the exception lists they refer to.
+//!
+//! Each rule becomes the TOML of a rule file, with the items of its exception lists in it, and goes the way of one: so
+//! the two forms cannot mean different things. What is found is placed at the rule's line.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value as Json};
+
+use crate::limits::{MAX_EXPORT_BYTES, MAX_RULE_FILE_BYTES};
+
+/// Keys of the lines of an export that are neither rules nor items: lists, connectors and the summary.
+const KEYS_OF_OTHER_LINES: [&str; 4] = ["list_id", "attributes", "exported_count", "exported_rules_count"];
+
+/// A line that is or should be a rule.
+pub(super) struct ExportedRule {
+    /// From 1.
+    pub line: u32,
+    /// The text of a rule file, or why there is none: a code and a message.
+    pub rule_file: Result<String, (&'static str, String)>,
+}
+
+/// The items of an exception list and how many bytes their lines have.
+#[derive(Default)]
+struct ExceptionList {
+    items: Vec<Json>,
+    bytes: usize,
+}
+
+pub(super) fn rules(text: &str) -> Vec<ExportedRule> {
+    if text.len() > MAX_EXPORT_BYTES {
+        let message = format!("the file is longer than {MAX_EXPORT_BYTES} bytes");
+        return vec![failure(1, "file-too-long", message)];
+    }
+    let mut rules = Vec::new();
+    let mut lists: HashMap<String, ExceptionList> = HashMap::new();
+    let mut found = Vec::new();
+    for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
+        match serde_json::from_str::<Map<String, Json>>(line) {
+            Err(error) => found.push(failure(number, "json", format!("the line is no JSON object: {error}"))),
+            Ok(object) => match object.get("list_id").and_then(Json::as_str) {
+                Some(list_id) if !object.contains_key("rule_id") => {
+                    let list = lists.entry(list_id.to_owned()).or_default();
+                    if object.contains_key("entries") {
+                        list.items.push(Json::Object(object));
+                        list.bytes += line.len();
+                    }
+                }
+                _ if !KEYS_OF_OTHER_LINES.iter().any(|key| object.contains_key(*key)) => {
+                    rules.push((number, line.len(), object));
+                }
+                _ => {}
+            },
+        }
+    }
+    if rules.is_empty() && found.is_empty() {
+        found.push(failure(1, "no-rules", "the file holds no rule".to_owned()));
+    }
+    found.extend(rules.into_iter().map(|(line, bytes, rule)| ExportedRule {
+        line,
+        rule_file: rule_file(rule, bytes, &lists),
+    }));
+    found.sort_by_key(|rule| rule.line);
+    found
+}
+
+fn failure(line: u32, code: &'static str, message: String) -> ExportedRule {
+    ExportedRule {
+        line,
+        rule_file: Err((code, message)),
+    }
+}
+
+fn rule_file(
+    mut rule: Map<String, Json>,
+    bytes: usize,
+    lists: &HashMap<String, ExceptionList>,
+) -> Result<String, (&'static str, String)> {
+    if let Some(Json::Array(references)) = rule.get_mut("exceptions_list") {
+        let list = |reference: &Json| lists.get(reference.get("list_id")?.as_str()?);
+        let bytes_of_items: usize = references.iter().filter_map(list).map(|list| list.bytes).sum();
+        if bytes + bytes_of_items > MAX_RULE_FILE_BYTES {
+            let message = format!("the rule and its exceptions are longer than {MAX_RULE_FILE_BYTES} bytes");
+            return Err(("file-too-long", message));
+        }
+        // A reference to a list that is not in the file stays, and is an error of the rule.
+        *references = references
+            .iter()
+            .flat_map(|reference| match list(reference) {
+                Some(list) => list.items.clone(),
+                None => vec![reference.clone()],
+            })
+            .collect();
+    }
+    let mut file = Json::Object(Map::from_iter([("rule".to_owned(), Json::Object(rule))]));
+    drop_nulls(&mut file);
+    toml::to_string(&file).map_err(|error| ("json", format!("the line is no rule: {error}")))
+}
+
+/// TOML has no null; Kibana writes one where a rule has no value.
+fn drop_nulls(value: &mut Json) {
+    match value {
+        Json::Object(object) => {
+            object.retain(|_, value| !value.is_null());
+            object.values_mut().for_each(drop_nulls);
+        }
+        Json::Array(list) => {
+            list.retain(|value| !value.is_null());
+            list.iter_mut().for_each(drop_nulls);
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
+
+use crate::engine::{Engine, EngineOptions};
+use crate::history::MemoryHistory;
+use crate::rule::{ParsedFile, RuleStatus, parse_file, parse_rules};
+use crate::ruleset::RuleSet;
+
+fn rule(id: &str, rest: Json) -> Json {
+    let mut rule = json!({"rule_id": id, "name": "A rule", "description": "d", "severity": "low", "risk_score": 21,
+        "enabled": true, "note": null, "meta": {"from": "1m"}, "related_integrations": [], "type": "query",
+        "language": "kuery", "query": "process.name:*", "from": "now-360s", "to": "now"});
+    let (Json::Object(rule), Json::Object(rest)) = (&mut rule, rest) else {
+        panic!("not an object")
+    };
+    rule.extend(rest);
+    Json::Object(rule.clone())
+}
+
+fn parse(lines: &[Json]) -> Vec<ParsedFile> {
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    parse_rules("a.ndjson", &text)
+}
+
+fn shown(files: &[ParsedFile]) -> Vec<String> {
+    let line = |file: &ParsedFile| {
+        let found = file.report.diagnostics.iter();
+        let found: Vec<String> = found
+            .map(|found| format!("{}:{} {}", found.line, found.column, found.code))
+            .collect();
+        let id = file.report.rule_id.as_deref().unwrap_or("-");
+        format!("{} {id} {:?} {}", file.first_line, file.report.status, found.join(", "))
+    };
+    files.iter().map(line).collect()
+}
+
+fn matches(file: ParsedFile, name: &str) -> bool {
+    let rule = file.rule.unwrap_or_else(|| panic!("{:?}", file.report.diagnostics));
+    let rules = RuleSet::compile(vec![rule]);
+    let mut record = rules.narrow_record();
+    let Json::Object(document) = json!({"@timestamp": 0, "process.name": name}) else {
+        panic!("not an object")
+    };
+    record.fill_from_document(&document);
+    let mut matched = false;
+    let mut engine = Engine::new(rules, EngineOptions::default());
+    engine.evaluate(&record, &mut MemoryHistory::default(), &mut |_| matched = true);
+    matched
+}
+
+#[test]
+fn every_rule_of_an_export_is_read_and_placed_at_its_line() {
+    let files = parse(&[
+        rule("good", json!({})),
+        rule("bad field", json!({"query": "proces.name:*"})),
+        json!({"attributes": {"actionTypeId": ".email"}, "type": "action"}),
+        json!(["no object"]),
+        json!({"type": "query", "name": "without an id"}),
+        rule("other type", json!({"type": "esql"})),
+        json!({"exported_count": 4, "exported_rules_count": 4, "missing_rules": []}),
+    ]);
+    assert_eq!(
+        shown(&files),
+        [
+            "1 good Ok ",
+            "2 bad field Error 2:1 unknown-field",
+            "4 - Error 4:1 json",
+            "5 - Error 5:1 missing-key, 5:1 missing-key, 5:1 missing-key, 5:1 missing-key, 5:1 missing-key",
+            "6 other type Unsupported 6:1 unsupported-type",
+        ]
+    );
+}
+
+#[test]
+fn the_flat_form_of_new_terms_is_the_same_rule() {
+    let flat = rule(
+        "one",
+        json!({"type": "new_terms", "new_terms_fields": ["process.name"], "history_window_start": "now-14d"}),
+    );
+    let toml = "[rule]\nrule_id = \"one\"\nname = \"A rule\"\ndescription = \"d\"\nseverity = \"low\"\nrisk_score = 21\n\
+        type = \"new_terms\"\nlanguage = \"kuery\"\nquery = \"process.name:*\"\n[rule.new_terms]\n\
+        field = \"new_terms_fields\"\nvalue = [\"process.name\"]\n[[rule.new_terms.history_window_start]]\n\
+        field = \"history_window_start\"\nvalue = \"now-14d\"\n";
+    let flat = parse(&[flat]).remove(0).rule.expect("a sound rule");
+    let toml = parse_file("a.toml", toml).rule.expect("a sound rule");
+    assert_eq!(format!("{flat:?}"), format!("{toml:?}"));
+    let incomplete = parse(&[rule("one", json!({"type": "new_terms", "new_terms_fields": []}))]);
+    assert_eq!(shown(&incomplete), ["1 one Error 1:1 bad-value, 1:1 missing-key"]);
+}
+
+#[test]
+fn the_items_of_a_rules_exception_lists_are_found_in_the_file() {
+    let lines = [
+        rule(
+            "excepts",
+            json!({"exceptions_list": [{"id": "x", "list_id": "own", "type": "rule_default"}]}),
+        ),
+        rule(
+            "other list",
+            json!({"exceptions_list": [{"id": "y", "list_id": "empty", "type": "detection"}]}),
+        ),
+        rule(
+            "no list",
+            json!({"exceptions_list": [{"id": "z", "list_id": "elsewhere", "type": "endpoint"}]}),
+        ),
+        json!({"list_id": "own", "type": "rule_default", "name": "n"}),
+        json!({"list_id": "empty", "type": "detection", "name": "n"}),
+        json!({"list_id": "own", "item_id": "i", "type": "simple", "comments": [], "entries":
+            [{"field": "process.name", "operator": "included", "type": "match", "value": "known"}]}),
+    ];
+    let mut files = parse(&lines);
+    assert_eq!(
+        shown(&files),
+        [
+            "1 excepts Ok ",
+            "2 other list Ok ",
+            "3 no list Error 3:1 exceptions-not-in-file"
+        ]
+    );
+    assert!(matches(files.remove(1), "known"));
+    assert!(!matches(files.remove(0), "known"));
+    assert!(matches(parse(&lines).remove(0), "other"));
+}
+
+#[test]
+fn what_is_too_long_or_holds_no_rule_is_an_error() {
+    assert_eq!(shown(&parse_rules("a.ndjson", "")), ["1 - Error 1:1 no-rules"]);
+    assert_eq!(
+        shown(&parse_rules("a.ndjson", &" ".repeat((16 << 20) + 1))),
+        ["1 - Error 1:1 file-too-long"]
+    );
+    let entry = json!({"field": "process.name", "type": "match", "value": "x".repeat(400 << 10)});
+    let item = json!({"list_id": "long", "entries": [entry]});
+    let files = parse(&[
+        rule(
+            "long",
+            json!({"exceptions_list": [{"list_id": "long"}, {"list_id": "long"}]}),
+        ),
+        item,
+    ]);
+    assert_eq!(shown(&files), ["1 - Error 1:1 file-too-long"]);
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic_and_there_is_always_a_report(
+        text in r#"(\{"rule_id":"a","type":"query","query":"|"exceptions_list":\[|\{"list_id":"l","entries":\[|[a-z"{}\[\]:,0-9.e\\\n é-]){0,30}"#
+    ) {
+        let files = parse_rules("a.ndjson", &text);
+        prop_assert!(!files.is_empty());
+        for file in files {
+            prop_assert_eq!(file.rule.is_some(), file.report.status == RuleStatus::Ok);
+        }
+    }
+}
