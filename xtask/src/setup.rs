@@ -49,7 +49,11 @@ const FOR_TESTING: [Requirement; 4] = [
     },
     Requirement {
         purpose: "a Docker engine, for the end-to-end tests",
-        is_there: || ["dockerd", "containerd", "runc"].into_iter().all(is_installed),
+        is_there: || {
+            ["docker", "dockerd", "containerd", "runc"]
+                .into_iter()
+                .all(is_installed)
+        },
         debian_packages: &["docker.io", "containerd", "runc"],
         elsewhere: "install Docker Engine: docker, dockerd, containerd and runc",
     },

@@ -70,6 +70,8 @@ fn run_tests(summary: &mut Summary) -> Result<()> {
     let mut tests: Command = cargo();
     tests
         .args(["test", "--workspace", "--no-fail-fast", "--", "--show-output"])
+        // An error is told by its message; where it was made is noise.
+        .env("RUST_LIB_BACKTRACE", "0")
         .stdout(Stdio::piped());
     let mut child = tests.spawn().context("could not start cargo")?;
     let output = child.stdout.take().context("cargo's output is not connected")?;
