@@ -136,11 +136,14 @@ mod tests {
 
     use super::*;
 
+    /// The stock rule about interactive shells with one of its texts replaced.
     fn stock_with(from: &str, to: &str) -> RuleFiles {
         let directory = tempfile::tempdir().unwrap();
         let stock = RuleFiles::stock();
+        let is_wanted = |file: &&RuleFile| file.report.path == "stock/interactive_shell_in_container.toml";
+        let file = stock.files.iter().find(is_wanted).unwrap();
         let path = directory.path().join("rule.toml");
-        std::fs::write(&path, stock.files[0].text.replace(from, to)).unwrap();
+        std::fs::write(&path, file.text.replace(from, to)).unwrap();
         let mut rules = RuleFiles::of_paths(&[path]).unwrap();
         rules.files[0].report.path = "rule.toml".to_owned();
         rules
