@@ -1,8 +1,8 @@
 //! Regular expressions in Lucene's dialect, as EQL's `regex` uses them.
 //!
 //! A pattern describes the whole text: there are no anchors, and `^` and `$` are characters like others. It is read
-//! here and handed to an automaton that runs in time linear in the text. `~` (complement), `&` (intersection) and
-//! `<..>` (interval) have no counterpart there and are errors that name them.
+//! here and handed to an automaton that runs in time linear in the text. `~` (complement) and `&` (intersection) have no
+//! counterpart there and are errors that name them: without one, their automata can grow exponentially.
 
 use regex_automata::meta;
 use regex_automata::{Anchored, Input};
@@ -10,6 +10,9 @@ use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Dot, Hir, Look, 
 
 use crate::field_reference::Case;
 use crate::limits::{MAX_QUERY_NESTING, MAX_REGEX_AUTOMATON_BYTES, MAX_REGEX_REPEATS};
+
+/// Digits of a number in an interval, enough for any process id or port.
+const MAX_INTERVAL_DIGITS: usize = 10;
 
 /// One or more patterns of which one has to match the whole text.
 #[derive(Clone, Debug)]
@@ -146,7 +149,7 @@ impl Parser<'_> {
             Some(operator @ ('?' | '*' | '+' | '{')) => Err(format!("`{operator}` repeats nothing")),
             Some('~') => Err("the operator `~` (complement) is not supported".to_owned()),
             Some('&') => Err("the operator `&` (intersection) is not supported".to_owned()),
-            Some('<') => Err("the operator `<..>` (interval) is not supported".to_owned()),
+            Some('<') => self.interval(),
             Some(character) => Ok(self.character(character)),
         }
     }
@@ -171,6 +174,39 @@ impl Parser<'_> {
         Ok(Hir::concat(
             inside.chars().map(|character| self.character(character)).collect(),
         ))
+    }
+
+    /// `<n-m>`: a whole number from the one to the other. Written with as many digits as both if these are equally
+    /// many, else with any number of zeros before it.
+    fn interval(&mut self) -> Parsed {
+        let (inside, rest) = self.rest.split_once('>').ok_or("`<` has no `>`")?;
+        self.rest = rest;
+        let is_number = |text: &str| {
+            (1..=MAX_INTERVAL_DIGITS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        let (one, other) = inside
+            .split_once('-')
+            .filter(|(one, other)| is_number(one) && is_number(other))
+            .ok_or_else(|| format!("`<{inside}>` is no interval such as `<1-20>`"))?;
+        let width = one.len().max(other.len());
+        let (one_padded, other_padded) = (format!("{one:0>width$}"), format!("{other:0>width$}"));
+        let low = one_padded.as_str().min(&other_padded);
+        let high = one_padded.as_str().max(&other_padded);
+        let fixed = between(low.as_bytes(), high.as_bytes());
+        if one.len() == other.len() {
+            return Ok(fixed);
+        }
+        // Of any width: with zeros before, or without some of those that fill up to the width.
+        let zeros = repeat(digits(b'0', b'0'), 0, None);
+        let narrower = (1..width).map(|width| {
+            let largest = "9".repeat(width);
+            let high = largest.as_str().min(last(high, width).unwrap_or(&largest));
+            last(low, width)
+                .filter(|low| *low <= high)
+                .map(|low| between(low.as_bytes(), high.as_bytes()))
+        });
+        let widths: Vec<Hir> = narrower.flatten().chain([fixed]).collect();
+        Ok(Hir::concat(vec![zeros, Hir::alternation(widths)]))
     }
 
     fn escaped(&mut self) -> Parsed {
@@ -233,6 +269,39 @@ impl Parser<'_> {
         }
         Ok(Hir::class(Class::Unicode(class)))
     }
+}
+
+/// The last digits of a number, if it has no others but zeros.
+fn last(number: &str, width: usize) -> Option<&str> {
+    let (before, last) = number.split_at(number.len() - width);
+    before.bytes().all(|digit| digit == b'0').then_some(last)
+}
+
+fn digits(from: u8, to: u8) -> Hir {
+    Hir::class(Class::Unicode(ClassUnicode::new([ClassUnicodeRange::new(
+        char::from(from),
+        char::from(to),
+    )])))
+}
+
+/// The numbers from `low` to `high`, all with as many digits as these two, which are equally many.
+fn between(low: &[u8], high: &[u8]) -> Hir {
+    let ([first_low, rest_low @ ..], [first_high, rest_high @ ..]) = (low, high) else {
+        return Hir::empty();
+    };
+    if first_low == first_high {
+        return Hir::concat(vec![digits(*first_low, *first_low), between(rest_low, rest_high)]);
+    }
+    let (zeros, nines) = (vec![b'0'; rest_low.len()], vec![b'9'; rest_low.len()]);
+    let mut choices = vec![
+        Hir::concat(vec![digits(*first_low, *first_low), between(rest_low, &nines)]),
+        Hir::concat(vec![digits(*first_high, *first_high), between(&zeros, rest_high)]),
+    ];
+    if first_low + 1 < *first_high {
+        let any = repeat(digits(b'0', b'9'), rest_low.len() as u32, Some(rest_low.len() as u32));
+        choices.push(Hir::concat(vec![digits(first_low + 1, first_high - 1), any]));
+    }
+    Hir::alternation(choices)
 }
 
 fn repeat(part: Hir, min: u32, max: Option<u32>) -> Hir {
@@ -329,7 +398,10 @@ mod tests {
         for (pattern, expected) in [
             ("~a", "the operator `~` (complement) is not supported"),
             ("a&b", "the operator `&` (intersection) is not supported"),
-            ("<1-9>", "the operator `<..>` (interval) is not supported"),
+            ("<1-9", "`<` has no `>`"),
+            ("<a-9>", "`<a-9>` is no interval such as `<1-20>`"),
+            ("<19>", "`<19>` is no interval such as `<1-20>`"),
+            ("<1-99999999999>", "`<1-99999999999>` is no interval such as `<1-20>`"),
             ("(a", "`(` has no `)`"),
             ("a)", "`)` closes nothing"),
             ("[a", "`[` has no `]`"),
@@ -358,6 +430,21 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn an_interval_is_its_numbers(
+            ends in ("[0-9]{1,4}", "[0-9]{1,4}"),
+            texts in prop::collection::vec("[0-9]{0,6}", 50),
+        ) {
+            let numbers = [&ends.0, &ends.1].map(|text| text.parse::<u64>().expect("digits"));
+            let (low, high) = (numbers[0].min(numbers[1]), numbers[0].max(numbers[1]));
+            let pattern = format!("<{}-{}>", ends.0, ends.1);
+            for text in texts {
+                let is_within = text.parse().is_ok_and(|number: u64| (low..=high).contains(&number));
+                let has_width = ends.0.len() != ends.1.len() || text.len() == ends.0.len();
+                prop_assert_eq!(matches(&pattern, Case::Sensitive, &text), is_within && has_width, "{} on {}", pattern, text);
+            }
+        }
+
         #[test]
         fn no_pattern_makes_the_reader_panic(pattern in r#"[ab.?+*|{}\[\]()~<>&@#"\\^,0-9é-]{0,30}"#, text in "[ab]{0,5}") {
             if let Ok(hir) = parse(&pattern, Case::Insensitive)
