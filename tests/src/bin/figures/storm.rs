@@ -24,20 +24,14 @@ pub fn measure() -> Result<()> {
     let mut without = Vec::new();
     let mut with = Vec::new();
     for pair in 1..=PAIRS {
-        without.push(storm.execs_per_second(EXECS_A_ROUND)?);
-        let sensor = home.run()?;
-        let before = cpu_time(&sensor)?;
-        with.push(storm.execs_per_second(EXECS_A_ROUND)?);
-        storm.wait_until_read(&sensor)?;
-        let used = cpu_time(&sensor)?.since(&before);
-        println!(
-            "pair {pair}: {:.0} execs/s without, {:.0} with; sensor's CPU for a fork+exec+exit: {:.1} us user, {:.1} us system",
-            without[pair - 1],
-            with[pair - 1],
-            used.user_us / EXECS_A_ROUND as f64,
-            used.system_us / EXECS_A_ROUND as f64,
-        );
-        stop(sensor)?;
+        // Each goes first in turn, so that neither always meets what the other left behind.
+        if pair % 2 == 1 {
+            without.push(storm.round_without()?);
+            with.push(storm.round_with(&home)?);
+        } else {
+            with.push(storm.round_with(&home)?);
+            without.push(storm.round_without()?);
+        }
     }
     println!(
         "median: {:.0} execs/s without, {:.0} with the sensor ({} programs at once)",
@@ -79,14 +73,39 @@ impl Storm {
         })
     }
 
+    fn round_without(&self) -> Result<f64> {
+        let rate = self.execs_per_second(EXECS_A_ROUND)?;
+        println!("without: {rate:.0} execs/s");
+        Ok(rate)
+    }
+
+    fn round_with(&self, home: &Home) -> Result<f64> {
+        let sensor = home.run()?;
+        let before = cpu_time(&sensor)?;
+        let rate = self.execs_per_second(EXECS_A_ROUND)?;
+        self.wait_until_read(&sensor)?;
+        let used = cpu_time(&sensor)?.since(&before);
+        println!(
+            "with:    {rate:.0} execs/s; sensor's CPU for a fork+exec+exit: {:.1} us user, {:.1} us system",
+            used.user_us / EXECS_A_ROUND as f64,
+            used.system_us / EXECS_A_ROUND as f64,
+        );
+        stop(sensor)?;
+        Ok(rate)
+    }
+
     fn execs_per_second(&self, execs: usize) -> Result<f64> {
         let each = execs / self.spawners;
-        let start = || {
-            let mut spawner = Command::new(&self.spawner);
+        // Each stays on a processor of its own. Where the kernel may move programs at their start, it wakes idle
+        // processors for them, which costs virtual machines more than the start itself; a sensor that keeps them awake
+        // would then look like a gain.
+        let start = |processor: usize| {
+            let mut spawner = Command::new("taskset");
+            spawner.arg("--cpu-list").arg(processor.to_string()).arg(&self.spawner);
             spawner.arg(each.to_string()).arg(&self.program).stdout(Stdio::piped());
             spawner.spawn().context("could not start the spawner")
         };
-        let running: Vec<Child> = (0..self.spawners).map(|_| start()).collect::<Result<_>>()?;
+        let running: Vec<Child> = (0..self.spawners).map(start).collect::<Result<_>>()?;
         let mut rate = 0.0;
         for spawner in running {
             let output = spawner.wait_with_output()?;
