@@ -187,12 +187,6 @@ impl KernelSensor {
         }
     }
 
-    /// Becomes readable when there are records.
-    pub fn readable(&self) -> BorrowedFd<'_> {
-        // SAFETY: the ring buffer owns the descriptor and lives as long as `self`.
-        unsafe { BorrowedFd::borrow_raw(self.records.as_raw_fd()) }
-    }
-
     /// Reads the kernel's counters.
     ///
     /// # Errors
@@ -224,7 +218,9 @@ fn take_map<M: TryFrom<aya::maps::Map, Error = MapError>>(ebpf: &mut Ebpf, name:
 }
 
 impl AsFd for KernelSensor {
+    /// Readable when there are records.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.readable()
+        // SAFETY: the ring buffer owns the descriptor and lives as long as `self`.
+        unsafe { BorrowedFd::borrow_raw(self.records.as_raw_fd()) }
     }
 }

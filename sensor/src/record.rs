@@ -136,7 +136,7 @@ impl RecordBuilder {
                 && let Some(leader) = leader.and_then(|key| table.get(key))
             {
                 self.fill_process(record, set, leader, table, Arguments::Bounded);
-                set.boolean(record, set.same_as_process, leader.key == process.key);
+                put(record, set.same_as_process, Value::Boolean(leader.key == process.key));
             }
         }
         if let Some(entry) = process.entry {
@@ -180,11 +180,15 @@ impl RecordBuilder {
         table: &ProcessTable,
         arguments: Arguments,
     ) {
-        set.long(record, set.pid, i64::from(process.key.pid));
-        set.long(record, set.vpid, i64::from(process.namespace_pid));
+        put(record, set.pid, Value::Long(i64::from(process.key.pid)));
+        put(record, set.vpid, Value::Long(i64::from(process.namespace_pid)));
         text_from(record, set.entity_id, || self.entity_id(process.key));
-        set.date(record, set.start, self.boot_time_ns + process.start_ns as i64);
-        set.boolean(record, set.interactive, process.interactive);
+        put(
+            record,
+            set.start,
+            Value::Date(self.boot_time_ns + process.start_ns as i64),
+        );
+        put(record, set.interactive, Value::Boolean(process.interactive));
         let image = &process.image;
         for (field, text) in [
             (set.name, &image.name),
@@ -192,21 +196,21 @@ impl RecordBuilder {
             (set.working_directory, &image.working_directory),
         ] {
             if !text.is_empty() {
-                set.text(record, field, text);
+                put(record, field, Value::Text(text));
             }
         }
         if !image.args.is_empty() {
             let kept = arguments.kept(&image.args);
             for argument in kept {
-                set.text(record, set.args, argument);
+                put(record, set.args, Value::Text(argument));
             }
-            set.long(record, set.args_count, image.args.len() as i64);
+            put(record, set.args_count, Value::Long(image.args.len() as i64));
             text_from(record, set.command_line, || kept.join(" "));
         }
         if process.terminal != 0 {
             let (major, minor) = device_numbers(process.terminal);
-            set.long(record, set.tty_major, i64::from(major));
-            set.long(record, set.tty_minor, i64::from(minor));
+            put(record, set.tty_major, Value::Long(i64::from(major)));
+            put(record, set.tty_minor, Value::Long(i64::from(minor)));
         }
         let credentials = &process.credentials;
         let inside = process.container.is_some();
@@ -217,7 +221,7 @@ impl RecordBuilder {
         ] {
             text_from(record, id_field, || id.to_string());
             if let Some(name) = self.user_name(id, inside) {
-                set.text(record, name_field, name);
+                put(record, name_field, Value::Text(name));
             }
         }
         for (id_field, name_field, id) in [
@@ -227,7 +231,7 @@ impl RecordBuilder {
         ] {
             text_from(record, id_field, || id.to_string());
             if let Some(name) = self.group_name(id, inside) {
-                set.text(record, name_field, name);
+                put(record, name_field, Value::Text(name));
             }
         }
         if let Some(parent) = set.parent_pid {
@@ -311,6 +315,13 @@ fn fill_identity(record: &mut Record, container: &ContainerIdentity) {
         record.text(fields::ORCHESTRATOR_TYPE, "kubernetes");
         record.text(fields::ORCHESTRATOR_RESOURCE_TYPE, "pod");
         record.text(fields::ORCHESTRATOR_RESOURCE_ID, pod);
+    }
+}
+
+/// Adds a value where ECS has a field for it.
+fn put(record: &mut Record, field: Option<FieldId>, value: Value<'_>) {
+    if let Some(field) = field {
+        record.push(field, value);
     }
 }
 
@@ -462,29 +473,5 @@ impl ProcessFields {
     /// Whether the record wants any of these.
     fn are_wanted(&self, record: &Record) -> bool {
         self.all.iter().any(|field| record.wants(*field))
-    }
-
-    fn text(&self, record: &mut Record, field: Option<FieldId>, text: &str) {
-        if let Some(field) = field {
-            record.text(field, text);
-        }
-    }
-
-    fn long(&self, record: &mut Record, field: Option<FieldId>, number: i64) {
-        if let Some(field) = field {
-            record.long(field, number);
-        }
-    }
-
-    fn date(&self, record: &mut Record, field: Option<FieldId>, nanoseconds: i64) {
-        if let Some(field) = field {
-            record.date(field, nanoseconds);
-        }
-    }
-
-    fn boolean(&self, record: &mut Record, field: Option<FieldId>, truth: bool) {
-        if let Some(field) = field {
-            record.boolean(field, truth);
-        }
     }
 }
