@@ -3,6 +3,8 @@
 //! Made only by the checkers of [`crate::eql`] and [`crate::kql`], so every field exists and every literal fits its
 //! field. Conditions are two-valued: a test of a missing field is false, and its negation is true.
 
+use std::hash::{Hash, Hasher};
+
 use crate::field_reference::{Case, FieldReference};
 use crate::function::Function;
 use crate::network::Network;
@@ -41,7 +43,7 @@ impl Detection {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Condition {
     Always,
     Never,
@@ -53,28 +55,28 @@ pub(crate) enum Condition {
 }
 
 /// Holds when any value of the field passes the test.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct FieldCondition {
     pub field: FieldReference,
     pub test: Test,
 }
 
 /// Holds when the value of a call, for some combination of the values of its fields, passes the test.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct ComputedCondition {
     pub call: Call,
     pub test: Test,
 }
 
 /// A function with arguments of the kinds that it takes.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Call {
     pub function: Function,
     pub case: Case,
     pub arguments: Vec<Term>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Term {
     Null,
     Text(String),
@@ -97,7 +99,7 @@ impl Call {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Test {
     Exists,
     /// One of the texts, as a whole.
@@ -116,7 +118,7 @@ pub(crate) enum Test {
     DateOrder(Order, i64),
 }
 
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Order {
     Less,
     LessOrEqual,
@@ -145,10 +147,32 @@ impl Order {
     }
 }
 
-#[derive(Copy, Clone, PartialEq, Debug)]
+#[derive(Copy, Clone, Debug)]
 pub(crate) enum Number {
     Long(i64),
     Float(f64),
+}
+
+/// The same literal: unlike in a comparison, `1` and `1.0` differ, and a number that is none equals itself.
+impl PartialEq for Number {
+    fn eq(&self, other: &Number) -> bool {
+        match (self, other) {
+            (Number::Long(one), Number::Long(other)) => one == other,
+            (Number::Float(one), Number::Float(other)) => one.to_bits() == other.to_bits(),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Number {}
+
+impl Hash for Number {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Number::Long(number) => number.hash(state),
+            Number::Float(number) => number.to_bits().hash(state),
+        }
+    }
 }
 
 impl Number {
@@ -169,10 +193,10 @@ impl Number {
 }
 
 /// A wildcard pattern over a whole text. Never two `AnyRun`s in a row.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Pattern(Vec<Symbol>);
 
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Symbol {
     Character(char),
     /// `?` of EQL: exactly one character.
@@ -203,6 +227,15 @@ impl Pattern {
             '*' => Symbol::AnyRun,
             other => Symbol::Character(other),
         }))
+    }
+
+    /// The text that a pattern without wildcards stands for.
+    pub fn exact_text(&self) -> Option<String> {
+        let character = |symbol: &Symbol| match symbol {
+            Symbol::Character(character) => Some(*character),
+            Symbol::AnyCharacter | Symbol::AnyRun => None,
+        };
+        self.0.iter().map(character).collect()
     }
 
     pub fn symbols(&self) -> &[Symbol] {

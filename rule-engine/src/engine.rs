@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
+use crate::candidates::Candidates;
 use crate::history::TermHistory;
-use crate::matcher::Evaluation;
+use crate::matcher::{Evaluation, Scratch};
 use crate::record::Record;
 use crate::rule::RuleInfo;
 use crate::ruleset::{CompiledDetection, CompiledRule, RuleSet};
@@ -18,6 +19,8 @@ pub struct Engine {
     rules: RuleSet,
     options: EngineOptions,
     counters: EngineCounters,
+    candidates: Candidates,
+    scratch: Scratch,
 }
 
 #[derive(Copy, Clone, Debug, Default)]
@@ -84,121 +87,144 @@ struct Alert {
     group: Option<String>,
 }
 
-/// The event's time in nanoseconds, or a note that it has none.
-fn time(record: &Record, counters: &mut EngineCounters) -> Option<i64> {
-    let time = record.first_date(fields::TIMESTAMP);
-    counters.events_without_time += u64::from(time.is_none());
-    time
+impl CompiledDetection {
+    /// Whether the rule takes the event in, unless an exception keeps it out.
+    fn concerns(&self, event: &Evaluation<'_>) -> bool {
+        match self {
+            CompiledDetection::Event(matcher)
+            | CompiledDetection::NewTerms { matcher, .. }
+            | CompiledDetection::Threshold { matcher, .. } => matcher.matches(event),
+            CompiledDetection::Sequence(sequence) => sequence.concerns(event),
+        }
+    }
+
+    /// Takes in an event that concerns the rule; gives what it makes the rule say.
+    fn take_in(
+        &mut self,
+        event: &Evaluation<'_>,
+        options: EngineOptions,
+        terms: &mut dyn TermHistory,
+        counters: &mut EngineCounters,
+    ) -> Vec<Alert> {
+        match (self, event.record.first_date(fields::TIMESTAMP)) {
+            (CompiledDetection::Event(_), _) => vec![Alert::default()],
+            (_, None) => {
+                counters.events_without_time += 1;
+                Vec::new()
+            }
+            (
+                CompiledDetection::NewTerms {
+                    new_terms, history_key, ..
+                },
+                Some(now_ns),
+            ) => {
+                let (now_ms, learn_for_ms) = (now_ns.div_euclid(1_000_000), options.learn_for_ms);
+                let new = new_terms.observe(history_key, event.record, now_ms, learn_for_ms, terms, counters);
+                let alert = |new_terms| Alert {
+                    new_terms,
+                    ..Alert::default()
+                };
+                new.into_iter().map(alert).collect()
+            }
+            (CompiledDetection::Sequence(sequence), Some(now_ns)) => {
+                let alert = |earlier_events| Alert {
+                    earlier_events,
+                    ..Alert::default()
+                };
+                let completed = sequence.observe(event, now_ns, counters);
+                completed.into_iter().map(alert).collect()
+            }
+            (CompiledDetection::Threshold { counter, .. }, Some(now_ns)) => {
+                let alert = |group| Alert {
+                    group: Some(group),
+                    ..Alert::default()
+                };
+                let reached = counter.observe(event.record, now_ns, counters);
+                reached.into_iter().map(alert).collect()
+            }
+        }
+    }
 }
 
 impl Engine {
     pub fn new(rules: RuleSet, options: EngineOptions) -> Engine {
         Engine {
+            candidates: rules.index.scratch(),
+            scratch: Scratch::new(&rules.graph),
             rules,
             options,
             counters: EngineCounters::default(),
         }
     }
 
-    /// Calls `on_match` for each rule that the event satisfies, a new-terms rule once for each new combination, as far as
-    /// the rule's own limits let alerts through.
+    /// Calls `on_match` for each rule that the event satisfies, in the order of the rules and behind the matches that
+    /// waited for an event of this time; for a new-terms rule once for each new combination. As far as the rule's own
+    /// limits let alerts through. Allocates nothing for an event that no rule takes in.
     pub fn evaluate(&mut self, record: &Record, terms: &mut dyn TermHistory, on_match: &mut dyn FnMut(Match<'_>)) {
         self.counters.events += 1;
-        let categories = Categories::of(record);
-        let event = Evaluation::new(record);
-        for rule in &mut self.rules.rules {
-            if let CompiledDetection::Sequence(sequence) = &mut rule.detection
-                && sequence.may_wait()
-                && let Some(now_ns) = record.first_date(fields::TIMESTAMP)
-            {
-                for late in sequence.take_due(now_ns) {
-                    if !rule.gate.admits(&[], Some(now_ns), &mut self.counters) {
-                        continue;
-                    }
-                    self.counters.matches += 1;
-                    on_match(Match {
-                        rule: &rule.info,
-                        past_event: Some(late.event),
-                        new_terms: Vec::new(),
-                        earlier_events: late.earlier_events,
-                        reason: late.reason,
-                    });
-                }
-            }
-            if !rule.categories.overlaps(categories) {
+        if !self.rules.waiting.is_empty() {
+            self.tell_due(record, on_match);
+        }
+        let Engine {
+            rules,
+            options,
+            counters,
+            candidates,
+            scratch,
+        } = self;
+        rules.index.find(record, Categories::of(record), candidates);
+        let event = Evaluation::new(record, &rules.graph, scratch);
+        for rule in candidates.rules() {
+            let rule = &mut rules.rules[rule];
+            if !rule.detection.concerns(&event) || !rule.admits.matches(&event) {
                 continue;
             }
-            let admits = |event| rule.admits.matches(event);
-            let alerts = match &mut rule.detection {
-                CompiledDetection::Event(matcher) if matcher.matches(&event) && admits(&event) => {
-                    vec![Alert::default()]
-                }
-                CompiledDetection::NewTerms {
-                    matcher,
-                    new_terms,
-                    history_key,
-                } if matcher.matches(&event) && admits(&event) => {
-                    let Some(now_ns) = time(record, &mut self.counters) else {
-                        continue;
-                    };
-                    let (now_ms, learn_for_ms) = (now_ns.div_euclid(1_000_000), self.options.learn_for_ms);
-                    new_terms
-                        .observe(history_key, record, now_ms, learn_for_ms, terms, &mut self.counters)
-                        .into_iter()
-                        .map(|new_terms| Alert {
-                            new_terms,
-                            ..Alert::default()
-                        })
-                        .collect()
-                }
-                CompiledDetection::Sequence(sequence) if sequence.concerns(&event) && admits(&event) => {
-                    let Some(now_ns) = time(record, &mut self.counters) else {
-                        continue;
-                    };
-                    sequence
-                        .observe(&event, now_ns, &mut self.counters)
-                        .into_iter()
-                        .map(|earlier_events| Alert {
-                            earlier_events,
-                            ..Alert::default()
-                        })
-                        .collect()
-                }
-                CompiledDetection::Threshold { matcher, counter } if matcher.matches(&event) && admits(&event) => {
-                    let Some(now_ns) = time(record, &mut self.counters) else {
-                        continue;
-                    };
-                    let reached = counter.observe(record, now_ns, &mut self.counters);
-                    let alert = |group| Alert {
-                        group: Some(group),
-                        ..Alert::default()
-                    };
-                    reached.into_iter().map(alert).collect()
-                }
-                _ => continue,
-            };
-            for alert in alerts {
+            for alert in rule.detection.take_in(&event, *options, terms, counters) {
                 let groups = match alert.group {
                     Some(group) => vec![group],
-                    None => rule.gate.groups(record, &mut self.counters),
+                    None => rule.gate.groups(record, counters),
                 };
                 let time_ns = record.first_date(fields::TIMESTAMP);
-                if !rule.gate.admits(&groups, time_ns, &mut self.counters) {
+                if !rule.gate.admits(&groups, time_ns, counters) {
                     continue;
                 }
-                self.counters.matches += 1;
-                let reason = rule.detection.reason(&event);
-                let (new_terms, earlier_events) = (alert.new_terms, alert.earlier_events);
+                counters.matches += 1;
                 on_match(Match {
                     rule: &rule.info,
                     past_event: None,
-                    new_terms,
-                    earlier_events,
-                    reason,
+                    new_terms: alert.new_terms,
+                    earlier_events: alert.earlier_events,
+                    reason: rule.detection.reason(&event),
                 });
             }
         }
-        self.counters.function_combinations_cut += event.combinations_cut();
+        counters.function_combinations_cut += event.combinations_cut();
+    }
+
+    /// Tells the matches of sequences that waited for this time.
+    fn tell_due(&mut self, record: &Record, on_match: &mut dyn FnMut(Match<'_>)) {
+        let Some(now_ns) = record.first_date(fields::TIMESTAMP) else {
+            return;
+        };
+        for position in &self.rules.waiting {
+            let rule = &mut self.rules.rules[*position];
+            let CompiledDetection::Sequence(sequence) = &mut rule.detection else {
+                continue;
+            };
+            for late in sequence.take_due(now_ns) {
+                if !rule.gate.admits(&[], Some(now_ns), &mut self.counters) {
+                    continue;
+                }
+                self.counters.matches += 1;
+                on_match(Match {
+                    rule: &rule.info,
+                    past_event: Some(late.event),
+                    new_terms: Vec::new(),
+                    earlier_events: late.earlier_events,
+                    reason: late.reason,
+                });
+            }
+        }
     }
 
     pub fn rules(&self) -> &RuleSet {

@@ -4,7 +4,7 @@ use crate::diagnostic::{Findings, Span};
 use crate::schema::{FieldId, FieldType};
 
 /// A field of the schema as a rule names it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct FieldReference {
     pub field: FieldId,
     /// For an object field, the key whose values are meant.
@@ -14,7 +14,7 @@ pub(crate) struct FieldReference {
 }
 
 /// Whether letters of ASCII that differ only in case are the same. Other letters always differ, as in Elasticsearch.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Case {
     Sensitive,
     Insensitive,

@@ -6,7 +6,7 @@ use crate::condition::Number;
 use crate::field_reference::Case;
 
 /// A function that computes a value. `cidrMatch` is none of them: it is a test of a field.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Function {
     Add,
     Between,

@@ -5,6 +5,7 @@
 //! what has been seen before is asked of a [`history::TermHistory`].
 
 mod alerting;
+mod candidates;
 mod condition;
 pub mod diagnostic;
 pub mod engine;

@@ -1,229 +1,214 @@
-//! The compiled form of a condition: what runs for each event.
+//! The compiled form of conditions: what runs for each event.
 //!
-//! Made from a [`Condition`] when a rule set is compiled; reads a [`Record`]'s slots and nothing else, allocates
-//! nothing and always ends. Tests are specialised by the kind of their literals.
+//! The conditions of all rules are nodes of one graph. Equal conditions are one node, whichever rules they stand in,
+//! and a node is evaluated at most once for an event. Reads a [`Record`]'s slots and nothing else, always ends, and
+//! allocates nothing but what a function computes a new text with.
 
 use std::cell::Cell;
-use std::cmp::Ordering;
+use std::collections::HashMap;
 
-use crate::condition::{Condition, FieldCondition, Number, Order, Pattern, Test};
-use crate::field_reference::Case;
-use crate::network::Network;
-use crate::record::{Record, Value};
-use crate::regex::Regex;
-use crate::schema::FieldId;
+use crate::condition::Condition;
+use crate::record::Record;
 
 mod computed;
 mod explain;
 mod text;
+mod value;
+mod wildcards;
 
 use computed::ComputedMatcher;
-use text::TextSet;
-pub(crate) use text::Wildcard;
+pub(crate) use text::{FoldBuffer, PatternSet, automaton};
+use value::FieldMatcher;
+
+/// A condition in the graph that it was compiled into.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Matcher(u32);
+
+/// The compiled conditions of a rule set.
+#[derive(Debug, Default)]
+pub(crate) struct ConditionGraph {
+    nodes: Vec<Node>,
+}
 
 #[derive(Debug)]
-pub(crate) enum Matcher {
+enum Node {
     Always,
     Never,
-    All(Box<[Matcher]>),
-    Any(Box<[Matcher]>),
-    Not(Box<Matcher>),
+    All(Operands),
+    Any(Operands),
+    Not(Matcher),
     Field(FieldMatcher),
     Computed(ComputedMatcher),
 }
 
-/// One event under evaluation, with what had to be cut.
-pub(crate) struct Evaluation<'a> {
-    pub record: &'a Record,
+#[derive(Debug)]
+struct Operands {
+    as_written: Box<[Matcher]>,
+    /// The same, cheapest first.
+    by_cost: Box<[Matcher]>,
+}
+
+/// Adds conditions to a graph.
+#[derive(Default)]
+pub(crate) struct GraphBuilder {
+    nodes: Vec<Node>,
+    /// For each node how much it costs beside others.
+    costs: Vec<u32>,
+    known: HashMap<Condition, Matcher, ahash::RandomState>,
+}
+
+impl GraphBuilder {
+    /// The node of the condition; that of an equal one if there is one.
+    pub fn add(&mut self, condition: &Condition) -> Matcher {
+        if let Some(known) = self.known.get(condition) {
+            return *known;
+        }
+        let (node, cost) = match condition {
+            Condition::Always => (Node::Always, 0),
+            Condition::Never => (Node::Never, 0),
+            Condition::All(conditions) => {
+                let (operands, cost) = self.operands(conditions);
+                (Node::All(operands), cost)
+            }
+            Condition::Any(conditions) => {
+                let (operands, cost) = self.operands(conditions);
+                (Node::Any(operands), cost)
+            }
+            Condition::Not(condition) => {
+                let operand = self.add(condition);
+                (Node::Not(operand), self.cost(operand))
+            }
+            Condition::Field(condition) => {
+                let matcher = FieldMatcher::compile(condition);
+                let cost = matcher.cost();
+                (Node::Field(matcher), cost)
+            }
+            Condition::Computed(condition) => (Node::Computed(ComputedMatcher::compile(condition)), 40),
+        };
+        let matcher = Matcher(self.nodes.len() as u32);
+        self.nodes.push(node);
+        self.costs.push(cost);
+        self.known.insert(condition.clone(), matcher);
+        matcher
+    }
+
+    fn operands(&mut self, conditions: &[Condition]) -> (Operands, u32) {
+        let as_written: Box<[Matcher]> = conditions.iter().map(|condition| self.add(condition)).collect();
+        let mut by_cost = as_written.clone();
+        by_cost.sort_by_key(|operand| self.cost(*operand));
+        let cost = as_written
+            .iter()
+            .fold(0_u32, |sum, operand| sum.saturating_add(self.cost(*operand)));
+        (Operands { as_written, by_cost }, cost)
+    }
+
+    fn cost(&self, matcher: Matcher) -> u32 {
+        self.costs[matcher.0 as usize]
+    }
+
+    pub fn finish(self) -> ConditionGraph {
+        ConditionGraph { nodes: self.nodes }
+    }
+}
+
+/// What evaluating needs and is used again for the next event.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    /// For each node the event for which it was evaluated, and in the lowest bit what came of it.
+    results: Box<[Cell<u64>]>,
+    /// The number of the present event, from 1.
+    event: u64,
+    folded: FoldBuffer,
     combinations_cut: Cell<u64>,
 }
 
-impl<'a> Evaluation<'a> {
-    pub fn new(record: &'a Record) -> Evaluation<'a> {
-        Evaluation {
-            record,
+impl Scratch {
+    pub fn new(graph: &ConditionGraph) -> Scratch {
+        Scratch {
+            results: vec![Cell::new(0); graph.nodes.len()].into(),
+            event: 0,
+            folded: FoldBuffer::default(),
             combinations_cut: Cell::new(0),
         }
+    }
+}
+
+/// One event under evaluation.
+pub(crate) struct Evaluation<'a> {
+    pub record: &'a Record,
+    graph: &'a ConditionGraph,
+    scratch: &'a Scratch,
+}
+
+impl<'a> Evaluation<'a> {
+    /// Begins the evaluation of an event: nothing is known of it yet.
+    pub fn new(record: &'a Record, graph: &'a ConditionGraph, scratch: &'a mut Scratch) -> Evaluation<'a> {
+        scratch.event += 1;
+        scratch.combinations_cut.set(0);
+        Evaluation { record, graph, scratch }
     }
 
     /// Combinations of values that no function was computed for, because there were too many.
     pub fn combinations_cut(&self) -> u64 {
-        self.combinations_cut.get()
+        self.scratch.combinations_cut.get()
     }
 
     fn note_cut(&self, combinations: usize) {
-        self.combinations_cut
-            .set(self.combinations_cut.get().saturating_add(combinations as u64));
+        let cut = self.combinations_cut().saturating_add(combinations as u64);
+        self.scratch.combinations_cut.set(cut);
     }
-}
 
-/// Holds when any value of the field, or of the key of an object field, passes.
-#[derive(Debug)]
-pub(crate) struct FieldMatcher {
-    field: FieldId,
-    key: Option<Box<str>>,
-    test: ValueTest,
-}
-
-#[derive(Debug)]
-enum ValueTest {
-    Exists,
-    Text(TextTest),
-    Number(NumberTest),
-    Boolean(bool),
-    DateIn(Box<[i64]>),
-    DateOrder(Order, i64),
-}
-
-#[derive(Debug)]
-enum TextTest {
-    Is(Box<str>),
-    IsIgnoringCase(Box<str>),
-    OneOf(TextSet),
-    /// Patterns without wildcards are in the set.
-    Like(TextSet, Box<[Wildcard]>),
-    Regex(Regex),
-    Within(Box<[Network]>),
-    Order(Order, Box<str>),
-}
-
-#[derive(Debug)]
-enum NumberTest {
-    OneOf(Box<[Number]>),
-    Order(Order, Number),
+    fn node(&self, matcher: Matcher) -> &'a Node {
+        &self.graph.nodes[matcher.0 as usize]
+    }
 }
 
 impl Matcher {
-    pub fn compile(condition: &Condition) -> Matcher {
-        match condition {
-            Condition::Always => Matcher::Always,
-            Condition::Never => Matcher::Never,
-            Condition::All(conditions) => Matcher::All(conditions.iter().map(Matcher::compile).collect()),
-            Condition::Any(conditions) => Matcher::Any(conditions.iter().map(Matcher::compile).collect()),
-            Condition::Not(condition) => Matcher::Not(Box::new(Matcher::compile(condition))),
-            Condition::Field(condition) => Matcher::Field(FieldMatcher::compile(condition)),
-            Condition::Computed(condition) => Matcher::Computed(ComputedMatcher::compile(condition)),
+    pub fn matches(self, event: &Evaluation<'_>) -> bool {
+        let known = &event.scratch.results[self.0 as usize];
+        if known.get() >> 1 == event.scratch.event {
+            return known.get() & 1 == 1;
         }
-    }
-
-    pub fn matches(&self, event: &Evaluation<'_>) -> bool {
-        match self {
-            Matcher::Always => true,
-            Matcher::Never => false,
-            Matcher::All(matchers) => matchers.iter().all(|matcher| matcher.matches(event)),
-            Matcher::Any(matchers) => matchers.iter().any(|matcher| matcher.matches(event)),
-            Matcher::Not(matcher) => !matcher.matches(event),
-            Matcher::Field(matcher) => matcher.matching_values(event.record).next().is_some(),
-            Matcher::Computed(matcher) => matcher.matches(event),
-        }
+        let holds = match event.node(self) {
+            Node::Always => true,
+            Node::Never => false,
+            Node::All(operands) => operands.by_cost.iter().all(|operand| operand.matches(event)),
+            Node::Any(operands) => operands.by_cost.iter().any(|operand| operand.matches(event)),
+            Node::Not(operand) => !operand.matches(event),
+            Node::Field(matcher) => matcher.matches(event.record, &event.scratch.folded),
+            Node::Computed(matcher) => matcher.matches(event),
+        };
+        known.set(event.scratch.event << 1 | u64::from(holds));
+        holds
     }
 }
 
-impl FieldMatcher {
-    fn compile(condition: &FieldCondition) -> FieldMatcher {
-        FieldMatcher {
-            field: condition.field.field,
-            key: condition.field.key.clone(),
-            test: ValueTest::compile(&condition.test),
-        }
-    }
-
-    fn matching_values<'a>(&'a self, record: &'a Record) -> impl Iterator<Item = Value<'a>> {
-        self.values(record).filter(|value| self.test.passes(*value))
-    }
-
-    /// The values that are compared; those of an object field's key as texts.
-    fn values<'a>(&'a self, record: &'a Record) -> impl Iterator<Item = Value<'a>> {
-        record.values(self.field).filter_map(|value| match value {
-            Value::Label { key, value } => match &self.key {
-                Some(wanted) => (**wanted == *key).then_some(Value::Text(value)),
-                None => Some(Value::Text(value)),
-            },
-            other => Some(other),
-        })
-    }
+/// A condition compiled by itself, for tests of what it means.
+#[cfg(test)]
+pub(crate) struct CompiledCondition {
+    graph: ConditionGraph,
+    scratch: Scratch,
+    matcher: Matcher,
 }
 
-impl ValueTest {
-    fn compile(test: &Test) -> ValueTest {
-        match test {
-            Test::Exists => ValueTest::Exists,
-            Test::TextIn(texts, case) => ValueTest::Text(TextTest::one_of(TextSet::new(texts, *case))),
-            Test::Like(patterns, case) => ValueTest::Text(TextTest::like(patterns, *case)),
-            Test::Regex(regex) => ValueTest::Text(TextTest::Regex(regex.clone())),
-            Test::Within(networks) => ValueTest::Text(TextTest::Within(networks.as_slice().into())),
-            Test::TextOrder(order, text) => ValueTest::Text(TextTest::Order(*order, text.as_str().into())),
-            Test::NumberIn(numbers) => ValueTest::Number(NumberTest::OneOf(numbers.as_slice().into())),
-            Test::NumberOrder(order, number) => ValueTest::Number(NumberTest::Order(*order, *number)),
-            Test::Boolean(truth) => ValueTest::Boolean(*truth),
-            Test::DateIn(dates) => ValueTest::DateIn(dates.as_slice().into()),
-            Test::DateOrder(order, date) => ValueTest::DateOrder(*order, *date),
+#[cfg(test)]
+impl CompiledCondition {
+    pub fn compile(condition: &Condition) -> CompiledCondition {
+        let mut builder = GraphBuilder::default();
+        let matcher = builder.add(condition);
+        let graph = builder.finish();
+        CompiledCondition {
+            scratch: Scratch::new(&graph),
+            graph,
+            matcher,
         }
     }
 
-    fn passes(&self, value: Value<'_>) -> bool {
-        match (self, value) {
-            (ValueTest::Exists, _) => true,
-            (ValueTest::Text(test), Value::Text(text)) => test.passes(text),
-            (ValueTest::Number(test), Value::Long(number)) => test.passes(Number::Long(number)),
-            (ValueTest::Number(test), Value::Float(number)) => test.passes(Number::Float(number)),
-            (ValueTest::Boolean(wanted), Value::Boolean(truth)) => *wanted == truth,
-            (ValueTest::DateIn(dates), Value::Date(date)) => dates.contains(&date),
-            (ValueTest::DateOrder(order, limit), Value::Date(date)) => order.holds(date.cmp(limit)),
-            _ => false,
-        }
-    }
-}
-
-impl TextTest {
-    fn one_of(set: TextSet) -> TextTest {
-        match set.single() {
-            Some((text, Case::Sensitive)) => TextTest::Is(text),
-            Some((text, Case::Insensitive)) => TextTest::IsIgnoringCase(text),
-            None => TextTest::OneOf(set),
-        }
+    pub fn evaluate<T>(&mut self, record: &Record, look: impl FnOnce(Matcher, &Evaluation<'_>) -> T) -> T {
+        look(self.matcher, &Evaluation::new(record, &self.graph, &mut self.scratch))
     }
 
-    fn like(patterns: &[Pattern], case: Case) -> TextTest {
-        let (exact, wildcards): (Vec<_>, Vec<_>) = patterns
-            .iter()
-            .partition(|pattern| Wildcard::exact_text(pattern).is_some());
-        let exact: Vec<String> = exact.into_iter().filter_map(Wildcard::exact_text).collect();
-        let set = TextSet::new(&exact, case);
-        if wildcards.is_empty() {
-            return TextTest::one_of(set);
-        }
-        TextTest::Like(
-            set,
-            wildcards
-                .into_iter()
-                .map(|pattern| Wildcard::compile(pattern, case))
-                .collect(),
-        )
-    }
-
-    fn passes(&self, text: &str) -> bool {
-        match self {
-            TextTest::Is(wanted) => **wanted == *text,
-            TextTest::IsIgnoringCase(wanted) => wanted.eq_ignore_ascii_case(text),
-            TextTest::OneOf(set) => set.contains(text),
-            TextTest::Like(set, wildcards) => {
-                set.contains(text) || wildcards.iter().any(|wildcard| wildcard.matches(text))
-            }
-            TextTest::Regex(regex) => regex.matches(text),
-            TextTest::Within(networks) => networks.iter().any(|network| network.contains(text)),
-            TextTest::Order(order, limit) => order.holds(text.cmp(limit)),
-        }
-    }
-}
-
-impl NumberTest {
-    fn passes(&self, number: Number) -> bool {
-        match self {
-            NumberTest::OneOf(wanted) => wanted
-                .iter()
-                .any(|wanted| number.compare(*wanted) == Some(Ordering::Equal)),
-            NumberTest::Order(order, limit) => number.compare(*limit).is_some_and(|ordering| order.holds(ordering)),
-        }
+    pub fn matches(&mut self, record: &Record) -> bool {
+        self.evaluate(record, |matcher, event| matcher.matches(event))
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::condition::{Condition, Detection};
 use crate::diagnostic::Findings;
 use crate::limits::MAX_REASON_LINES;
-use crate::matcher::{Evaluation, Matcher};
+use crate::matcher::CompiledCondition;
 use crate::record::Record;
 use crate::{eql, kql};
 
@@ -19,7 +19,7 @@ const NUMBER_FIELDS: [&str; 2] = ["process.pid", "process.args_count"];
 const BOOLEAN_FIELD: &str = "process.interactive";
 
 #[derive(Clone, Debug)]
-enum Query {
+pub(crate) enum Query {
     And(Vec<Query>),
     Or(Vec<Query>),
     Not(Box<Query>),
@@ -27,7 +27,7 @@ enum Query {
 }
 
 #[derive(Clone, Debug)]
-enum Test {
+pub(crate) enum Test {
     Exists,
     TextIn(Vec<String>, Letters),
     Like(Vec<String>, Letters),
@@ -37,13 +37,13 @@ enum Test {
 }
 
 #[derive(Copy, Clone, Debug)]
-enum Letters {
+pub(crate) enum Letters {
     Exact,
     AnyCase,
 }
 
 impl Query {
-    fn holds(&self, event: &Map<String, Json>) -> bool {
+    pub fn holds(&self, event: &Map<String, Json>) -> bool {
         match self {
             Query::And(queries) => queries.iter().all(|query| query.holds(event)),
             Query::Or(queries) => queries.iter().any(|query| query.holds(event)),
@@ -55,7 +55,7 @@ impl Query {
         }
     }
 
-    fn eql(&self) -> String {
+    pub fn eql(&self) -> String {
         match self {
             Query::And(queries) => joined(queries, " and ", Query::eql),
             Query::Or(queries) => joined(queries, " or ", Query::eql),
@@ -182,7 +182,7 @@ fn test(pattern: &'static str, letters: &'static [Letters]) -> impl Strategy<Val
     ]
 }
 
-fn query(pattern: &'static str, letters: &'static [Letters]) -> impl Strategy<Value = Query> {
+pub(crate) fn query(pattern: &'static str, letters: &'static [Letters]) -> impl Strategy<Value = Query> {
     test(pattern, letters).prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 2..4).prop_map(Query::And),
@@ -193,7 +193,7 @@ fn query(pattern: &'static str, letters: &'static [Letters]) -> impl Strategy<Va
 }
 
 /// Flat keys, each with a list of up to three values; an empty list is a missing field.
-fn event() -> impl Strategy<Value = Map<String, Json>> {
+pub(crate) fn event() -> impl Strategy<Value = Map<String, Json>> {
     let texts = || prop::collection::vec(text(), 0..3);
     let numbers = || prop::collection::vec(-3..3_i64, 0..3);
     (
@@ -239,14 +239,14 @@ fn check(
         condition.visit_fields(&mut |field| read.push(field.field));
     }
     let mut narrow = Record::only(|field| read.contains(&field));
-    let matcher = condition
-        .map(|condition| Matcher::compile(&condition))
-        .unwrap_or(Matcher::Never);
+    let mut compiled = CompiledCondition::compile(&condition.unwrap_or(Condition::Never));
     let mut record = Record::new();
     for event in events {
         record.fill_from_document(event);
-        let evaluation = Evaluation::new(&record);
-        let matched = matcher.matches(&evaluation);
+        let mut evaluate = |record: &Record| {
+            compiled.evaluate(record, |matcher, event| (matcher.matches(event), matcher.reason(event)))
+        };
+        let (matched, reason) = evaluate(&record);
         prop_assert_eq!(
             matched,
             query.holds(event),
@@ -254,12 +254,14 @@ fn check(
             text,
             Json::Object(event.clone())
         );
-        let reason = matcher.reason(&evaluation);
         prop_assert!(!matched || !reason.is_empty());
         narrow.fill_from_document(event);
-        let evaluation = Evaluation::new(&narrow);
-        prop_assert_eq!(matcher.matches(&evaluation), matched, "{} on a narrow record", text);
-        prop_assert_eq!(&matcher.reason(&evaluation), &reason);
+        prop_assert_eq!(
+            evaluate(&narrow),
+            (matched, reason.clone()),
+            "{} on a narrow record",
+            text
+        );
         prop_assert!(reason.len() <= MAX_REASON_LINES);
     }
     Ok(())

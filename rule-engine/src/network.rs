@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Network {
     address: IpAddr,
     prefix: u32,

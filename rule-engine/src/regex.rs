@@ -4,6 +4,9 @@
 //! here and handed to an automaton that runs in time linear in the text. `~` (complement) and `&` (intersection) have no
 //! counterpart there and are errors that name them: without one, their automata can grow exponentially.
 
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
 use regex_automata::meta;
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Dot, Hir, Look, Repetition};
@@ -16,7 +19,25 @@ const MAX_INTERVAL_DIGITS: usize = 10;
 
 /// One or more patterns of which one has to match the whole text.
 #[derive(Clone, Debug)]
-pub(crate) struct Regex(meta::Regex);
+pub(crate) struct Regex {
+    automaton: meta::Regex,
+    /// The patterns in the automaton's own dialect: what tells one regular expression from another.
+    text: Arc<str>,
+}
+
+impl PartialEq for Regex {
+    fn eq(&self, other: &Regex) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Regex {}
+
+impl Hash for Regex {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
 
 impl Regex {
     /// `None` if the automaton would be larger than [`MAX_REGEX_AUTOMATON_BYTES`].
@@ -29,15 +50,15 @@ impl Regex {
         let config = meta::Config::new()
             .nfa_size_limit(Some(MAX_REGEX_AUTOMATON_BYTES))
             .hybrid_cache_capacity(MAX_REGEX_AUTOMATON_BYTES);
-        meta::Builder::new()
-            .configure(config)
-            .build_from_hir(&whole)
-            .ok()
-            .map(Regex)
+        let automaton = meta::Builder::new().configure(config).build_from_hir(&whole).ok()?;
+        Some(Regex {
+            automaton,
+            text: whole.to_string().into(),
+        })
     }
 
     pub fn matches(&self, text: &str) -> bool {
-        self.0.is_match(Input::new(text).anchored(Anchored::Yes))
+        self.automaton.is_match(Input::new(text).anchored(Anchored::Yes))
     }
 }
 

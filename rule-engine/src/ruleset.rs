@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::alerting::AlertGate;
+use crate::candidates::{CandidateIndex, Necessary};
 use crate::condition::Detection;
 use crate::field_reference::FieldReference;
-use crate::matcher::{Evaluation, Matcher};
+use crate::matcher::{ConditionGraph, Evaluation, GraphBuilder, Matcher};
 use crate::new_terms::NewTerms;
 use crate::record::{Record, SUMMARY};
 use crate::rule::{CheckedRule, RuleInfo};
@@ -14,10 +15,14 @@ use crate::sequence::SequenceMatcher;
 use crate::streams::Categories;
 use crate::threshold::ThresholdCounter;
 
-/// All rules that an engine runs.
+/// All rules that an engine runs, with their conditions in one graph and an index of what each needs.
 pub struct RuleSet {
     infos: Vec<Arc<RuleInfo>>,
     pub(crate) rules: Vec<CompiledRule>,
+    /// The positions of the rules whose matches may become known only by a later event.
+    pub(crate) waiting: Vec<usize>,
+    pub(crate) graph: ConditionGraph,
+    pub(crate) index: CandidateIndex,
     /// For each field of the schema, whether a verdict can depend on it.
     read_fields: Box<[bool]>,
     /// Whether some rule keeps summaries of events.
@@ -26,7 +31,6 @@ pub struct RuleSet {
 
 pub(crate) struct CompiledRule {
     pub info: Arc<RuleInfo>,
-    pub categories: Categories,
     /// Whether the rule looks at an event, by its filters and exceptions.
     pub admits: Matcher,
     pub gate: AlertGate,
@@ -62,28 +66,42 @@ impl CompiledDetection {
 }
 
 impl CompiledRule {
-    fn compile(rule: CheckedRule) -> CompiledRule {
+    fn compile(rule: CheckedRule, graph: &mut GraphBuilder) -> CompiledRule {
         let detection = match rule.detection {
-            Detection::Event(condition) => CompiledDetection::Event(Matcher::compile(&condition)),
+            Detection::Event(condition) => CompiledDetection::Event(graph.add(&condition)),
             Detection::NewTerms(condition, new_terms) => CompiledDetection::NewTerms {
-                matcher: Matcher::compile(&condition),
+                matcher: graph.add(&condition),
                 history_key: new_terms.history_key(&rule.info.rule_id),
                 new_terms,
             },
-            Detection::Sequence(sequence) => CompiledDetection::Sequence(SequenceMatcher::compile(&sequence)),
+            Detection::Sequence(sequence) => CompiledDetection::Sequence(SequenceMatcher::compile(&sequence, graph)),
             Detection::Threshold(condition, threshold) => CompiledDetection::Threshold {
-                matcher: Matcher::compile(&condition),
+                matcher: graph.add(&condition),
                 counter: ThresholdCounter::new(threshold),
             },
         };
         CompiledRule {
             info: Arc::new(rule.info),
-            categories: rule.categories,
-            admits: Matcher::compile(&rule.admits),
+            admits: graph.add(&rule.admits),
             gate: AlertGate::new(rule.limits),
             detection,
         }
     }
+}
+
+/// What an event needs for the rule to take it in.
+fn needs(rule: &CheckedRule) -> (Categories, Necessary) {
+    let detection = match &rule.detection {
+        Detection::Event(condition) | Detection::NewTerms(condition, _) | Detection::Threshold(condition, _) => {
+            Necessary::of(condition)
+        }
+        Detection::Sequence(sequence) => {
+            let terms = sequence.terms.iter().chain(&sequence.until);
+            Necessary::any(terms.map(|term| Necessary::of(&term.condition)))
+        }
+    };
+    let necessary = Necessary::all([Necessary::of(&rule.admits), detection].into_iter());
+    (rule.categories, necessary)
 }
 
 impl RuleSet {
@@ -100,9 +118,22 @@ impl RuleSet {
         let keeps_summaries = rules
             .iter()
             .any(|rule| matches!(rule.detection, Detection::Sequence(_)));
-        let rules: Vec<CompiledRule> = rules.into_iter().map(CompiledRule::compile).collect();
+        let needs: Vec<(Categories, Necessary)> = rules.iter().map(needs).collect();
+        let mut graph = GraphBuilder::default();
+        let rules: Vec<CompiledRule> = rules
+            .into_iter()
+            .map(|rule| CompiledRule::compile(rule, &mut graph))
+            .collect();
+        let may_wait = |rule: &CompiledRule| match &rule.detection {
+            CompiledDetection::Sequence(sequence) => sequence.may_wait(),
+            _ => false,
+        };
+        let waiting = rules.iter().enumerate().filter(|(_, rule)| may_wait(rule));
         RuleSet {
             infos: rules.iter().map(|rule| Arc::clone(&rule.info)).collect(),
+            waiting: waiting.map(|(position, _)| position).collect(),
+            graph: graph.finish(),
+            index: CandidateIndex::new(&needs),
             rules,
             read_fields,
             keeps_summaries,

@@ -16,7 +16,7 @@ use crate::condition::Condition;
 use crate::engine::EngineCounters;
 use crate::field_reference::FieldReference;
 use crate::grouping::{GroupField, Groups, keys};
-use crate::matcher::{Evaluation, Matcher};
+use crate::matcher::{Evaluation, GraphBuilder, Matcher};
 
 mod missing;
 
@@ -98,11 +98,12 @@ struct Partial {
 pub(crate) type EarlierEvents = Vec<Arc<Map<String, Json>>>;
 
 impl SequenceMatcher {
-    pub fn compile(sequence: &Sequence) -> SequenceMatcher {
+    pub fn compile(sequence: &Sequence, graph: &mut GraphBuilder) -> SequenceMatcher {
+        let mut compile = |term| CompiledTerm::compile(term, graph);
         SequenceMatcher {
-            terms: sequence.terms.iter().map(CompiledTerm::compile).collect(),
+            terms: sequence.terms.iter().map(&mut compile).collect(),
             stages: sequence.stages.clone(),
-            until: sequence.until.as_ref().map(CompiledTerm::compile),
+            until: sequence.until.as_ref().map(compile),
             missing: sequence.missing.clone(),
             max_span_ns: sequence.max_span_ns,
             keys: Groups::new(),
@@ -284,9 +285,9 @@ impl SequenceMatcher {
 }
 
 impl CompiledTerm {
-    fn compile(term: &SequenceTerm) -> CompiledTerm {
+    fn compile(term: &SequenceTerm, graph: &mut GraphBuilder) -> CompiledTerm {
         CompiledTerm {
-            matcher: Matcher::compile(&term.condition),
+            matcher: graph.add(&term.condition),
             keys: term.keys.clone(),
         }
     }

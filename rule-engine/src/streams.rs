@@ -5,7 +5,7 @@
 
 use crate::condition::Pattern;
 use crate::field_reference::Case;
-use crate::matcher::Wildcard;
+use crate::matcher::{FoldBuffer, PatternSet};
 use crate::record::{Record, Value};
 use crate::schema::fields;
 
@@ -47,11 +47,12 @@ impl Categories {
     /// The categories whose streams the index patterns name. A pattern after `-` takes away.
     pub fn read_by(index: &[String]) -> Categories {
         let named = |pattern: &str| {
-            let pattern = Wildcard::compile(&Pattern::from_index(pattern), Case::Sensitive);
+            let pattern = PatternSet::new(&[Pattern::from_index(pattern)], Case::Sensitive);
+            let scratch = FoldBuffer::default();
             let read = |category: &str| {
                 DATA_STREAMS
                     .iter()
-                    .any(|stream| pattern.matches(&format!("{stream}{category}{NAMESPACE}")))
+                    .any(|stream| pattern.matches(&format!("{stream}{category}{NAMESPACE}"), &scratch))
             };
             from_names(CATEGORIES.into_iter().filter(|category| read(category)))
         };
@@ -73,6 +74,11 @@ impl Categories {
             0 => Categories::ALL,
             categories => Categories(categories),
         }
+    }
+
+    /// Every category that ECS knows, by itself.
+    pub fn each() -> impl Iterator<Item = Categories> {
+        (0..CATEGORIES.len()).map(|position| Categories(1 << position))
     }
 
     pub fn overlaps(self, other: Categories) -> bool {

@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::condition::Condition;
-use crate::matcher::{Evaluation, Matcher};
+use crate::matcher::CompiledCondition;
 use crate::record::Record;
 
 mod errors;
@@ -34,7 +34,7 @@ fn matches(condition: &str, document: Json) -> bool {
     let Some(parsed) = parsed else {
         panic!("{condition}: {:?}", findings.list)
     };
-    Matcher::compile(&parsed).matches(&Evaluation::new(&record(document)))
+    CompiledCondition::compile(&parsed).matches(&record(document))
 }
 
 fn check_each(document: &Json, cases: &[(&str, bool)]) {
@@ -252,11 +252,7 @@ fn the_category_is_any_element_of_event_category() {
         ("any where true", true),
     ] {
         let parsed = parse(query, &mut Findings::default()).expect(query);
-        assert_eq!(
-            Matcher::compile(&parsed).matches(&Evaluation::new(&event)),
-            expected,
-            "{query}"
-        );
+        assert_eq!(CompiledCondition::compile(&parsed).matches(&event), expected, "{query}");
     }
 }
 

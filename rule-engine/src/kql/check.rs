@@ -5,7 +5,7 @@ use super::syntax::{Literal, Query};
 use crate::condition::{Condition, Number, Order, Pattern, Test};
 use crate::diagnostic::Findings;
 use crate::field_reference::{Case, FieldReference};
-use crate::matcher::Wildcard;
+use crate::matcher::{FoldBuffer, PatternSet};
 use crate::network::Network;
 use crate::schema::{FieldId, FieldType};
 use crate::timestamp;
@@ -58,10 +58,11 @@ impl Checker<'_> {
     /// A field with wildcards, or none: any field that it can mean.
     fn any_field(&mut self, wildcard: Option<&Literal>, any_of: &[Literal]) -> Option<Condition> {
         let span = wildcard.unwrap_or(&any_of[0]).span;
-        let names = wildcard.map(|literal| Wildcard::compile(&literal.pattern(), Case::Sensitive));
+        let names = wildcard.map(|literal| PatternSet::new(&[literal.pattern()], Case::Sensitive));
+        let scratch = FoldBuffer::default();
         let tests: Vec<Condition> = FieldId::all()
             .filter(|field| field.field_type() != FieldType::Group)
-            .filter(|field| names.as_ref().is_none_or(|names| names.matches(field.name())))
+            .filter(|field| names.as_ref().is_none_or(|names| names.matches(field.name(), &scratch)))
             .map(|field| {
                 is(
                     &FieldReference {

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::matcher::{Evaluation, Matcher};
+use crate::matcher::CompiledCondition;
 use crate::record::Record;
 
 fn check_each(document: Json, cases: &[(&str, bool)]) {
@@ -18,7 +18,7 @@ fn check_each(document: Json, cases: &[(&str, bool)]) {
             panic!("{query}: {:?}", findings.list)
         };
         assert_eq!(
-            Matcher::compile(&parsed).matches(&Evaluation::new(&record)),
+            CompiledCondition::compile(&parsed).matches(&record),
             *expected,
             "{query} on {document}"
         );

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::{Evaluation, ValueTest};
+use super::Evaluation;
+use super::value::ValueTest;
 use crate::condition::{Call, ComputedCondition, Number, Term};
 use crate::field_reference::FieldReference;
 use crate::function::Computed;
@@ -12,7 +13,7 @@ use crate::record::Value;
 use crate::timestamp;
 
 #[derive(Debug)]
-pub(crate) struct ComputedMatcher {
+pub(super) struct ComputedMatcher {
     call: Call,
     /// The fields of the call, each once: a combination gives each one value.
     fields: Vec<FieldReference>,
@@ -35,13 +36,13 @@ impl ComputedMatcher {
     }
 
     pub fn matches(&self, event: &Evaluation<'_>) -> bool {
-        self.find(event, |computed| self.passes(computed)).is_some()
+        self.find(event, |computed| self.passes(computed, event)).is_some()
     }
 
     /// `CALL is VALUE`: the value that passed, or that of the first combination.
     pub fn describe(&self, event: &Evaluation<'_>) -> String {
         let found = self
-            .find(event, |computed| self.passes(computed))
+            .find(event, |computed| self.passes(computed, event))
             .or_else(|| self.find(event, |_| true));
         match found.as_ref().and_then(value) {
             Some(value) => format!("{} is {}", self.call, super::explain::show(value)),
@@ -49,8 +50,8 @@ impl ComputedMatcher {
         }
     }
 
-    fn passes(&self, computed: &Computed<'_>) -> bool {
-        value(computed).is_some_and(|value| self.test.passes(value))
+    fn passes(&self, computed: &Computed<'_>, event: &Evaluation<'_>) -> bool {
+        value(computed).is_some_and(|value| self.test.passes(value, &event.scratch.folded))
     }
 
     /// The first computed value that is wanted.

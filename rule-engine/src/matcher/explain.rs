@@ -1,6 +1,8 @@
 //! Why a matcher holds: made only after a match, so it may allocate; bounded, because an event's values are not ours.
 
-use super::{Evaluation, FieldMatcher, Matcher};
+use super::text::FoldBuffer;
+use super::value::FieldMatcher;
+use super::{Evaluation, Matcher, Node};
 use crate::limits::{MAX_REASON_LINES, MAX_REASON_VALUE_CHARACTERS, MAX_REASON_VALUES};
 use crate::record::{Record, Value};
 use crate::timestamp;
@@ -14,52 +16,41 @@ enum Outcome {
 
 impl Matcher {
     /// The conditions that made the matcher hold for the record, one a line.
-    pub fn reason(&self, event: &Evaluation<'_>) -> Vec<String> {
+    pub fn reason(self, event: &Evaluation<'_>) -> Vec<String> {
         let mut lines = Vec::new();
         self.explain(event, Outcome::Holds, &mut lines);
         lines
     }
 
-    fn explain(&self, event: &Evaluation<'_>, outcome: Outcome, lines: &mut Vec<String>) {
-        match (self, outcome) {
-            (Matcher::Always | Matcher::Never, _) => {}
-            (Matcher::Not(matcher), Outcome::Holds) => matcher.explain(event, Outcome::Fails, lines),
-            (Matcher::Not(matcher), Outcome::Fails) => matcher.explain(event, Outcome::Holds, lines),
-            (Matcher::All(matchers), Outcome::Holds) | (Matcher::Any(matchers), Outcome::Fails) => {
-                matchers
+    fn explain(self, event: &Evaluation<'_>, outcome: Outcome, lines: &mut Vec<String>) {
+        let line = match (event.node(self), outcome) {
+            (Node::Always | Node::Never, _) => return,
+            (Node::Not(operand), Outcome::Holds) => return operand.explain(event, Outcome::Fails, lines),
+            (Node::Not(operand), Outcome::Fails) => return operand.explain(event, Outcome::Holds, lines),
+            (Node::All(operands) | Node::Any(operands), _) => {
+                let decisive = operands
+                    .as_written
                     .iter()
-                    .for_each(|matcher| matcher.explain(event, outcome, lines));
+                    .filter(|operand| operand.matches(event) == matches!(outcome, Outcome::Holds));
+                return decisive.for_each(|operand| operand.explain(event, outcome, lines));
             }
-            (Matcher::Any(matchers), Outcome::Holds) => matchers
-                .iter()
-                .filter(|matcher| matcher.matches(event))
-                .for_each(|matcher| matcher.explain(event, outcome, lines)),
-            (Matcher::All(matchers), Outcome::Fails) => matchers
-                .iter()
-                .filter(|matcher| !matcher.matches(event))
-                .for_each(|matcher| matcher.explain(event, outcome, lines)),
-            (Matcher::Field(_) | Matcher::Computed(_), outcome) => {
-                let line = match self {
-                    Matcher::Field(matcher) => matcher.describe(event.record, outcome),
-                    Matcher::Computed(matcher) => matcher.describe(event),
-                    _ => return,
-                };
-                if lines.len() < MAX_REASON_LINES && !lines.contains(&line) {
-                    lines.push(line);
-                }
-            }
+            (Node::Field(matcher), _) => matcher.describe(event.record, &event.scratch.folded, outcome),
+            (Node::Computed(matcher), _) => matcher.describe(event),
+        };
+        if lines.len() < MAX_REASON_LINES && !lines.contains(&line) {
+            lines.push(line);
         }
     }
 }
 
 impl FieldMatcher {
-    fn describe(&self, record: &Record, outcome: Outcome) -> String {
+    fn describe(&self, record: &Record, scratch: &FoldBuffer, outcome: Outcome) -> String {
         let name = match &self.key {
             None => self.field.name().to_owned(),
             Some(key) => format!("{}.{key}", self.field.name()),
         };
         match outcome {
-            Outcome::Holds => format!("{name} is {}", list(self.matching_values(record))),
+            Outcome::Holds => format!("{name} is {}", list(self.matching_values(record, scratch))),
             Outcome::Fails if self.values(record).next().is_none() => format!("{name} is missing"),
             Outcome::Fails => format!("{name} is {}, which is not excluded", list(self.values(record))),
         }

@@ -6,6 +6,7 @@ use crate::condition::Detection;
 use crate::diagnostic::Findings;
 use crate::eql;
 use crate::limits::{MAX_GROUPS, MAX_WAITING_SEQUENCES};
+use crate::matcher::{ConditionGraph, Scratch};
 use crate::record::Record;
 
 const SECOND: i64 = 1_000_000_000;
@@ -13,6 +14,8 @@ const SECOND: i64 = 1_000_000_000;
 /// A sequence shown events one after the other.
 struct Run {
     matcher: SequenceMatcher,
+    graph: ConditionGraph,
+    scratch: Scratch,
     counters: EngineCounters,
 }
 
@@ -20,10 +23,17 @@ impl Run {
     fn new(query: &str) -> Run {
         let mut findings = Findings::default();
         match eql::parse(query, &mut findings) {
-            Some(Detection::Sequence(sequence)) => Run {
-                matcher: SequenceMatcher::compile(&sequence),
-                counters: EngineCounters::default(),
-            },
+            Some(Detection::Sequence(sequence)) => {
+                let mut builder = GraphBuilder::default();
+                let matcher = SequenceMatcher::compile(&sequence, &mut builder);
+                let graph = builder.finish();
+                Run {
+                    matcher,
+                    scratch: Scratch::new(&graph),
+                    graph,
+                    counters: EngineCounters::default(),
+                }
+            }
             other => panic!("{query}: {other:?} {:?}", findings.list),
         }
     }
@@ -31,9 +41,8 @@ impl Run {
     /// For each match that the event completes, the names of the processes before it.
     fn show(&mut self, seconds: i64, document: Json) -> Vec<Vec<String>> {
         let record = record(document);
-        let matches = self
-            .matcher
-            .observe(&Evaluation::new(&record), seconds * SECOND, &mut self.counters);
+        let event = Evaluation::new(&record, &self.graph, &mut self.scratch);
+        let matches = self.matcher.observe(&event, seconds * SECOND, &mut self.counters);
         matches.iter().map(|events| names(events)).collect()
     }
 

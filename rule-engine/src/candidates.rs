@@ -1,0 +1,327 @@
+//! Which rules an event may concern: an index of what each rule needs, made when a rule set is compiled.
+//!
+//! Stands before the evaluation of the rules and may pick too many of them, never too few. For each field there is a
+//! set of rules for each key (a whole value, or a part of one) that some rule needs; the rules that an event may
+//! concern are those in the sets of all fields together. Fields that tell rules apart well come first, and as soon as
+//! few rules are left, evaluating them costs less than looking further. Parts of texts are searched for only while
+//! many rules are left that need one.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aho_corasick::AhoCorasick;
+
+use crate::field_reference::Case;
+use crate::matcher::{FoldBuffer, automaton};
+use crate::record::{Record, Value};
+use crate::schema::{FieldId, fields};
+use crate::streams::Categories;
+
+mod necessary;
+mod rule_bits;
+
+pub(crate) use necessary::Necessary;
+use necessary::{Key, Values};
+use rule_bits::RuleBits;
+
+/// So many rules are evaluated sooner than another field is looked at.
+const FEW_RULES: u32 = 2;
+/// So many rules are evaluated sooner than a text is searched for parts.
+const FEW_RULES_WITH_PARTS: u32 = 6;
+/// A set of rules for a key is a list up to this length.
+const MAX_LISTED_RULES: usize = 8;
+
+#[derive(Debug)]
+pub(crate) struct CandidateIndex {
+    /// For each category of events the rules that read it.
+    by_category: Box<[RuleBits]>,
+    /// The rules that can match at all.
+    possible: RuleBits,
+    /// Those that tell rules apart best come first.
+    fields: Box<[FieldIndex]>,
+    parts: Box<[PartIndex]>,
+}
+
+/// Scratch space and result of a look-up.
+#[derive(Debug)]
+pub(crate) struct Candidates {
+    rules: RuleBits,
+    allowed: RuleBits,
+    folded: FoldBuffer,
+}
+
+/// What the rules need of a field's whole values.
+#[derive(Debug)]
+struct FieldIndex {
+    field: FieldId,
+    /// The rules that need nothing of the field.
+    if_missing: RuleBits,
+    /// The rules that need nothing, or any value, or something that is not looked for here.
+    if_present: RuleBits,
+    texts: HashMap<Box<[u8]>, RuleSet, ahash::RandomState>,
+    longest_text: usize,
+    numbers: HashMap<i64, RuleSet, ahash::RandomState>,
+    booleans: [RuleSet; 2],
+}
+
+/// What the rules need to stand somewhere in a field's texts.
+#[derive(Debug)]
+struct PartIndex {
+    field: FieldId,
+    /// The rules that need one of their parts, or of their whole texts.
+    needing: RuleBits,
+    texts: HashMap<Box<[u8]>, RuleSet, ahash::RandomState>,
+    parts: AhoCorasick,
+    /// For each part.
+    rules: Box<[RuleSet]>,
+}
+
+#[derive(Debug)]
+enum RuleSet {
+    Few(Box<[u32]>),
+    Many(RuleBits),
+}
+
+impl RuleSet {
+    fn new(rules: &[u32], count: usize) -> RuleSet {
+        if rules.len() <= MAX_LISTED_RULES {
+            RuleSet::Few(rules.into())
+        } else {
+            RuleSet::Many(RuleBits::of(rules.iter().copied(), count))
+        }
+    }
+
+    fn add_to(&self, bits: &mut RuleBits) {
+        match self {
+            RuleSet::Few(rules) => rules.iter().for_each(|rule| bits.insert(*rule)),
+            RuleSet::Many(rules) => bits.unite(rules),
+        }
+    }
+}
+
+/// For each key the rules that need it, or one of its like.
+type Needs = BTreeMap<FieldId, BTreeMap<Key, Vec<u32>>>;
+
+impl CandidateIndex {
+    /// For rules in their order, with the categories of events that each reads and what it needs.
+    pub fn new(rules: &[(Categories, Necessary)]) -> CandidateIndex {
+        let count = rules.len();
+        let numbered = || rules.iter().zip(0_u32..);
+        let by_category = Categories::each().map(|category| {
+            let reads = numbered().filter(|((read, _), _)| read.overlaps(category));
+            RuleBits::of(reads.map(|(_, rule)| rule), count)
+        });
+        let possible = numbered().filter(|((_, necessary), _)| *necessary != Necessary::Impossible);
+        let (mut whole, mut with_parts) = (Needs::new(), Needs::new());
+        let mut needing: BTreeMap<FieldId, Vec<u32>> = BTreeMap::new();
+        for ((_, necessary), rule) in numbered() {
+            let Necessary::Fields(needed) = necessary else { continue };
+            let has_whole_key = needed
+                .iter()
+                .any(|(field, values)| !is_common(*field) && matches!(values, Values::Keys(_)) && !values.have_parts());
+            for (field, values) in needed {
+                needing.entry(*field).or_default().push(rule);
+                let Values::Keys(keys) = values else { continue };
+                let needs = match (values.have_parts(), has_whole_key) {
+                    (false, _) => &mut whole,
+                    (true, false) => &mut with_parts,
+                    (true, true) => continue,
+                };
+                for key in keys {
+                    let rules = needs.entry(*field).or_default().entry(key.clone()).or_default();
+                    rules.push(rule);
+                }
+            }
+        }
+        let nothing = BTreeMap::new();
+        let mut fields: Vec<(f64, FieldIndex)> = needing
+            .iter()
+            .map(|(field, needing)| {
+                let keys = whole.get(field).unwrap_or(&nothing);
+                (
+                    worth(*field, needing, keys),
+                    FieldIndex::new(*field, needing, keys, count),
+                )
+            })
+            .collect();
+        fields.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+        CandidateIndex {
+            by_category: by_category.collect(),
+            possible: RuleBits::of(possible.map(|(_, rule)| rule), count),
+            fields: fields.into_iter().map(|(_, index)| index).collect(),
+            parts: with_parts
+                .iter()
+                .filter_map(|(field, keys)| PartIndex::new(*field, keys, count))
+                .collect(),
+        }
+    }
+
+    pub fn scratch(&self) -> Candidates {
+        Candidates {
+            rules: self.possible.clone(),
+            allowed: self.possible.clone(),
+            folded: FoldBuffer::default(),
+        }
+    }
+
+    /// Leaves in `candidates` every rule that may match the event.
+    pub fn find(&self, record: &Record, categories: Categories, candidates: &mut Candidates) {
+        let Candidates { rules, allowed, folded } = candidates;
+        rules.clear();
+        let mut read = self.by_category.iter().zip(Categories::each());
+        for (reading, _) in read.by_ref().filter(|(_, category)| category.overlaps(categories)) {
+            rules.unite(reading);
+        }
+        if rules.intersect(&self.possible) <= FEW_RULES {
+            return;
+        }
+        for field in &self.fields {
+            if field.narrow(record, rules, allowed, folded) <= FEW_RULES {
+                return;
+            }
+        }
+        for parts in &self.parts {
+            if rules.count_common(&parts.needing) > FEW_RULES_WITH_PARTS {
+                parts.narrow(record, rules, allowed, folded);
+            }
+        }
+    }
+}
+
+impl Candidates {
+    /// The rules, in their order.
+    pub fn rules(&self) -> impl Iterator<Item = usize> + '_ {
+        self.rules.iter()
+    }
+}
+
+/// Of these fields nearly all rules ask the same.
+fn is_common(field: FieldId) -> bool {
+    [
+        fields::EVENT_ACTION,
+        fields::EVENT_TYPE,
+        fields::EVENT_CATEGORY,
+        fields::HOST_OS_TYPE,
+    ]
+    .contains(&field)
+}
+
+/// How many rules a look at the field is likely to rule out: every rule that needs one of its values, less the share
+/// of all needs that its own keys are, because a value that many rules need is likely to be common.
+fn worth(field: FieldId, needing: &[u32], keys: &BTreeMap<Key, Vec<u32>>) -> f64 {
+    // What kind of event it is rules out most rules or none, and costs least.
+    if field == fields::EVENT_TYPE || field == fields::EVENT_ACTION {
+        return f64::INFINITY;
+    }
+    let needs: usize = keys.values().map(Vec::len).sum();
+    let keyed: f64 = keys.values().map(|rules| (rules.len() * rules.len()) as f64).sum();
+    let expected = if needs == 0 { 0.0 } else { keyed / needs as f64 };
+    let mut rules: Vec<u32> = keys.values().flatten().copied().collect();
+    rules.sort_unstable();
+    rules.dedup();
+    // A field that only has to be there is there in half of all events.
+    (rules.len() as f64 - expected).max(0.0) + (needing.len() - rules.len()) as f64 / 2.0
+}
+
+impl FieldIndex {
+    fn new(field: FieldId, needing: &[u32], keys: &BTreeMap<Key, Vec<u32>>, count: usize) -> FieldIndex {
+        let all = RuleBits::of(0..count as u32, count);
+        let mut if_missing = all.clone();
+        needing.iter().for_each(|rule| if_missing.remove(*rule));
+        let mut if_present = all;
+        keys.values().flatten().for_each(|rule| if_present.remove(*rule));
+        let set = |rules: &[u32]| RuleSet::new(rules, count);
+        let boolean = |truth| set(keys.get(&Key::Boolean(truth)).map_or(&[], Vec::as_slice));
+        let numbers = keys.iter().filter_map(|(key, rules)| match key {
+            Key::Number(number) => Some((*number, set(rules))),
+            _ => None,
+        });
+        let texts = texts(keys, count);
+        FieldIndex {
+            field,
+            if_missing,
+            if_present,
+            longest_text: texts.keys().map(|text| text.len()).max().unwrap_or(0),
+            texts,
+            numbers: numbers.collect(),
+            booleans: [boolean(false), boolean(true)],
+        }
+    }
+
+    /// Takes out the rules that need what the field does not have; gives how many are left.
+    fn narrow(&self, record: &Record, rules: &mut RuleBits, allowed: &mut RuleBits, folded: &FoldBuffer) -> u32 {
+        if record.is_missing(self.field) {
+            return rules.intersect(&self.if_missing);
+        }
+        if self.texts.is_empty() && self.numbers.is_empty() && self.booleans.iter().all(RuleSet::is_empty) {
+            return rules.intersect(&self.if_present);
+        }
+        allowed.copy_from(&self.if_present);
+        for value in record.values(self.field) {
+            let needing = match value {
+                Value::Text(text) if text.len() <= self.longest_text => {
+                    folded.folded(text, Case::Insensitive, |text| self.texts.get(text))
+                }
+                Value::Long(number) => self.numbers.get(&number),
+                Value::Boolean(truth) => Some(&self.booleans[usize::from(truth)]),
+                _ => None,
+            };
+            if let Some(needing) = needing {
+                needing.add_to(allowed);
+            }
+        }
+        rules.intersect(allowed)
+    }
+}
+
+impl PartIndex {
+    fn new(field: FieldId, keys: &BTreeMap<Key, Vec<u32>>, count: usize) -> Option<PartIndex> {
+        let (mut parts, mut rules) = (Vec::new(), Vec::new());
+        for (key, needing) in keys {
+            if let Key::Part(part) = key {
+                parts.push(part.as_bytes());
+                rules.push(RuleSet::new(needing, count));
+            }
+        }
+        Some(PartIndex {
+            field,
+            needing: RuleBits::of(keys.values().flatten().copied(), count),
+            texts: texts(keys, count),
+            parts: automaton(&parts)?,
+            rules: rules.into(),
+        })
+    }
+
+    /// Takes out the rules that need a part which no value has.
+    fn narrow(&self, record: &Record, rules: &mut RuleBits, allowed: &mut RuleBits, folded: &FoldBuffer) {
+        allowed.clear();
+        for value in record.values(self.field) {
+            let Value::Text(text) = value else { continue };
+            folded.folded(text, Case::Insensitive, |text| {
+                if let Some(needing) = self.texts.get(text) {
+                    needing.add_to(allowed);
+                }
+                for found in self.parts.find_overlapping_iter(text) {
+                    self.rules[found.pattern()].add_to(allowed);
+                }
+            });
+        }
+        rules.remove_unless(&self.needing, allowed);
+    }
+}
+
+impl RuleSet {
+    fn is_empty(&self) -> bool {
+        matches!(self, RuleSet::Few(rules) if rules.is_empty())
+    }
+}
+
+fn texts(keys: &BTreeMap<Key, Vec<u32>>, count: usize) -> HashMap<Box<[u8]>, RuleSet, ahash::RandomState> {
+    let text = |(key, rules): (&Key, &Vec<u32>)| match key {
+        Key::Text(text) => Some((text.as_bytes().into(), RuleSet::new(rules, count))),
+        _ => None,
+    };
+    keys.iter().filter_map(text).collect()
+}
+
+#[cfg(test)]
+mod tests;

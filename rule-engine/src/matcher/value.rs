@@ -1,0 +1,119 @@
+//! Tests of a field's values, specialised by the kind of their literals.
+
+use std::cmp::Ordering;
+
+use super::text::{FoldBuffer, TextTest};
+use crate::condition::{FieldCondition, Number, Order, Test};
+use crate::record::{Record, Value};
+use crate::schema::FieldId;
+
+/// Holds when any value of the field, or of the key of an object field, passes.
+#[derive(Debug)]
+pub(super) struct FieldMatcher {
+    pub field: FieldId,
+    pub key: Option<Box<str>>,
+    test: ValueTest,
+}
+
+#[derive(Debug)]
+pub(super) enum ValueTest {
+    Exists,
+    Text(TextTest),
+    Number(NumberTest),
+    Boolean(bool),
+    DateIn(Box<[i64]>),
+    DateOrder(Order, i64),
+}
+
+#[derive(Debug)]
+pub(super) enum NumberTest {
+    OneOf(Box<[Number]>),
+    Order(Order, Number),
+}
+
+impl FieldMatcher {
+    pub fn compile(condition: &FieldCondition) -> FieldMatcher {
+        FieldMatcher {
+            field: condition.field.field,
+            key: condition.field.key.clone(),
+            test: ValueTest::compile(&condition.test),
+        }
+    }
+
+    pub fn matches(&self, record: &Record, scratch: &FoldBuffer) -> bool {
+        self.matching_values(record, scratch).next().is_some()
+    }
+
+    pub fn matching_values<'a>(
+        &'a self,
+        record: &'a Record,
+        scratch: &'a FoldBuffer,
+    ) -> impl Iterator<Item = Value<'a>> {
+        self.values(record).filter(|value| self.test.passes(*value, scratch))
+    }
+
+    /// The values that are compared; those of an object field's key as texts.
+    pub fn values<'a>(&'a self, record: &'a Record) -> impl Iterator<Item = Value<'a>> {
+        record.values(self.field).filter_map(|value| match value {
+            Value::Label { key, value } => match &self.key {
+                Some(wanted) => (**wanted == *key).then_some(Value::Text(value)),
+                None => Some(Value::Text(value)),
+            },
+            other => Some(other),
+        })
+    }
+
+    /// How much the test costs beside others, for the order in which they are tried.
+    pub fn cost(&self) -> u32 {
+        match &self.test {
+            ValueTest::Text(TextTest::Is(_) | TextTest::IsIgnoringCase(_) | TextTest::Order(..)) => 2,
+            ValueTest::Text(TextTest::OneOf(..)) => 3,
+            ValueTest::Text(TextTest::Within(_)) => 6,
+            ValueTest::Text(TextTest::Like(_)) => 8,
+            ValueTest::Text(TextTest::Regex(_)) => 20,
+            _ => 1,
+        }
+    }
+}
+
+impl ValueTest {
+    pub fn compile(test: &Test) -> ValueTest {
+        match test {
+            Test::Exists => ValueTest::Exists,
+            Test::TextIn(texts, case) => ValueTest::Text(TextTest::one_of(texts, *case)),
+            Test::Like(patterns, case) => ValueTest::Text(TextTest::like(patterns, *case)),
+            Test::Regex(regex) => ValueTest::Text(TextTest::Regex(regex.clone())),
+            Test::Within(networks) => ValueTest::Text(TextTest::Within(networks.as_slice().into())),
+            Test::TextOrder(order, text) => ValueTest::Text(TextTest::Order(*order, text.as_str().into())),
+            Test::NumberIn(numbers) => ValueTest::Number(NumberTest::OneOf(numbers.as_slice().into())),
+            Test::NumberOrder(order, number) => ValueTest::Number(NumberTest::Order(*order, *number)),
+            Test::Boolean(truth) => ValueTest::Boolean(*truth),
+            Test::DateIn(dates) => ValueTest::DateIn(dates.as_slice().into()),
+            Test::DateOrder(order, date) => ValueTest::DateOrder(*order, *date),
+        }
+    }
+
+    pub fn passes(&self, value: Value<'_>, scratch: &FoldBuffer) -> bool {
+        match (self, value) {
+            (ValueTest::Exists, _) => true,
+            (ValueTest::Text(test), Value::Text(text)) => test.passes(text, scratch),
+            (ValueTest::Number(test), Value::Long(number)) => test.passes(Number::Long(number)),
+            (ValueTest::Number(test), Value::Float(number)) => test.passes(Number::Float(number)),
+            (ValueTest::Boolean(wanted), Value::Boolean(truth)) => *wanted == truth,
+            (ValueTest::DateIn(dates), Value::Date(date)) => dates.contains(&date),
+            (ValueTest::DateOrder(order, limit), Value::Date(date)) => order.holds(date.cmp(limit)),
+            _ => false,
+        }
+    }
+}
+
+impl NumberTest {
+    fn passes(&self, number: Number) -> bool {
+        match self {
+            NumberTest::OneOf(wanted) => wanted
+                .iter()
+                .any(|wanted| number.compare(*wanted) == Some(Ordering::Equal)),
+            NumberTest::Order(order, limit) => number.compare(*limit).is_some_and(|ordering| order.holds(ordering)),
+        }
+    }
+}
