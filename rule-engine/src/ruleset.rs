@@ -68,15 +68,15 @@ impl CompiledDetection {
 impl CompiledRule {
     fn compile(rule: CheckedRule, graph: &mut GraphBuilder) -> CompiledRule {
         let detection = match rule.detection {
-            Detection::Event(condition) => CompiledDetection::Event(graph.add(&condition)),
+            Detection::Event(condition) => CompiledDetection::Event(graph.add_indexed(&condition)),
             Detection::NewTerms(condition, new_terms) => CompiledDetection::NewTerms {
-                matcher: graph.add(&condition),
+                matcher: graph.add_indexed(&condition),
                 history_key: new_terms.history_key(&rule.info.rule_id),
                 new_terms,
             },
             Detection::Sequence(sequence) => CompiledDetection::Sequence(SequenceMatcher::compile(&sequence, graph)),
             Detection::Threshold(condition, threshold) => CompiledDetection::Threshold {
-                matcher: graph.add(&condition),
+                matcher: graph.add_indexed(&condition),
                 counter: ThresholdCounter::new(threshold),
             },
         };

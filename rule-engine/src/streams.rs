@@ -9,8 +9,9 @@ use crate::matcher::{FoldBuffer, PatternSet};
 use crate::record::{Record, Value};
 use crate::schema::fields;
 
-/// ECS's values of `event.category`.
+/// ECS's values of `event.category`, the one that is looked for most often first.
 const CATEGORIES: [&str; 20] = [
+    "process",
     "api",
     "authentication",
     "configuration",
@@ -25,7 +26,6 @@ const CATEGORIES: [&str; 20] = [
     "malware",
     "network",
     "package",
-    "process",
     "registry",
     "session",
     "threat",
@@ -76,11 +76,20 @@ impl Categories {
         }
     }
 
-    /// Every category that ECS knows, by itself.
-    pub fn each() -> impl Iterator<Item = Categories> {
-        (0..CATEGORIES.len()).map(|position| Categories(1 << position))
+    /// How many categories ECS knows.
+    pub const COUNT: usize = CATEGORIES.len();
+
+    /// The numbers of those in the set that ECS knows, each below [`Categories::COUNT`].
+    pub fn numbers(self) -> impl Iterator<Item = usize> {
+        let mut left = self.0 & ((1 << Self::COUNT) - 1);
+        std::iter::from_fn(move || {
+            let number = left.trailing_zeros() as usize;
+            left &= left.wrapping_sub(1);
+            (number < Self::COUNT).then_some(number)
+        })
     }
 
+    #[cfg(test)]
     pub fn overlaps(self, other: Categories) -> bool {
         self.0 & other.0 != 0
     }

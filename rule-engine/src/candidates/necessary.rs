@@ -43,24 +43,28 @@ pub(crate) enum Key {
 }
 
 impl Values {
-    fn keys(&self) -> Option<&BTreeSet<Key>> {
-        match self {
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        let keys = match self {
             Values::Any => None,
             Values::Keys(keys) => Some(keys),
-        }
+        };
+        keys.into_iter().flatten()
     }
 
-    /// Whether some key is a part of a text, which takes a search to find.
-    pub fn have_parts(&self) -> bool {
-        self.keys()
-            .is_some_and(|keys| keys.iter().any(|key| matches!(key, Key::Part(_))))
+    /// The length of the shortest part that has to be searched for; 0 if none has to.
+    pub fn shortest_part(&self) -> usize {
+        let parts = self.keys().filter_map(|key| match key {
+            Key::Part(part) => Some(part.len()),
+            _ => None,
+        });
+        parts.min().unwrap_or(0)
     }
 
     /// The one that says more: whole values before parts, fewer before more.
     fn stronger(self, other: Values) -> Values {
-        let weakness = |values: &Values| match values.keys() {
-            None => (true, true, 0),
-            Some(keys) => (false, values.have_parts(), keys.len()),
+        let weakness = |values: &Values| match values {
+            Values::Any => (true, true, 0),
+            Values::Keys(keys) => (false, values.shortest_part() > 0, keys.len()),
         };
         if weakness(&other) < weakness(&self) {
             other

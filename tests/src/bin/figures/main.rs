@@ -1,11 +1,15 @@
 //! `xtask bench`: the sensor's figures, each printed with what it was measured from.
 
 mod latency;
+mod rules;
 mod storm;
 
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+
+#[global_allocator]
+static ALLOCATOR: rules::Counting = rules::Counting;
 
 fn main() -> ExitCode {
     match measure() {
@@ -20,7 +24,8 @@ fn main() -> ExitCode {
 fn measure() -> Result<()> {
     match std::env::args().nth(1).as_deref() {
         Some("latency") => latency::measure(),
+        Some("rules") => rules::measure(),
         Some("storm") => storm::measure(),
-        _ => bail!("usage: figures latency|storm"),
+        _ => bail!("usage: figures latency|rules|storm"),
     }
 }
