@@ -21,11 +21,11 @@ mod necessary;
 mod rule_bits;
 
 use necessary::Key;
-pub(crate) use necessary::Necessary;
+pub(crate) use necessary::{Necessary, PartCounts};
 use rule_bits::RuleBits;
 
 /// So many rules are evaluated sooner than a text is searched for parts.
-const FEW_RULES_WITH_PARTS: u32 = 5;
+const FEW_RULES_WITH_PARTS: u32 = 3;
 /// Up to so many bytes of parts the automaton is one that takes more memory (about 256 bytes for each) and less time.
 const MAX_FAST_PART_BYTES: usize = 32 << 10;
 /// A set of rules for a key is a list up to this length.
@@ -116,14 +116,12 @@ impl CandidateIndex {
         let mut needing: BTreeMap<FieldId, Vec<u32>> = BTreeMap::new();
         for ((_, necessary), rule) in numbered() {
             let Necessary::Fields(needed) = necessary else { continue };
-            let searched = needed.iter().max_by_key(|(_, values)| values.shortest_part());
-            let searched = searched.filter(|(_, values)| values.shortest_part() > 0);
             for (field, values) in needed {
                 needing.entry(*field).or_default().push(rule);
-                let needs = match searched {
-                    _ if values.shortest_part() == 0 => &mut whole,
-                    Some((searched, _)) if searched == field => &mut with_parts,
-                    _ => continue,
+                let needs = if values.have_parts() {
+                    &mut with_parts
+                } else {
+                    &mut whole
                 };
                 for key in values.keys() {
                     let rules = needs.entry(*field).or_default().entry(key.clone()).or_default();
@@ -143,14 +141,16 @@ impl CandidateIndex {
             })
             .collect();
         fields.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+        let mut parts: Vec<(f64, PartIndex)> = with_parts
+            .iter()
+            .filter_map(|(field, keys)| Some((worth(*field, &[], keys), PartIndex::new(*field, keys, count)?)))
+            .collect();
+        parts.sort_by(|(one, _), (other, _)| other.total_cmp(one));
         CandidateIndex {
             by_category: by_category.collect(),
             possible: RuleBits::of(possible.map(|(_, rule)| rule), count),
             fields: fields.into_iter().map(|(_, index)| index).collect(),
-            parts: with_parts
-                .iter()
-                .filter_map(|(field, keys)| PartIndex::new(*field, keys, count))
-                .collect(),
+            parts: parts.into_iter().map(|(_, index)| index).collect(),
         }
     }
 
@@ -206,7 +206,7 @@ fn worth(field: FieldId, needing: &[u32], keys: &BTreeMap<Key, Vec<u32>>) -> f64
     rules.sort_unstable();
     rules.dedup();
     // A field that only has to be there is there in half of all events.
-    (rules.len() as f64 - expected).max(0.0) + (needing.len() - rules.len()) as f64 / 2.0
+    (rules.len() as f64 - expected).max(0.0) + needing.len().saturating_sub(rules.len()) as f64 / 2.0
 }
 
 impl FieldIndex {

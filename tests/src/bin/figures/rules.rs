@@ -19,7 +19,7 @@ use rule_engine::rule::parse_file;
 use rule_engine::ruleset::RuleSet;
 
 /// Different events; they are shown in turns.
-const EVENTS: usize = 600;
+const EVENTS: usize = 900;
 /// How long one measurement lasts at least, and how many are made of each number of rules, in turns.
 const LONG_ENOUGH: Duration = Duration::from_millis(400);
 const ROUNDS: usize = 7;
@@ -143,7 +143,7 @@ fn print_figures() -> Result<()> {
             rates.push(bench.measure(&events));
         }
     }
-    println!("rules  events/s (median of {ROUNDS}, lowest, highest)  compile      memory  matches  allocations/event");
+    println!("rules  events a second (median of {ROUNDS}, lowest, highest)  compile      memory   matches  allocations/event");
     let mut medians = Vec::new();
     for (bench, rates) in benches.iter_mut().zip(&mut rates) {
         rates.sort_by(f64::total_cmp);

@@ -176,13 +176,18 @@ pub fn rule(number: usize) -> String {
 /// An event as the sensor records it: a fork, an exec or an end, one after the other.
 pub fn event(number: usize) -> Map<String, Value> {
     let mut numbers = Numbers::from((number / 3) as u64 + 77);
-    let name = if numbers.below(50) == 0 {
-        numbers.one_of(&TELLING)
-    } else {
-        numbers.skewed(&COMMON)
+    // Of two hundred programs one is what some rule is about, of fifty one what rules name.
+    let own = format!("tool{}", numbers.below(100));
+    let name = match numbers.below(200) {
+        0 => own.as_str(),
+        1..=4 => numbers.one_of(&TELLING),
+        _ => numbers.skewed(&COMMON),
     };
     let parent = numbers.skewed(&PARENTS);
     let mut args = vec![name.to_owned()];
+    if name == own {
+        args.push(format!("--{own}=1"));
+    }
     for _ in 0..numbers.below(5) {
         args.push(match numbers.below(6) {
             0 => format!(
