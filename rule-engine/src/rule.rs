@@ -14,6 +14,7 @@ mod duration;
 mod examples;
 mod exceptions;
 mod export;
+mod filters;
 mod query_position;
 mod source;
 mod table;

@@ -100,20 +100,23 @@ impl Checker<'_> {
             return None;
         };
         let field = FieldReference::check(&name, field.span, self.findings)?;
-        let test = match field.value_type() {
-            FieldType::Long | FieldType::Float => number(&text).map(|number| Test::NumberOrder(order, number)),
-            FieldType::Date => timestamp::parse(&text).map(|date| Test::DateOrder(order, date)),
-            FieldType::Keyword | FieldType::Text | FieldType::Ip => Some(Test::TextOrder(order, text)),
-            FieldType::Boolean | FieldType::Object | FieldType::Group => None,
-        };
-        Some(match test {
-            Some(test) => Condition::field(field, test),
-            None => {
-                self.never_fits(&field, value);
-                Condition::Never
-            }
-        })
+        let condition = in_order(&field, order, text);
+        if condition.is_never() {
+            self.never_fits(&field, value);
+        }
+        Some(condition)
     }
+}
+
+/// Before or behind the value; [`Condition::Never`] if the field does not hold such values.
+pub(super) fn in_order(field: &FieldReference, order: Order, text: String) -> Condition {
+    let test = match field.value_type() {
+        FieldType::Long | FieldType::Float => number(&text).map(|number| Test::NumberOrder(order, number)),
+        FieldType::Date => timestamp::parse(&text).map(|date| Test::DateOrder(order, date)),
+        FieldType::Keyword | FieldType::Text | FieldType::Ip => Some(Test::TextOrder(order, text)),
+        FieldType::Boolean | FieldType::Object | FieldType::Group => None,
+    };
+    test.map_or(Condition::Never, |test| Condition::field(field.clone(), test))
 }
 
 /// Equal to one of the values, or like one with wildcards; [`Condition::Never`] if no value fits the field.

@@ -321,7 +321,7 @@ impl<'a> Reader<'a, '_> {
             return None;
         };
         let fields: Vec<GroupField> = table
-            .texts("field", self.findings)
+            .text_or_texts("field", self.findings)
             .into_iter()
             .filter_map(|name| FieldReference::check(name.value, name.span, self.findings))
             .map(|field| GroupField {
