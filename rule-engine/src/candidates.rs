@@ -19,8 +19,8 @@ use crate::streams::Categories;
 mod necessary;
 mod rule_bits;
 
-pub(crate) use necessary::Necessary;
-use necessary::{Key, Values};
+use necessary::Key;
+pub(crate) use necessary::{Necessary, Values};
 use rule_bits::RuleBits;
 
 /// So many rules are evaluated sooner than another field is looked at.

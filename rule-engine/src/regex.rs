@@ -45,6 +45,7 @@ pub(crate) struct Regex {
     /// The others.
     automata: Arc<[Automaton]>,
     written: Arc<[Written]>,
+    has_literal: bool,
 }
 
 impl PartialEq for Regex {
@@ -73,6 +74,7 @@ impl Regex {
     /// work than [`automaton::MAX_WORK`].
     pub fn new(patterns: Vec<RegexPattern>) -> Option<Regex> {
         let written = patterns.iter().map(|pattern| pattern.written.clone()).collect();
+        let has_literal = patterns.iter().all(|pattern| pattern.language.has_literal());
         let mut plain = Vec::new();
         let mut automata = Vec::new();
         for pattern in patterns {
@@ -90,7 +92,14 @@ impl Regex {
             plain,
             automata: automata.into(),
             written,
+            has_literal,
         })
+    }
+
+    /// Whether all texts that match have some characters in a row in common, for each pattern its own: only then it says
+    /// something that can be looked for quickly.
+    pub fn has_literal(&self) -> bool {
+        self.has_literal
     }
 
     pub fn matches(&self, text: &str) -> bool {

@@ -146,6 +146,7 @@ impl Parser<'_> {
     }
 
     fn event_query(&mut self) -> Option<EventQuery> {
+        let category_span = self.span();
         let category = match self.peek() {
             Some(Token::Keyword(Keyword::Any)) => None,
             Some(Token::Name(name) | Token::Text(name)) => Some(name.clone()),
@@ -160,6 +161,7 @@ impl Parser<'_> {
         }
         Some(EventQuery {
             category,
+            category_span,
             condition: self.disjunction()?,
         })
     }

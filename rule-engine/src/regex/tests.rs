@@ -177,3 +177,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn only_a_pattern_with_characters_that_must_be_there_has_a_literal() {
+    for (pattern, case, expected) in [
+        (".*curl.*", Case::Sensitive, true),
+        (".*curl.*", Case::Insensitive, true),
+        ("(ab|cd).*", Case::Sensitive, true),
+        ("(ab|.)*", Case::Sensitive, false),
+        (".*[0-9]{4}.*", Case::Sensitive, false),
+        ("(ab)?x", Case::Sensitive, false),
+        (".*ab.*&~(x)", Case::Sensitive, true),
+        ("~(abc)", Case::Sensitive, false),
+    ] {
+        let parsed = parse(pattern, case).expect("a sound pattern");
+        let regex = Regex::new(vec![parsed]).expect("a small automaton");
+        assert_eq!(regex.has_literal(), expected, "{pattern}");
+    }
+}

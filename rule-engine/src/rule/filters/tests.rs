@@ -146,8 +146,9 @@ fn forms_that_only_an_index_can_answer_are_errors_that_name_them() {
         (
             r#"range."process.pid" = { gt = "x" }"#,
             expect![[r#"
-            9:1 never-matches: this can never match: `process.pid` does not hold such values
-        "#]],
+                1:1 never-matches: the rule can never match: it is always false
+                9:1 never-matches: this can never match: `process.pid` does not hold such values
+            "#]],
         ),
         (
             r#"regexp."process.name" = "(""#,
