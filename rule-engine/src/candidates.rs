@@ -21,7 +21,7 @@ mod necessary;
 mod rule_bits;
 
 use necessary::Key;
-pub(crate) use necessary::{Necessary, PartCounts};
+pub(crate) use necessary::{Necessary, PartCounts, Values};
 use rule_bits::RuleBits;
 
 /// So many rules are evaluated sooner than a text is searched for parts.

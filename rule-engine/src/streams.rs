@@ -3,7 +3,7 @@
 //! An event of category C is in `logs-endpoint.events.C-default` and in `logs-cloud_defend.C-default`. The patterns
 //! are resolved once for the categories that ECS knows, so that an event costs one comparison of bit sets.
 
-use crate::condition::Pattern;
+use crate::condition::{Condition, FieldCondition, Pattern, Test};
 use crate::field_reference::Case;
 use crate::matcher::{FoldBuffer, PatternSet};
 use crate::record::{Record, Value};
@@ -64,6 +64,23 @@ impl Categories {
             })
     }
 
+    /// The category that an EQL query begins with; all if it is `any`, or none that ECS knows.
+    pub fn asked_for(condition: &Condition) -> Categories {
+        let Condition::All(parts) = condition else {
+            return Categories::ALL;
+        };
+        match parts.first() {
+            Some(Condition::Field(FieldCondition {
+                field,
+                test: Test::TextIn(names, _),
+            })) if field.field == fields::EVENT_CATEGORY => match from_names(names.iter().map(String::as_str)) {
+                0 => Categories::ALL,
+                categories => Categories(categories),
+            },
+            _ => Categories::ALL,
+        }
+    }
+
     /// The categories of an event. One that says none, or one that ECS does not know, may be in any stream.
     pub fn of(record: &Record) -> Categories {
         let names = record.values(fields::EVENT_CATEGORY).filter_map(|value| match value {
@@ -89,7 +106,6 @@ impl Categories {
         })
     }
 
-    #[cfg(test)]
     pub fn overlaps(self, other: Categories) -> bool {
         self.0 & other.0 != 0
     }

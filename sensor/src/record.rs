@@ -475,3 +475,6 @@ impl ProcessFields {
         self.all.iter().any(|field| record.wants(*field))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,7 +143,9 @@ fn print_figures() -> Result<()> {
             rates.push(bench.measure(&events));
         }
     }
-    println!("rules  events a second (median of {ROUNDS}, lowest, highest)  compile      memory   matches  allocations/event");
+    println!(
+        "rules  events a second (median of {ROUNDS}, lowest, highest)  compile      memory   matches  allocations/event"
+    );
     let mut medians = Vec::new();
     for (bench, rates) in benches.iter_mut().zip(&mut rates) {
         rates.sort_by(f64::total_cmp);

@@ -208,7 +208,7 @@ pub fn event(number: usize) -> Map<String, Value> {
     }
     let (action, kind) = [("fork", "start"), ("exec", "start"), ("end", "end")][number % 3];
     let pid = 1_000 + number / 3 % 30_000;
-    let container = (number / 3 % 4 != 0).then(|| format!("{:064x}", number / 3 % 40));
+    let container = (!(number / 3).is_multiple_of(4)).then(|| format!("{:064x}", number / 3 % 40));
     let person = |name: &str, pid: usize| {
         json!({
             "name": name, "executable": format!("/usr/bin/{name}"), "pid": pid, "entity_id": format!("node-1/{pid}/88"),
