@@ -1,6 +1,9 @@
 //! `xtask bench`: the sensor's figures, each printed with what it was measured from.
 
 mod latency;
+mod observed;
+mod sensor;
+mod start;
 mod storm;
 
 use std::process::ExitCode;
@@ -18,9 +21,16 @@ fn main() -> ExitCode {
 }
 
 fn measure() -> Result<()> {
-    match std::env::args().nth(1).as_deref() {
-        Some("latency") => latency::measure(),
-        Some("storm") => storm::measure(),
-        _ => bail!("usage: figures latency|storm"),
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["latency"] => latency::measure(),
+        ["sensor"] => sensor::measure(sensor::WHOLE),
+        ["sensor", "--short"] => sensor::measure(sensor::SHORT),
+        _ => bail!("usage: figures latency|sensor [--short]"),
     }
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
