@@ -23,6 +23,8 @@ pub(crate) use necessary::Necessary;
 use necessary::{Key, Values};
 use rule_bits::RuleBits;
 
+/// Besides its category, what kind of event it is: known before anything else of it.
+const KIND: [FieldId; 2] = [fields::EVENT_TYPE, fields::EVENT_ACTION];
 /// So many rules are evaluated sooner than another field is looked at.
 const FEW_RULES: u32 = 2;
 /// So many rules are evaluated sooner than a text is searched for parts.
@@ -166,11 +168,7 @@ impl CandidateIndex {
     /// Leaves in `candidates` every rule that may match the event.
     pub fn find(&self, record: &Record, categories: Categories, candidates: &mut Candidates) {
         let Candidates { rules, allowed, folded } = candidates;
-        rules.clear();
-        let mut read = self.by_category.iter().zip(Categories::each());
-        for (reading, _) in read.by_ref().filter(|(_, category)| category.overlaps(categories)) {
-            rules.unite(reading);
-        }
+        self.read_by(categories, rules);
         if rules.intersect(&self.possible) <= FEW_RULES {
             return;
         }
@@ -183,6 +181,29 @@ impl CandidateIndex {
             if rules.count_common(&parts.needing) > FEW_RULES_WITH_PARTS {
                 parts.narrow(record, rules, allowed, folded);
             }
+        }
+    }
+}
+
+impl CandidateIndex {
+    /// Whether some rule may match an event of which only its kind is known.
+    pub fn any_of_kind(&self, kind: &Record) -> bool {
+        let mut candidates = self.scratch();
+        self.read_by(Categories::of(kind), &mut candidates.rules);
+        let Candidates { rules, allowed, folded } = &mut candidates;
+        let mut left = rules.intersect(&self.possible);
+        for field in self.fields.iter().filter(|index| KIND.contains(&index.field)) {
+            left = field.narrow(kind, rules, allowed, folded);
+        }
+        left > 0
+    }
+
+    /// Puts the rules that read events of these categories into `rules`.
+    fn read_by(&self, categories: Categories, rules: &mut RuleBits) {
+        rules.clear();
+        let mut read = self.by_category.iter().zip(Categories::each());
+        for (reading, _) in read.by_ref().filter(|(_, category)| category.overlaps(categories)) {
+            rules.unite(reading);
         }
     }
 }
@@ -209,7 +230,7 @@ fn is_common(field: FieldId) -> bool {
 /// of all needs that its own keys are, because a value that many rules need is likely to be common.
 fn worth(field: FieldId, needing: &[u32], keys: &BTreeMap<Key, Vec<u32>>) -> f64 {
     // What kind of event it is rules out most rules or none, and costs least.
-    if field == fields::EVENT_TYPE || field == fields::EVENT_ACTION {
+    if KIND.contains(&field) {
         return f64::INFINITY;
     }
     let needs: usize = keys.values().map(Vec::len).sum();

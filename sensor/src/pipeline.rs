@@ -37,7 +37,7 @@ const LOSS_REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What a process did, after the table has taken it in.
 pub struct Event<'a> {
-    action: Action,
+    pub action: Action,
     head: &'a RecordHead,
     pub process: &'a Process,
     pub table: &'a ProcessTable,
