@@ -24,6 +24,8 @@ use necessary::Key;
 pub(crate) use necessary::{Necessary, PartCounts, Values};
 use rule_bits::RuleBits;
 
+/// Besides its category, what kind of event it is: known before anything else of it.
+const KIND: [FieldId; 2] = [fields::EVENT_TYPE, fields::EVENT_ACTION];
 /// So many rules are evaluated sooner than a text is searched for parts.
 const FEW_RULES_WITH_PARTS: u32 = 3;
 /// Up to so many bytes of parts the automaton is one that takes more memory (about 256 bytes for each) and less time.
@@ -165,14 +167,11 @@ impl CandidateIndex {
     /// Leaves in `candidates` every rule that may match the event.
     pub fn find(&self, record: &Record, categories: Categories, candidates: &mut Candidates) {
         let Candidates { rules, allowed, folded } = candidates;
-        rules.clear();
-        categories
-            .numbers()
-            .for_each(|category| rules.unite(&self.by_category[category]));
+        self.read_by(categories, rules);
         if !rules.intersect(&self.possible) {
             return;
         }
-        for field in self.fields.iter() {
+        for field in &self.fields {
             if rules.overlap(&field.needing) && !field.narrow(record, rules, allowed, folded) {
                 return;
             }
@@ -182,6 +181,26 @@ impl CandidateIndex {
                 parts.narrow(record, rules, allowed, folded);
             }
         }
+    }
+
+    /// Whether some rule may match an event of which only its kind is known.
+    pub fn any_of_kind(&self, kind: &Record) -> bool {
+        let mut candidates = self.scratch();
+        let Candidates { rules, allowed, folded } = &mut candidates;
+        self.read_by(Categories::of(kind), rules);
+        let mut any = rules.intersect(&self.possible);
+        for field in self.fields.iter().filter(|index| KIND.contains(&index.field)) {
+            any = field.narrow(kind, rules, allowed, folded);
+        }
+        any
+    }
+
+    /// Puts the rules that read events of these categories into `rules`.
+    fn read_by(&self, categories: Categories, rules: &mut RuleBits) {
+        rules.clear();
+        categories
+            .numbers()
+            .for_each(|category| rules.unite(&self.by_category[category]));
     }
 }
 
@@ -196,7 +215,7 @@ impl Candidates {
 /// of all needs that its own keys are, because a value that many rules need is likely to be common.
 fn worth(field: FieldId, needing: &[u32], keys: &BTreeMap<Key, Vec<u32>>) -> f64 {
     // What kind of event it is rules out most rules or none, and costs least.
-    if field == fields::EVENT_TYPE || field == fields::EVENT_ACTION {
+    if KIND.contains(&field) {
         return f64::INFINITY;
     }
     let needs: usize = keys.values().map(Vec::len).sum();

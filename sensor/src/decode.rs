@@ -6,6 +6,7 @@
 
 use std::{collections::HashMap, mem};
 
+use ahash::RandomState;
 use sensor_abi::{
     ARGUMENTS_LIMIT, ArgumentsFixed, ExecFixed, ExitRecord, FLAG_ARGUMENTS_CONTINUE, FLAG_ARGUMENTS_CUT,
     FLAG_ARGUMENTS_UNREADABLE, FLAG_EXECUTABLE_DETACHED, FLAG_PATH_CUT, ForkRecord, KIND_ARGUMENTS, KIND_EXEC,
@@ -68,9 +69,9 @@ pub struct DecodeCounts {
 #[derive(Default)]
 pub struct Decoder {
     /// Execs whose arguments are not complete, by processor.
-    unfinished: HashMap<u32, Exec>,
+    unfinished: HashMap<u32, Exec, RandomState>,
     /// The last sequence number of each processor.
-    sequences: HashMap<u32, u64>,
+    sequences: HashMap<u32, u64, RandomState>,
     pub counts: DecodeCounts,
 }
 
@@ -215,7 +216,7 @@ fn path(components: &[u8], cut: bool) -> String {
     if path.is_empty() {
         path.push(b'/');
     }
-    text(&path)
+    String::from_utf8(path).unwrap_or_else(|error| text(error.as_bytes()))
 }
 
 /// Text from bytes that a process chose; what is not UTF-8 becomes U+FFFD.

@@ -15,7 +15,7 @@ use std::{
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
-    maps::{MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
+    maps::{Array, MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
     programs::{BtfTracePoint, ProgramError},
 };
 use nix::sys::resource::{Resource, rlim_t, setrlimit};
@@ -90,12 +90,20 @@ pub struct KernelOptions {
 pub struct KernelSensor {
     records: RingBuf<MapData>,
     counters: PerCpuArray<MapData, [u64; 5]>,
+    wake_up: Array<MapData, u32>,
     /// What this kernel cannot report.
     pub disabled: BTreeSet<&'static str>,
     /// The kernel empties this map when its last descriptor is closed.
     _continuation: ProgramArray<MapData>,
     /// Keeps the programs attached.
     _ebpf: Ebpf,
+}
+
+/// Which records wake a thread that waits for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WakeUp {
+    EveryRecord,
+    None,
 }
 
 /// What the kernel side counted since load, over all processors.
@@ -160,6 +168,9 @@ impl KernelSensor {
             .map_err(|error| KernelError::new("link the programs", &error))?;
         let records = take_map(&mut ebpf, "RECORDS")?;
         let counters = take_map(&mut ebpf, "COUNTERS")?;
+        let mut wake_up = take_map(&mut ebpf, "WAKE_UP")?;
+        set_wake_up(&mut wake_up, WakeUp::EveryRecord)
+            .map_err(|error| KernelError::new("write the map WAKE_UP", &error))?;
 
         for (name, tracepoint) in HOOKS {
             program(&mut ebpf, name)?
@@ -170,6 +181,7 @@ impl KernelSensor {
         Ok(KernelSensor {
             records,
             counters,
+            wake_up,
             disabled: resolved.disabled,
             _continuation: continuation,
             _ebpf: ebpf,
@@ -185,6 +197,15 @@ impl KernelSensor {
             }
             None => false,
         }
+    }
+
+    /// Sets whether records make the descriptor readable. A processor that was just writing one may
+    /// still go by what was set before.
+    ///
+    /// # Errors
+    /// The map cannot be written.
+    pub fn set_wake_up(&mut self, wake_up: WakeUp) -> Result<(), MapError> {
+        set_wake_up(&mut self.wake_up, wake_up)
     }
 
     /// Reads the kernel's counters.
@@ -208,6 +229,10 @@ fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePoint, 
         .ok_or_else(|| ProgramError::InvalidName { name: name.to_owned() })
         .and_then(|program| program.try_into())
         .map_err(|error| KernelError::new(format!("find the program {name}"), &error))
+}
+
+fn set_wake_up(map: &mut Array<MapData, u32>, wake_up: WakeUp) -> Result<(), MapError> {
+    map.set(0, u32::from(wake_up == WakeUp::EveryRecord), 0)
 }
 
 fn take_map<M: TryFrom<aya::maps::Map, Error = MapError>>(ebpf: &mut Ebpf, name: &str) -> Result<M, KernelError> {

@@ -1,16 +1,17 @@
 //! What the rules cost: events a second on one core, memory, and how that grows with the number of rules.
 //!
-//! `figures rules` prints the figures; `figures rules RULES EVENTS` evaluates so many events and says nothing, for a
-//! program that counts instructions to look on.
+//! `figures rules` prints the figures; `figures rules RULES EVENTS` evaluates so many events and says nothing, while
+//! valgrind counts its instructions.
 
 mod corpus;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::hint::black_box;
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use nix::time::{ClockId, clock_gettime};
 use rule_engine::engine::{Engine, EngineOptions};
 use rule_engine::history::MemoryHistory;
@@ -23,6 +24,8 @@ const EVENTS: usize = 900;
 /// How long one measurement lasts at least, and how many are made of each number of rules, in turns.
 const LONG_ENOUGH: Duration = Duration::from_millis(400);
 const ROUNDS: usize = 7;
+/// Events of which the instructions are counted.
+const EVENTS_COUNTED: usize = 45_000;
 const RULE_COUNTS: [usize; 4] = [100, 250, 1_000, 2_500];
 
 /// Counts what the allocator is asked for.
@@ -108,12 +111,11 @@ fn processor_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
-pub fn measure() -> Result<()> {
-    let numbers: Vec<usize> = std::env::args().skip(2).map_while(|text| text.parse().ok()).collect();
-    match numbers[..] {
-        [] => print_figures(),
-        [rules, events] => evaluate_only(rules, events),
-        _ => bail!("usage: figures rules [RULES EVENTS]"),
+/// Prints the figures; or, given a number of rules and of events, only evaluates these.
+pub fn measure(only: Option<(usize, usize)>) -> Result<()> {
+    match only {
+        None => print_figures(),
+        Some((rules, events)) => evaluate_only(rules, events),
     }
 }
 
@@ -164,6 +166,33 @@ fn print_figures() -> Result<()> {
         );
         medians.push(median);
     }
+    for rules in RULE_COUNTS {
+        match instructions(rules, EVENTS_COUNTED).and_then(|more| Ok(more - instructions(rules, 0)?)) {
+            Ok(instructions) => println!(
+                "{rules:>5}  {} instructions/event",
+                instructions / EVENTS_COUNTED as u64
+            ),
+            Err(error) => {
+                println!("instructions were not counted: {error:#}");
+                break;
+            }
+        }
+    }
     println!("time of 1000 rules / time of 100 rules: {:.2}", medians[0] / medians[2]);
     Ok(())
+}
+
+/// How many instructions this program takes to make the rules and events and to evaluate so many of them.
+fn instructions(rules: usize, events: usize) -> Result<u64> {
+    let program = std::env::current_exe()?;
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(program)
+        .args(["rules", &rules.to_string(), &events.to_string()])
+        .output()
+        .context("could not start `valgrind`")?;
+    let text = String::from_utf8_lossy(&output.stderr);
+    let collected = text.lines().find_map(|line| line.split_once("Collected :"));
+    let (_, count) = collected.with_context(|| format!("valgrind counted nothing: {text}"))?;
+    Ok(count.trim().parse()?)
 }
