@@ -28,6 +28,8 @@ pub const KIND_EXEC: u16 = 2;
 pub const KIND_ARGUMENTS: u16 = 3;
 /// The last thread of a process ended.
 pub const KIND_EXIT: u16 = 4;
+/// How many kinds of records there are; they are numbered from 1.
+pub const KINDS: usize = 4;
 
 /// The arguments go on in a [`KIND_ARGUMENTS`] record of the same processor.
 pub const FLAG_ARGUMENTS_CONTINUE: u16 = 1 << 0;
@@ -173,13 +175,39 @@ pub struct ArgumentsFixed {
     pub reserved: u32,
 }
 
-/// What each processor counts. `sequence` is also the number of records it tried to send.
+/// What each processor counts. `sequence` is also the number of records it tried to send; each of
+/// them is in the ring buffer or counted here as lost, by reason and by kind (index `kind - 1`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Counters {
     pub sequence: u64,
-    /// Records that did not fit into the ring buffer, by kind (index `kind - 1`).
-    pub lost_ring_full: [u64; 4],
+    /// The ring buffer had no room.
+    pub lost_ring_full: [u64; KINDS],
+    /// The ring buffer was filling up, and the process's cgroup had filled more than its share.
+    pub lost_over_share: [u64; KINDS],
+}
+
+/// Bytes in the ring buffer from which on it is counted which cgroup fills it.
+pub const fn pressure_counted_from(ring_buffer: u32) -> u64 {
+    ring_buffer as u64 / 4
+}
+
+/// Bytes in the ring buffer from which on a cgroup over its share sends no forks, exits and
+/// further arguments.
+pub const fn execs_only_from(ring_buffer: u32) -> u64 {
+    ring_buffer as u64 / 2
+}
+
+/// Bytes in the ring buffer from which on a cgroup over its share sends nothing: the rest is kept
+/// for the others.
+pub const fn reserved_from(ring_buffer: u32) -> u64 {
+    ring_buffer as u64 / 4 * 3
+}
+
+/// Bytes that a cgroup may send under pressure whatever the others do; counted anew for each
+/// quarter of the ring buffer that the agent has read.
+pub const fn cgroup_share(ring_buffer: u32) -> u64 {
+    ring_buffer as u64 / 16
 }
 
 /// Limits that the agent sets before load.
@@ -188,4 +216,6 @@ pub struct Counters {
 pub struct Limits {
     /// The most argument bytes to send for one exec, at most [`ARGUMENTS_LIMIT`].
     pub arguments: u32,
+    /// Size of the ring buffer in bytes.
+    pub ring_buffer: u32,
 }

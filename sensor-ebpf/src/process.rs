@@ -12,7 +12,8 @@ use crate::{
     layout::{arguments_limit, layout},
     path::{Path, append_cgroup, append_path, append_string},
     read::{Address, pointer, read, read_optional, user_bytes},
-    records::{CONTINUATION, Scratch, head, scratch, send},
+    records::{CONTINUATION, Scratch, head, refuse, scratch, send},
+    share::admits,
 };
 
 /// `TP_PROTO(struct task_struct *parent, struct task_struct *child)`, Linux 5.10 to 7.2. Runs
@@ -24,6 +25,11 @@ pub fn process_fork(ctx: BtfTracePointContext) -> i32 {
     if read::<u32>(child, layout!(task_pid)) != read::<u32>(child, layout!(task_tgid)) {
         return 0;
     }
+    let mut charged = 0;
+    if !admits(KIND_FORK, || cgroup_node(child).0, &mut charged) {
+        refuse(KIND_FORK);
+        return 0;
+    }
     let record = ForkRecord {
         head: head(KIND_FORK, 0),
         process: process(child),
@@ -31,7 +37,7 @@ pub fn process_fork(ctx: BtfTracePointContext) -> i32 {
         creator_pid: unsafe { bpf_get_current_pid_tgid() >> 32 } as u32,
         reserved: 0,
     };
-    send(KIND_FORK, bytes_of(&record));
+    send(KIND_FORK, bytes_of(&record), charged);
     0
 }
 
@@ -44,6 +50,11 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
     let task = task as Address;
     let signal = pointer(task, layout!(task_signal));
     if read::<u32>(signal, layout!(signal_live)) != 0 {
+        return 0;
+    }
+    let mut charged = 0;
+    if !admits(KIND_EXIT, || cgroup_node(task).0, &mut charged) {
+        refuse(KIND_EXIT);
         return 0;
     }
     let group_status = read::<u32>(signal, layout!(signal_group_exit_code));
@@ -59,7 +70,7 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
         wait_status,
         reserved: 0,
     };
-    send(KIND_EXIT, bytes_of(&record));
+    send(KIND_EXIT, bytes_of(&record), charged);
     0
 }
 
@@ -70,6 +81,12 @@ pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
     let task: *const u8 = ctx.arg(0);
     let bprm: *const u8 = ctx.arg(2);
     let Some(scratch) = scratch() else { return 0 };
+    // SAFETY: scratch is this processor's own.
+    let charged = unsafe { &mut (*scratch).charged };
+    if !admits(KIND_EXEC, || cgroup_node(task as Address).0, charged) {
+        refuse(KIND_EXEC);
+        return 0;
+    }
     exec(task as Address, bprm as Address, scratch);
     // SAFETY: scratch is this processor's own.
     if unsafe { (*scratch).arguments_sent < (*scratch).arguments_end } {
@@ -125,6 +142,8 @@ fn exec(task: Address, bprm: Address, scratch: *mut Scratch) {
     let (node, cgroup_flags) = cgroup_node(task);
     let (walk_flags, cgroup_length) = append_cgroup(scratch, node);
     flags |= cgroup_flags | walk_flags;
+    // SAFETY: see above.
+    unsafe { (*scratch).cgroup = node };
 
     let filename = pointer(bprm, layout!(bprm_filename));
     if pointer(bprm, layout!(bprm_interpreter)) != filename {
@@ -182,6 +201,7 @@ fn exec(task: Address, bprm: Address, scratch: *mut Scratch) {
         let sent = send(
             KIND_EXEC,
             core::slice::from_raw_parts(exec.cast(), size_of::<ExecFixed>() + used as usize),
+            core::ptr::read_volatile(&raw const (*scratch).charged),
         );
         if !sent {
             // Nobody could tell what further arguments belong to.
@@ -199,6 +219,11 @@ fn send_further_arguments(scratch: *mut Scratch) -> bool {
         let sent = core::ptr::read_volatile(&raw const (*scratch).arguments_sent);
         let end = core::ptr::read_volatile(&raw const (*scratch).arguments_end);
         if sent >= end {
+            return false;
+        }
+        let mut charged = 0;
+        if !admits(KIND_ARGUMENTS, || (*scratch).cgroup, &mut charged) {
+            refuse(KIND_ARGUMENTS);
             return false;
         }
         let mut length = end - sent;
@@ -222,6 +247,7 @@ fn send_further_arguments(scratch: *mut Scratch) -> bool {
         let sent = send(
             KIND_ARGUMENTS,
             core::slice::from_raw_parts(record.cast(), size_of::<ArgumentsFixed>() + length as usize),
+            charged,
         );
         sent && flags & FLAG_ARGUMENTS_CONTINUE != 0
     }

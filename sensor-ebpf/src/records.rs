@@ -2,11 +2,14 @@
 //! was lost.
 
 use aya_ebpf::{
+    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_CONS_POS},
     helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns},
     macros::map,
     maps::{Array, PerCpuArray, ProgramArray, RingBuf},
 };
 use sensor_abi::{Counters, ExecFixed, RecordHead, VARIABLE_LIMIT};
+
+use crate::{read::Address, share::charge};
 
 /// All records. The agent sets the size at load.
 #[map]
@@ -40,6 +43,9 @@ pub struct Scratch {
     pub arguments_start: u64,
     pub arguments_sent: u64,
     pub arguments_end: u64,
+    /// The cgroup of the exec, and the same if its record is to be charged to it.
+    pub cgroup: Address,
+    pub charged: Address,
 }
 
 /// The scratch space of this processor. Tracepoint programs run with preemption or at least
@@ -72,10 +78,12 @@ pub fn head(kind: u16, flags: u16) -> RecordHead {
     }
 }
 
-/// Sends a record, or counts it as lost; gives whether it was sent.
+/// Sends a record and charges it to `cgroup` (0 for none), or counts it as lost; gives whether it
+/// was sent.
 #[inline(always)]
-pub fn send(kind: u16, bytes: &[u8]) -> bool {
+pub fn send(kind: u16, bytes: &[u8], cgroup: Address) -> bool {
     if RECORDS.output::<[u8]>(bytes, 0).is_ok() {
+        charge(cgroup, bytes.len() as u64);
         return true;
     }
     if let Some(counters) = COUNTERS.get_ptr_mut(0) {
@@ -83,4 +91,28 @@ pub fn send(kind: u16, bytes: &[u8]) -> bool {
         unsafe { (*counters).lost_ring_full[((kind - 1) & 3) as usize] += 1 };
     }
     false
+}
+
+/// Counts a record that is not made, because its cgroup is over its share.
+#[inline(always)]
+pub fn refuse(kind: u16) {
+    if let Some(counters) = COUNTERS.get_ptr_mut(0) {
+        // SAFETY: as in `send`.
+        unsafe {
+            (*counters).sequence += 1;
+            (*counters).lost_over_share[((kind - 1) & 3) as usize] += 1;
+        }
+    }
+}
+
+/// How many bytes of the ring buffer the agent has not read.
+#[inline(always)]
+pub fn unread_bytes() -> u64 {
+    RECORDS.query(BPF_RB_AVAIL_DATA.into())
+}
+
+/// How many bytes the agent has read since load.
+#[inline(always)]
+pub fn read_bytes() -> u64 {
+    RECORDS.query(BPF_RB_CONS_POS.into())
 }

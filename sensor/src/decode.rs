@@ -97,6 +97,15 @@ impl Decoder {
         }
     }
 
+    /// Takes in how many records each processor has made in all: those after the last one that was
+    /// read are missing too.
+    pub fn end(&mut self, produced: &[u64]) {
+        for (cpu, produced) in (0..).zip(produced) {
+            let last = self.sequences.insert(cpu, *produced).unwrap_or(0);
+            self.counts.gaps = self.counts.gaps.saturating_add(produced.saturating_sub(last));
+        }
+    }
+
     /// Whether an exec waits for further arguments.
     pub fn has_unfinished(&self) -> bool {
         !self.unfinished.is_empty()
@@ -334,6 +343,13 @@ mod tests {
             assert!(!exec.arguments_complete);
             assert_eq!(decoder.counts.gaps, lost);
         }
+    }
+
+    #[test]
+    fn what_is_missing_behind_the_last_record_of_a_processor_is_a_gap_too() {
+        let (_, mut decoder) = decode_all(&[exit_record(1), exit_record(3)]);
+        decoder.end(&[5, 2]);
+        assert_eq!(decoder.counts.gaps, 1 + 2 + 2);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod bad_input;
 mod containers;
 mod interactive;
+mod losses;
 mod new_terms;
 mod reference;
 
