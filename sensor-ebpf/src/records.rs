@@ -9,7 +9,10 @@ use aya_ebpf::{
 };
 use sensor_abi::{Counters, ExecFixed, RecordHead, VARIABLE_LIMIT};
 
-use crate::{read::Address, share::charge};
+use crate::{
+    read::{Address, BLOCK_SIZE},
+    share::charge,
+};
 
 /// All records. The agent sets the size at load.
 #[map]
@@ -28,12 +31,15 @@ static SCRATCH: Array<Scratch> = Array::with_max_entries(1, 0);
 #[map]
 pub static CONTINUATION: ProgramArray = ProgramArray::with_max_entries(1, 0);
 
-/// Where an exec record is put together: its fixed part, what follows it in the record, and the
+/// Where a record is put together: an exec's fixed part, what follows it in the record, and the
 /// state of loops, which the verifier can follow in memory but not in registers.
 #[repr(C)]
 pub struct Scratch {
     pub exec: ExecFixed,
     pub variable: [u8; VARIABLE_LIMIT],
+    /// Structures of the kernel, see [`crate::read::Block`].
+    pub credentials: [u64; BLOCK_SIZE / 8],
+    pub inode: [u64; BLOCK_SIZE / 8],
     /// How much of `variable` is used.
     pub position: u64,
     /// The walk of a path: where it stands.

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod containers;
+mod identity;
 mod interactive;
 mod losses;
 mod new_terms;
