@@ -88,6 +88,8 @@ pub struct PipelineCounts {
     pub table: TableCounts,
     /// Fork, exec and exit events that became records.
     pub events: u64,
+    /// Containers whose users' names were not read.
+    pub unread_users: u64,
 }
 
 impl PipelineCounts {
@@ -120,6 +122,12 @@ impl PipelineCounts {
         }
         if self.decode.damaged > 0 {
             tracing::warn!("{} kernel records were damaged", self.decode.damaged);
+        }
+        if self.unread_users > 0 {
+            tracing::warn!(
+                "the users' names of containers were not read {} times: too many at once, or it took too long",
+                self.unread_users
+            );
         }
     }
 }
@@ -279,6 +287,7 @@ impl Pipeline {
             decode: self.decoder.counts,
             table: self.table.counts,
             events: self.events,
+            unread_users: self.builder.users.unread(),
         }
     }
 
@@ -324,6 +333,9 @@ fn take_in<H: EventHandler>(
         },
     };
     if let Some(process) = table.get(key) {
+        if action == Action::Exec {
+            builder.users.learn_from(process, table);
+        }
         handler.event(&Event {
             action,
             head,

@@ -15,7 +15,7 @@ use sensor_abi::{Descriptor, Namespaces};
 
 use crate::container::ContainerIdentity;
 
-pub use capabilities::{capability_names, given_by_file};
+pub use capabilities::{FIRST_USER_NAMESPACE, capability_names, given_by_file};
 pub use entry::{Entry, EntryKind};
 pub use executable::ExecutableFile;
 pub use scan::{ScanReport, cgroup_path, scan};
@@ -136,6 +136,12 @@ impl Process {
     /// Whether it leads its session.
     pub fn is_session_leader(&self) -> bool {
         self.session_leader == Some(self.key)
+    }
+
+    /// Whether a container engine started it: a container's first process, or one that was added.
+    pub fn is_container_entry(&self) -> bool {
+        let entry = self.entry;
+        entry.is_some_and(|entry| entry.kind == EntryKind::Container && entry.leader == self.key)
     }
 }
 

@@ -179,20 +179,29 @@ impl RecordBuilder {
 
     fn fill_user(&self, record: &mut Record, process: &Process) {
         let credentials = &process.credentials;
-        let inside = process.container.is_some();
         text_from(record, Some(fields::USER_ID), || credentials.effective_uid.to_string());
         text_from(record, Some(fields::USER_EXT_REAL_ID), || credentials.uid.to_string());
         text_from(record, Some(fields::GROUP_ID), || credentials.effective_gid.to_string());
         text_from(record, Some(fields::GROUP_EXT_REAL_ID), || credentials.gid.to_string());
-        for (field, name) in [
-            (fields::USER_NAME, self.user_name(credentials.effective_uid, inside)),
-            (fields::USER_EXT_REAL_NAME, self.user_name(credentials.uid, inside)),
-            (fields::GROUP_NAME, self.group_name(credentials.effective_gid, inside)),
-            (fields::GROUP_EXT_REAL_NAME, self.group_name(credentials.gid, inside)),
-        ] {
-            if let Some(name) = name {
-                record.text(field, name);
-            }
+        self.put_user_name(record, Some(fields::USER_NAME), credentials.effective_uid, process);
+        self.put_user_name(record, Some(fields::USER_EXT_REAL_NAME), credentials.uid, process);
+        self.put_group_name(record, Some(fields::GROUP_NAME), credentials.effective_gid, process);
+        self.put_group_name(record, Some(fields::GROUP_EXT_REAL_NAME), credentials.gid, process);
+    }
+
+    fn put_user_name(&self, record: &mut Record, field: Option<FieldId>, uid: u32, process: &Process) {
+        if let Some(field) = field.filter(|field| record.wants(*field))
+            && let Some(name) = self.users.user(uid, process)
+        {
+            record.text(field, &name);
+        }
+    }
+
+    fn put_group_name(&self, record: &mut Record, field: Option<FieldId>, gid: u32, process: &Process) {
+        if let Some(field) = field.filter(|field| record.wants(*field))
+            && let Some(name) = self.users.group(gid, process)
+        {
+            record.text(field, &name);
         }
     }
 
@@ -210,22 +219,6 @@ impl RecordBuilder {
             if inode != 0 {
                 record.long(field, i64::from(inode));
             }
-        }
-    }
-
-    fn user_name(&self, uid: u32, inside_container: bool) -> Option<&str> {
-        match (uid, inside_container) {
-            (0, true) => Some("root"),
-            (_, true) => None,
-            (_, false) => self.users.user(uid),
-        }
-    }
-
-    fn group_name(&self, gid: u32, inside_container: bool) -> Option<&str> {
-        match (gid, inside_container) {
-            (0, true) => Some("root"),
-            (_, true) => None,
-            (_, false) => self.users.group(gid),
         }
     }
 }

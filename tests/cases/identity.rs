@@ -4,12 +4,14 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::Result;
 use nix::sys::stat::{major, minor};
 use tests::document::Document;
 use tests::engine::Engine;
 use tests::image::{ORDINARY, place_stand_in};
+use tests::lines::PATIENCE;
 use tests::program::{compile_static, run};
 use tests::sensor::{Home, Sensor};
 
@@ -172,6 +174,35 @@ fn a_program_that_is_not_the_images_is_told_from_one_that_is() -> Result<()> {
     let foreign = alerts.iter().filter(|alert| alert.rule() == FOREIGN_PROGRAM);
     let paths: Vec<String> = foreign.map(|alert| alert.text("process.executable")).collect();
     assert_eq!(paths, ["/tmp/brought", "/usr/bin/ordinary"]);
+    Ok(())
+}
+
+#[test]
+fn users_of_a_container_are_named_by_its_own_files_and_none_is_called_root() -> Result<()> {
+    let home = Home::new()?;
+    let engine = Engine::start(&home)?;
+    let container = engine.container("web")?;
+    let recorder = home.events()?;
+    let users = "root:x:0:0::/:/bin/sh\nalice:x:4711:4711::/:/bin/sh\nroot:x:4712:4712::/:/bin/sh\n";
+    engine.exec(&container, &["/bin/sh", "-c", "printf %s \"$0\" > /etc/passwd", users])?;
+    // Files are read while programs run: the first may come before that.
+    let deadline = Instant::now() + PATIENCE;
+    let name_of = |user: &str, round: u32| {
+        let marker = format!("user-{user}-{round}");
+        run(&mut engine.docker(&["exec", "--user", user, &container.id, "/usr/bin/ordinary", &marker]))?;
+        exec_of(&recorder, &marker)
+    };
+    for round in 0.. {
+        let event = name_of("4711", round)?;
+        assert_eq!(event.text("process.user.id"), "4711");
+        if event.text("user.name") == "alice" {
+            assert_eq!(event.text("process.real_user.name"), "alice");
+            break;
+        }
+        assert!(Instant::now() < deadline, "the user has no name: {event:?}");
+    }
+    assert_eq!(name_of("4712", 0)?.text("user.name"), "");
+    assert_eq!(name_of("0", 0)?.text("user.name"), "root");
     Ok(())
 }
 

@@ -48,7 +48,7 @@ const NAMES: [&str; 41] = [
 ];
 
 /// The inode number of the first user namespace, the same on every kernel (`PROC_USER_INIT_INO`).
-const FIRST_USER_NAMESPACE: u32 = 0xefff_fffd;
+pub const FIRST_USER_NAMESPACE: u32 = 0xefff_fffd;
 
 /// The names of the capabilities in a set.
 pub fn capability_names(set: u64) -> impl Iterator<Item = &'static str> {

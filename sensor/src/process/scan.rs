@@ -155,7 +155,10 @@ fn read(stat: &Stat, process: &process::Process, parent: ProcessKey) -> ProcResu
             },
             cgroup_id: 0,
             container: None,
-            namespaces: Namespaces::default(),
+            namespaces: Namespaces {
+                user: namespace(process, "user"),
+                ..Namespaces::default()
+            },
             image: Arc::new(image),
             entry: None,
             exit: None,
@@ -187,6 +190,16 @@ fn descriptor(process: &process::Process, number: i32) -> Descriptor {
         mode: state.stx_mode.into(),
         device: kernel_device(state.stx_rdev_major, state.stx_rdev_minor),
     })
+}
+
+/// The inode number of a namespace, 0 if it cannot be read.
+fn namespace(process: &process::Process, kind: &str) -> u32 {
+    // The link is `user:[4026531837]`.
+    let link = std::fs::read_link(format!("/proc/{}/ns/{kind}", process.pid)).unwrap_or_default();
+    let number = link
+        .to_str()
+        .and_then(|link| link.split(['[', ']']).nth(1)?.parse().ok());
+    number.unwrap_or(0)
 }
 
 /// What is known of the file behind a link of `/proc`. A file system that asks somebody else for it

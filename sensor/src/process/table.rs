@@ -88,6 +88,11 @@ impl ProcessTable {
         self.processes.get(self.live.get(&pid)?)
     }
 
+    /// All live processes.
+    pub fn live_processes(&self) -> impl Iterator<Item = &Process> {
+        self.live.values().filter_map(|key| self.processes.get(key))
+    }
+
     /// The number of processes held, and of those the live ones.
     pub fn len(&self) -> (usize, usize) {
         (self.processes.len(), self.live.len())

@@ -1,9 +1,9 @@
 //! What runs, whatever it is called: the file behind the process's name, and how it was asked for.
 
-use rule_engine::record::{Record, Value};
+use rule_engine::record::Record;
 use rule_engine::schema::fields;
 
-use super::{RecordBuilder, put, text_from, texts_from};
+use super::{RecordBuilder, text_from, texts_from};
 use crate::process::{Process, capability_names, device_numbers};
 
 impl RecordBuilder {
@@ -59,14 +59,7 @@ impl RecordBuilder {
         text_from(record, Some(fields::FILE_MODE), || file.permissions());
         text_from(record, Some(fields::FILE_UID), || identity.uid.to_string());
         text_from(record, Some(fields::FILE_GID), || identity.gid.to_string());
-        let inside = process.container.is_some();
-        for (field, name) in [
-            (fields::FILE_OWNER, self.user_name(identity.uid, inside)),
-            (fields::FILE_GROUP, self.group_name(identity.gid, inside)),
-        ] {
-            if let Some(name) = name {
-                put(record, Some(field), Value::Text(name));
-            }
-        }
+        self.put_user_name(record, Some(fields::FILE_OWNER), identity.uid, process);
+        self.put_group_name(record, Some(fields::FILE_GROUP), identity.gid, process);
     }
 }

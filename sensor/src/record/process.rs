@@ -52,16 +52,13 @@ impl RecordBuilder {
             put(record, set.tty_minor, Value::Long(i64::from(minor)));
         }
         let credentials = &process.credentials;
-        let inside = process.container.is_some();
         for (id_field, name_field, id) in [
             (set.user_id, set.user_name, credentials.effective_uid),
             (set.real_user_id, set.real_user_name, credentials.uid),
             (set.saved_user_id, set.saved_user_name, credentials.saved_uid),
         ] {
             text_from(record, id_field, || id.to_string());
-            if let Some(name) = self.user_name(id, inside) {
-                put(record, name_field, Value::Text(name));
-            }
+            self.put_user_name(record, name_field, id, process);
         }
         for (id_field, name_field, id) in [
             (set.group_id, set.group_name, credentials.effective_gid),
@@ -69,15 +66,11 @@ impl RecordBuilder {
             (set.saved_group_id, set.saved_group_name, credentials.saved_gid),
         ] {
             text_from(record, id_field, || id.to_string());
-            if let Some(name) = self.group_name(id, inside) {
-                put(record, name_field, Value::Text(name));
-            }
+            self.put_group_name(record, name_field, id, process);
         }
         for group in process.groups.ids.iter() {
             text_from(record, set.supplemental_group_id, || group.to_string());
-            if let Some(name) = self.group_name(*group, inside) {
-                put(record, set.supplemental_group_name, Value::Text(name));
-            }
+            self.put_group_name(record, set.supplemental_group_name, *group, process);
         }
         for (field, capabilities) in [
             (set.permitted_capabilities, credentials.permitted),
