@@ -34,10 +34,12 @@ pub const MAX_THRESHOLD: i64 = 1_000;
 pub const MAX_SUPPRESSION_FIELDS: usize = 5;
 /// Keys for which one rule remembers partial sequences, counts or alerts.
 pub const MAX_GROUPS: usize = 2_048;
+/// Events that the partial sequences of one rule remember, all keys together.
+pub const MAX_REMEMBERED_EVENTS: usize = 4_096;
 /// Keys under which one event may join a sequence or a threshold's groups.
 pub const MAX_KEY_COMBINATIONS: usize = 100;
 /// Bytes of one text in the summary of an earlier event of a sequence.
-pub const MAX_SUMMARY_TEXT_BYTES: usize = 1_024;
+pub const MAX_SUMMARY_TEXT_BYTES: usize = 512;
 /// Lines of one match's reason.
 pub const MAX_REASON_LINES: usize = 24;
 /// Values that one line of a reason shows.

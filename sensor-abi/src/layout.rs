@@ -100,6 +100,12 @@ kernel_layout! {
     cred_sgid: Member("cred", "sgid"), Required;
     cred_euid: Member("cred", "euid"), Required;
     cred_egid: Member("cred", "egid"), Required;
+    cred_permitted: Member("cred", "cap_permitted"), Required;
+    cred_effective: Member("cred", "cap_effective"), Required;
+    cred_ambient: Member("cred", "cap_ambient"), Required;
+    cred_groups: Member("cred", "group_info"), Required;
+    groups_count: Member("group_info", "ngroups"), Required;
+    groups_ids: Member("group_info", "gid"), Required;
     cred_user_namespace: Member("cred", "user_ns"), NAMESPACES;
     user_namespace_inode: Member("user_namespace", "ns.inum"), NAMESPACES;
     nsproxy_mount: Member("nsproxy", "mnt_ns"), NAMESPACES;
@@ -121,6 +127,16 @@ kernel_layout! {
     file_inode: Member("file", "f_inode"), Required;
     inode_mode: Member("inode", "i_mode"), Required;
     inode_device: Member("inode", "i_rdev"), Required;
+    inode_uid: Member("inode", "i_uid"), Required;
+    inode_gid: Member("inode", "i_gid"), Required;
+    inode_number: Member("inode", "i_ino"), Required;
+    inode_links: Member("inode", "i_nlink"), Required;
+    inode_file_system: Member("inode", "i_sb"), Required;
+    /// In an inode of an overlay file system, the upper layer's directory entry follows right
+    /// behind; that structure is a module's own.
+    inode_size: Size("inode"), Required;
+    file_system_device: Member("super_block", "s_dev"), Required;
+    file_system_magic: Member("super_block", "s_magic"), Required;
     files_table: Member("files_struct", "fdt"), Required;
     table_descriptors: Member("fdtable", "fd"), Required;
     table_size: Member("fdtable", "max_fds"), Required;

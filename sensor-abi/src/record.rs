@@ -12,6 +12,9 @@ pub const ARGUMENTS_CHUNK: usize = 16 * 1024;
 /// The longest path, as the kernel has it (`PATH_MAX`).
 pub const PATH_LIMIT: usize = 4096;
 
+/// The most supplementary groups that an exec's record carries.
+pub const GROUPS_LIMIT: usize = 64;
+
 /// The most argument bytes that are sent for one exec: a first chunk, and four chunks in each of
 /// the 33 tail calls that the kernel allows. The kernel's own limit is a quarter of the stack
 /// limit: 2 MiB with the usual 8 MiB.
@@ -19,6 +22,9 @@ pub const ARGUMENTS_LIMIT: usize = ARGUMENTS_CHUNK * (1 + CHUNKS_PER_TAIL_CALL *
 
 /// Argument chunks that one run of the continuation program sends.
 pub const CHUNKS_PER_TAIL_CALL: usize = 4;
+
+/// [`FileIdentity::file_system`] of an overlay file system.
+pub const OVERLAY_MAGIC: u32 = 0x794c_7630;
 
 /// A process was created (its thread group leader; threads are not processes).
 pub const KIND_FORK: u16 = 1;
@@ -28,6 +34,8 @@ pub const KIND_EXEC: u16 = 2;
 pub const KIND_ARGUMENTS: u16 = 3;
 /// The last thread of a process ended.
 pub const KIND_EXIT: u16 = 4;
+/// How many kinds of records there are; they are numbered from 1.
+pub const KINDS: usize = 4;
 
 /// The arguments go on in a [`KIND_ARGUMENTS`] record of the same processor.
 pub const FLAG_ARGUMENTS_CONTINUE: u16 = 1 << 0;
@@ -47,6 +55,9 @@ pub const FLAG_EXECUTABLE_DETACHED: u16 = 1 << 5;
 pub const FLAG_EXECUTABLE_DELETED: u16 = 1 << 6;
 /// The cgroup path is that of a v1 hierarchy: the process stands at the root of the v2 tree.
 pub const FLAG_CGROUP_V1: u16 = 1 << 7;
+/// The executable is on an overlay file system, in its upper layer: written or changed since that
+/// was mounted, so not what a container's image holds.
+pub const FLAG_EXECUTABLE_UPPER: u16 = 1 << 8;
 
 /// The first bytes of every record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -92,6 +103,9 @@ pub struct ProcessFixed {
     pub saved_gid: u32,
     pub effective_uid: u32,
     pub effective_gid: u32,
+    /// A bit for each capability, by its number.
+    pub permitted_capabilities: u64,
+    pub effective_capabilities: u64,
 }
 
 /// What a file descriptor refers to.
@@ -102,6 +116,24 @@ pub struct Descriptor {
     pub mode: u32,
     /// `dev_t` of a device file as in [`ProcessFixed::terminal`], otherwise 0.
     pub device: u32,
+}
+
+/// The file that runs, whatever its name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct FileIdentity {
+    pub inode: u64,
+    /// The file system's `dev_t`, as in [`ProcessFixed::terminal`].
+    pub device: u32,
+    /// The file system's kind: the low half of its magic number.
+    pub file_system: u32,
+    /// `st_mode`.
+    pub mode: u32,
+    /// Owner and group, in the host's user namespace.
+    pub uid: u32,
+    pub gid: u32,
+    /// Directory entries that name the file.
+    pub links: u32,
 }
 
 /// Inode numbers of a process's namespaces; 0 where the kernel does not tell.
@@ -142,8 +174,8 @@ pub struct ExitRecord {
 /// The fixed part of [`KIND_EXEC`]. Behind it, without gaps: `executable_length` bytes of the
 /// executable's path, `directory_length` of the working directory's, `cgroup_length` of the
 /// cgroup's (all three as path components, last one first, each ended by a zero byte),
-/// `filename_length` of the path as it was given to the kernel, and `arguments_length` of the
-/// arguments, each ended by a zero byte.
+/// `filename_length` of the path as it was given to the kernel, `groups_length` of supplementary
+/// group ids of four bytes each, and `arguments_length` of the arguments, each ended by a zero byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct ExecFixed {
@@ -152,9 +184,15 @@ pub struct ExecFixed {
     pub descriptors: [Descriptor; 3],
     pub namespaces: Namespaces,
     pub executable_length: u32,
+    pub file: FileIdentity,
+    /// Capabilities that an exec keeps without the file's doing; a bit for each.
+    pub ambient_capabilities: u64,
     pub directory_length: u32,
     pub cgroup_length: u32,
     pub filename_length: u32,
+    pub groups_length: u32,
+    /// How many supplementary groups there are.
+    pub groups_total: u32,
     pub arguments_length: u32,
     /// Bytes of all arguments in the process's memory.
     pub arguments_total: u32,
@@ -173,13 +211,39 @@ pub struct ArgumentsFixed {
     pub reserved: u32,
 }
 
-/// What each processor counts. `sequence` is also the number of records it tried to send.
+/// What each processor counts. `sequence` is also the number of records it tried to send; each of
+/// them is in the ring buffer or counted here as lost, by reason and by kind (index `kind - 1`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Counters {
     pub sequence: u64,
-    /// Records that did not fit into the ring buffer, by kind (index `kind - 1`).
-    pub lost_ring_full: [u64; 4],
+    /// The ring buffer had no room.
+    pub lost_ring_full: [u64; KINDS],
+    /// The ring buffer was filling up, and the process's cgroup had filled more than its share.
+    pub lost_over_share: [u64; KINDS],
+}
+
+/// Bytes in the ring buffer from which on it is counted which cgroup fills it.
+pub const fn pressure_counted_from(ring_buffer: u32) -> u64 {
+    ring_buffer as u64 / 4
+}
+
+/// Bytes in the ring buffer from which on a cgroup over its share sends no forks, exits and
+/// further arguments.
+pub const fn execs_only_from(ring_buffer: u32) -> u64 {
+    ring_buffer as u64 / 2
+}
+
+/// Bytes in the ring buffer from which on a cgroup over its share sends nothing: the rest is kept
+/// for the others.
+pub const fn reserved_from(ring_buffer: u32) -> u64 {
+    ring_buffer as u64 / 4 * 3
+}
+
+/// Bytes that a cgroup may send under pressure whatever the others do; counted anew for each
+/// quarter of the ring buffer that the agent has read.
+pub const fn cgroup_share(ring_buffer: u32) -> u64 {
+    ring_buffer as u64 / 16
 }
 
 /// Limits that the agent sets before load.
@@ -188,4 +252,6 @@ pub struct Counters {
 pub struct Limits {
     /// The most argument bytes to send for one exec, at most [`ARGUMENTS_LIMIT`].
     pub arguments: u32,
+    /// Size of the ring buffer in bytes.
+    pub ring_buffer: u32,
 }

@@ -10,6 +10,7 @@ pub static LAYOUT: KernelLayout = KernelLayout::UNRESOLVED;
 #[unsafe(no_mangle)]
 pub static LIMITS: Limits = Limits {
     arguments: ARGUMENTS_LIMIT as u32,
+    ring_buffer: 0,
 };
 
 /// Reads one field of [`LAYOUT`]; volatile, because the compiler must not know the value it was
@@ -28,4 +29,11 @@ pub fn arguments_limit() -> u64 {
     // SAFETY: as in `layout!`.
     let limit = unsafe { core::ptr::read_volatile(&raw const LIMITS.arguments) };
     limit as u64
+}
+
+/// [`Limits::ring_buffer`].
+#[inline(always)]
+pub fn ring_buffer_size() -> u32 {
+    // SAFETY: as in `layout!`.
+    unsafe { core::ptr::read_volatile(&raw const LIMITS.ring_buffer) }
 }

@@ -11,6 +11,7 @@ mod path;
 mod process;
 mod read;
 mod records;
+mod share;
 
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo) -> ! {

@@ -4,10 +4,10 @@
 
 use crate::{
     layout::layout,
-    read::{Address, pointer, string},
+    read::{Address, bytes, pointer, string},
     records::Scratch,
 };
-use sensor_abi::{FLAG_EXECUTABLE_DETACHED, FLAG_PATH_CUT, PATH_LIMIT};
+use sensor_abi::{FLAG_EXECUTABLE_DETACHED, FLAG_PATH_CUT, GROUPS_LIMIT, PATH_LIMIT};
 
 /// Steps of one walk: path components, and mount points on the way.
 const PATH_STEPS: u32 = 160;
@@ -16,9 +16,9 @@ const CGROUP_STEPS: u32 = 48;
 /// A file name's limit and its zero byte.
 const NAME_SIZE: u32 = 256;
 /// VERIFIER: the position is read from memory; the mask proves that it lies in the buffer. Four
-/// paths of at most `PATH_LIMIT + NAME_SIZE` bytes stay below.
+/// paths of at most `PATH_LIMIT + NAME_SIZE` bytes and the groups stay below.
 const POSITION_MASK: u64 = 0x7fff;
-const _: () = assert!(4 * (PATH_LIMIT + NAME_SIZE as usize) <= POSITION_MASK as usize);
+const _: () = assert!(4 * (PATH_LIMIT + NAME_SIZE as usize + GROUPS_LIMIT) <= POSITION_MASK as usize);
 
 /// A `struct path`.
 #[derive(Clone, Copy)]
@@ -37,6 +37,18 @@ pub fn append_string(scratch: *mut Scratch, limit: u32, source: Address) -> u64 
         let written = string(destination, limit, source);
         (*scratch).position = position + written;
         written
+    }
+}
+
+/// Appends `length` bytes of the kernel's memory, at most [`GROUPS_LIMIT`] numbers.
+#[inline(always)]
+pub fn append_bytes(scratch: *mut Scratch, length: u32, source: Address) {
+    // SAFETY: `position & POSITION_MASK` plus `length` lies in `variable`.
+    unsafe {
+        let position = core::ptr::read_volatile(&raw const (*scratch).position) & POSITION_MASK;
+        let destination = (&raw mut (*scratch).variable).cast::<u8>().add(position as usize);
+        bytes(destination, length as u64, source);
+        (*scratch).position = position + length as u64;
     }
 }
 

@@ -4,15 +4,16 @@ use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint, progra
 use sensor_abi::{
     ARGUMENTS_CHUNK, ArgumentsFixed, CHUNKS_PER_TAIL_CALL, Descriptor, ExecFixed, ExitRecord, FLAG_ARGUMENTS_CONTINUE,
     FLAG_ARGUMENTS_CUT, FLAG_ARGUMENTS_UNREADABLE, FLAG_CGROUP_V1, FLAG_EXECUTABLE_DELETED, FLAG_EXECUTABLE_DETACHED,
-    FLAG_PATH_CUT, FLAG_SCRIPT, ForkRecord, KIND_ARGUMENTS, KIND_EXEC, KIND_EXIT, KIND_FORK, KernelLayout, Namespaces,
-    PATH_LIMIT, ProcessFixed, VARIABLE_LIMIT,
+    FLAG_EXECUTABLE_UPPER, FLAG_PATH_CUT, FLAG_SCRIPT, FileIdentity, ForkRecord, GROUPS_LIMIT, KIND_ARGUMENTS,
+    KIND_EXEC, KIND_EXIT, KIND_FORK, KernelLayout, Namespaces, OVERLAY_MAGIC, PATH_LIMIT, ProcessFixed, VARIABLE_LIMIT,
 };
 
 use crate::{
     layout::{arguments_limit, layout},
-    path::{Path, append_cgroup, append_path, append_string},
-    read::{Address, pointer, read, read_optional, user_bytes},
-    records::{CONTINUATION, Scratch, head, scratch, send},
+    path::{Path, append_bytes, append_cgroup, append_path, append_string},
+    read::{Address, Block, pointer, read, read_optional, user_bytes},
+    records::{CONTINUATION, Scratch, head, refuse, scratch, send},
+    share::admits,
 };
 
 /// `TP_PROTO(struct task_struct *parent, struct task_struct *child)`, Linux 5.10 to 7.2. Runs
@@ -24,14 +25,20 @@ pub fn process_fork(ctx: BtfTracePointContext) -> i32 {
     if read::<u32>(child, layout!(task_pid)) != read::<u32>(child, layout!(task_tgid)) {
         return 0;
     }
+    let Some(scratch) = scratch() else { return 0 };
+    let mut charged = 0;
+    if !admits(KIND_FORK, || cgroup_node(child).0, &mut charged) {
+        refuse(KIND_FORK);
+        return 0;
+    }
     let record = ForkRecord {
         head: head(KIND_FORK, 0),
-        process: process(child),
+        process: process(child, credentials(scratch, child)),
         // SAFETY: a helper without arguments.
         creator_pid: unsafe { bpf_get_current_pid_tgid() >> 32 } as u32,
         reserved: 0,
     };
-    send(KIND_FORK, bytes_of(&record));
+    send(KIND_FORK, bytes_of(&record), charged);
     0
 }
 
@@ -46,6 +53,12 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
     if read::<u32>(signal, layout!(signal_live)) != 0 {
         return 0;
     }
+    let Some(scratch) = scratch() else { return 0 };
+    let mut charged = 0;
+    if !admits(KIND_EXIT, || cgroup_node(task).0, &mut charged) {
+        refuse(KIND_EXIT);
+        return 0;
+    }
     let group_status = read::<u32>(signal, layout!(signal_group_exit_code));
     let leader = pointer(task, layout!(task_group_leader));
     let wait_status = if group_status != 0 {
@@ -55,11 +68,11 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
     };
     let record = ExitRecord {
         head: head(KIND_EXIT, 0),
-        process: process(leader),
+        process: process(leader, credentials(scratch, leader)),
         wait_status,
         reserved: 0,
     };
-    send(KIND_EXIT, bytes_of(&record));
+    send(KIND_EXIT, bytes_of(&record), charged);
     0
 }
 
@@ -70,6 +83,12 @@ pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
     let task: *const u8 = ctx.arg(0);
     let bprm: *const u8 = ctx.arg(2);
     let Some(scratch) = scratch() else { return 0 };
+    // SAFETY: scratch is this processor's own.
+    let charged = unsafe { &mut (*scratch).charged };
+    if !admits(KIND_EXEC, || cgroup_node(task as Address).0, charged) {
+        refuse(KIND_EXEC);
+        return 0;
+    }
     exec(task as Address, bprm as Address, scratch);
     // SAFETY: scratch is this processor's own.
     if unsafe { (*scratch).arguments_sent < (*scratch).arguments_end } {
@@ -111,7 +130,9 @@ fn exec(task: Address, bprm: Address, scratch: *mut Scratch) {
         mount: pointer(file, layout!(file_mount)),
         dentry,
     };
+    let (file_identity, file_flags) = file_identity(scratch, pointer(file, layout!(file_inode)));
     let (mut flags, executable_length) = append_path(scratch, executable, root);
+    flags |= file_flags;
     if pointer(dentry, layout!(dentry_hash)) == 0 && flags & FLAG_EXECUTABLE_DETACHED == 0 {
         flags |= FLAG_EXECUTABLE_DELETED;
     }
@@ -125,12 +146,17 @@ fn exec(task: Address, bprm: Address, scratch: *mut Scratch) {
     let (node, cgroup_flags) = cgroup_node(task);
     let (walk_flags, cgroup_length) = append_cgroup(scratch, node);
     flags |= cgroup_flags | walk_flags;
+    // SAFETY: see above.
+    unsafe { (*scratch).cgroup = node };
 
     let filename = pointer(bprm, layout!(bprm_filename));
     if pointer(bprm, layout!(bprm_interpreter)) != filename {
         flags |= FLAG_SCRIPT;
     }
     let filename_length = append_string(scratch, PATH_LIMIT as u32, filename) as u32;
+
+    let credentials = credentials(scratch, task);
+    let (groups_length, groups_total) = append_groups(scratch, credentials);
 
     let start = pointer(mm, layout!(mm_arguments_start));
     let total = pointer(mm, layout!(mm_arguments_end)) - start;
@@ -165,13 +191,17 @@ fn exec(task: Address, bprm: Address, scratch: *mut Scratch) {
         (*scratch).arguments_end = if readable { end } else { 0 };
         let exec = &raw mut (*scratch).exec;
         (*exec).head = head(KIND_EXEC, flags);
-        (*exec).process = process(task);
+        (*exec).process = process(task, credentials);
         (*exec).descriptors = descriptors(task);
-        (*exec).namespaces = namespaces(task);
+        (*exec).namespaces = namespaces(task, credentials);
         (*exec).executable_length = executable_length;
+        (*exec).file = file_identity;
+        (*exec).ambient_capabilities = credentials.get(layout!(cred_ambient));
         (*exec).directory_length = directory_length;
         (*exec).cgroup_length = cgroup_length;
         (*exec).filename_length = filename_length;
+        (*exec).groups_length = groups_length;
+        (*exec).groups_total = groups_total;
         (*exec).arguments_length = length as u32;
         (*exec).arguments_total = total as u32;
         (*exec).reserved = 0;
@@ -182,6 +212,7 @@ fn exec(task: Address, bprm: Address, scratch: *mut Scratch) {
         let sent = send(
             KIND_EXEC,
             core::slice::from_raw_parts(exec.cast(), size_of::<ExecFixed>() + used as usize),
+            core::ptr::read_volatile(&raw const (*scratch).charged),
         );
         if !sent {
             // Nobody could tell what further arguments belong to.
@@ -199,6 +230,11 @@ fn send_further_arguments(scratch: *mut Scratch) -> bool {
         let sent = core::ptr::read_volatile(&raw const (*scratch).arguments_sent);
         let end = core::ptr::read_volatile(&raw const (*scratch).arguments_end);
         if sent >= end {
+            return false;
+        }
+        let mut charged = 0;
+        if !admits(KIND_ARGUMENTS, || (*scratch).cgroup, &mut charged) {
+            refuse(KIND_ARGUMENTS);
             return false;
         }
         let mut length = end - sent;
@@ -222,6 +258,7 @@ fn send_further_arguments(scratch: *mut Scratch) -> bool {
         let sent = send(
             KIND_ARGUMENTS,
             core::slice::from_raw_parts(record.cast(), size_of::<ArgumentsFixed>() + length as usize),
+            charged,
         );
         sent && flags & FLAG_ARGUMENTS_CONTINUE != 0
     }
@@ -229,13 +266,12 @@ fn send_further_arguments(scratch: *mut Scratch) -> bool {
 
 /// What every record says of a process; `task` is any of its threads.
 #[inline(always)]
-fn process(task: Address) -> ProcessFixed {
+fn process(task: Address, credentials: Block) -> ProcessFixed {
     let leader = pointer(task, layout!(task_group_leader));
     let parent = pointer(task, layout!(task_real_parent));
     let parent_leader = pointer(parent, layout!(task_group_leader));
     let signal = pointer(task, layout!(task_signal));
     let thread_pid = pointer(leader, layout!(task_thread_pid));
-    let cred = pointer(task, layout!(task_cred));
     let (default_node, _) = default_cgroup_node(task);
     ProcessFixed {
         start_ns: read(leader, layout!(task_start)),
@@ -247,13 +283,60 @@ fn process(task: Address) -> ProcessFixed {
         group_pid: linked_pid(signal, layout!(pid_type_group)),
         session_pid: linked_pid(signal, layout!(pid_type_session)),
         terminal: terminal(signal),
-        uid: read(cred, layout!(cred_uid)),
-        gid: read(cred, layout!(cred_gid)),
-        saved_uid: read(cred, layout!(cred_suid)),
-        saved_gid: read(cred, layout!(cred_sgid)),
-        effective_uid: read(cred, layout!(cred_euid)),
-        effective_gid: read(cred, layout!(cred_egid)),
+        uid: credentials.get(layout!(cred_uid)),
+        gid: credentials.get(layout!(cred_gid)),
+        saved_uid: credentials.get(layout!(cred_suid)),
+        saved_gid: credentials.get(layout!(cred_sgid)),
+        effective_uid: credentials.get(layout!(cred_euid)),
+        effective_gid: credentials.get(layout!(cred_egid)),
+        permitted_capabilities: credentials.get(layout!(cred_permitted)),
+        effective_capabilities: credentials.get(layout!(cred_effective)),
     }
+}
+
+/// The `struct cred` of a process.
+#[inline(always)]
+fn credentials(scratch: *mut Scratch, task: Address) -> Block {
+    // SAFETY: scratch is this processor's own, and one task's credentials are read at a time.
+    let bytes = unsafe { &raw mut (*scratch).credentials };
+    Block::read(bytes, pointer(task, layout!(task_cred)))
+}
+
+/// Appends the ids of supplementary groups; gives the bytes written and how many groups there are.
+#[inline(always)]
+fn append_groups(scratch: *mut Scratch, credentials: Block) -> (u32, u32) {
+    let groups: Address = credentials.get(layout!(cred_groups));
+    let total = read::<u32>(groups, layout!(groups_count));
+    if total == 0 {
+        return (0, 0);
+    }
+    let count = if total > GROUPS_LIMIT as u32 {
+        GROUPS_LIMIT as u32
+    } else {
+        total
+    };
+    let length = count * 4;
+    append_bytes(scratch, length, groups + layout!(groups_ids) as u64);
+    (length, total)
+}
+
+/// Which file runs, by its inode; with [`FLAG_EXECUTABLE_UPPER`] where it applies.
+#[inline(always)]
+fn file_identity(scratch: *mut Scratch, inode: Address) -> (FileIdentity, u16) {
+    // SAFETY: scratch is this processor's own, and one inode is read at a time.
+    let block = Block::read(unsafe { &raw mut (*scratch).inode }, inode);
+    let file_system: Address = block.get(layout!(inode_file_system));
+    let identity = FileIdentity {
+        inode: block.get(layout!(inode_number)),
+        device: read(file_system, layout!(file_system_device)),
+        file_system: read(file_system, layout!(file_system_magic)),
+        mode: block.get::<u16>(layout!(inode_mode)) as u32,
+        uid: block.get(layout!(inode_uid)),
+        gid: block.get(layout!(inode_gid)),
+        links: block.get(layout!(inode_links)),
+    };
+    let is_upper = identity.file_system == OVERLAY_MAGIC && pointer(inode, layout!(inode_size)) != 0;
+    (identity, if is_upper { FLAG_EXECUTABLE_UPPER } else { 0 })
 }
 
 /// The `struct upid` of a `struct pid` in its own, deepest namespace.
@@ -305,7 +388,7 @@ fn descriptors(task: Address) -> [Descriptor; 3] {
 }
 
 #[inline(always)]
-fn namespaces(task: Address) -> Namespaces {
+fn namespaces(task: Address, credentials: Block) -> Namespaces {
     if layout!(task_nsproxy) == KernelLayout::ABSENT {
         return Namespaces::default();
     }
@@ -317,7 +400,6 @@ fn namespaces(task: Address) -> Namespaces {
         read_optional(pointer(proxy, member), inode)
     };
     let upid = own_upid(pointer(task, layout!(task_thread_pid)));
-    let cred = pointer(task, layout!(task_cred));
     Namespaces {
         mount: of(layout!(nsproxy_mount), layout!(mount_namespace_inode)),
         pid: read_optional(
@@ -328,10 +410,14 @@ fn namespaces(task: Address) -> Namespaces {
         uts: of(layout!(nsproxy_uts), layout!(uts_namespace_inode)),
         ipc: of(layout!(nsproxy_ipc), layout!(ipc_namespace_inode)),
         cgroup: of(layout!(nsproxy_cgroup), layout!(cgroup_namespace_inode)),
-        user: read_optional(
-            read_optional::<u64>(cred, layout!(cred_user_namespace)),
-            layout!(user_namespace_inode),
-        ),
+        user: if layout!(cred_user_namespace) == KernelLayout::ABSENT {
+            0
+        } else {
+            read_optional(
+                credentials.get(layout!(cred_user_namespace)),
+                layout!(user_namespace_inode),
+            )
+        },
     }
 }
 

@@ -40,6 +40,46 @@ pub fn read_optional<T: Copy + Default>(base: Address, offset: u32) -> T {
     read(base, offset)
 }
 
+/// How much of a structure is read at once.
+pub const BLOCK_SIZE: usize = 192;
+
+/// The beginning of a structure, read at once: one call instead of one a field.
+#[derive(Clone, Copy)]
+pub struct Block {
+    base: Address,
+    bytes: *mut [u64; BLOCK_SIZE / 8],
+}
+
+impl Block {
+    /// Reads the structure at `base` into `bytes`, which stays in use as long as the block does.
+    #[inline(always)]
+    pub fn read(bytes: *mut [u64; BLOCK_SIZE / 8], base: Address) -> Self {
+        // SAFETY: the destination is as long as stated; as in `read`.
+        unsafe { bpf_probe_read_kernel(bytes.cast(), BLOCK_SIZE as u32, base as *const _) };
+        Block { base, bytes }
+    }
+
+    /// The integer at `offset` of the structure.
+    #[inline(always)]
+    pub fn get<T: Copy + Default>(self, offset: u32) -> T {
+        if offset as usize > BLOCK_SIZE - size_of::<T>() {
+            return read(self.base, offset);
+        }
+        // SAFETY: within the block, as checked above. Kernel structures are aligned, and so are blocks.
+        unsafe { core::ptr::read_volatile(self.bytes.cast::<u8>().add(offset as usize).cast()) }
+    }
+}
+
+/// Copies `length` bytes of the kernel's memory.
+///
+/// # Safety
+/// `length` bytes from `destination` must be writable.
+#[inline(always)]
+pub unsafe fn bytes(destination: *mut u8, length: u64, source: Address) {
+    // SAFETY: the caller's promise; the helper checks the source.
+    unsafe { bpf_probe_read_kernel(destination.cast(), length as u32, source as *const _) };
+}
+
 /// Copies a string and its zero byte, at most `limit` bytes; gives the number of bytes written.
 ///
 /// # Safety

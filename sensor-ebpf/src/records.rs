@@ -2,12 +2,17 @@
 //! was lost.
 
 use aya_ebpf::{
-    bindings::BPF_RB_NO_WAKEUP,
+    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_CONS_POS, BPF_RB_NO_WAKEUP},
     helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns},
     macros::map,
     maps::{Array, PerCpuArray, ProgramArray, RingBuf},
 };
 use sensor_abi::{Counters, ExecFixed, RecordHead, VARIABLE_LIMIT};
+
+use crate::{
+    read::{Address, BLOCK_SIZE},
+    share::charge,
+};
 
 /// All records. The agent sets the size at load.
 #[map]
@@ -31,12 +36,15 @@ static WAKE_UP: Array<u32> = Array::with_max_entries(1, 0);
 #[map]
 pub static CONTINUATION: ProgramArray = ProgramArray::with_max_entries(1, 0);
 
-/// Where an exec record is put together: its fixed part, what follows it in the record, and the
+/// Where a record is put together: an exec's fixed part, what follows it in the record, and the
 /// state of loops, which the verifier can follow in memory but not in registers.
 #[repr(C)]
 pub struct Scratch {
     pub exec: ExecFixed,
     pub variable: [u8; VARIABLE_LIMIT],
+    /// Structures of the kernel, see [`crate::read::Block`].
+    pub credentials: [u64; BLOCK_SIZE / 8],
+    pub inode: [u64; BLOCK_SIZE / 8],
     /// How much of `variable` is used.
     pub position: u64,
     /// The walk of a path: where it stands.
@@ -46,6 +54,9 @@ pub struct Scratch {
     pub arguments_start: u64,
     pub arguments_sent: u64,
     pub arguments_end: u64,
+    /// The cgroup of the exec, and the same if its record is to be charged to it.
+    pub cgroup: Address,
+    pub charged: Address,
 }
 
 /// The scratch space of this processor. Tracepoint programs run with preemption or at least
@@ -78,12 +89,14 @@ pub fn head(kind: u16, flags: u16) -> RecordHead {
     }
 }
 
-/// Sends a record, or counts it as lost; gives whether it was sent.
+/// Sends a record and charges it to `cgroup` (0 for none), or counts it as lost; gives whether it
+/// was sent.
 #[inline(always)]
-pub fn send(kind: u16, bytes: &[u8]) -> bool {
+pub fn send(kind: u16, bytes: &[u8], cgroup: Address) -> bool {
     let wakes = WAKE_UP.get(0).is_some_and(|wakes| *wakes != 0);
     let flags = if wakes { 0 } else { BPF_RB_NO_WAKEUP };
     if RECORDS.output::<[u8]>(bytes, flags.into()).is_ok() {
+        charge(cgroup, bytes.len() as u64);
         return true;
     }
     if let Some(counters) = COUNTERS.get_ptr_mut(0) {
@@ -91,4 +104,28 @@ pub fn send(kind: u16, bytes: &[u8]) -> bool {
         unsafe { (*counters).lost_ring_full[((kind - 1) & 3) as usize] += 1 };
     }
     false
+}
+
+/// Counts a record that is not made, because its cgroup is over its share.
+#[inline(always)]
+pub fn refuse(kind: u16) {
+    if let Some(counters) = COUNTERS.get_ptr_mut(0) {
+        // SAFETY: as in `send`.
+        unsafe {
+            (*counters).sequence += 1;
+            (*counters).lost_over_share[((kind - 1) & 3) as usize] += 1;
+        }
+    }
+}
+
+/// How many bytes of the ring buffer the agent has not read.
+#[inline(always)]
+pub fn unread_bytes() -> u64 {
+    RECORDS.query(BPF_RB_AVAIL_DATA.into())
+}
+
+/// How many bytes the agent has read since load.
+#[inline(always)]
+pub fn read_bytes() -> u64 {
+    RECORDS.query(BPF_RB_CONS_POS.into())
 }

@@ -7,14 +7,16 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rule_engine::engine::Match;
-use rule_engine::rule::RuleInfo;
+use rule_engine::rule::{RuleInfo, RuleType};
 use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::container::ContainerIdentity;
 use crate::document::{self, Document};
+use crate::loss::Loss;
 use crate::output::escape::{self, Visible};
 
 /// A process chain keeps this many links: the entry and the last ones.
@@ -24,6 +26,11 @@ const MAX_LINK_ARGUMENT_BYTES: usize = 1024;
 /// A reason shows about this many characters of the command line, and of each argument.
 const REASON_COMMAND_CHARACTERS: usize = 160;
 const REASON_ARGUMENT_CHARACTERS: usize = 80;
+
+/// How long before its event an alert is taken to have begun, if no earlier event is known to have led to it; a
+/// threshold counted events before it.
+const LOOK_BACK_NS: i64 = 10_000_000_000;
+const THRESHOLD_LOOK_BACK_NS: i64 = 300_000_000_000;
 
 /// The key that says of an alert that it is only recorded, and nobody is told of it.
 pub const BUILDING_BLOCK_TYPE: &str = "kibana.alert.building_block_type";
@@ -50,6 +57,8 @@ pub struct Alert {
     /// The container, for asking what is not known of it yet.
     pub container: Option<Arc<ContainerIdentity>>,
     pub container_metadata: ContainerMetadata,
+    /// What was lost while that happened which the alert tells of.
+    pub loss: Option<Loss>,
 }
 
 /// What is known of the container's name, image and labels when an alert goes out.
@@ -109,7 +118,24 @@ impl Alert {
             chain,
             container: None,
             container_metadata: ContainerMetadata::Complete,
+            loss: None,
         }
+    }
+
+    /// When the events that led to the alert began, in nanoseconds since the epoch.
+    pub fn since_ns(&self) -> Option<i64> {
+        let time = |event: &Document, field| {
+            let time: Timestamp = document::text(event, field)?.parse().ok()?;
+            i64::try_from(time.as_nanosecond()).ok()
+        };
+        let look_back = match self.rule.rule_type {
+            RuleType::Threshold => THRESHOLD_LOOK_BACK_NS,
+            _ => LOOK_BACK_NS,
+        };
+        let before = time(&self.event, "@timestamp").map(|time| time - look_back);
+        let started = time(&self.event, "process.start");
+        let earlier = self.earlier_events.iter().map(|event| time(event, "@timestamp"));
+        earlier.chain([before, started]).flatten().min()
     }
 
     /// The alert document.
@@ -152,6 +178,9 @@ impl Alert {
         if !self.earlier_events.is_empty() {
             let events: Vec<&Document> = self.earlier_events.iter().map(Arc::as_ref).collect();
             set("tidewaiter.earlier_events", json!(events));
+        }
+        if let Some(loss) = self.loss {
+            set("tidewaiter.loss", loss_document(&loss));
         }
         alert.extend(original_event);
         alert
@@ -235,6 +264,22 @@ pub fn chain_from_event(event: &Document) -> Vec<ChainLink> {
     chain
 }
 
+fn loss_document(loss: &Loss) -> Value {
+    let time = |ns: i64| Timestamp::from_nanosecond(ns.into()).map_or_else(|_| String::new(), |time| time.to_string());
+    let [forks, execs, arguments, exits] = loss.records.by_kind();
+    json!({
+        "records": loss.records.total(),
+        "forks": forks,
+        "execs": execs,
+        "arguments": arguments,
+        "exits": exits,
+        "ring_full": loss.records.ring_full.iter().sum::<u64>(),
+        "over_share": loss.records.over_share.iter().sum::<u64>(),
+        "since": time(loss.since_ns),
+        "until": time(loss.until_ns),
+    })
+}
+
 fn set_event_kind(alert: &mut Document) {
     let signal = json!("signal");
     match alert.get_mut("event") {
@@ -251,7 +296,7 @@ fn set_event_kind(alert: &mut Document) {
 #[cfg(test)]
 pub mod tests {
     use expect_test::expect;
-    use rule_engine::rule::{RuleSeverity, RuleType};
+    use rule_engine::rule::RuleSeverity;
 
     use super::*;
 
@@ -303,6 +348,7 @@ pub mod tests {
             chain,
             container: None,
             container_metadata: ContainerMetadata::Complete,
+            loss: None,
         }
     }
 

@@ -48,6 +48,8 @@ pub struct Exec {
     pub working_directory: String,
     /// Path of the process's cgroup from its hierarchy's root.
     pub cgroup: String,
+    /// Supplementary groups, as many as the record carries.
+    pub groups: Vec<u32>,
     /// The arguments' bytes, each argument ended by a zero byte (the last one perhaps not).
     pub arguments: Vec<u8>,
     /// Whether `arguments` is all of them.
@@ -95,6 +97,15 @@ impl Decoder {
     pub fn flush(&mut self, emit: &mut dyn FnMut(ProcessEvent)) {
         for (_, exec) in mem::take(&mut self.unfinished) {
             emit(ProcessEvent::Exec(Box::new(exec)));
+        }
+    }
+
+    /// Takes in how many records each processor has made in all: those after the last one that was
+    /// read are missing too.
+    pub fn end(&mut self, produced: &[u64]) {
+        for (cpu, produced) in (0..).zip(produced) {
+            let last = self.sequences.insert(cpu, *produced).unwrap_or(0);
+            self.counts.gaps = self.counts.gaps.saturating_add(produced.saturating_sub(last));
         }
     }
 
@@ -159,6 +170,7 @@ fn decode_exec(bytes: &[u8]) -> Result<Exec, DecodeError> {
     let directory = part(fixed.directory_length)?;
     let cgroup = part(fixed.cgroup_length)?;
     let filename = part(fixed.filename_length)?;
+    let groups = part(fixed.groups_length)?;
     let arguments = part(fixed.arguments_length)?;
     let flags = fixed.head.flags;
     let cut = flags & FLAG_PATH_CUT != 0;
@@ -172,6 +184,7 @@ fn decode_exec(bytes: &[u8]) -> Result<Exec, DecodeError> {
         filename: text(filename.strip_suffix(b"\0").unwrap_or(filename)),
         working_directory: path(directory, cut),
         cgroup: path(cgroup, cut),
+        groups: groups.as_chunks().0.iter().copied().map(u32::from_ne_bytes).collect(),
         arguments: arguments.to_vec(),
         arguments_complete: flags & (FLAG_ARGUMENTS_CONTINUE | FLAG_ARGUMENTS_CUT | FLAG_ARGUMENTS_UNREADABLE) == 0,
         fixed,
@@ -230,7 +243,7 @@ mod tests {
     use proptest::prelude::*;
     use zerocopy::{FromZeros, IntoBytes};
 
-    fn exec_record(sequence: u64, flags: u16, parts: [&[u8]; 5]) -> Vec<u8> {
+    fn exec_record(sequence: u64, flags: u16, parts: [&[u8]; 6]) -> Vec<u8> {
         let mut fixed = ExecFixed::new_zeroed();
         fixed.head.kind = KIND_EXEC;
         fixed.head.flags = flags;
@@ -242,6 +255,7 @@ mod tests {
             fixed.directory_length,
             fixed.cgroup_length,
             fixed.filename_length,
+            fixed.groups_length,
             fixed.arguments_length,
         ] = lengths;
         [fixed.as_bytes(), &parts.concat()].concat()
@@ -284,11 +298,12 @@ mod tests {
 
     #[test]
     fn paths_are_turned_round_and_arguments_kept_as_they_are() {
-        let parts: [&[u8]; 5] = [
+        let parts: [&[u8]; 6] = [
             b"busybox\0bin\0",
             b"",
             b"abc\0docker\0",
             b"/bin/sh\0",
+            &[7, 0, 0, 0, 0, 1, 0, 0],
             b"sh\0-c\0\xff\0",
         ];
         let (events, decoder) = decode_all(&[exec_record(1, 0, parts)]);
@@ -297,6 +312,7 @@ mod tests {
         assert_eq!(exec.working_directory, "/");
         assert_eq!(exec.cgroup, "/docker/abc");
         assert_eq!(exec.filename, "/bin/sh");
+        assert_eq!(exec.groups, [7, 256]);
         assert_eq!(exec.arguments, b"sh\0-c\0\xff\0");
         assert!(exec.arguments_complete);
         assert_eq!(
@@ -311,7 +327,7 @@ mod tests {
 
     #[test]
     fn continued_arguments_are_joined() {
-        let first = exec_record(1, FLAG_ARGUMENTS_CONTINUE, [b"", b"", b"", b"", b"a\0b"]);
+        let first = exec_record(1, FLAG_ARGUMENTS_CONTINUE, [b"", b"", b"", b"", b"", b"a\0b"]);
         let second = arguments_record(2, FLAG_ARGUMENTS_CONTINUE, 3, b"c\0");
         let third = arguments_record(3, 0, 5, b"d\0");
         let (events, _) = decode_all(&[first, second, third]);
@@ -322,7 +338,7 @@ mod tests {
 
     #[test]
     fn an_exec_whose_further_arguments_are_lost_is_emitted_and_says_so() {
-        let first = || exec_record(1, FLAG_ARGUMENTS_CONTINUE, [b"", b"", b"", b"", b"a\0b"]);
+        let first = || exec_record(1, FLAG_ARGUMENTS_CONTINUE, [b"", b"", b"", b"", b"", b"a\0b"]);
         for records in [
             vec![first(), exit_record(3)],
             vec![first(), arguments_record(3, 0, 9, b"late\0")],
@@ -338,8 +354,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_behind_the_last_record_of_a_processor_is_a_gap_too() {
+        let (_, mut decoder) = decode_all(&[exit_record(1), exit_record(3)]);
+        decoder.end(&[5, 2]);
+        assert_eq!(decoder.counts.gaps, 1 + 2 + 2);
+    }
+
+    #[test]
     fn a_detached_executable_is_named_as_its_file() {
-        let record = exec_record(1, FLAG_EXECUTABLE_DETACHED, [b"memfd:x\0", b"", b"", b"", b""]);
+        let record = exec_record(1, FLAG_EXECUTABLE_DETACHED, [b"memfd:x\0", b"", b"", b"", b"", b""]);
         assert_eq!(only_exec(&decode_all(&[record]).0).executable, "memfd:x");
     }
 
@@ -351,8 +374,8 @@ mod tests {
         }
 
         #[test]
-        fn no_damage_to_a_record_makes_it_panic(at in 0..250usize, byte: u8, cut in 0..250usize) {
-            let mut record = exec_record(1, FLAG_ARGUMENTS_CONTINUE, [b"sh\0bin\0", b"tmp\0", b"x\0", b"sh\0", b"a\0b\0"]);
+        fn no_damage_to_a_record_makes_it_panic(at in 0..350usize, byte: u8, cut in 0..350usize) {
+            let mut record = exec_record(1, FLAG_ARGUMENTS_CONTINUE, [b"sh\0bin\0", b"tmp\0", b"x\0", b"sh\0", b"abcd", b"a\0b\0"]);
             let length = record.len();
             record[at % length] = byte;
             record.truncate(length - cut % length);

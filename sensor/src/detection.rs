@@ -19,6 +19,7 @@ use crate::alert::{Alert, ChainLink, ContainerMetadata};
 use crate::container::{ContainerIdentity, Directory, Lookup};
 use crate::document::Document;
 use crate::history::History;
+use crate::loss::Losses;
 use crate::output::escape::Visible;
 use crate::output::{CompleteContainer, Output};
 use crate::pipeline::{Event, EventHandler, Flow};
@@ -151,12 +152,18 @@ impl Detection {
         let alerts = matches(&mut self.engine, &mut self.history, &self.narrow);
         if !alerts.is_empty() {
             fill(&mut self.whole);
-            self.offer(alerts, &self.whole, event.process.container.as_ref(), &chain(event));
+            self.offer(
+                event.losses,
+                alerts,
+                &self.whole,
+                event.process.container.as_ref(),
+                &chain(event),
+            );
         }
     }
 
     /// Evaluates waiting events, in order, up to the first that may wait longer.
-    fn release(&mut self, which: Release) {
+    fn release(&mut self, losses: &Losses, which: Release) {
         while let Some(first) = self.waiting.front() {
             let lookup = self.directory.get(&first.container);
             let pending = matches!(lookup, Lookup::Pending(_));
@@ -169,13 +176,14 @@ impl Detection {
             self.without_metadata += u64::from(pending);
             fill_metadata(&mut first.record, &lookup);
             let alerts = matches(&mut self.engine, &mut self.history, &first.record);
-            self.offer(alerts, &first.record, Some(&first.container), &first.chain);
+            self.offer(losses, alerts, &first.record, Some(&first.container), &first.chain);
         }
     }
 
     /// Gives alerts of this event their event and hands them to the output.
     fn offer(
         &self,
+        losses: &Losses,
         alerts: Vec<Alert>,
         record: &Record,
         container: Option<&Arc<ContainerIdentity>>,
@@ -186,6 +194,9 @@ impl Detection {
                 alert.event = record.to_document();
                 alert.chain = chain.to_vec();
                 alert.container = container.cloned();
+            }
+            if let (Some(since), Some(until)) = (alert.since_ns(), record.first_date(fields::TIMESTAMP)) {
+                alert.loss = losses.between(since, until);
             }
             self.output.offer(alert);
         }
@@ -205,7 +216,7 @@ impl EventHandler for Detection {
             && self.has_to_wait(container, lookup)
         {
             if self.waiting.len() == WAITING_AT_MOST {
-                self.release(Release::All);
+                self.release(event.losses, Release::All);
             }
             let mut record = Record::new();
             event.fill(&mut record);
@@ -218,11 +229,11 @@ impl EventHandler for Detection {
             return;
         }
         self.evaluate(event, lookup.as_ref());
-        self.release(Release::Ready);
+        self.release(event.losses, Release::Ready);
     }
 
-    fn command(&mut self, command: Command) -> Flow {
-        self.release(Release::All);
+    fn command(&mut self, losses: &Losses, command: Command) -> Flow {
+        self.release(losses, Release::All);
         match command {
             Command::Stop => Flow::Stop,
             Command::Rules(rules) => {
@@ -232,8 +243,8 @@ impl EventHandler for Detection {
         }
     }
 
-    fn idle(&mut self) -> Flow {
-        self.release(Release::Ready);
+    fn idle(&mut self, losses: &Losses) -> Flow {
+        self.release(losses, Release::Ready);
         Flow::Continue
     }
 }

@@ -73,8 +73,16 @@ fn release_value(release: &str, name: &str) -> Option<String> {
 /// The wall-clock time of the boot clock's zero, nanoseconds since the epoch. It moves when the
 /// wall clock is set, so it has to be read again now and then.
 pub fn boot_time_ns() -> i64 {
-    let now = |clock: ClockId| clock_gettime(clock).map_or(0, |time| time.tv_sec() * 1_000_000_000 + time.tv_nsec());
-    now(ClockId::CLOCK_REALTIME) - now(ClockId::CLOCK_BOOTTIME)
+    clock_ns(ClockId::CLOCK_REALTIME) - boot_clock_ns()
+}
+
+/// Nanoseconds since boot, suspended time included: the clock of the kernel's records.
+pub fn boot_clock_ns() -> i64 {
+    clock_ns(ClockId::CLOCK_BOOTTIME)
+}
+
+fn clock_ns(clock: ClockId) -> i64 {
+    clock_gettime(clock).map_or(0, |time| time.tv_sec() * 1_000_000_000 + time.tv_nsec())
 }
 
 #[cfg(test)]

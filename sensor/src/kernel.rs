@@ -1,7 +1,7 @@
 //! The kernel side as the agent holds it: resolves the layout, loads and attaches the programs,
 //! gives the records of the ring buffer and the kernel's own counts.
 //!
-//! Nothing is attached unless everything loads. Dropping [`KernelSensor`] detaches it all.
+//! Nothing is attached unless everything loads. Dropping [`Hooks`] detaches it all.
 
 pub mod btf;
 pub mod layout;
@@ -16,13 +16,13 @@ use std::{
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
     maps::{Array, MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
-    programs::{BtfTracePoint, ProgramError},
+    programs::{BtfTracePoint, ProgramError, tp_btf::BtfTracePointLink},
 };
 use nix::sys::resource::{Resource, rlim_t, setrlimit};
-use sensor_abi::{ARGUMENTS_LIMIT, Limits};
+use sensor_abi::{ARGUMENTS_LIMIT, Counters, KINDS, Limits};
 use thiserror::Error;
 use tracing::debug;
-use zerocopy::IntoBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 /// The running kernel's type information (Linux 5.4 and later with `CONFIG_DEBUG_INFO_BTF`).
 pub const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
@@ -88,14 +88,18 @@ pub struct KernelOptions {
 
 /// The loaded and attached kernel side.
 pub struct KernelSensor {
-    records: RingBuf<MapData>,
-    counters: PerCpuArray<MapData, [u64; 5]>,
-    wake_up: Array<MapData, u32>,
+    pub records: Records,
+    pub counters: KernelCounters,
     /// What this kernel cannot report.
     pub disabled: BTreeSet<&'static str>,
+    pub hooks: Hooks,
+}
+
+/// Keeps the programs attached and loaded.
+pub struct Hooks {
+    links: Vec<BtfTracePointLink>,
     /// The kernel empties this map when its last descriptor is closed.
     _continuation: ProgramArray<MapData>,
-    /// Keeps the programs attached.
     _ebpf: Ebpf,
 }
 
@@ -106,13 +110,115 @@ pub enum WakeUp {
     None,
 }
 
-/// What the kernel side counted since load, over all processors.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The records in the ring buffer.
+pub struct Records {
+    ring: RingBuf<MapData>,
+    wake_up: Array<MapData, u32>,
+}
+
+/// The kernel side's own counts.
+pub struct KernelCounters(PerCpuArray<MapData, [u64; COUNTERS]>);
+
+const COUNTERS: usize = size_of::<Counters>() / size_of::<u64>();
+
+/// What the kernel side counted since load.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelCounts {
-    /// Records that it made, those that were lost included.
-    pub produced: u64,
-    /// Records that did not fit into the ring buffer: forks, execs, further arguments, exits.
-    pub lost_ring_full: [u64; 4],
+    /// Records that each processor made, those that were lost included.
+    pub produced: Vec<u64>,
+    /// Those that were lost, over all processors.
+    pub lost: LostRecords,
+}
+
+/// Numbers of records that were lost, by reason: forks, execs, further arguments, exits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LostRecords {
+    /// The ring buffer was full.
+    pub ring_full: [u64; KINDS],
+    /// The ring buffer was filling up, and the process's cgroup had filled more than its share.
+    pub over_share: [u64; KINDS],
+}
+
+impl LostRecords {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.by_kind().iter().sum()
+    }
+
+    /// By kind alone.
+    pub fn by_kind(&self) -> [u64; KINDS] {
+        std::array::from_fn(|kind| self.ring_full[kind].saturating_add(self.over_share[kind]))
+    }
+
+    /// These and those.
+    pub fn plus(&self, other: &LostRecords) -> LostRecords {
+        self.combined(other, u64::saturating_add)
+    }
+
+    /// What came to `earlier` since.
+    pub fn since(&self, earlier: &LostRecords) -> LostRecords {
+        self.combined(earlier, u64::saturating_sub)
+    }
+
+    fn combined(&self, other: &LostRecords, combine: fn(u64, u64) -> u64) -> LostRecords {
+        let each =
+            |ours: &[u64; KINDS], theirs: &[u64; KINDS]| std::array::from_fn(|kind| combine(ours[kind], theirs[kind]));
+        LostRecords {
+            ring_full: each(&self.ring_full, &other.ring_full),
+            over_share: each(&self.over_share, &other.over_share),
+        }
+    }
+}
+
+impl Records {
+    /// Hands the bytes of the next record to `consume`; gives whether there was one.
+    pub fn next_record(&mut self, consume: impl FnOnce(&[u8])) -> bool {
+        match self.ring.next() {
+            Some(item) => {
+                consume(&item);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Sets whether records make the descriptor readable. A processor that was just writing one may
+    /// still go by what was set before.
+    ///
+    /// # Errors
+    /// The map cannot be written.
+    pub fn set_wake_up(&mut self, wake_up: WakeUp) -> Result<(), MapError> {
+        let wakes = u32::from(wake_up == WakeUp::EveryRecord);
+        self.wake_up.set(0, wakes, 0)
+    }
+}
+
+impl AsFd for Records {
+    /// Readable when there are records.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the ring buffer owns the descriptor and lives as long as `self`.
+        unsafe { BorrowedFd::borrow_raw(self.ring.as_raw_fd()) }
+    }
+}
+
+impl KernelCounters {
+    /// Reads the kernel's counters.
+    ///
+    /// # Errors
+    /// The map cannot be read.
+    pub fn read(&self) -> Result<KernelCounts, MapError> {
+        let mut counts = KernelCounts::default();
+        for numbers in self.0.get(&0, 0)?.iter() {
+            // The sizes agree, so every processor's counters can be read.
+            let counters = Counters::read_from_bytes(numbers.as_bytes()).unwrap_or_default();
+            counts.produced.push(counters.sequence);
+            counts.lost = counts.lost.plus(&LostRecords {
+                ring_full: counters.lost_ring_full,
+                over_share: counters.lost_over_share,
+            });
+        }
+        Ok(counts)
+    }
 }
 
 impl KernelSensor {
@@ -135,6 +241,7 @@ impl KernelSensor {
 
         let limits = Limits {
             arguments: options.arguments_limit_bytes.min(ARGUMENTS_LIMIT as u32),
+            ring_buffer: options.ring_buffer_bytes,
         };
         let processors = aya::util::nr_cpus().map_err(|(_, error)| KernelError::new("count the processors", &error))?;
         let mut ebpf = EbpfLoader::new()
@@ -166,61 +273,39 @@ impl KernelSensor {
         continuation
             .set(0, &target, 0)
             .map_err(|error| KernelError::new("link the programs", &error))?;
-        let records = take_map(&mut ebpf, "RECORDS")?;
-        let counters = take_map(&mut ebpf, "COUNTERS")?;
-        let mut wake_up = take_map(&mut ebpf, "WAKE_UP")?;
-        set_wake_up(&mut wake_up, WakeUp::EveryRecord)
+        let ring = take_map(&mut ebpf, "RECORDS")?;
+        let wake_up = take_map(&mut ebpf, "WAKE_UP")?;
+        let mut records = Records { ring, wake_up };
+        records
+            .set_wake_up(WakeUp::EveryRecord)
             .map_err(|error| KernelError::new("write the map WAKE_UP", &error))?;
+        let counters = KernelCounters(take_map(&mut ebpf, "COUNTERS")?);
 
+        let mut links = Vec::with_capacity(HOOKS.len());
         for (name, tracepoint) in HOOKS {
-            program(&mut ebpf, name)?
-                .attach()
-                .map_err(|error| KernelError::new(format!("attach to {tracepoint}"), &error))?;
+            let program = program(&mut ebpf, name)?;
+            let link = program.attach().and_then(|link| program.take_link(link));
+            links.push(link.map_err(|error| KernelError::new(format!("attach to {tracepoint}"), &error))?);
         }
         debug!("the kernel side is attached after {} ms", begin.elapsed().as_millis());
         Ok(KernelSensor {
             records,
             counters,
-            wake_up,
             disabled: resolved.disabled,
-            _continuation: continuation,
-            _ebpf: ebpf,
+            hooks: Hooks {
+                links,
+                _continuation: continuation,
+                _ebpf: ebpf,
+            },
         })
     }
+}
 
-    /// Hands the bytes of the next record to `consume`; gives whether there was one.
-    pub fn next_record(&mut self, consume: impl FnOnce(&[u8])) -> bool {
-        match self.records.next() {
-            Some(item) => {
-                consume(&item);
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Sets whether records make the descriptor readable. A processor that was just writing one may
-    /// still go by what was set before.
-    ///
-    /// # Errors
-    /// The map cannot be written.
-    pub fn set_wake_up(&mut self, wake_up: WakeUp) -> Result<(), MapError> {
-        set_wake_up(&mut self.wake_up, wake_up)
-    }
-
-    /// Reads the kernel's counters.
-    ///
-    /// # Errors
-    /// The map cannot be read.
-    pub fn counts(&self) -> Result<KernelCounts, MapError> {
-        let mut counts = KernelCounts::default();
-        for [produced, lost @ ..] in self.counters.get(&0, 0)?.iter() {
-            counts.produced += produced;
-            for (sum, lost) in counts.lost_ring_full.iter_mut().zip(lost) {
-                *sum += lost;
-            }
-        }
-        Ok(counts)
+impl Hooks {
+    /// Ends the making of records. A program that is running on another processor may still make
+    /// one after this.
+    pub fn detach(&mut self) {
+        self.links.clear();
     }
 }
 
@@ -231,21 +316,9 @@ fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePoint, 
         .map_err(|error| KernelError::new(format!("find the program {name}"), &error))
 }
 
-fn set_wake_up(map: &mut Array<MapData, u32>, wake_up: WakeUp) -> Result<(), MapError> {
-    map.set(0, u32::from(wake_up == WakeUp::EveryRecord), 0)
-}
-
 fn take_map<M: TryFrom<aya::maps::Map, Error = MapError>>(ebpf: &mut Ebpf, name: &str) -> Result<M, KernelError> {
     ebpf.take_map(name)
         .ok_or_else(|| MapError::InvalidName { name: name.to_owned() })
         .and_then(M::try_from)
         .map_err(|error| KernelError::new(format!("find the map {name}"), &error))
-}
-
-impl AsFd for KernelSensor {
-    /// Readable when there are records.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the ring buffer owns the descriptor and lives as long as `self`.
-        unsafe { BorrowedFd::borrow_raw(self.records.as_raw_fd()) }
-    }
 }

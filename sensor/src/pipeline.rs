@@ -14,12 +14,13 @@ use std::{
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rule_engine::record::Record;
-use sensor_abi::RecordHead;
+use sensor_abi::{KINDS, RecordHead};
 
 use crate::{
     decode::{DecodeCounts, Decoder, ProcessEvent},
     host::boot_time_ns,
-    kernel::{KernelCounts, KernelSensor, WakeUp},
+    kernel::{Hooks, KernelSensor, LostRecords, Records, WakeUp},
+    loss::Losses,
     process::{Process, ProcessKey, ProcessTable, TableCounts, cgroup_path},
     record::{Action, RecordBuilder},
 };
@@ -35,6 +36,10 @@ const BATCH: usize = 4096;
 /// The shortest time between two lines about losses.
 const LOSS_REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How long what runs in the kernel may take to end after the hooks are detached.
+const SETTLE_LIMIT: Duration = Duration::from_secs(1);
+const SETTLE_STEP: Duration = Duration::from_millis(1);
+
 /// What a process did, after the table has taken it in.
 pub struct Event<'a> {
     pub action: Action,
@@ -42,6 +47,7 @@ pub struct Event<'a> {
     pub process: &'a Process,
     pub table: &'a ProcessTable,
     pub builder: &'a RecordBuilder,
+    pub losses: &'a Losses,
 }
 
 impl Event<'_> {
@@ -61,11 +67,11 @@ pub trait EventHandler {
     fn event(&mut self, event: &Event<'_>);
 
     /// Takes a command; gives whether the thread goes on.
-    fn command(&mut self, command: Self::Command) -> Flow;
+    fn command(&mut self, losses: &Losses, command: Self::Command) -> Flow;
 
     /// Called when the ring buffer is empty, and at least every [`HOUSEKEEPING`]; gives whether the
     /// thread goes on.
-    fn idle(&mut self) -> Flow;
+    fn idle(&mut self, losses: &Losses) -> Flow;
 }
 
 /// Whether to go on.
@@ -78,48 +84,65 @@ pub enum Flow {
 /// What was read and what was lost since start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PipelineCounts {
-    pub kernel: KernelCounts,
+    /// Records that the kernel side made, those that were lost included.
+    pub produced: u64,
+    pub lost: LostRecords,
     pub decode: DecodeCounts,
     pub table: TableCounts,
     /// Fork, exec and exit events that became records.
     pub events: u64,
+    /// Containers whose users' names were not read.
+    pub unread_users: u64,
 }
 
 impl PipelineCounts {
-    /// Kernel records that never arrived.
-    pub fn lost(&self) -> u64 {
-        self.kernel.lost_ring_full.iter().sum()
-    }
-
     /// Says what was lost since start, a line for each reason; no warning if nothing was.
     pub fn report_losses(&self) {
+        let (received, lost, gaps) = (self.decode.received, self.lost.total(), self.decode.gaps);
         tracing::debug!(
-            "the kernel side made {} records; {} were received and {} lost",
-            self.kernel.produced,
-            self.decode.received,
-            self.lost()
+            "the kernel side made {} records; {received} were received and {lost} lost; {gaps} are missing by their numbers",
+            self.produced,
         );
-        let [forks, execs, arguments, exits] = self.kernel.lost_ring_full;
-        for (number, what) in [
-            (forks, "forks were lost: the ring buffer was full"),
-            (execs, "execs were lost: the ring buffer was full"),
+        if received + lost != self.produced || gaps != lost {
+            tracing::warn!(
+                "the kernel side made {} records, but {received} were received, {lost} counted as lost and {gaps} are \
+                 missing by their numbers; please report this",
+                self.produced,
+            );
+        }
+        for (counts, why) in [
+            (self.lost.ring_full, "the ring buffer was full"),
             (
-                arguments,
-                "records of further arguments were lost: the ring buffer was full",
+                self.lost.over_share,
+                "the ring buffer was filling up, and their cgroup was over its share",
             ),
-            (exits, "exits were lost: the ring buffer was full"),
-            (self.decode.damaged, "kernel records were damaged"),
         ] {
-            if number > 0 {
-                tracing::warn!("{number} {what}");
+            for (number, what) in counts.into_iter().zip(KINDS_LOST) {
+                if number > 0 {
+                    tracing::warn!("{number} {what} were lost: {why}");
+                }
             }
+        }
+        if self.decode.damaged > 0 {
+            tracing::warn!("{} kernel records were damaged", self.decode.damaged);
+        }
+        if self.unread_users > 0 {
+            tracing::warn!(
+                "the users' names of containers were not read {} times: too many at once, or it took too long",
+                self.unread_users
+            );
         }
     }
 }
 
+/// The kinds of records as losses are told of.
+const KINDS_LOST: [&str; KINDS] = ["forks", "execs", "records of further arguments", "exits"];
+
 /// Reads the kernel side and keeps the process table.
 pub struct Pipeline {
-    kernel: KernelSensor,
+    records: Records,
+    losses: Losses,
+    hooks: Hooks,
     decoder: Decoder,
     table: ProcessTable,
     builder: RecordBuilder,
@@ -133,7 +156,9 @@ impl Pipeline {
     /// attaching.
     pub fn new(kernel: KernelSensor, table: ProcessTable, builder: RecordBuilder) -> Self {
         Pipeline {
-            kernel,
+            records: kernel.records,
+            losses: Losses::new(kernel.counters),
+            hooks: kernel.hooks,
             decoder: Decoder::default(),
             table,
             builder,
@@ -153,19 +178,20 @@ impl Pipeline {
             let now = Instant::now();
             let change = pace.handled(handled, now);
             let due = now.duration_since(housekeeping) >= HOUSEKEEPING;
-            if (handled == 0 || due) && handler.idle() == Flow::Stop {
+            if (handled == 0 || due) && handler.idle(&self.losses) == Flow::Stop {
                 return self.finish(handler);
             }
             if due {
                 housekeeping = now;
                 self.builder.boot_time_ns = boot_time_ns();
+                self.losses.follow_wall_clock(self.builder.boot_time_ns);
                 self.builder.users.refresh();
                 self.report_losses();
             }
             loop {
                 match commands.try_recv() {
                     Ok(command) => {
-                        if handler.command(command) == Flow::Stop {
+                        if handler.command(&self.losses, command) == Flow::Stop {
                             return self.finish(handler);
                         }
                     }
@@ -174,7 +200,7 @@ impl Pipeline {
                 }
             }
             if let Some(wake_up) = change
-                && let Err(error) = self.kernel.set_wake_up(wake_up)
+                && let Err(error) = self.records.set_wake_up(wake_up)
             {
                 tracing::warn!("could not set what wakes the sensor: {error}; events may come {IDLE:?} late");
             }
@@ -190,18 +216,33 @@ impl Pipeline {
         }
     }
 
+    /// Handles what was made until now: nothing more is, and every record made was received or is counted as lost.
     fn finish<H: EventHandler>(mut self, handler: &mut H) -> PipelineCounts {
-        // What was produced before this point; a busy host produces more, without end.
-        let produced = self.kernel.counts().map_or(0, |counts| counts.produced);
-        while self.decoder.counts.received < produced && self.drain(BATCH, handler) > 0 {}
+        self.hooks.detach();
+        let deadline = Instant::now() + SETTLE_LIMIT;
+        while !self.is_all_received(handler) && Instant::now() < deadline {
+            thread::sleep(SETTLE_STEP);
+        }
         self.flush(handler);
-        let _ = handler.idle();
+        let _ = handler.idle(&self.losses);
+        if let Some(counts) = self.losses.look() {
+            self.decoder.end(&counts.produced);
+        }
         self.counts()
+    }
+
+    /// Handles all there is; gives whether that is all that the kernel side made and did not lose.
+    fn is_all_received<H: EventHandler>(&mut self, handler: &mut H) -> bool {
+        while self.drain(BATCH, handler) > 0 {}
+        self.losses.look().is_none_or(|counts| {
+            let produced: u64 = counts.produced.iter().sum();
+            produced == self.decoder.counts.received + counts.lost.total()
+        })
     }
 
     /// Waits for records; gives whether there are any.
     fn wait(&self) -> bool {
-        let mut descriptors = [PollFd::new(self.kernel.as_fd(), PollFlags::POLLIN)];
+        let mut descriptors = [PollFd::new(self.records.as_fd(), PollFlags::POLLIN)];
         let timeout = PollTimeout::try_from(IDLE).unwrap_or(PollTimeout::ZERO);
         // An interrupted wait is as good as none.
         poll(&mut descriptors, timeout).is_ok_and(|ready| ready > 0)
@@ -210,19 +251,21 @@ impl Pipeline {
     /// Handles at most `limit` records; gives how many there were.
     fn drain<H: EventHandler>(&mut self, limit: usize, handler: &mut H) -> usize {
         let Pipeline {
-            kernel,
+            records,
+            losses,
             decoder,
             table,
             builder,
             events,
             ..
         } = self;
+        let gaps = decoder.counts.gaps;
         let mut handled = 0;
         while handled < limit
-            && kernel.next_record(|bytes| {
+            && records.next_record(|bytes| {
                 let result = decoder.push(bytes, &mut |event| {
                     *events += 1;
-                    take_in(&event, table, builder, handler);
+                    take_in(&event, table, builder, losses, handler);
                 });
                 if let Err(error) = result {
                     tracing::debug!("a record from the kernel was left out: {error}");
@@ -231,11 +274,15 @@ impl Pipeline {
         {
             handled += 1;
         }
+        if decoder.counts.gaps > gaps {
+            losses.look();
+        }
         handled
     }
 
     fn flush<H: EventHandler>(&mut self, handler: &mut H) {
         let Pipeline {
+            losses,
             decoder,
             table,
             builder,
@@ -244,31 +291,34 @@ impl Pipeline {
         } = self;
         decoder.flush(&mut |event| {
             *events += 1;
-            take_in(&event, table, builder, handler);
+            take_in(&event, table, builder, losses, handler);
         });
     }
 
     fn counts(&self) -> PipelineCounts {
+        let kernel = self.losses.look();
         PipelineCounts {
-            kernel: self.kernel.counts().unwrap_or(self.reported.kernel),
+            produced: kernel.as_ref().map_or(0, |counts| counts.produced.iter().sum()),
+            lost: kernel.map_or(self.reported.lost, |counts| counts.lost),
             decode: self.decoder.counts,
             table: self.table.counts,
             events: self.events,
+            unread_users: self.builder.users.unread(),
         }
     }
 
     fn report_losses(&mut self) {
+        let counts = self.counts();
         if self.reported_at.elapsed() < LOSS_REPORT_INTERVAL {
             return;
         }
-        let counts = self.counts();
-        let lost = counts.lost() - self.reported.lost();
+        let lost = counts.lost.since(&self.reported.lost).total();
         let damaged = counts.decode.damaged - self.reported.decode.damaged;
         if lost > 0 {
             tracing::warn!(
-                "{lost} kernel records were lost because the ring buffer was full ({} since start); \
+                "{lost} kernel records were lost because the ring buffer was filling up ({} since start); \
                  raise `ring_buffer_bytes`",
-                counts.lost()
+                counts.lost.total()
             );
         }
         if damaged > 0 {
@@ -283,7 +333,13 @@ impl Pipeline {
 }
 
 /// Takes an event into the table and hands it on.
-fn take_in<H: EventHandler>(event: &ProcessEvent, table: &mut ProcessTable, builder: &RecordBuilder, handler: &mut H) {
+fn take_in<H: EventHandler>(
+    event: &ProcessEvent,
+    table: &mut ProcessTable,
+    builder: &RecordBuilder,
+    losses: &Losses,
+    handler: &mut H,
+) {
     let (action, head, key): (Action, &RecordHead, ProcessKey) = match event {
         ProcessEvent::Fork(fork) => (Action::Fork, &fork.head, table.fork(fork, &mut cgroup_path)),
         ProcessEvent::Exec(exec) => (Action::Exec, &exec.fixed.head, table.exec(exec)),
@@ -293,12 +349,16 @@ fn take_in<H: EventHandler>(event: &ProcessEvent, table: &mut ProcessTable, buil
         },
     };
     if let Some(process) = table.get(key) {
+        if action == Action::Exec {
+            builder.users.learn_from(process, table);
+        }
         handler.event(&Event {
             action,
             head,
             process,
             table,
             builder,
+            losses,
         });
     }
 }

@@ -3,7 +3,9 @@
 //! Stands between the decoder and the record: an event changes the [`ProcessTable`], and the
 //! record is made from the table. Processes are named by [`ProcessKey`], which outlives pid reuse.
 
+mod capabilities;
 mod entry;
+mod executable;
 mod scan;
 mod table;
 
@@ -13,7 +15,9 @@ use sensor_abi::{Descriptor, Namespaces};
 
 use crate::container::ContainerIdentity;
 
+pub use capabilities::{FIRST_USER_NAMESPACE, capability_names, given_by_file};
 pub use entry::{Entry, EntryKind};
+pub use executable::ExecutableFile;
 pub use scan::{ScanReport, cgroup_path, scan};
 pub use table::{CgroupLookup, Identify, ProcessTable, TableCounts};
 
@@ -42,6 +46,14 @@ impl ProcessKey {
 pub struct Image {
     /// `process.executable`, see [`crate::decode::Exec::executable`].
     pub executable: String,
+    /// The path that the kernel was given: a symlink, a relative path, a script. Empty for a process
+    /// that was there before the sensor.
+    pub requested_path: String,
+    /// Whether that is a script, which `executable` interprets.
+    pub is_script: bool,
+    pub file: Option<ExecutableFile>,
+    /// Capabilities that the process has because the file has them.
+    pub file_capabilities: u64,
     /// `process.name`, see [`program_name`].
     pub name: String,
     pub args: Vec<String>,
@@ -57,9 +69,21 @@ impl Image {
     pub fn command_line(&self) -> String {
         self.args.join(" ")
     }
+
+    /// The script that is interpreted, as it was given to the kernel.
+    pub fn script(&self) -> Option<&str> {
+        self.is_script.then_some(self.requested_path.as_str())
+    }
+
+    /// Which of its programs a multi-call program is.
+    pub fn applet(&self) -> Option<&str> {
+        let name = base_name(&self.executable);
+        let is_applet = !self.is_script && MULTI_CALL.contains(&name) && self.name != name;
+        is_applet.then_some(self.name.as_str())
+    }
 }
 
-/// User and group ids, in the host's user namespace.
+/// User and group ids, in the host's user namespace, and capabilities.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
     pub uid: u32,
@@ -68,6 +92,17 @@ pub struct Credentials {
     pub effective_gid: u32,
     pub saved_uid: u32,
     pub saved_gid: u32,
+    /// Capabilities, a bit for each by its number.
+    pub permitted: u64,
+    pub effective: u64,
+}
+
+/// Supplementary groups, as of the last exec.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Groups {
+    pub ids: Arc<[u32]>,
+    /// How many there are; more than `ids` holds if they were too many.
+    pub total: u32,
 }
 
 /// One process.
@@ -86,6 +121,7 @@ pub struct Process {
     /// Whether the controlling terminal is open on descriptors 0 and 2.
     pub interactive: bool,
     pub credentials: Credentials,
+    pub groups: Groups,
     /// Id of the cgroup in the v2 tree; 0 where it is not known.
     pub cgroup_id: u64,
     pub container: Option<Arc<ContainerIdentity>>,
@@ -100,6 +136,12 @@ impl Process {
     /// Whether it leads its session.
     pub fn is_session_leader(&self) -> bool {
         self.session_leader == Some(self.key)
+    }
+
+    /// Whether a container engine started it: a container's first process, or one that was added.
+    pub fn is_container_entry(&self) -> bool {
+        let entry = self.entry;
+        entry.is_some_and(|entry| entry.kind == EntryKind::Container && entry.leader == self.key)
     }
 }
 

@@ -3,6 +3,9 @@
 //! Reads the process table and never changes it. The record is filled once for an event; rules
 //! read it by slot, and a document is made of it only if it leaves the program.
 
+mod executable;
+mod process;
+
 use std::sync::Arc;
 
 use rule_engine::record::{Record, Value};
@@ -12,13 +15,11 @@ use sensor_abi::RecordHead;
 use crate::{
     container::{ContainerIdentity, Lookup, Metadata},
     host::Host,
-    process::{Process, ProcessKey, ProcessTable, device_numbers},
+    process::{Process, ProcessKey, ProcessTable},
     users::Users,
 };
 
-/// `process.args` of leaders are bounded: they repeat in every event of a session.
-const LEADER_ARGUMENT_LIMIT: usize = 64;
-const LEADER_ARGUMENT_BYTES: usize = 4096;
+use process::{Arguments, ProcessFields};
 
 /// What a process did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,8 +117,12 @@ impl RecordBuilder {
             record.date(fields::PROCESS_END, time);
             if let Some(status) = process.exit {
                 record.long(fields::PROCESS_EXIT_CODE, exit_code(status));
+                if let Some(signal) = ending_signal(status) {
+                    record.long(fields::TIDEWAITER_PROCESS_SIGNAL, i64::from(signal));
+                }
             }
         }
+        self.fill_executable(record, process);
         record.long(
             fields::TIDEWAITER_PROCESS_ARGUMENTS_BYTES,
             process.image.arguments_total as i64,
@@ -179,93 +184,31 @@ impl RecordBuilder {
         }
     }
 
-    fn fill_process(
-        &self,
-        record: &mut Record,
-        set: &ProcessFields,
-        process: &Process,
-        table: &ProcessTable,
-        arguments: Arguments,
-    ) {
-        put(record, set.pid, Value::Long(i64::from(process.key.pid)));
-        put(record, set.vpid, Value::Long(i64::from(process.namespace_pid)));
-        text_from(record, set.entity_id, || self.entity_id(process.key));
-        put(
-            record,
-            set.start,
-            Value::Date(self.boot_time_ns + process.start_ns as i64),
-        );
-        put(record, set.interactive, Value::Boolean(process.interactive));
-        let image = &process.image;
-        for (field, text) in [
-            (set.name, &image.name),
-            (set.executable, &image.executable),
-            (set.working_directory, &image.working_directory),
-        ] {
-            if !text.is_empty() {
-                put(record, field, Value::Text(text));
-            }
-        }
-        if !image.args.is_empty() {
-            let kept = arguments.kept(&image.args);
-            for argument in kept {
-                put(record, set.args, Value::Text(argument));
-            }
-            put(record, set.args_count, Value::Long(image.args.len() as i64));
-            text_from(record, set.command_line, || kept.join(" "));
-        }
-        if process.terminal != 0 {
-            let (major, minor) = device_numbers(process.terminal);
-            put(record, set.tty_major, Value::Long(i64::from(major)));
-            put(record, set.tty_minor, Value::Long(i64::from(minor)));
-        }
-        let credentials = &process.credentials;
-        let inside = process.container.is_some();
-        for (id_field, name_field, id) in [
-            (set.user_id, set.user_name, credentials.effective_uid),
-            (set.real_user_id, set.real_user_name, credentials.uid),
-            (set.saved_user_id, set.saved_user_name, credentials.saved_uid),
-        ] {
-            text_from(record, id_field, || id.to_string());
-            if let Some(name) = self.user_name(id, inside) {
-                put(record, name_field, Value::Text(name));
-            }
-        }
-        for (id_field, name_field, id) in [
-            (set.group_id, set.group_name, credentials.effective_gid),
-            (set.real_group_id, set.real_group_name, credentials.gid),
-            (set.saved_group_id, set.saved_group_name, credentials.saved_gid),
-        ] {
-            text_from(record, id_field, || id.to_string());
-            if let Some(name) = self.group_name(id, inside) {
-                put(record, name_field, Value::Text(name));
-            }
-        }
-        if let Some(parent) = set.parent_pid {
-            record.long(parent, i64::from(process.parent.pid));
-            let known = table.get(process.parent).is_some();
-            if known {
-                text_from(record, set.parent_entity_id, || self.entity_id(process.parent));
-            }
-        }
-    }
-
     fn fill_user(&self, record: &mut Record, process: &Process) {
         let credentials = &process.credentials;
-        let inside = process.container.is_some();
         text_from(record, Some(fields::USER_ID), || credentials.effective_uid.to_string());
         text_from(record, Some(fields::USER_EXT_REAL_ID), || credentials.uid.to_string());
         text_from(record, Some(fields::GROUP_ID), || credentials.effective_gid.to_string());
         text_from(record, Some(fields::GROUP_EXT_REAL_ID), || credentials.gid.to_string());
-        for (field, name) in [
-            (fields::USER_NAME, self.user_name(credentials.effective_uid, inside)),
-            (fields::USER_EXT_REAL_NAME, self.user_name(credentials.uid, inside)),
-            (fields::GROUP_NAME, self.group_name(credentials.effective_gid, inside)),
-            (fields::GROUP_EXT_REAL_NAME, self.group_name(credentials.gid, inside)),
-        ] {
-            if let Some(name) = name {
-                record.text(field, name);
-            }
+        self.put_user_name(record, Some(fields::USER_NAME), credentials.effective_uid, process);
+        self.put_user_name(record, Some(fields::USER_EXT_REAL_NAME), credentials.uid, process);
+        self.put_group_name(record, Some(fields::GROUP_NAME), credentials.effective_gid, process);
+        self.put_group_name(record, Some(fields::GROUP_EXT_REAL_NAME), credentials.gid, process);
+    }
+
+    fn put_user_name(&self, record: &mut Record, field: Option<FieldId>, uid: u32, process: &Process) {
+        if let Some(field) = field.filter(|field| record.wants(*field))
+            && let Some(name) = self.users.user(uid, process)
+        {
+            record.text(field, &name);
+        }
+    }
+
+    fn put_group_name(&self, record: &mut Record, field: Option<FieldId>, gid: u32, process: &Process) {
+        if let Some(field) = field.filter(|field| record.wants(*field))
+            && let Some(name) = self.users.group(gid, process)
+        {
+            record.text(field, &name);
         }
     }
 
@@ -285,32 +228,19 @@ impl RecordBuilder {
             }
         }
     }
-
-    fn user_name(&self, uid: u32, inside_container: bool) -> Option<&str> {
-        match (uid, inside_container) {
-            (0, true) => Some("root"),
-            (_, true) => None,
-            (_, false) => self.users.user(uid),
-        }
-    }
-
-    fn group_name(&self, gid: u32, inside_container: bool) -> Option<&str> {
-        match (gid, inside_container) {
-            (0, true) => Some("root"),
-            (_, true) => None,
-            (_, false) => self.users.group(gid),
-        }
-    }
 }
 
 /// The exit code as a shell shows it: of a process that a signal ended, 128 and the signal.
 fn exit_code(wait_status: u32) -> i64 {
-    let signal = wait_status & 0x7f;
-    if signal == 0 {
-        i64::from(wait_status >> 8 & 0xff)
-    } else {
-        128 + i64::from(signal)
+    match ending_signal(wait_status) {
+        Some(signal) => 128 + i64::from(signal),
+        None => i64::from(wait_status >> 8 & 0xff),
     }
+}
+
+/// The signal that ended a process.
+fn ending_signal(wait_status: u32) -> Option<u32> {
+    Some(wait_status & 0x7f).filter(|signal| *signal != 0)
 }
 
 fn fill_identity(record: &mut Record, container: &ContainerIdentity) {
@@ -336,6 +266,15 @@ fn put(record: &mut Record, field: Option<FieldId>, value: Value<'_>) {
 fn text_from(record: &mut Record, field: Option<FieldId>, text: impl FnOnce() -> String) {
     if let Some(field) = field.filter(|field| record.wants(*field)) {
         record.text(field, &text());
+    }
+}
+
+/// Adds texts that are made only if the record wants them.
+fn texts_from(record: &mut Record, field: Option<FieldId>, texts: impl Iterator<Item = &'static str>) {
+    if let Some(field) = field.filter(|field| record.wants(*field)) {
+        for text in texts {
+            record.text(field, text);
+        }
     }
 }
 
@@ -377,109 +316,6 @@ fn fill_engine_metadata(record: &mut Record, metadata: &Arc<Metadata>) {
             fields::CONTAINER_SECURITY_CONTEXT_PRIVILEGED,
             &[Value::Boolean(privileged)],
         );
-    }
-}
-
-/// How many of a process's arguments an event repeats.
-#[derive(Clone, Copy)]
-enum Arguments {
-    Whole,
-    Bounded,
-}
-
-impl Arguments {
-    fn kept(self, args: &[String]) -> &[String] {
-        match self {
-            Arguments::Whole => args,
-            Arguments::Bounded => {
-                let mut bytes = 0;
-                let fitting = args.iter().take(LEADER_ARGUMENT_LIMIT).take_while(|argument| {
-                    bytes += argument.len();
-                    bytes <= LEADER_ARGUMENT_BYTES
-                });
-                &args[..fitting.count()]
-            }
-        }
-    }
-}
-
-/// The fields of one process in a record; a place where ECS has none is left out.
-struct ProcessFields {
-    /// All fields below the same name, those of ECS that are not filled here too.
-    all: Vec<FieldId>,
-    pid: Option<FieldId>,
-    vpid: Option<FieldId>,
-    entity_id: Option<FieldId>,
-    start: Option<FieldId>,
-    interactive: Option<FieldId>,
-    name: Option<FieldId>,
-    executable: Option<FieldId>,
-    working_directory: Option<FieldId>,
-    args: Option<FieldId>,
-    args_count: Option<FieldId>,
-    command_line: Option<FieldId>,
-    tty_major: Option<FieldId>,
-    tty_minor: Option<FieldId>,
-    user_id: Option<FieldId>,
-    user_name: Option<FieldId>,
-    real_user_id: Option<FieldId>,
-    real_user_name: Option<FieldId>,
-    saved_user_id: Option<FieldId>,
-    saved_user_name: Option<FieldId>,
-    group_id: Option<FieldId>,
-    group_name: Option<FieldId>,
-    real_group_id: Option<FieldId>,
-    real_group_name: Option<FieldId>,
-    saved_group_id: Option<FieldId>,
-    saved_group_name: Option<FieldId>,
-    same_as_process: Option<FieldId>,
-    parent_pid: Option<FieldId>,
-    parent_entity_id: Option<FieldId>,
-}
-
-impl ProcessFields {
-    fn below(prefix: &str) -> Self {
-        let field = |name: &str| FieldId::by_name(&format!("{prefix}.{name}"));
-        let below = format!("{prefix}.");
-        ProcessFields {
-            all: FieldId::all()
-                .filter(|field| field.name().starts_with(&below))
-                .collect(),
-            pid: field("pid"),
-            vpid: field("vpid"),
-            entity_id: field("entity_id"),
-            start: field("start"),
-            interactive: field("interactive"),
-            name: field("name"),
-            executable: field("executable"),
-            working_directory: field("working_directory"),
-            args: field("args"),
-            args_count: field("args_count"),
-            command_line: field("command_line"),
-            tty_major: field("tty.char_device.major"),
-            tty_minor: field("tty.char_device.minor"),
-            user_id: field("user.id"),
-            user_name: field("user.name"),
-            real_user_id: field("real_user.id"),
-            real_user_name: field("real_user.name"),
-            saved_user_id: field("saved_user.id"),
-            saved_user_name: field("saved_user.name"),
-            group_id: field("group.id"),
-            group_name: field("group.name"),
-            real_group_id: field("real_group.id"),
-            real_group_name: field("real_group.name"),
-            saved_group_id: field("saved_group.id"),
-            saved_group_name: field("saved_group.name"),
-            same_as_process: field("same_as_process"),
-            // The process's own parent has a set of its own, with these fields among others.
-            parent_pid: field("parent.pid").filter(|_| prefix != "process"),
-            parent_entity_id: field("parent.entity_id"),
-        }
-    }
-
-    /// Whether the record wants any of these.
-    fn are_wanted(&self, record: &Record) -> bool {
-        self.all.iter().any(|field| record.wants(*field))
     }
 }
 

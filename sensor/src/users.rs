@@ -1,36 +1,54 @@
-//! Names of the host's users and groups, from `/etc/passwd` and `/etc/group`.
+//! Names of users and groups: of the host from its `/etc/passwd` and `/etc/group`, of a container from its own.
 //!
-//! The files are read again when they changed, which is looked at no more often than
-//! [`CHECK_EVERY`]. Nothing of a container is read here: an id of a container's process has a name
-//! only where every system agrees on it (0, root).
+//! The host's files are read again when they changed, which is looked at no more often than [`CHECK_EVERY`]. A
+//! container's are read on another thread ([`container`]); until that is done, and for ids of another user namespace,
+//! there are no names. What every system agrees on (0, root) is never looked up.
+
+mod container;
 
 use std::{
     collections::HashMap,
     fs, io,
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
+
+use crate::process::{FIRST_USER_NAMESPACE, Process, ProcessTable};
+use container::ContainerUsers;
 
 /// How often the files' times are looked at.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
 /// A larger file is not read: something is wrong with it.
 const FILE_LIMIT: u64 = 16 * 1024 * 1024;
 
-/// The host's users and groups.
+/// Other processes of a container through which its files may be read.
+const OTHER_WAYS: usize = 3;
+/// Name of the user and the group that every system has.
+const ROOT: &str = "root";
+
+/// All users and groups.
 pub struct Users {
     users: Names,
     groups: Names,
     checked: Instant,
+    containers: ContainerUsers,
+    root: Arc<str>,
 }
 
 impl Users {
-    /// Reads the host's files; what cannot be read has no names.
-    pub fn of_host() -> Self {
-        Users {
+    /// Reads the host's files; what cannot be read has no names. Containers' come as they are asked for.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub fn start() -> io::Result<Self> {
+        Ok(Users {
             users: Names::read("/etc/passwd"),
             groups: Names::read("/etc/group"),
             checked: Instant::now(),
-        }
+            containers: ContainerUsers::start()?,
+            root: ROOT.into(),
+        })
     }
 
     /// Reads files again that changed; cheap to call often.
@@ -42,21 +60,59 @@ impl Users {
         }
     }
 
-    /// A user's name on the host.
-    pub fn user(&self, uid: u32) -> Option<&str> {
-        self.users.by_id.get(&uid).map(String::as_str)
+    /// Has the names of the process's container read, if it is one that a container engine started: what such a process
+    /// has as its root is the container's, and not what somebody in there made. Never waits.
+    pub fn learn_from(&self, process: &Process, table: &ProcessTable) {
+        if let Some(container) = &process.container
+            && process.is_container_entry()
+            && process.namespaces.user == FIRST_USER_NAMESPACE
+        {
+            // This one may end before it is looked at.
+            let others = table.live_processes().filter(|other| {
+                other.is_container_entry() && other.container.as_ref() == Some(container) && other.key != process.key
+            });
+            let ways = others.map(|other| other.key).take(OTHER_WAYS).chain([process.key]);
+            self.containers.ask(container, ways.collect());
+        }
     }
 
-    /// A group's name on the host.
-    pub fn group(&self, gid: u32) -> Option<&str> {
-        self.groups.by_id.get(&gid).map(String::as_str)
+    /// The name of a user as the process's host or container has it.
+    pub fn user(&self, uid: u32, process: &Process) -> Option<Arc<str>> {
+        self.name(uid, process, &self.users, |names| &names.users)
+    }
+
+    /// The name of a group.
+    pub fn group(&self, gid: u32, process: &Process) -> Option<Arc<str>> {
+        self.name(gid, process, &self.groups, |names| &names.groups)
+    }
+
+    /// Containers whose names were not read, because too many were asked for, or reading them took too long.
+    pub fn unread(&self) -> u64 {
+        self.containers.unread()
+    }
+
+    fn name(
+        &self,
+        id: u32,
+        process: &Process,
+        host: &Names,
+        of: fn(&container::ContainerNames) -> &HashMap<u32, Arc<str>>,
+    ) -> Option<Arc<str>> {
+        match &process.container {
+            None => host.by_id.get(&id).cloned(),
+            Some(_) if id == 0 => Some(self.root.clone()),
+            Some(container) if process.namespaces.user == FIRST_USER_NAMESPACE => {
+                of(&*self.containers.names(container)?).get(&id).cloned()
+            }
+            Some(_) => None,
+        }
     }
 }
 
 struct Names {
     path: PathBuf,
     changed: Option<SystemTime>,
-    by_id: HashMap<u32, String>,
+    by_id: HashMap<u32, Arc<str>>,
 }
 
 impl Names {
@@ -93,13 +149,13 @@ impl Names {
 
 /// Both files have lines of fields with colons between them: the name, a password, the id. The
 /// first name of an id counts, as in the C library.
-fn parse(text: &str) -> HashMap<u32, String> {
+fn parse(text: &str) -> HashMap<u32, Arc<str>> {
     let mut names = HashMap::new();
     for line in text.lines() {
         let mut fields = line.split(':');
         let (name, id) = (fields.next(), fields.nth(1));
         if let (Some(name), Some(Ok(id))) = (name, id.map(str::parse)) {
-            names.entry(id).or_insert_with(|| name.to_owned());
+            names.entry(id).or_insert_with(|| name.into());
         }
     }
     names
@@ -113,7 +169,7 @@ mod tests {
     fn the_first_name_of_an_id_counts_and_other_lines_are_passed_over() {
         let names = parse("root:x:0:0:root:/root:/bin/sh\n\n#note\ntoor:x:0:0\nweb:x:33:33::\nbad:x:minus:1\n+::::\n");
         assert_eq!(names.len(), 2);
-        assert_eq!(names[&0], "root");
-        assert_eq!(names[&33], "web");
+        assert_eq!(&*names[&0], "root");
+        assert_eq!(&*names[&33], "web");
     }
 }

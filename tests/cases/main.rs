@@ -2,7 +2,9 @@
 
 mod bad_input;
 mod containers;
+mod identity;
 mod interactive;
+mod losses;
 mod new_terms;
 mod reference;
 

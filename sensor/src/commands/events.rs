@@ -17,6 +17,7 @@ use crate::{
     cli::EventsArguments,
     config::Config,
     container::Directory,
+    loss::Losses,
     pipeline::{Event, EventHandler, Flow},
     record::fill_metadata,
 };
@@ -105,11 +106,11 @@ impl EventHandler for EventWriter {
         self.error = self.write().err();
     }
 
-    fn command(&mut self, command: Flow) -> Flow {
+    fn command(&mut self, _losses: &Losses, command: Flow) -> Flow {
         command
     }
 
-    fn idle(&mut self) -> Flow {
+    fn idle(&mut self, _losses: &Losses) -> Flow {
         if self.error.is_none() {
             self.error = self.output.flush().err();
         }

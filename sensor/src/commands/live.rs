@@ -116,7 +116,10 @@ where
             report.unreadable
         );
     }
-    let builder = RecordBuilder::new(Host::read(config.host_name.as_deref()), Users::of_host());
+    let builder = RecordBuilder::new(Host::read(config.host_name.as_deref()), Users::start()?);
+    table
+        .live_processes()
+        .for_each(|process| builder.users.learn_from(process, &table));
     let pipeline = Pipeline::new(kernel, table, builder);
 
     let events = thread::Builder::new()

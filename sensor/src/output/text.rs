@@ -64,6 +64,9 @@ pub fn render(alert: &Document, style: Style) -> String {
             &Visible(condition).to_string(),
         );
     }
+    if let Some(Value::Object(loss)) = alert.get("tidewaiter.loss") {
+        out.line("lost", &lost(loss));
+    }
     out.line(
         "rule",
         &format!(
@@ -203,6 +206,17 @@ fn chain(alert: &Document) -> Vec<String> {
         .collect()
 }
 
+/// What the alert may not know.
+fn lost(loss: &Document) -> String {
+    let text = |field| Visible(document::text(loss, field).unwrap_or_default()).to_string();
+    format!(
+        "{} records of processes between {} and {}: what led here may be incomplete",
+        document::integer(loss, "records").unwrap_or_default(),
+        text("since"),
+        text("until"),
+    )
+}
+
 const BOLD: &str = "1";
 const DIM: &str = "2";
 
@@ -247,6 +261,8 @@ mod tests {
 
     use super::*;
     use crate::alert::{Alert, tests::sample};
+    use crate::kernel::LostRecords;
+    use crate::loss::Loss;
 
     #[test]
     fn an_alert_says_what_where_who_and_why() {
@@ -289,6 +305,25 @@ mod tests {
 
         "#]]
         .assert_eq(&render(&alert.into_document(), Style::Plain));
+    }
+
+    #[test]
+    fn an_alert_that_overlaps_a_loss_says_what_may_be_missing() {
+        let mut alert = sample();
+        alert.loss = Some(Loss {
+            since_ns: 1_792_000_000_000_000_000,
+            until_ns: 1_792_000_001_500_000_000,
+            records: LostRecords {
+                ring_full: [1, 2, 3, 4],
+                over_share: [5, 0, 0, 0],
+            },
+        });
+        let text = render(&alert.into_document(), Style::Plain);
+        let line = text.lines().find(|line| line.contains("lost"));
+        expect![[r#"
+            "  lost       15 records of processes between 2026-10-14T17:46:40Z and 2026-10-14T17:46:41.5Z: what led here may be incomplete"
+        "#]]
+        .assert_debug_eq(&line.unwrap());
     }
 
     #[test]

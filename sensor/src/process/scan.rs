@@ -3,17 +3,17 @@
 //! Runs after the hooks are attached, so that no process falls between: one that starts during
 //! the scan is found, or named by an event, or both. A process that ends meanwhile is left out.
 
-use std::{collections::HashMap, os::unix::fs::MetadataExt, sync::Arc};
+use std::{collections::HashMap, ffi::CString, mem::MaybeUninit, sync::Arc};
 
 use procfs::{
     ProcResult,
     process::{self, Stat},
 };
-use sensor_abi::{Descriptor, Namespaces};
+use sensor_abi::{Descriptor, FileIdentity, GROUPS_LIMIT, Namespaces};
 
 use super::{
-    Credentials, Image, NANOSECONDS_PER_TICK, Process, ProcessKey, ProcessTable, base_name, is_interactive,
-    program_name,
+    Credentials, ExecutableFile, Groups, Image, NANOSECONDS_PER_TICK, Process, ProcessKey, ProcessTable, base_name,
+    is_interactive, program_name,
 };
 
 /// What the scan found.
@@ -107,7 +107,14 @@ fn read(stat: &Stat, process: &process::Process, parent: ProcessKey) -> ProcResu
         .unwrap_or_default();
     let terminal = terminal_device(stat.tty_nr);
     let descriptors = [0, 1, 2].map(|number| descriptor(process, number));
+    let in_memory = executable.starts_with("memfd:");
+    let file = state(&format!("/proc/{}/exe", process.pid))
+        .map(|state| ExecutableFile::found(identity(&state), in_memory, false));
     let image = Image {
+        requested_path: String::new(),
+        is_script: false,
+        file,
+        file_capabilities: 0,
         name: found_name(&executable, &args, &stat.comm),
         executable,
         arguments_total: args.iter().map(|argument| argument.len() as u64 + 1).sum(),
@@ -139,10 +146,19 @@ fn read(stat: &Stat, process: &process::Process, parent: ProcessKey) -> ProcResu
                 effective_gid: status.egid,
                 saved_uid: status.suid,
                 saved_gid: status.sgid,
+                permitted: status.capprm,
+                effective: status.capeff,
+            },
+            groups: Groups {
+                total: status.groups.len() as u32,
+                ids: status.groups.iter().take(GROUPS_LIMIT).copied().collect(),
             },
             cgroup_id: 0,
             container: None,
-            namespaces: Namespaces::default(),
+            namespaces: Namespaces {
+                user: namespace(process, "user"),
+                ..Namespaces::default()
+            },
             image: Arc::new(image),
             entry: None,
             exit: None,
@@ -170,11 +186,52 @@ fn found_name(executable: &str, args: &[String], comm: &str) -> String {
 }
 
 fn descriptor(process: &process::Process, number: i32) -> Descriptor {
-    let path = format!("/proc/{}/fd/{number}", process.pid);
-    std::fs::metadata(path).map_or(Descriptor { mode: 0, device: 0 }, |metadata| Descriptor {
-        mode: metadata.mode(),
-        device: kernel_device(metadata.rdev()),
+    state(&format!("/proc/{}/fd/{number}", process.pid)).map_or(Descriptor { mode: 0, device: 0 }, |state| Descriptor {
+        mode: state.stx_mode.into(),
+        device: kernel_device(state.stx_rdev_major, state.stx_rdev_minor),
     })
+}
+
+/// The inode number of a namespace, 0 if it cannot be read.
+fn namespace(process: &process::Process, kind: &str) -> u32 {
+    // The link is `user:[4026531837]`.
+    let link = std::fs::read_link(format!("/proc/{}/ns/{kind}", process.pid)).unwrap_or_default();
+    let number = link
+        .to_str()
+        .and_then(|link| link.split(['[', ']']).nth(1)?.parse().ok());
+    number.unwrap_or(0)
+}
+
+/// What is known of the file behind a link of `/proc`. A file system that asks somebody else for it
+/// (FUSE, NFS) is not waited for: what it knows already has to do.
+fn state(path: &str) -> Option<libc::statx> {
+    let path = CString::new(path).ok()?;
+    let mut state = MaybeUninit::zeroed();
+    // SAFETY: the path is a C string, and the buffer is a `statx`, for which zeros are valid.
+    unsafe {
+        let flags = libc::AT_STATX_DONT_SYNC;
+        let result = libc::statx(
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            flags,
+            libc::STATX_BASIC_STATS,
+            state.as_mut_ptr(),
+        );
+        (result == 0).then(|| state.assume_init())
+    }
+}
+
+/// The same that an exec's record says, but for the file system's kind.
+fn identity(state: &libc::statx) -> FileIdentity {
+    FileIdentity {
+        inode: state.stx_ino,
+        device: kernel_device(state.stx_dev_major, state.stx_dev_minor),
+        file_system: 0,
+        mode: state.stx_mode.into(),
+        uid: state.stx_uid,
+        gid: state.stx_gid,
+        links: state.stx_nlink,
+    }
 }
 
 /// `tty_nr` of `/proc/PID/stat` as a kernel `dev_t`.
@@ -185,8 +242,6 @@ fn terminal_device(tty_nr: i32) -> u32 {
     major << 20 | minor
 }
 
-fn kernel_device(device: u64) -> u32 {
-    let major = nix::sys::stat::major(device) as u32;
-    let minor = nix::sys::stat::minor(device) as u32;
+fn kernel_device(major: u32, minor: u32) -> u32 {
     major << 20 | minor & 0xf_ffff
 }

@@ -12,7 +12,10 @@ use ahash::RandomState;
 
 use sensor_abi::{ExitRecord, FLAG_CGROUP_V1, FLAG_SCRIPT, ForkRecord, Namespaces, ProcessFixed};
 
-use super::{Credentials, Image, Process, ProcessKey, entry::entry_of, is_interactive, program_name, split_arguments};
+use super::{
+    Credentials, ExecutableFile, Groups, Image, Process, ProcessKey, entry::entry_of, given_by_file, is_interactive,
+    program_name, split_arguments,
+};
 use crate::{
     container::{ContainerIdentity, identify},
     decode::Exec,
@@ -87,6 +90,11 @@ impl ProcessTable {
         self.processes.get(self.live.get(&pid)?)
     }
 
+    /// All live processes.
+    pub fn live_processes(&self) -> impl Iterator<Item = &Process> {
+        self.live.values().filter_map(|key| self.processes.get(key))
+    }
+
     /// The number of processes held, and of those the live ones.
     pub fn len(&self) -> (usize, usize) {
         (self.processes.len(), self.live.len())
@@ -132,11 +140,24 @@ impl ProcessTable {
         }
         process.namespaces = exec.fixed.namespaces;
         process.interactive = is_interactive(fixed.terminal, &exec.fixed.descriptors);
+        process.groups = Groups {
+            ids: exec.groups.as_slice().into(),
+            total: exec.fixed.groups_total,
+        };
         let args = split_arguments(&exec.arguments);
-        let script = (exec.fixed.head.flags & FLAG_SCRIPT != 0).then_some(exec.filename.as_str());
+        let is_script = exec.fixed.head.flags & FLAG_SCRIPT != 0;
+        let script = is_script.then_some(exec.filename.as_str());
         process.image = Arc::new(Image {
             name: program_name(&exec.executable, script, args.first().map(String::as_str)).to_owned(),
             executable: exec.executable.clone(),
+            requested_path: exec.filename.clone(),
+            is_script,
+            file: Some(ExecutableFile::of(exec)),
+            file_capabilities: given_by_file(
+                &process.credentials,
+                exec.fixed.ambient_capabilities,
+                exec.fixed.namespaces.user,
+            ),
             args,
             arguments_total: u64::from(exec.fixed.arguments_total),
             arguments_complete: exec.arguments_complete,
@@ -239,7 +260,10 @@ impl ProcessTable {
                 effective_gid: fixed.effective_gid,
                 saved_uid: fixed.saved_uid,
                 saved_gid: fixed.saved_gid,
+                permitted: fixed.permitted_capabilities,
+                effective: fixed.effective_capabilities,
             },
+            groups: like.map(|like| like.groups.clone()).unwrap_or_default(),
             cgroup_id: fixed.cgroup_id,
             container,
             namespaces: like.map_or_else(Namespaces::default, |like| like.namespaces),

@@ -46,6 +46,7 @@ fn exec(table: &mut ProcessTable, pid: u32, parent: u32, cgroup: &str) -> Proces
         filename: "/bin/sh".to_owned(),
         working_directory: "/".to_owned(),
         cgroup: cgroup.to_owned(),
+        groups: vec![27],
         arguments: b"sh\0-i\0".to_vec(),
         arguments_complete: true,
     })
@@ -77,7 +78,7 @@ fn filled() -> BTreeSet<&'static str> {
         os_version: name,
         ..Host::read(None)
     };
-    let builder = RecordBuilder::new(host, Users::of_host());
+    let builder = RecordBuilder::new(host, Users::start().expect("the thread that reads names"));
     let head = RecordHead::new_zeroed();
     let mut record = Record::new();
     let mut filled = BTreeSet::new();
@@ -186,7 +187,7 @@ fn the_schema_lists_exactly_the_fields_that_events_have() {
 
 #[test]
 fn fields_with_few_values_have_no_others() {
-    let builder = RecordBuilder::new(Host::read(None), Users::of_host());
+    let builder = RecordBuilder::new(Host::read(None), Users::start().expect("the thread that reads names"));
     let mut table = ProcessTable::new(Box::new(|_| None));
     let key = exec(&mut table, 11, 10, "/");
     let process = table.get(key).expect("the process is in the table");

@@ -67,6 +67,7 @@ fn exec(table: &mut ProcessTable, who: Who, executable: &str, cgroup: &str) -> P
         filename: executable.to_owned(),
         working_directory: "/".to_owned(),
         cgroup: cgroup.to_owned(),
+        groups: Vec::new(),
         arguments: [executable.as_bytes(), b"\0"].concat(),
         arguments_complete: true,
     })

@@ -1,0 +1,81 @@
+//! Who may send while the ring buffer fills up: a cgroup that fills it cannot keep the others out.
+//!
+//! With room enough everyone may, and nothing is counted. Under pressure each cgroup has a share
+//! (see [`cgroup_share`]); one that has used it up sends execs only, and from a higher fill on nothing.
+
+use aya_ebpf::{macros::map, maps::LruHashMap};
+use sensor_abi::{KIND_EXEC, cgroup_share, execs_only_from, pressure_counted_from, reserved_from};
+
+use crate::{
+    layout::ring_buffer_size,
+    read::Address,
+    records::{read_bytes, unread_bytes},
+};
+
+/// Cgroups that are told apart; of more, those that sent least lately have a share anew.
+const CGROUPS: u32 = 1024;
+
+/// What cgroups sent under pressure. The key is the address of a cgroup's node, which also tells
+/// cgroups of v1 hierarchies apart.
+#[map]
+static SHARES: LruHashMap<u64, Share> = LruHashMap::with_max_entries(CGROUPS, 0);
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Share {
+    /// Which quarter of a ring buffer the agent was reading when counting began.
+    window: u64,
+    bytes: u64,
+}
+
+/// Whether a record of `kind` may be sent for a process of the cgroup that `cgroup` names. Under
+/// pressure, `used` then takes the cgroup, whose share is still to be charged; else 0.
+#[inline(always)]
+pub fn admits(kind: u16, cgroup: impl FnOnce() -> Address, used: &mut Address) -> bool {
+    *used = 0;
+    let size = ring_buffer_size();
+    let unread = unread_bytes();
+    if unread < pressure_counted_from(size) {
+        return true;
+    }
+    let refused_from = if kind == KIND_EXEC {
+        reserved_from(size)
+    } else {
+        execs_only_from(size)
+    };
+    *used = cgroup();
+    unread < refused_from || sent_by(*used) < cgroup_share(size)
+}
+
+/// Adds the bytes of a record that was sent to what its cgroup sent, if it was admitted under
+/// pressure. (Processors may count at the same time; what one of them loses by that does not matter.)
+#[inline(always)]
+pub fn charge(cgroup: Address, bytes: u64) {
+    if cgroup == 0 {
+        return;
+    }
+    let window = window();
+    match SHARES.get_ptr_mut(cgroup) {
+        // SAFETY: a pointer to a value of the map, which lives as long as the program runs.
+        Some(share) if unsafe { (*share).window == window } => unsafe { (*share).bytes += bytes },
+        _ => {
+            let _ = SHARES.insert(cgroup, Share { window, bytes }, 0);
+        }
+    }
+}
+
+/// Bytes that a cgroup sent in the present window.
+#[inline(always)]
+fn sent_by(cgroup: Address) -> u64 {
+    // SAFETY: as in `charge`.
+    match SHARES.get_ptr_mut(cgroup) {
+        Some(share) if unsafe { (*share).window == window() } => unsafe { (*share).bytes },
+        _ => 0,
+    }
+}
+
+/// Which quarter of a ring buffer the agent is reading, counted since load.
+#[inline(always)]
+fn window() -> u64 {
+    read_bytes() / pressure_counted_from(ring_buffer_size()).max(1)
+}

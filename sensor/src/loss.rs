@@ -1,0 +1,168 @@
+//! What was lost, and when: kept for a while, so that an alert can say that it overlaps a loss.
+//!
+//! The kernel counts what it lost but not when. The event thread looks at the numbers every second, whenever sequence
+//! numbers show a gap, and before an alert is made; a loss lies between two looks. Times are those of the boot clock
+//! inside, and of the wall clock, as events have them, outside.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+};
+
+use crate::{
+    host::{boot_clock_ns, boot_time_ns},
+    kernel::{KernelCounters, KernelCounts, LostRecords},
+};
+
+/// Losses that are told apart; of more, the two oldest become one.
+const LOSSES_AT_MOST: usize = 256;
+
+/// Records that were lost at some time from `since_ns` to `until_ns`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    pub since_ns: i64,
+    pub until_ns: i64,
+    pub records: LostRecords,
+}
+
+impl Loss {
+    fn joined(&self, other: &Loss) -> Loss {
+        Loss {
+            since_ns: self.since_ns.min(other.since_ns),
+            until_ns: self.until_ns.max(other.until_ns),
+            records: self.records.plus(&other.records),
+        }
+    }
+}
+
+/// The losses of a running sensor.
+pub struct Losses {
+    counters: KernelCounters,
+    log: RefCell<LossLog>,
+    /// See [`boot_time_ns`].
+    boot_time_ns: Cell<i64>,
+}
+
+impl Losses {
+    /// Losses from now on, as the counters tell them.
+    pub fn new(counters: KernelCounters) -> Self {
+        Losses {
+            counters,
+            log: RefCell::new(LossLog {
+                looked_at_ns: boot_clock_ns(),
+                ..LossLog::default()
+            }),
+            boot_time_ns: Cell::new(boot_time_ns()),
+        }
+    }
+
+    /// The kernel's numbers now; what is new among the losses is remembered. Without numbers (the kernel never refuses
+    /// them) nothing is.
+    pub fn look(&self) -> Option<KernelCounts> {
+        let begin_ns = boot_clock_ns();
+        let counts = self.counters.read().ok()?;
+        self.log.borrow_mut().looked(begin_ns, boot_clock_ns(), counts.lost);
+        Some(counts)
+    }
+
+    /// Goes by the wall clock as it is now.
+    pub fn follow_wall_clock(&self, boot_time_ns: i64) {
+        self.boot_time_ns.set(boot_time_ns);
+    }
+
+    /// What was lost at a time that may lie between the two, given and told by the wall clock.
+    pub fn between(&self, from_ns: i64, to_ns: i64) -> Option<Loss> {
+        self.look();
+        let zero = self.boot_time_ns.get();
+        let loss = self.log.borrow().between(from_ns - zero, to_ns - zero)?;
+        Some(Loss {
+            since_ns: loss.since_ns + zero,
+            until_ns: loss.until_ns + zero,
+            ..loss
+        })
+    }
+}
+
+/// Losses by the boot clock, oldest first.
+#[derive(Default)]
+struct LossLog {
+    looked_at_ns: i64,
+    known: LostRecords,
+    losses: VecDeque<Loss>,
+}
+
+impl LossLog {
+    /// Takes in what had been lost in all when it was looked at, between the two times.
+    fn looked(&mut self, begin_ns: i64, end_ns: i64, lost: LostRecords) {
+        let records = lost.since(&self.known);
+        if records.total() > 0 {
+            self.losses.push_back(Loss {
+                since_ns: self.looked_at_ns,
+                until_ns: end_ns,
+                records,
+            });
+            if self.losses.len() > LOSSES_AT_MOST
+                && let (Some(oldest), Some(next)) = (self.losses.pop_front(), self.losses.front_mut())
+            {
+                *next = oldest.joined(next);
+            }
+        }
+        self.known = lost;
+        self.looked_at_ns = begin_ns;
+    }
+
+    fn between(&self, from_ns: i64, to_ns: i64) -> Option<Loss> {
+        let overlapping = self
+            .losses
+            .iter()
+            .filter(|loss| loss.since_ns <= to_ns && loss.until_ns >= from_ns);
+        overlapping.copied().reduce(|all, loss| all.joined(&loss))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn lost(forks: u64, execs_over_share: u64) -> LostRecords {
+        LostRecords {
+            ring_full: [forks, 0, 0, 0],
+            over_share: [0, execs_over_share, 0, 0],
+        }
+    }
+
+    #[test]
+    fn a_loss_is_told_with_the_looks_that_it_lies_between() {
+        let mut log = LossLog::default();
+        log.looked(10, 11, lost(0, 0));
+        log.looked(20, 21, lost(3, 0));
+        log.looked(30, 31, lost(3, 0));
+        log.looked(40, 41, lost(4, 5));
+        let between = |from_ns, to_ns| {
+            log.between(from_ns, to_ns)
+                .map(|loss| (loss.since_ns, loss.until_ns, loss.records))
+        };
+        assert_eq!(between(0, 9), None);
+        assert_eq!(between(5, 15), Some((10, 21, lost(3, 0))));
+        assert_eq!(between(22, 29), None);
+        assert_eq!(between(22, 35), Some((30, 41, lost(1, 5))));
+        assert_eq!(between(0, 100), Some((10, 41, lost(4, 5))));
+    }
+
+    proptest! {
+        #[test]
+        fn however_many_losses_there_are_none_is_forgotten(numbers in prop::collection::vec(0..3u64, 1..600)) {
+            let mut log = LossLog::default();
+            let mut total = 0;
+            for (time, number) in (1..).zip(&numbers) {
+                total += number;
+                log.looked(time, time, lost(total, 0));
+            }
+            let all = log.between(0, i64::MAX).map_or(0, |loss| loss.records.total());
+            prop_assert_eq!(all, total);
+            prop_assert!(log.losses.len() <= LOSSES_AT_MOST);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The file that a process runs, as the kernel knows it: no name can make it look like another.
+
+use sensor_abi::{
+    FLAG_EXECUTABLE_DELETED, FLAG_EXECUTABLE_DETACHED, FLAG_EXECUTABLE_UPPER, FileIdentity, OVERLAY_MAGIC,
+};
+
+use crate::decode::Exec;
+
+/// How the kernel names a file that is in no directory.
+const MEMORY_FILE: &str = "memfd:";
+
+const SET_USER_ID: u32 = 0o4000;
+const SET_GROUP_ID: u32 = 0o2000;
+/// Without it, the set-group-ID bit means something else.
+const GROUP_EXECUTE: u32 = 0o0010;
+
+/// An executed file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExecutableFile {
+    pub identity: FileIdentity,
+    /// Whether it is in memory alone and never was in a directory.
+    pub in_memory: bool,
+    /// Whether it was in a directory and is not any more.
+    pub deleted: bool,
+    /// On an overlay file system: whether it was written or changed since that was mounted. In a
+    /// container it is not the image's then.
+    pub upper_layer: Option<bool>,
+}
+
+impl ExecutableFile {
+    /// The file of an exec.
+    pub fn of(exec: &Exec) -> Self {
+        let flags = exec.fixed.head.flags;
+        let is_detached = flags & FLAG_EXECUTABLE_DETACHED != 0;
+        let is_upper = flags & FLAG_EXECUTABLE_UPPER != 0;
+        let is_overlay = exec.fixed.file.file_system == OVERLAY_MAGIC;
+        ExecutableFile {
+            upper_layer: is_overlay.then_some(is_upper),
+            ..Self::found(
+                exec.fixed.file,
+                is_detached && exec.executable.starts_with(MEMORY_FILE),
+                flags & FLAG_EXECUTABLE_DELETED != 0,
+            )
+        }
+    }
+
+    /// The file of a process that was there before the sensor; its layer is not known.
+    pub fn found(identity: FileIdentity, in_memory: bool, unlinked: bool) -> Self {
+        ExecutableFile {
+            identity,
+            in_memory,
+            deleted: !in_memory && (unlinked || identity.links == 0),
+            upper_layer: None,
+        }
+    }
+
+    /// Whether it runs with its owner's rights.
+    pub fn sets_user_id(&self) -> bool {
+        self.identity.mode & SET_USER_ID != 0
+    }
+
+    /// Whether it runs with its group's rights.
+    pub fn sets_group_id(&self) -> bool {
+        self.identity.mode & (SET_GROUP_ID | GROUP_EXECUTE) == SET_GROUP_ID | GROUP_EXECUTE
+    }
+
+    /// The permission bits as `chmod` takes them: `file.mode`.
+    pub fn permissions(&self) -> String {
+        format!("{:04o}", self.identity.mode & 0o7777)
+    }
+}
