@@ -5,7 +5,8 @@ use serde_json::Value as Json;
 
 use crate::engine::{Engine, EngineOptions};
 use crate::history::MemoryHistory;
-use crate::naive::{Letters, Query, event, query};
+use crate::naive::generate::{Language, event, query};
+use crate::naive::query::Query;
 use crate::record::Record;
 use crate::rule::{CheckedRule, parse_file};
 use crate::ruleset::RuleSet;
@@ -38,7 +39,7 @@ proptest! {
     #[test]
     fn rules_found_by_the_index_match_as_each_by_itself(
         queries in prop::collection::vec(
-            (query("[aAbé*?]{1,4}", &[Letters::Exact, Letters::AnyCase]), prop::option::of(query("[aAb*]{1,4}", &[Letters::AnyCase]))),
+            (query(Language::Eql), prop::option::of(query(Language::Eql))),
             1..100,
         ),
         events in prop::collection::vec((event(), prop::sample::select(vec!["process", "file", ""])), 1..12),
