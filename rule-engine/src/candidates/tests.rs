@@ -34,13 +34,13 @@ fn rule(number: usize, query: &Query, exception: Option<&Query>) -> CheckedRule 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn rules_found_by_the_index_match_as_each_by_itself(
         queries in prop::collection::vec(
             (query(Language::Eql), prop::option::of(query(Language::Eql))),
-            1..100,
+            1..60,
         ),
         events in prop::collection::vec((event(), prop::sample::select(vec!["process", "file", ""])), 1..12),
     ) {

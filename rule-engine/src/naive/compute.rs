@@ -211,7 +211,8 @@ fn call(name: &str, letters: Letters, arguments: &[Value]) -> Option<Value> {
         }
         "number" => {
             let digits = text(0)?;
-            match (digits.strip_prefix("0x"), whole(1)) {
+            let base = if arguments.len() > 1 { Some(whole(1)?) } else { None };
+            match (digits.strip_prefix("0x"), base) {
                 (Some(hexadecimal), None | Some(16)) => Value::Whole(i64::from_str_radix(hexadecimal, 16).ok()?),
                 (_, None | Some(10)) => match (digits.parse::<i64>(), digits.parse::<f64>()) {
                     (Ok(number), _) => Value::Whole(number),
