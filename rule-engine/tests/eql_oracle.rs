@@ -1,9 +1,9 @@
 //! EQL against an independent implementation: the Python package `eql`, run as a program of its own.
 //!
 //! Its licence keeps it out of the project: set-up installs it below the target folder, and `eql_oracle.py` asks it. It
-//! compares texts without regard to case, knows no arrays and no `?` in patterns, treats missing fields otherwise and does not ask a regular
-//! expression to end with the text, so results are held against it where both are defined alike: small letters, one
-//! value a field, nothing missing, patterns with an open end.
+//! compares texts without regard to case, knows no arrays and no `?` in patterns, treats missing fields otherwise and
+//! does not ask a regular expression to end with the text. So results are held against it where both are defined alike:
+//! small letters, one value a field, nothing missing, patterns with an open end.
 
 use std::fs;
 use std::io::Write as _;
