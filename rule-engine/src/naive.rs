@@ -15,6 +15,7 @@ use crate::{eql, kql};
 
 mod compute;
 pub(crate) mod generate;
+mod plain;
 pub(crate) mod query;
 mod regex;
 
