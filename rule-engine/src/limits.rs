@@ -5,11 +5,11 @@ pub const MAX_RULE_FILE_BYTES: usize = 512 << 10;
 /// Bytes of a file of exported rules.
 pub const MAX_EXPORT_BYTES: usize = 16 << 20;
 /// Bytes of a query.
-pub const MAX_QUERY_BYTES: usize = 64 << 10;
+pub const MAX_QUERY_BYTES: usize = 256 << 10;
 /// Parentheses, lists and `not`s inside one another.
 pub const MAX_QUERY_NESTING: usize = 64;
 /// Values in one list of a query.
-pub const MAX_LIST_LENGTH: usize = 4_096;
+pub const MAX_LIST_LENGTH: usize = 8_192;
 /// Bytes of one wildcard pattern.
 pub const MAX_PATTERN_BYTES: usize = 1_024;
 /// Highest count in `{n,m}` of a regular expression.
