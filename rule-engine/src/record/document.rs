@@ -103,6 +103,10 @@ impl Record {
 
     fn fill(&mut self, object: &Map<String, Json>, path: &mut String, counts: &mut DocumentCounts) {
         for (key, value) in object {
+            if key.is_empty() {
+                counts.unknown_fields += 1;
+                continue;
+            }
             let parent = path.len();
             if parent > 0 {
                 path.push('.');
