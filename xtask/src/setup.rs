@@ -17,7 +17,7 @@ use crate::ebpf_toolchain::{Compiler, find_bpf_linker, find_compiler, find_progr
 const BPF_LINKER_VERSION: &str = "0.13.0";
 
 /// Not on everybody's search path.
-const ADMINISTRATION_PROGRAMS: &str = "/usr/sbin";
+pub const ADMINISTRATION_PROGRAMS: &str = "/usr/sbin";
 
 /// Something that may be missing, and the packages that bring it.
 struct Requirement {
@@ -75,7 +75,7 @@ const FOR_TESTING: [Requirement; 5] = [
     },
 ];
 
-const FOR_KERNELS: [Requirement; 3] = [
+const FOR_KERNELS: [Requirement; 4] = [
     Requirement {
         purpose: "QEMU, to boot other kernels",
         is_there: || is_installed("qemu-system-x86_64"),
@@ -87,6 +87,12 @@ const FOR_KERNELS: [Requirement; 3] = [
         is_there: || is_installed("cpio"),
         debian_packages: &["cpio"],
         elsewhere: "install cpio",
+    },
+    Requirement {
+        purpose: "runc, for containers in virtual machines",
+        is_there: || is_installed("runc"),
+        debian_packages: &["runc"],
+        elsewhere: "install runc",
     },
     Requirement {
         purpose: "a static busybox, for the file system of virtual machines",
