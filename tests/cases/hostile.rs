@@ -90,7 +90,11 @@ fn bytes_that_are_no_text_and_escapes_arrive_as_far_as_json_can_hold_them() -> R
     let scene = Scene::new()?;
     let program = scene.program(OsStr::from_bytes(b"\x1b[31m\xff\nname"))?;
     let arguments: [&[u8]; 5] = [b"", b"\xff\xfe", b"\x1b]0;title\x07", b"two\nlines\r", b""];
-    run(Command::new(&program).args(arguments.map(OsStr::from_bytes)))?;
+    let directory = scene.folder.join(OsStr::from_bytes(b"\x1b[2J\xc3\n"));
+    fs::create_dir(&directory)?;
+    run(Command::new(&program)
+        .args(arguments.map(OsStr::from_bytes))
+        .current_dir(&directory))?;
 
     let executable = format!("{}/\u{1b}[31m\u{fffd}\nname", scene.folder.display());
     let event = scene.exec_of(&executable)?;
@@ -102,6 +106,8 @@ fn bytes_that_are_no_text_and_escapes_arrive_as_far_as_json_can_hold_them() -> R
         .context("no arguments")?;
     assert_eq!(seen[1..], expected);
     assert_eq!(event.text("process.args_count"), "6");
+    let directory = format!("{}/\u{1b}[2J\u{fffd}\n", scene.folder.display());
+    assert_eq!(event.text("process.working_directory"), directory);
     assert!(is_complete(&event));
     Ok(())
 }
