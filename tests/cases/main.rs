@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod containers;
+mod hostile;
 mod identity;
 mod interactive;
 mod losses;

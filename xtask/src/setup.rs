@@ -19,7 +19,7 @@ const BPF_LINKER_VERSION: &str = "0.13.0";
 const EQL_ORACLE_VERSION: &str = "1.0.1";
 
 /// Not on everybody's search path.
-const ADMINISTRATION_PROGRAMS: &str = "/usr/sbin";
+pub const ADMINISTRATION_PROGRAMS: &str = "/usr/sbin";
 
 /// Something that may be missing, and the packages that bring it.
 struct Requirement {
@@ -83,7 +83,7 @@ const FOR_TESTING: [Requirement; 6] = [
     },
 ];
 
-const FOR_KERNELS: [Requirement; 3] = [
+const FOR_KERNELS: [Requirement; 4] = [
     Requirement {
         purpose: "QEMU, to boot other kernels",
         is_there: || is_installed("qemu-system-x86_64"),
@@ -95,6 +95,12 @@ const FOR_KERNELS: [Requirement; 3] = [
         is_there: || is_installed("cpio"),
         debian_packages: &["cpio"],
         elsewhere: "install cpio",
+    },
+    Requirement {
+        purpose: "runc, for containers in virtual machines",
+        is_there: || is_installed("runc"),
+        debian_packages: &["runc"],
+        elsewhere: "install runc",
     },
     Requirement {
         purpose: "a static busybox, for the file system of virtual machines",

@@ -11,7 +11,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context as _, Result};
 
 use crate::command::{cargo, succeeds_on_terminal};
-use crate::kernels::{self, Kernel, Outcome};
+use crate::kernels::{self, Kernel, Outcome, Record};
 use summary::{Shown, Summary};
 
 /// Tests that may be skipped in CI: they need Elastic's rule files, whose licence keeps them out of this repository, or
@@ -56,9 +56,9 @@ pub fn run_everything() -> Result<ExitCode> {
     })
 }
 
-/// The oldest and the newest; `./dev kernels` has those between.
+/// The oldest, the newest and the running one; `./dev kernels` has those between.
 fn check_kernels(summary: &mut Summary) -> Result<()> {
-    for report in kernels::run(&[Kernel::V5_10, Kernel::Newest])? {
+    for report in kernels::run(&[Kernel::V5_10, Kernel::Newest, Kernel::Native], Record::No)? {
         match report.outcome {
             Outcome::Passed => summary.check(&report.name, true),
             Outcome::Failed => summary.check(&report.name, false),
