@@ -19,7 +19,7 @@ use aya::{
     programs::{BtfTracePoint, ProgramError, tp_btf::BtfTracePointLink},
 };
 use nix::sys::resource::{Resource, rlim_t, setrlimit};
-use sensor_abi::{ARGUMENTS_LIMIT, Counters, KINDS, Limits};
+use sensor_abi::{ARGUMENTS_LIMIT, Counters, ENVIRONMENT_LIMIT, KINDS, Limits};
 use thiserror::Error;
 use tracing::debug;
 use zerocopy::{FromBytes, IntoBytes};
@@ -84,6 +84,15 @@ pub struct KernelOptions {
     pub ring_buffer_bytes: u32,
     /// The most argument bytes that are sent for one exec.
     pub arguments_limit_bytes: u32,
+    /// Whether environments are sent too.
+    pub environment: Environment,
+}
+
+/// What is read of a process's environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Environment {
+    Read,
+    LeftAlone,
 }
 
 /// The loaded and attached kernel side.
@@ -120,7 +129,7 @@ pub struct KernelCounts {
     pub lost: LostRecords,
 }
 
-/// Numbers of records that were lost, by reason: forks, execs, further arguments, exits.
+/// Numbers of records that were lost, by reason: forks, execs, further arguments, exits, environments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LostRecords {
     /// The ring buffer was full.
@@ -222,6 +231,10 @@ impl KernelSensor {
         let limits = Limits {
             arguments: options.arguments_limit_bytes.min(ARGUMENTS_LIMIT as u32),
             ring_buffer: options.ring_buffer_bytes,
+            environment: match options.environment {
+                Environment::Read => ENVIRONMENT_LIMIT as u32,
+                Environment::LeftAlone => 0,
+            },
         };
         let processors = aya::util::nr_cpus().map_err(|(_, error)| KernelError::new("count the processors", &error))?;
         let mut ebpf = EbpfLoader::new()
