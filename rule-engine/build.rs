@@ -1,24 +1,32 @@
 //! Turns `schema/fields.tsv` into the rows and the named constants that `src/schema.rs` includes.
 //!
 //! The table is the only place where a field is written down; the order of its lines is the order of `FieldId`s.
+//! `schema/produced.tsv` says which of them the sensor fills.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs};
 
 fn main() {
-    println!("cargo::rerun-if-changed=schema/fields.tsv");
-    let table = fs::read_to_string("schema/fields.tsv").expect("`schema/fields.tsv` is readable");
-    let lines: Vec<Vec<&str>> = table
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .map(|line| line.split('\t').collect())
+    let table = read("schema/fields.tsv");
+    let lines = rows_of("schema/fields.tsv", &table);
+    let produced_table = read("schema/produced.tsv");
+    let produced: BTreeMap<&str, Vec<&str>> = rows_of("schema/produced.tsv", &produced_table)
+        .into_iter()
+        .map(|line| {
+            (
+                line[0],
+                line.get(1).map_or(Vec::new(), |values| values.split(',').collect()),
+            )
+        })
         .collect();
-    assert!(
-        lines.is_sorted_by(|a, b| a[0] < b[0]),
-        "`schema/fields.tsv` is not sorted by name"
-    );
+    for name in produced.keys() {
+        assert!(
+            lines.binary_search_by_key(name, |line| line[0]).is_ok(),
+            "`schema/produced.tsv`: there is no field `{name}`"
+        );
+    }
     let parents: BTreeSet<&str> = lines
         .iter()
         .flat_map(|line| line[0].match_indices('.').map(|(at, _)| &line[0][..at]))
@@ -27,14 +35,17 @@ fn main() {
     let mut rows = String::new();
     let mut constants = String::new();
     for (index, line) in lines.iter().enumerate() {
-        let [name, index_type, array, _source] = line[..] else {
+        let [name, index_type, array, source] = line[..] else {
             panic!("`schema/fields.tsv`: `{}` does not have four columns", line.join(" "));
         };
         let field_type = field_type(index_type, parents.contains(name));
         let is_array = array == "array";
+        let is_produced = source == "tidewaiter" || produced.contains_key(name);
+        let values = produced.get(name).map_or(&[][..], Vec::as_slice);
         writeln!(
             rows,
-            "    Row {{ name: {name:?}, field_type: FieldType::{field_type}, is_array: {is_array} }},"
+            "    Row {{ name: {name:?}, field_type: FieldType::{field_type}, is_array: {is_array}, \
+             is_produced: {is_produced}, produced_values: &{values:?} }},"
         )
         .expect("writing to a string");
         writeln!(
@@ -52,6 +63,19 @@ fn main() {
     );
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
     fs::write(Path::new(&out).join("schema.rs"), generated).expect("OUT_DIR is writable");
+}
+
+fn read(path: &str) -> String {
+    println!("cargo::rerun-if-changed={path}");
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("`{path}` cannot be read: {error}"))
+}
+
+/// The columns of each line, sorted by the first.
+fn rows_of<'a>(path: &str, table: &'a str) -> Vec<Vec<&'a str>> {
+    let lines = table.lines().filter(|line| !line.starts_with('#'));
+    let rows: Vec<Vec<&str>> = lines.map(|line| line.split('\t').collect()).collect();
+    assert!(rows.is_sorted_by(|a, b| a[0] < b[0]), "`{path}` is not sorted by name");
+    rows
 }
 
 /// The engine's type for an Elasticsearch index type. A multi-field (`NAME.text`) does not make a keyword a group.

@@ -2,16 +2,17 @@
 //!
 //! Stands before the evaluation of the rules and may pick too many of them, never too few. For each field there is a
 //! set of rules for each key (a whole value, or a part of one) that some rule needs; the rules that an event may
-//! concern are those in the sets of all fields together. Fields that tell rules apart well come first, and as soon as
-//! few rules are left, evaluating them costs less than looking further. Parts of texts are searched for only while
+//! concern are those in the sets of all fields together. Fields that tell rules apart well come first. Parts of texts are searched for only while
 //! many rules are left that need one.
 
 use std::collections::{BTreeMap, HashMap};
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+
+use rustc_hash::FxBuildHasher;
 
 use crate::field_reference::Case;
-use crate::matcher::{FoldBuffer, automaton};
+use crate::matcher::FoldBuffer;
 use crate::record::{Record, Value};
 use crate::schema::{FieldId, fields};
 use crate::streams::Categories;
@@ -19,14 +20,16 @@ use crate::streams::Categories;
 mod necessary;
 mod rule_bits;
 
-pub(crate) use necessary::Necessary;
-use necessary::{Key, Values};
+use necessary::Key;
+pub(crate) use necessary::{Necessary, PartCounts, Values};
 use rule_bits::RuleBits;
 
-/// So many rules are evaluated sooner than another field is looked at.
-const FEW_RULES: u32 = 2;
+/// Besides its category, what kind of event it is: known before anything else of it.
+const KIND: [FieldId; 2] = [fields::EVENT_TYPE, fields::EVENT_ACTION];
 /// So many rules are evaluated sooner than a text is searched for parts.
-const FEW_RULES_WITH_PARTS: u32 = 6;
+const FEW_RULES_WITH_PARTS: u32 = 3;
+/// Up to so many bytes of parts the automaton is one that takes more memory (about 256 bytes for each) and less time.
+const MAX_FAST_PART_BYTES: usize = 32 << 10;
 /// A set of rules for a key is a list up to this length.
 const MAX_LISTED_RULES: usize = 8;
 
@@ -53,13 +56,13 @@ pub(crate) struct Candidates {
 #[derive(Debug)]
 struct FieldIndex {
     field: FieldId,
-    /// The rules that need nothing of the field.
-    if_missing: RuleBits,
+    /// The rules that need a value.
+    needing: RuleBits,
     /// The rules that need nothing, or any value, or something that is not looked for here.
     if_present: RuleBits,
-    texts: HashMap<Box<[u8]>, RuleSet, ahash::RandomState>,
+    texts: HashMap<Box<[u8]>, RuleSet, FxBuildHasher>,
     longest_text: usize,
-    numbers: HashMap<i64, RuleSet, ahash::RandomState>,
+    numbers: HashMap<i64, RuleSet, FxBuildHasher>,
     booleans: [RuleSet; 2],
 }
 
@@ -69,7 +72,7 @@ struct PartIndex {
     field: FieldId,
     /// The rules that need one of their parts, or of their whole texts.
     needing: RuleBits,
-    texts: HashMap<Box<[u8]>, RuleSet, ahash::RandomState>,
+    texts: HashMap<Box<[u8]>, RuleSet, FxBuildHasher>,
     parts: AhoCorasick,
     /// For each part.
     rules: Box<[RuleSet]>,
@@ -106,8 +109,8 @@ impl CandidateIndex {
     pub fn new(rules: &[(Categories, Necessary)]) -> CandidateIndex {
         let count = rules.len();
         let numbered = || rules.iter().zip(0_u32..);
-        let by_category = Categories::each().map(|category| {
-            let reads = numbered().filter(|((read, _), _)| read.overlaps(category));
+        let by_category = (0..Categories::COUNT).map(|category| {
+            let reads = numbered().filter(|((read, _), _)| read.numbers().any(|number| number == category));
             RuleBits::of(reads.map(|(_, rule)| rule), count)
         });
         let possible = numbered().filter(|((_, necessary), _)| *necessary != Necessary::Impossible);
@@ -115,18 +118,14 @@ impl CandidateIndex {
         let mut needing: BTreeMap<FieldId, Vec<u32>> = BTreeMap::new();
         for ((_, necessary), rule) in numbered() {
             let Necessary::Fields(needed) = necessary else { continue };
-            let has_whole_key = needed
-                .iter()
-                .any(|(field, values)| !is_common(*field) && matches!(values, Values::Keys(_)) && !values.have_parts());
             for (field, values) in needed {
                 needing.entry(*field).or_default().push(rule);
-                let Values::Keys(keys) = values else { continue };
-                let needs = match (values.have_parts(), has_whole_key) {
-                    (false, _) => &mut whole,
-                    (true, false) => &mut with_parts,
-                    (true, true) => continue,
+                let needs = if values.have_parts() {
+                    &mut with_parts
+                } else {
+                    &mut whole
                 };
-                for key in keys {
+                for key in values.keys() {
                     let rules = needs.entry(*field).or_default().entry(key.clone()).or_default();
                     rules.push(rule);
                 }
@@ -144,14 +143,16 @@ impl CandidateIndex {
             })
             .collect();
         fields.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+        let mut parts: Vec<(f64, PartIndex)> = with_parts
+            .iter()
+            .filter_map(|(field, keys)| Some((worth(*field, &[], keys), PartIndex::new(*field, keys, count)?)))
+            .collect();
+        parts.sort_by(|(one, _), (other, _)| other.total_cmp(one));
         CandidateIndex {
             by_category: by_category.collect(),
             possible: RuleBits::of(possible.map(|(_, rule)| rule), count),
             fields: fields.into_iter().map(|(_, index)| index).collect(),
-            parts: with_parts
-                .iter()
-                .filter_map(|(field, keys)| PartIndex::new(*field, keys, count))
-                .collect(),
+            parts: parts.into_iter().map(|(_, index)| index).collect(),
         }
     }
 
@@ -166,16 +167,12 @@ impl CandidateIndex {
     /// Leaves in `candidates` every rule that may match the event.
     pub fn find(&self, record: &Record, categories: Categories, candidates: &mut Candidates) {
         let Candidates { rules, allowed, folded } = candidates;
-        rules.clear();
-        let mut read = self.by_category.iter().zip(Categories::each());
-        for (reading, _) in read.by_ref().filter(|(_, category)| category.overlaps(categories)) {
-            rules.unite(reading);
-        }
-        if rules.intersect(&self.possible) <= FEW_RULES {
+        self.read_by(categories, rules);
+        if !rules.intersect(&self.possible) {
             return;
         }
         for field in &self.fields {
-            if field.narrow(record, rules, allowed, folded) <= FEW_RULES {
+            if rules.overlap(&field.needing) && !field.narrow(record, rules, allowed, folded) {
                 return;
             }
         }
@@ -184,6 +181,26 @@ impl CandidateIndex {
                 parts.narrow(record, rules, allowed, folded);
             }
         }
+    }
+
+    /// Whether some rule may match an event of which only its kind is known.
+    pub fn any_of_kind(&self, kind: &Record) -> bool {
+        let mut candidates = self.scratch();
+        let Candidates { rules, allowed, folded } = &mut candidates;
+        self.read_by(Categories::of(kind), rules);
+        let mut any = rules.intersect(&self.possible);
+        for field in self.fields.iter().filter(|index| KIND.contains(&index.field)) {
+            any = field.narrow(kind, rules, allowed, folded);
+        }
+        any
+    }
+
+    /// Puts the rules that read events of these categories into `rules`.
+    fn read_by(&self, categories: Categories, rules: &mut RuleBits) {
+        rules.clear();
+        categories
+            .numbers()
+            .for_each(|category| rules.unite(&self.by_category[category]));
     }
 }
 
@@ -194,22 +211,11 @@ impl Candidates {
     }
 }
 
-/// Of these fields nearly all rules ask the same.
-fn is_common(field: FieldId) -> bool {
-    [
-        fields::EVENT_ACTION,
-        fields::EVENT_TYPE,
-        fields::EVENT_CATEGORY,
-        fields::HOST_OS_TYPE,
-    ]
-    .contains(&field)
-}
-
 /// How many rules a look at the field is likely to rule out: every rule that needs one of its values, less the share
 /// of all needs that its own keys are, because a value that many rules need is likely to be common.
 fn worth(field: FieldId, needing: &[u32], keys: &BTreeMap<Key, Vec<u32>>) -> f64 {
     // What kind of event it is rules out most rules or none, and costs least.
-    if field == fields::EVENT_TYPE || field == fields::EVENT_ACTION {
+    if KIND.contains(&field) {
         return f64::INFINITY;
     }
     let needs: usize = keys.values().map(Vec::len).sum();
@@ -219,15 +225,12 @@ fn worth(field: FieldId, needing: &[u32], keys: &BTreeMap<Key, Vec<u32>>) -> f64
     rules.sort_unstable();
     rules.dedup();
     // A field that only has to be there is there in half of all events.
-    (rules.len() as f64 - expected).max(0.0) + (needing.len() - rules.len()) as f64 / 2.0
+    (rules.len() as f64 - expected).max(0.0) + needing.len().saturating_sub(rules.len()) as f64 / 2.0
 }
 
 impl FieldIndex {
     fn new(field: FieldId, needing: &[u32], keys: &BTreeMap<Key, Vec<u32>>, count: usize) -> FieldIndex {
-        let all = RuleBits::of(0..count as u32, count);
-        let mut if_missing = all.clone();
-        needing.iter().for_each(|rule| if_missing.remove(*rule));
-        let mut if_present = all;
+        let mut if_present = RuleBits::of(0..count as u32, count);
         keys.values().flatten().for_each(|rule| if_present.remove(*rule));
         let set = |rules: &[u32]| RuleSet::new(rules, count);
         let boolean = |truth| set(keys.get(&Key::Boolean(truth)).map_or(&[], Vec::as_slice));
@@ -238,7 +241,7 @@ impl FieldIndex {
         let texts = texts(keys, count);
         FieldIndex {
             field,
-            if_missing,
+            needing: RuleBits::of(needing.iter().copied(), count),
             if_present,
             longest_text: texts.keys().map(|text| text.len()).max().unwrap_or(0),
             texts,
@@ -247,10 +250,10 @@ impl FieldIndex {
         }
     }
 
-    /// Takes out the rules that need what the field does not have; gives how many are left.
-    fn narrow(&self, record: &Record, rules: &mut RuleBits, allowed: &mut RuleBits, folded: &FoldBuffer) -> u32 {
+    /// Takes out the rules that need what the field does not have; gives whether any are left.
+    fn narrow(&self, record: &Record, rules: &mut RuleBits, allowed: &mut RuleBits, folded: &FoldBuffer) -> bool {
         if record.is_missing(self.field) {
-            return rules.intersect(&self.if_missing);
+            return rules.remove_all(&self.needing);
         }
         if self.texts.is_empty() && self.numbers.is_empty() && self.booleans.iter().all(RuleSet::is_empty) {
             return rules.intersect(&self.if_present);
@@ -282,11 +285,21 @@ impl PartIndex {
                 rules.push(RuleSet::new(needing, count));
             }
         }
+        let bytes: usize = parts.iter().map(|part| part.len()).sum();
+        let kind = if bytes <= MAX_FAST_PART_BYTES {
+            AhoCorasickKind::DFA
+        } else {
+            AhoCorasickKind::ContiguousNFA
+        };
         Some(PartIndex {
             field,
             needing: RuleBits::of(keys.values().flatten().copied(), count),
             texts: texts(keys, count),
-            parts: automaton(&parts)?,
+            parts: AhoCorasick::builder()
+                .kind(Some(kind))
+                .prefilter(false)
+                .build(parts)
+                .ok()?,
             rules: rules.into(),
         })
     }
@@ -315,7 +328,7 @@ impl RuleSet {
     }
 }
 
-fn texts(keys: &BTreeMap<Key, Vec<u32>>, count: usize) -> HashMap<Box<[u8]>, RuleSet, ahash::RandomState> {
+fn texts(keys: &BTreeMap<Key, Vec<u32>>, count: usize) -> HashMap<Box<[u8]>, RuleSet, FxBuildHasher> {
     let text = |(key, rules): (&Key, &Vec<u32>)| match key {
         Key::Text(text) => Some((text.as_bytes().into(), RuleSet::new(rules, count))),
         _ => None,

@@ -253,6 +253,30 @@ impl Condition {
         }
     }
 
+    /// The same with conditions of one kind within one another taken together.
+    pub fn flattened(self) -> Condition {
+        fn flatten(
+            conditions: Vec<Condition>,
+            inner: fn(Condition) -> Result<Vec<Condition>, Condition>,
+        ) -> Vec<Condition> {
+            let flat = conditions.into_iter().map(Condition::flattened).map(inner);
+            flat.flat_map(|condition| condition.unwrap_or_else(|other| vec![other]))
+                .collect()
+        }
+        match self {
+            Condition::All(conditions) => Condition::All(flatten(conditions, |condition| match condition {
+                Condition::All(inner) => Ok(inner),
+                other => Err(other),
+            })),
+            Condition::Any(conditions) => Condition::any(flatten(conditions, |condition| match condition {
+                Condition::Any(inner) => Ok(inner),
+                other => Err(other),
+            })),
+            Condition::Not(condition) => condition.flattened().negate(),
+            other => other,
+        }
+    }
+
     pub fn is_never(&self) -> bool {
         matches!(self, Condition::Never)
     }

@@ -107,6 +107,8 @@ pub(crate) struct Finding {
 pub(crate) struct Findings {
     pub list: Vec<Finding>,
     pub left_out: usize,
+    /// Whether there is an error, also among those left out.
+    has_errors: bool,
 }
 
 impl Findings {
@@ -131,7 +133,7 @@ impl Findings {
     }
 
     pub fn has_errors(&self) -> bool {
-        self.left_out > 0 || self.list.iter().any(|finding| finding.severity == Severity::Error)
+        self.has_errors
     }
 
     /// Whether further findings are only counted; making them is then wasted work.
@@ -139,11 +141,18 @@ impl Findings {
         self.list.len() >= MAX_FINDINGS
     }
 
-    pub fn push(&mut self, finding: Finding) {
-        self.add(finding);
+    /// Takes in the findings of a part of the text, at other places.
+    pub fn absorb(&mut self, part: Findings, place: impl Fn(Span) -> Span) {
+        self.left_out += part.left_out;
+        self.has_errors |= part.has_errors;
+        for mut finding in part.list {
+            finding.span = place(finding.span);
+            self.add(finding);
+        }
     }
 
     fn add(&mut self, finding: Finding) -> FindingHelp<'_> {
+        self.has_errors |= finding.severity == Severity::Error;
         if self.is_full() {
             self.left_out += 1;
             return FindingHelp(None);

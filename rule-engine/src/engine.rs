@@ -201,6 +201,12 @@ impl Engine {
         counters.function_combinations_cut += event.combinations_cut();
     }
 
+    /// Whether evaluating an event can have an effect, of which only the values in `kind` are known, those of
+    /// `event.category`, `event.type` and `event.action`; if not, it may be left out.
+    pub fn may_concern(&self, kind: &Record) -> bool {
+        !self.rules.waiting.is_empty() || self.rules.index.any_of_kind(kind)
+    }
+
     /// Tells the matches of sequences that waited for this time.
     fn tell_due(&mut self, record: &Record, on_match: &mut dyn FnMut(Match<'_>)) {
         let Some(now_ns) = record.first_date(fields::TIMESTAMP) else {

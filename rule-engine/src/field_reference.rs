@@ -99,18 +99,22 @@ fn keyword(name: &str) -> Option<FieldId> {
 /// Longest name for which a nearest one is looked for.
 const MAX_SUGGESTED_NAME: usize = 100;
 
-/// The field name with the fewest edits to `name`, if that is few for its length.
-fn nearest_name(name: &str) -> Option<&'static str> {
+/// The known name with the fewest edits to `name`, if that is few for its length.
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > MAX_SUGGESTED_NAME {
         return None;
     }
     let most = (name.len() / 4).clamp(1, 4);
-    FieldId::all()
-        .filter(|field| field.name().len().abs_diff(name.len()) <= most)
-        .map(|field| (edit_distance(name.as_bytes(), field.name().as_bytes()), field.name()))
+    known
+        .filter(|known| known.len().abs_diff(name.len()) <= most)
+        .map(|known| (edit_distance(name.as_bytes(), known.as_bytes()), known))
         .filter(|(distance, _)| *distance <= most)
         .min()
         .map(|(_, nearest)| nearest)
+}
+
+fn nearest_name(name: &str) -> Option<&'static str> {
+    nearest(name, FieldId::all().map(FieldId::name))
 }
 
 /// Levenshtein's distance, without regard to case.

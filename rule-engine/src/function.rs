@@ -3,13 +3,15 @@
 use std::borrow::Cow;
 
 use crate::condition::Number;
-use crate::field_reference::Case;
+use crate::field_reference::{Case, nearest};
+use crate::network::Network;
 
-/// A function that computes a value. `cidrMatch` is none of them: it is a test of a field.
+/// A function that computes a value.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Function {
     Add,
     Between,
+    CidrMatch,
     Concat,
     Divide,
     EndsWith,
@@ -43,9 +45,10 @@ pub(crate) struct Signature {
     pub result: Kind,
 }
 
-const ALL: [(&str, Function); 15] = [
+const ALL: [(&str, Function); 16] = [
     ("add", Function::Add),
     ("between", Function::Between),
+    ("cidrMatch", Function::CidrMatch),
     ("concat", Function::Concat),
     ("divide", Function::Divide),
     ("endsWith", Function::EndsWith),
@@ -67,6 +70,18 @@ impl Function {
         ALL.iter()
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
             .map(|(_, function)| *function)
+    }
+
+    /// The function with the fewest edits to the name, or what is written today in place of one that EQL had before.
+    pub fn help(name: &str) -> Option<String> {
+        match name.to_ascii_lowercase().as_str() {
+            "wildcard" => return Some("write `field : (\"a*\", \"*b\")`".to_owned()),
+            "match" | "matchlite" => return Some("write `field regex \"pattern\"`".to_owned()),
+            "arraycontains" => return Some("write `field == value`: any value of a field counts".to_owned()),
+            _ => {}
+        }
+        let nearest = nearest(name, ALL.iter().map(|(known, _)| *known))?;
+        Some(format!("did you mean `{nearest}`?"))
     }
 
     pub fn name(self) -> &'static str {
@@ -95,6 +110,10 @@ impl Function {
             Function::Between => Signature {
                 optional: &[Kind::Boolean],
                 ..plain(&[Kind::Text, Kind::Text, Kind::Text], Kind::Text)
+            },
+            Function::CidrMatch => Signature {
+                further: Some(Kind::Text),
+                ..plain(&[Kind::Text, Kind::Text], Kind::Boolean)
             },
             Function::Concat => Signature {
                 further: Some(Kind::Any),
@@ -143,6 +162,14 @@ impl Function {
             Function::Multiply => arithmetic(number(0)?, number(1)?, i64::checked_mul, |a, b| a * b)?,
             Function::Divide => arithmetic(number(0)?, number(1)?, i64::checked_div, |a, b| a / b)?,
             Function::Modulo => arithmetic(number(0)?, number(1)?, i64::checked_rem, |a, b| a % b)?,
+            Function::CidrMatch => {
+                let address = text(0)?;
+                let mut networks = arguments.iter().skip(1).filter_map(Computed::as_text);
+                Computed::Boolean(networks.any(|text| {
+                    let network = Network::parse(text);
+                    network.is_some_and(|network| network.contains(address))
+                }))
+            }
             Function::Concat => Computed::Text(Cow::Owned(
                 arguments.iter().filter_map(Computed::to_text).collect::<String>(),
             )),

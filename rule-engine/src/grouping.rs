@@ -114,6 +114,10 @@ impl<T> Groups<T> {
         }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.states.is_empty()
+    }
+
     /// The state of a key, without using it.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut T> {
         self.states.get_mut(key).map(|used| &mut used.state)

@@ -1,7 +1,7 @@
 //! KQL (Kibana's `kuery`), the language of rules of type `query`, `new_terms` and `threshold`: text, syntax tree,
 //! checked tree.
 
-use crate::condition::{Condition, Pattern};
+use crate::condition::{Condition, Order, Pattern};
 use crate::diagnostic::{Findings, Span};
 use crate::field_reference::FieldReference;
 use crate::limits::MAX_QUERY_BYTES;
@@ -20,6 +20,11 @@ pub(crate) fn parse(text: &str, findings: &mut Findings) -> Option<Condition> {
         );
         return None;
     }
+    if text.trim().is_empty() {
+        let message = "the query is empty, so it matches every event that the rule reads";
+        findings.warning(Default::default(), "matches-everything", message);
+        return Some(Condition::Always);
+    }
     let query = parser::parse(text, findings)?;
     check::check(&query, findings)
 }
@@ -34,6 +39,12 @@ pub(crate) fn is_any_of(field: &FieldReference, values: &[Pattern]) -> Condition
         })
         .collect();
     check::is(field, &literals)
+}
+
+/// That a value of the field is in this order to `text`, compared as a query does; [`Condition::Never`] if the field
+/// does not hold such values.
+pub(crate) fn in_order(field: &FieldReference, order: Order, text: String) -> Condition {
+    check::in_order(field, order, text)
 }
 
 #[cfg(test)]

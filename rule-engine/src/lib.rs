@@ -7,6 +7,7 @@
 mod alerting;
 mod candidates;
 mod condition;
+mod cost;
 pub mod diagnostic;
 pub mod engine;
 mod eql;
@@ -21,6 +22,7 @@ mod matcher;
 mod naive;
 mod network;
 mod new_terms;
+mod reach;
 pub mod record;
 mod regex;
 pub mod rule;

@@ -17,7 +17,7 @@ mod value;
 mod wildcards;
 
 use computed::ComputedMatcher;
-pub(crate) use text::{FoldBuffer, PatternSet, automaton};
+pub(crate) use text::{FoldBuffer, PatternSet};
 use value::FieldMatcher;
 
 /// A condition in the graph that it was compiled into.
@@ -89,6 +89,22 @@ impl GraphBuilder {
         self.nodes.push(node);
         self.costs.push(cost);
         self.known.insert(condition.clone(), matcher);
+        matcher
+    }
+
+    /// The node of a condition that is looked at only after an index has found its rule: what the index goes by holds
+    /// nearly always then, so it is evaluated last.
+    pub fn add_indexed(&mut self, condition: &Condition) -> Matcher {
+        let matcher = self.add(&condition.clone().flattened());
+        let Node::All(operands) = &self.nodes[matcher.0 as usize] else {
+            return matcher;
+        };
+        let is_indexed = |operand: &Matcher| matches!(&self.nodes[operand.0 as usize], Node::Field(field) if field.is_of_whole_values());
+        let mut order = operands.by_cost.clone();
+        order.sort_by_key(is_indexed);
+        if let Node::All(operands) = &mut self.nodes[matcher.0 as usize] {
+            operands.by_cost = order;
+        }
         matcher
     }
 

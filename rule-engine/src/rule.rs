@@ -2,6 +2,8 @@
 //!
 //! A [`CheckedRule`] can only come from [`parse_file`], so every field in it exists and every literal fits its field.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use serde::Serialize;
 
 use crate::alerting::AlertLimits;
@@ -14,6 +16,7 @@ mod duration;
 mod examples;
 mod exceptions;
 mod export;
+mod filters;
 mod query_position;
 mod source;
 mod table;
@@ -76,6 +79,11 @@ fn parsed(
 
 /// In the order of the file.
 fn diagnostics(findings: Findings, place: &dyn Fn(Span) -> (u32, u32)) -> Vec<Diagnostic> {
+    let severity_of_rest = if findings.has_errors() {
+        Severity::Error
+    } else {
+        Severity::Warning
+    };
     let mut list = findings.list;
     list.sort_by_key(|finding| finding.span.start);
     let mut diagnostics: Vec<Diagnostic> = list
@@ -96,7 +104,7 @@ fn diagnostics(findings: Findings, place: &dyn Fn(Span) -> (u32, u32)) -> Vec<Di
     if findings.left_out > 0 {
         diagnostics.push(Diagnostic {
             code: "more-findings",
-            severity: Severity::Error,
+            severity: severity_of_rest,
             message: format!("{} more findings are not shown", findings.left_out),
             help: None,
             line: place(Span::default()).0,
@@ -144,6 +152,44 @@ pub struct CheckedRule {
     pub(crate) admits: Condition,
     pub(crate) limits: AlertLimits,
     pub(crate) detection: Detection,
+}
+
+impl CheckedRule {
+    /// The same for rules that look for the same in the same events, however that is written: the order of what `and`
+    /// and `or` join does not count.
+    pub fn meaning(&self) -> u64 {
+        let detection = match &self.detection {
+            Detection::Event(condition) => Detection::Event(sorted(condition)),
+            Detection::NewTerms(condition, terms) => Detection::NewTerms(sorted(condition), terms.clone()),
+            Detection::Threshold(condition, threshold) => Detection::Threshold(sorted(condition), threshold.clone()),
+            Detection::Sequence(sequence) => {
+                let mut sequence = sequence.clone();
+                for term in sequence.terms.iter_mut().chain(&mut sequence.until) {
+                    term.condition = sorted(&term.condition);
+                }
+                Detection::Sequence(sequence)
+            }
+        };
+        let mut hasher = DefaultHasher::new();
+        format!("{:?} {:?} {detection:?}", self.categories, sorted(&self.admits)).hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// The condition with all that it joins in one order, and nothing joined twice.
+fn sorted(condition: &Condition) -> Condition {
+    let parts = |conditions: &[Condition]| {
+        let mut parts: Vec<Condition> = conditions.iter().map(sorted).collect();
+        parts.sort_by_cached_key(|part| format!("{part:?}"));
+        parts.dedup();
+        parts
+    };
+    match condition {
+        Condition::All(conditions) => Condition::All(parts(conditions)),
+        Condition::Any(conditions) => Condition::Any(parts(conditions)),
+        Condition::Not(condition) => Condition::Not(Box::new(sorted(condition))),
+        other => other.clone(),
+    }
 }
 
 /// What alerts and lists say about a rule.

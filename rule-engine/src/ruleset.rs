@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::alerting::AlertGate;
-use crate::candidates::{CandidateIndex, Necessary};
-use crate::condition::Detection;
+use crate::candidates::{CandidateIndex, Necessary, PartCounts};
+use crate::condition::{Condition, Detection};
 use crate::field_reference::FieldReference;
 use crate::matcher::{ConditionGraph, Evaluation, GraphBuilder, Matcher};
 use crate::new_terms::NewTerms;
@@ -68,15 +68,15 @@ impl CompiledDetection {
 impl CompiledRule {
     fn compile(rule: CheckedRule, graph: &mut GraphBuilder) -> CompiledRule {
         let detection = match rule.detection {
-            Detection::Event(condition) => CompiledDetection::Event(graph.add(&condition)),
+            Detection::Event(condition) => CompiledDetection::Event(graph.add_indexed(&condition)),
             Detection::NewTerms(condition, new_terms) => CompiledDetection::NewTerms {
-                matcher: graph.add(&condition),
+                matcher: graph.add_indexed(&condition),
                 history_key: new_terms.history_key(&rule.info.rule_id),
                 new_terms,
             },
             Detection::Sequence(sequence) => CompiledDetection::Sequence(SequenceMatcher::compile(&sequence, graph)),
             Detection::Threshold(condition, threshold) => CompiledDetection::Threshold {
-                matcher: graph.add(&condition),
+                matcher: graph.add_indexed(&condition),
                 counter: ThresholdCounter::new(threshold),
             },
         };
@@ -89,19 +89,34 @@ impl CompiledRule {
     }
 }
 
-/// What an event needs for the rule to take it in.
-fn needs(rule: &CheckedRule) -> (Categories, Necessary) {
-    let detection = match &rule.detection {
+/// The conditions of which one has to hold for the rule to take an event in.
+fn conditions(rule: &CheckedRule) -> Vec<&Condition> {
+    match &rule.detection {
         Detection::Event(condition) | Detection::NewTerms(condition, _) | Detection::Threshold(condition, _) => {
-            Necessary::of(condition)
+            vec![condition]
         }
         Detection::Sequence(sequence) => {
             let terms = sequence.terms.iter().chain(&sequence.until);
-            Necessary::any(terms.map(|term| Necessary::of(&term.condition)))
+            terms.map(|term| &term.condition).collect()
         }
+    }
+}
+
+/// For each rule what an event needs for the rule to take it in.
+fn needs(rules: &[CheckedRule]) -> Vec<(Categories, Necessary)> {
+    let mut counts = PartCounts::default();
+    rules
+        .iter()
+        .flat_map(conditions)
+        .for_each(|condition| counts.add(condition));
+    let need = |rule: &CheckedRule| {
+        let taken_in = conditions(rule)
+            .into_iter()
+            .map(|condition| Necessary::of(condition, &counts));
+        let both = [Necessary::of(&rule.admits, &counts), Necessary::any(taken_in)];
+        (rule.categories, Necessary::all(both.into_iter()))
     };
-    let necessary = Necessary::all([Necessary::of(&rule.admits), detection].into_iter());
-    (rule.categories, necessary)
+    rules.iter().map(need).collect()
 }
 
 impl RuleSet {
@@ -118,7 +133,7 @@ impl RuleSet {
         let keeps_summaries = rules
             .iter()
             .any(|rule| matches!(rule.detection, Detection::Sequence(_)));
-        let needs: Vec<(Categories, Necessary)> = rules.iter().map(needs).collect();
+        let needs = needs(&rules);
         let mut graph = GraphBuilder::default();
         let rules: Vec<CompiledRule> = rules
             .into_iter()

@@ -2,7 +2,7 @@
 //!
 //! First stage of everything: a rule's field names and a document's keys become [`FieldId`]s here, and nothing behind
 //! this module handles a field by its name. The rows come from `schema/fields.tsv`, sorted by name, so comparing two
-//! `FieldId`s compares their names.
+//! `FieldId`s compares their names; which of them the sensor fills is in `schema/produced.tsv`.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -36,6 +36,8 @@ struct Row {
     name: &'static str,
     field_type: FieldType,
     is_array: bool,
+    is_produced: bool,
+    produced_values: &'static [&'static str],
 }
 
 static BY_NAME: LazyLock<HashMap<&'static str, FieldId, ahash::RandomState>> =
@@ -75,6 +77,16 @@ impl FieldId {
         self.row().is_array
     }
 
+    /// Whether the sensor fills the field. Recorded documents of other producers may have any.
+    pub fn is_produced(self) -> bool {
+        self.row().is_produced
+    }
+
+    /// All values that the sensor gives the field, where these are few; none where they are many.
+    pub fn produced_values(self) -> &'static [&'static str] {
+        self.row().produced_values
+    }
+
     /// Position in the table, below [`FieldId::COUNT`].
     pub fn index(self) -> usize {
         usize::from(self.0)
@@ -105,6 +117,15 @@ mod tests {
             "process.entry_leader.entry_meta.type"
         );
         assert_eq!(fields::USER_EXT_REAL_ID.name(), "user.Ext.real.id");
+    }
+
+    #[test]
+    fn what_the_sensor_fills_is_told_from_what_it_does_not() {
+        assert!(fields::PROCESS_NAME.is_produced());
+        assert!(fields::TIDEWAITER_CONTAINER_METADATA.is_produced());
+        assert!(!fields::FILE_PATH.is_produced());
+        assert_eq!(fields::EVENT_ACTION.produced_values(), ["fork", "exec", "end"]);
+        assert!(fields::PROCESS_NAME.produced_values().is_empty());
     }
 
     #[test]

@@ -136,6 +136,9 @@ impl SequenceMatcher {
         time_ns: i64,
         counters: &mut EngineCounters,
     ) -> Vec<EarlierEvents> {
+        if self.keys.is_empty() && self.waiting.is_empty() && !self.begins_with(event) {
+            return Vec::new();
+        }
         let event_keys: Vec<Vec<String>> = self.terms.iter().map(|term| term.event_keys(event, counters)).collect();
         let summary = Arc::new(event.record.summary());
         let mut matches = Vec::new();
@@ -167,6 +170,12 @@ impl SequenceMatcher {
             }
         }
         matches
+    }
+
+    /// Whether there is something to remember of the event though nothing is remembered yet.
+    fn begins_with(&self, event: &Evaluation<'_>) -> bool {
+        let first = self.stages.first().into_iter().chain(&self.missing[0]);
+        first.into_iter().any(|term| self.terms[*term].matcher.matches(event))
     }
 
     /// The reason why the event, which completed a match, is its last one.
@@ -287,7 +296,7 @@ impl SequenceMatcher {
 impl CompiledTerm {
     fn compile(term: &SequenceTerm, graph: &mut GraphBuilder) -> CompiledTerm {
         CompiledTerm {
-            matcher: graph.add(&term.condition),
+            matcher: graph.add_indexed(&term.condition),
             keys: term.keys.clone(),
         }
     }

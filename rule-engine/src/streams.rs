@@ -3,14 +3,15 @@
 //! An event of category C is in `logs-endpoint.events.C-default` and in `logs-cloud_defend.C-default`. The patterns
 //! are resolved once for the categories that ECS knows, so that an event costs one comparison of bit sets.
 
-use crate::condition::Pattern;
+use crate::condition::{Condition, FieldCondition, Pattern, Test};
 use crate::field_reference::Case;
 use crate::matcher::{FoldBuffer, PatternSet};
 use crate::record::{Record, Value};
 use crate::schema::fields;
 
-/// ECS's values of `event.category`.
+/// ECS's values of `event.category`, the one that is looked for most often first.
 const CATEGORIES: [&str; 20] = [
+    "process",
     "api",
     "authentication",
     "configuration",
@@ -25,7 +26,6 @@ const CATEGORIES: [&str; 20] = [
     "malware",
     "network",
     "package",
-    "process",
     "registry",
     "session",
     "threat",
@@ -64,6 +64,23 @@ impl Categories {
             })
     }
 
+    /// The category that an EQL query begins with; all if it is `any`, or none that ECS knows.
+    pub fn asked_for(condition: &Condition) -> Categories {
+        let Condition::All(parts) = condition else {
+            return Categories::ALL;
+        };
+        match parts.first() {
+            Some(Condition::Field(FieldCondition {
+                field,
+                test: Test::TextIn(names, _),
+            })) if field.field == fields::EVENT_CATEGORY => match from_names(names.iter().map(String::as_str)) {
+                0 => Categories::ALL,
+                categories => Categories(categories),
+            },
+            _ => Categories::ALL,
+        }
+    }
+
     /// The categories of an event. One that says none, or one that ECS does not know, may be in any stream.
     pub fn of(record: &Record) -> Categories {
         let names = record.values(fields::EVENT_CATEGORY).filter_map(|value| match value {
@@ -76,9 +93,17 @@ impl Categories {
         }
     }
 
-    /// Every category that ECS knows, by itself.
-    pub fn each() -> impl Iterator<Item = Categories> {
-        (0..CATEGORIES.len()).map(|position| Categories(1 << position))
+    /// How many categories ECS knows.
+    pub const COUNT: usize = CATEGORIES.len();
+
+    /// The numbers of those in the set that ECS knows, each below [`Categories::COUNT`].
+    pub fn numbers(self) -> impl Iterator<Item = usize> {
+        let mut left = self.0 & ((1 << Self::COUNT) - 1);
+        std::iter::from_fn(move || {
+            let number = left.trailing_zeros() as usize;
+            left &= left.wrapping_sub(1);
+            (number < Self::COUNT).then_some(number)
+        })
     }
 
     pub fn overlaps(self, other: Categories) -> bool {

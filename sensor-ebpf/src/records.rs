@@ -2,7 +2,7 @@
 //! was lost.
 
 use aya_ebpf::{
-    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_CONS_POS},
+    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_CONS_POS, BPF_RB_NO_WAKEUP},
     helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns},
     macros::map,
     maps::{Array, PerCpuArray, ProgramArray, RingBuf},
@@ -26,6 +26,11 @@ static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
 /// values cannot exceed 32 KiB.
 #[map]
 static SCRATCH: Array<Scratch> = Array::with_max_entries(1, 0);
+
+/// Whether a record wakes the agent: 0 while it looks by itself every so often, as it does when
+/// there is much to read. A wake-up costs more than the record that it is for.
+#[map]
+static WAKE_UP: Array<u32> = Array::with_max_entries(1, 0);
 
 /// The program that sends further arguments, at index 0.
 #[map]
@@ -98,7 +103,9 @@ pub fn head(kind: u16, flags: u16) -> RecordHead {
 /// was sent.
 #[inline(always)]
 pub fn send(kind: u16, bytes: &[u8], cgroup: Address) -> bool {
-    if RECORDS.output::<[u8]>(bytes, 0).is_ok() {
+    let wakes = WAKE_UP.get(0).is_some_and(|wakes| *wakes != 0);
+    let flags = if wakes { 0 } else { BPF_RB_NO_WAKEUP };
+    if RECORDS.output::<[u8]>(bytes, flags.into()).is_ok() {
         charge(cgroup, bytes.len() as u64);
         return true;
     }

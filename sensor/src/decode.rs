@@ -6,6 +6,7 @@
 
 use std::{collections::HashMap, mem};
 
+use ahash::RandomState;
 use sensor_abi::{
     ARGUMENTS_LIMIT, ArgumentsFixed, ENVIRONMENT_LIMIT, ExecFixed, ExitRecord, FLAG_ARGUMENTS_CONTINUE,
     FLAG_ARGUMENTS_CUT, FLAG_ARGUMENTS_UNREADABLE, FLAG_ENVIRONMENT_FOLLOWS, FLAG_EXECUTABLE_DETACHED, FLAG_PATH_CUT,
@@ -83,9 +84,9 @@ pub struct DecodeCounts {
 #[derive(Default)]
 pub struct Decoder {
     /// Execs whose arguments are not complete, by processor.
-    unfinished: HashMap<u32, Unfinished>,
+    unfinished: HashMap<u32, Unfinished, RandomState>,
     /// The last sequence number of each processor.
-    sequences: HashMap<u32, u64>,
+    sequences: HashMap<u32, u64, RandomState>,
     pub counts: DecodeCounts,
 }
 
@@ -268,7 +269,7 @@ fn path(components: &[u8], cut: bool) -> String {
     if path.is_empty() {
         path.push(b'/');
     }
-    text(&path)
+    String::from_utf8(path).unwrap_or_else(|error| text(error.as_bytes()))
 }
 
 /// Text from bytes that a process chose; what is not UTF-8 becomes U+FFFD.

@@ -25,7 +25,7 @@ use crate::output::escape::Visible;
 use crate::output::{CompleteContainer, Output};
 use crate::pipeline::{Event, EventHandler, Flow};
 use crate::process::Process;
-use crate::record::fill_metadata;
+use crate::record::{Action, fill_metadata};
 
 /// Events that may wait for an engine's answer; when more come, all go on without it.
 const WAITING_AT_MOST: usize = 1024;
@@ -60,6 +60,8 @@ pub struct DetectionCounts {
 pub struct Detection {
     engine: Engine,
     options: EngineOptions,
+    /// The actions that some rule may be about; events of others are not evaluated.
+    concerned: Vec<Action>,
     /// Takes only what the rules look at; filled for every event.
     narrow: Record,
     /// Filled for an event that matched.
@@ -100,11 +102,13 @@ impl Detection {
         output: Output,
         metadata_wait: Duration,
     ) -> Self {
+        let engine = Engine::new(rules, options);
         Detection {
-            narrow: rules.narrow_record(),
+            narrow: engine.rules().narrow_record(),
             whole: Record::new(),
-            metadata_wait: reads_metadata(&rules).then_some(metadata_wait),
-            engine: Engine::new(rules, options),
+            metadata_wait: reads_metadata(engine.rules()).then_some(metadata_wait),
+            concerned: concerned(&engine),
+            engine,
             options,
             history,
             directory,
@@ -130,6 +134,7 @@ impl Detection {
         self.metadata_wait = reads_metadata(&rules).then_some(self.configured_wait);
         self.history.keep_for(longest_window(&rules));
         self.engine = Engine::new(rules, self.options);
+        self.concerned = concerned(&self.engine);
     }
 
     /// Whether an event of this container has to wait: for its metadata, or behind one that does.
@@ -211,6 +216,9 @@ impl EventHandler for Detection {
     }
 
     fn event(&mut self, event: &Event<'_>) {
+        if !self.concerned.contains(&event.action) {
+            return;
+        }
         let container = event.process.container.as_ref();
         let lookup = container.map(|container| self.directory.get(container));
         if let (Some(container), Some(lookup), Some(wait)) = (container, &lookup, self.metadata_wait)
@@ -316,6 +324,16 @@ pub fn complete_from(directory: Directory) -> CompleteContainer {
             Lookup::Complete(_) | Lookup::Failed(..) => ContainerMetadata::Complete,
         }
     })
+}
+
+/// The actions that some rule of the engine may be about.
+fn concerned(engine: &Engine) -> Vec<Action> {
+    let is_concerned = |action: &Action| {
+        let mut kind = Record::new();
+        action.fill(&mut kind);
+        engine.may_concern(&kind)
+    };
+    Action::ALL.into_iter().filter(is_concerned).collect()
 }
 
 fn reads_metadata(rules: &RuleSet) -> bool {

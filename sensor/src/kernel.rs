@@ -15,7 +15,7 @@ use std::{
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
-    maps::{MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
+    maps::{Array, MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
     programs::{BtfTracePoint, ProgramError, tp_btf::BtfTracePointLink},
 };
 use nix::sys::resource::{Resource, rlim_t, setrlimit};
@@ -113,7 +113,17 @@ pub struct Hooks {
 }
 
 /// The records in the ring buffer.
-pub struct Records(RingBuf<MapData>);
+pub struct Records {
+    ring_buffer: RingBuf<MapData>,
+    wake_up: Array<MapData, u32>,
+}
+
+/// Which records wake a thread that waits for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WakeUp {
+    EveryRecord,
+    None,
+}
 
 /// The kernel side's own counts.
 pub struct KernelCounters(PerCpuArray<MapData, [u64; COUNTERS]>);
@@ -172,7 +182,7 @@ impl LostRecords {
 impl Records {
     /// Hands the bytes of the next record to `consume`; gives whether there was one.
     pub fn next_record(&mut self, consume: impl FnOnce(&[u8])) -> bool {
-        match self.0.next() {
+        match self.ring_buffer.next() {
             Some(item) => {
                 consume(&item);
                 true
@@ -180,13 +190,22 @@ impl Records {
             None => false,
         }
     }
+
+    /// Sets whether records make the descriptor readable. A processor that was just writing one may
+    /// still go by what was set before.
+    ///
+    /// # Errors
+    /// The map cannot be written.
+    pub fn set_wake_up(&mut self, wake_up: WakeUp) -> Result<(), MapError> {
+        set_wake_up(&mut self.wake_up, wake_up)
+    }
 }
 
 impl AsFd for Records {
     /// Readable when there are records.
     fn as_fd(&self) -> BorrowedFd<'_> {
         // SAFETY: the ring buffer owns the descriptor and lives as long as `self`.
-        unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) }
+        unsafe { BorrowedFd::borrow_raw(self.ring_buffer.as_raw_fd()) }
     }
 }
 
@@ -266,8 +285,11 @@ impl KernelSensor {
         continuation
             .set(0, &target, 0)
             .map_err(|error| KernelError::new("link the programs", &error))?;
-        let records = Records(take_map(&mut ebpf, "RECORDS")?);
+        let ring_buffer = take_map(&mut ebpf, "RECORDS")?;
         let counters = KernelCounters(take_map(&mut ebpf, "COUNTERS")?);
+        let mut wake_up = take_map(&mut ebpf, "WAKE_UP")?;
+        set_wake_up(&mut wake_up, WakeUp::EveryRecord)
+            .map_err(|error| KernelError::new("write the map WAKE_UP", &error))?;
 
         let mut links = Vec::with_capacity(HOOKS.len());
         for (name, tracepoint) in HOOKS {
@@ -277,7 +299,7 @@ impl KernelSensor {
         }
         debug!("the kernel side is attached after {} ms", begin.elapsed().as_millis());
         Ok(KernelSensor {
-            records,
+            records: Records { ring_buffer, wake_up },
             counters,
             disabled: resolved.disabled,
             hooks: Hooks {
@@ -302,6 +324,10 @@ fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePoint, 
         .ok_or_else(|| ProgramError::InvalidName { name: name.to_owned() })
         .and_then(|program| program.try_into())
         .map_err(|error| KernelError::new(format!("find the program {name}"), &error))
+}
+
+fn set_wake_up(map: &mut Array<MapData, u32>, wake_up: WakeUp) -> Result<(), MapError> {
+    map.set(0, u32::from(wake_up == WakeUp::EveryRecord), 0)
 }
 
 fn take_map<M: TryFrom<aya::maps::Map, Error = MapError>>(ebpf: &mut Ebpf, name: &str) -> Result<M, KernelError> {

@@ -3,6 +3,8 @@
 //! Never waits for anything but the ring buffer: what takes time (container engines, disks, output)
 //! is behind queues, on other threads. What an event is for is the [`EventHandler`]'s business.
 
+mod pace;
+
 use std::{
     os::fd::AsFd,
     sync::mpsc::{Receiver, TryRecvError},
@@ -17,11 +19,12 @@ use sensor_abi::{KINDS, RecordHead};
 use crate::{
     decode::{DecodeCounts, Decoder, ProcessEvent},
     host::boot_time_ns,
-    kernel::{Environment, Hooks, KernelSensor, LostRecords, Records},
+    kernel::{Environment, Hooks, KernelSensor, LostRecords, Records, WakeUp},
     loss::Losses,
     process::{Process, ProcessKey, ProcessTable, TableCounts, cgroup_path},
     record::{Action, RecordBuilder},
 };
+use pace::{LOOK_INTERVAL, Pace};
 
 /// How long the thread sleeps without events before it looks for commands. An exec whose further
 /// arguments have not come in this time is given up.
@@ -39,7 +42,7 @@ const SETTLE_STEP: Duration = Duration::from_millis(1);
 
 /// What a process did, after the table has taken it in.
 pub struct Event<'a> {
-    action: Action,
+    pub action: Action,
     head: &'a RecordHead,
     pub process: &'a Process,
     pub table: &'a ProcessTable,
@@ -184,9 +187,11 @@ impl Pipeline {
     /// in the ring buffer; gives the final counts.
     pub fn run<H: EventHandler>(mut self, commands: &Receiver<H::Command>, handler: &mut H) -> PipelineCounts {
         let mut housekeeping = Instant::now();
+        let mut pace = Pace::new(housekeeping);
         loop {
             let handled = self.drain(BATCH, handler);
             let now = Instant::now();
+            let change = pace.handled(handled, now);
             let due = now.duration_since(housekeeping) >= HOUSEKEEPING;
             if (handled == 0 || due) && handler.idle(&self.losses) == Flow::Stop {
                 return self.finish(handler);
@@ -209,7 +214,18 @@ impl Pipeline {
                     Err(TryRecvError::Disconnected) => return self.finish(handler),
                 }
             }
-            if handled == 0 && !self.wait() && self.decoder.has_unfinished() {
+            if let Some(wake_up) = change
+                && let Err(error) = self.records.set_wake_up(wake_up)
+            {
+                tracing::warn!("could not set what wakes the sensor: {error}; events may come {IDLE:?} late");
+            }
+            if handled == BATCH {
+                continue;
+            }
+            // After a change too: a record that still went by what was set before has come by then.
+            if change.is_some() || pace.wake_up() == WakeUp::None {
+                thread::sleep(LOOK_INTERVAL);
+            } else if handled == 0 && !self.wait() && self.decoder.has_unfinished() {
                 self.flush(handler);
             }
         }

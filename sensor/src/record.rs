@@ -30,6 +30,15 @@ pub enum Action {
 }
 
 impl Action {
+    pub const ALL: [Action; 3] = [Action::Fork, Action::Exec, Action::End];
+
+    /// Fills in what all events of the action have in common, and nothing else has.
+    pub fn fill(self, record: &mut Record) {
+        record.text(fields::EVENT_CATEGORY, "process");
+        record.text(fields::EVENT_TYPE, self.event_type());
+        record.text(fields::EVENT_ACTION, self.name());
+    }
+
     /// `event.action`.
     pub fn name(self) -> &'static str {
         match self {
@@ -95,9 +104,7 @@ impl RecordBuilder {
         record.text(fields::AGENT_TYPE, "tidewaiter");
         record.text(fields::AGENT_VERSION, env!("CARGO_PKG_VERSION"));
         record.text(fields::EVENT_KIND, "event");
-        record.text(fields::EVENT_CATEGORY, "process");
-        record.text(fields::EVENT_TYPE, action.event_type());
-        record.text(fields::EVENT_ACTION, action.name());
+        action.fill(record);
         record.text(fields::EVENT_MODULE, "tidewaiter");
         record.text(fields::EVENT_DATASET, "tidewaiter.process");
         text_from(record, Some(fields::EVENT_ID), || {
@@ -324,3 +331,6 @@ fn fill_engine_metadata(record: &mut Record, metadata: &Arc<Metadata>) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 //! because it is a typing error of whoever named it.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -85,7 +86,10 @@ pub struct RuleFile {
 #[derive(Default)]
 pub struct RuleFiles {
     pub files: Vec<RuleFile>,
-    path_of_id: HashMap<String, String>,
+    /// Where the rule stands that took the id first: `path:line`.
+    place_of_id: HashMap<String, String>,
+    /// The same for what rules look for, see [`CheckedRule::meaning`].
+    place_of_meaning: HashMap<u64, String>,
 }
 
 impl RuleFiles {
@@ -165,7 +169,7 @@ impl RuleFiles {
 
     fn add_rule(&mut self, mut file: RuleFile) {
         if let Some(rule_id) = &file.report.rule_id {
-            match self.path_of_id.get(rule_id) {
+            match self.place_of_id.get(rule_id) {
                 Some(first) => {
                     let duplicate = duplicate(rule_id, first, &file);
                     file.report.status = RuleStatus::Error;
@@ -173,12 +177,45 @@ impl RuleFiles {
                     file.rule = None;
                 }
                 None => {
-                    let path = file.report.path.clone();
-                    self.path_of_id.insert(rule_id.clone(), path);
+                    self.place_of_id.insert(rule_id.clone(), place(&file));
+                }
+            }
+        }
+        if let Some(rule) = &file.rule {
+            match self.place_of_meaning.entry(rule.meaning()) {
+                Entry::Occupied(first) => {
+                    let shadowed = shadowed(first.get(), &file);
+                    file.report.diagnostics.push(shadowed);
+                }
+                Entry::Vacant(free) => {
+                    free.insert(place(&file));
                 }
             }
         }
         self.files.push(file);
+    }
+}
+
+/// `path:line` of the rule's id.
+fn place(file: &RuleFile) -> String {
+    format!("{}:{}", file.report.path, id_line(file))
+}
+
+fn id_line(file: &RuleFile) -> u32 {
+    if file.report.path.ends_with(".ndjson") {
+        return file.first_line;
+    }
+    line_of(&file.text, |line| line.trim_start().starts_with("rule_id"))
+}
+
+fn shadowed(first: &str, file: &RuleFile) -> Diagnostic {
+    Diagnostic {
+        code: "same-condition",
+        severity: Severity::Warning,
+        message: format!("`{first}` looks for the same: each event that one of the two finds gives two alerts"),
+        help: Some("leave one of the two out".to_owned()),
+        line: id_line(file),
+        column: 1,
     }
 }
 
@@ -213,7 +250,7 @@ fn duplicate(rule_id: &str, first: &str, file: &RuleFile) -> Diagnostic {
         severity: Severity::Error,
         message: format!("the rule_id `{rule_id}` is taken by `{first}`, which was read first and runs"),
         help: Some("give this rule an id of its own, or leave one of the two out".to_owned()),
-        line: line_of(&file.text, |line| line.trim_start().starts_with("rule_id")).max(file.first_line),
+        line: id_line(file),
         column: 1,
     }
 }
@@ -470,8 +507,13 @@ mod tests {
         write(directory.path(), "export.ndjson", text.as_bytes());
         let mut rules = RuleFiles::of_paths(&[directory.path().to_owned()]).unwrap();
         let codes: Vec<_> = codes(&rules).into_iter().map(|(_, codes)| codes).collect();
-        assert_eq!(codes, [vec![], vec![], vec!["duplicate-rule-id"]]);
+        assert_eq!(codes, [vec![], vec!["same-condition"], vec!["duplicate-rule-id"]]);
         assert_eq!(rules.files[2].report.diagnostics[0].line, 3);
+        let first = format!("{}:1", rules.files[0].report.path);
+        for file in &rules.files[1..] {
+            let message = &file.report.diagnostics[0].message;
+            assert!(message.contains(&first), "{message}");
+        }
         assert_eq!(rules.take_rules().len(), 2);
     }
 }

@@ -1,5 +1,7 @@
 //! The main path: somebody opens a shell in a container and installs a tool.
 
+mod sessions;
+
 use std::collections::BTreeSet;
 use std::fs;
 

@@ -59,9 +59,14 @@ impl Terminal {
         })
     }
 
+    /// Types a line and waits for nothing.
+    pub fn type_line(&mut self, line: &str) -> Result<()> {
+        writeln!(self.keyboard, "{line}").context("could not type into the terminal")
+    }
+
     /// Leaves the shell.
     pub fn leave(mut self) -> Result<ExitStatus> {
-        writeln!(self.keyboard, "exit")?;
+        self.type_line("exit")?;
         self.child.wait().context("could not wait for the terminal's program")
     }
 }

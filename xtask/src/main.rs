@@ -28,8 +28,11 @@ enum Task {
     },
     /// Install what the tests need, run all of them, end with how many passed, failed and were skipped
     Test,
-    /// Measure the sensor: time from exec to alert, or its cost while programs are started as fast as possible
-    Bench { figures: Figures },
+    /// Measure the sensor
+    Bench {
+        #[command(subcommand)]
+        figures: Figures,
+    },
     /// Check the sensor on other kernels, in virtual machines, with each layout of cgroups; on all, if none is named
     Kernels {
         #[arg(value_enum)]
@@ -39,10 +42,18 @@ enum Task {
     Tidy,
 }
 
-#[derive(Copy, Clone, clap::ValueEnum)]
+#[derive(clap::Subcommand)]
 enum Figures {
+    /// Time from exec to alert, in a container and on the host
     Latency,
-    Storm,
+    /// What the rules cost: events a second on one core, memory, allocations, instructions (with valgrind)
+    Rules,
+    /// What the sensor costs: execs a second with and without it, CPU time, memory, time to start and to alert, losses
+    Sensor {
+        /// A storm of 100,000 programs instead of a million, and fewer rounds
+        #[arg(long)]
+        short: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -80,18 +91,12 @@ fn carry_out(task: Task) -> Result<ExitCode> {
             setup::for_testing()?;
             let name = match figures {
                 Figures::Latency => "latency",
-                Figures::Storm => "storm",
+                Figures::Rules => "rules",
+                Figures::Sensor { short: false } => "sensor",
+                Figures::Sensor { short: true } => "sensor --short",
             };
-            command::run(command::cargo().args([
-                "run",
-                "--quiet",
-                "--release",
-                "--package",
-                "tests",
-                "--bin",
-                "figures",
-                name,
-            ]))?;
+            let run_figures = "run --quiet --release --package tests --bin figures --";
+            command::run(command::cargo().args(run_figures.split(' ').chain(name.split(' '))))?;
             Ok(ExitCode::SUCCESS)
         }
         Task::Kernels { kernels } => {

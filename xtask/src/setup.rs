@@ -34,7 +34,7 @@ const COMPILER_WITH_SOURCE: Requirement = Requirement {
     elsewhere: "rustup component add rust-src",
 };
 
-const FOR_TESTING: [Requirement; 4] = [
+const FOR_TESTING: [Requirement; 5] = [
     Requirement {
         purpose: "cargo fmt",
         is_there: || succeeds(cargo().args(["fmt", "--version"])),
@@ -62,6 +62,16 @@ const FOR_TESTING: [Requirement; 4] = [
         is_there: busybox_is_static,
         debian_packages: &["busybox-static"],
         elsewhere: "install a statically linked busybox on the search path",
+    },
+    Requirement {
+        purpose: "what people open sessions with, for the end-to-end tests",
+        is_there: || {
+            ["ctr", "tmux", "script", "su", "dbclient", "dropbear"]
+                .into_iter()
+                .all(is_installed)
+        },
+        debian_packages: &["containerd", "tmux", "bsdutils", "util-linux", "dropbear-bin"],
+        elsewhere: "install containerd's ctr, tmux, script, su, and Dropbear's dbclient and dropbear",
     },
 ];
 

@@ -4,7 +4,7 @@
 //! test it was made from, and what cannot be said in keys is left out, so a condition may fail though its keys are
 //! there; it never holds without them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::condition::{Condition, FieldCondition, Number, Pattern, Symbol, Test};
 use crate::schema::FieldId;
@@ -43,24 +43,24 @@ pub(crate) enum Key {
 }
 
 impl Values {
-    fn keys(&self) -> Option<&BTreeSet<Key>> {
-        match self {
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        let keys = match self {
             Values::Any => None,
             Values::Keys(keys) => Some(keys),
-        }
+        };
+        keys.into_iter().flatten()
     }
 
     /// Whether some key is a part of a text, which takes a search to find.
     pub fn have_parts(&self) -> bool {
-        self.keys()
-            .is_some_and(|keys| keys.iter().any(|key| matches!(key, Key::Part(_))))
+        self.keys().any(|key| matches!(key, Key::Part(_)))
     }
 
     /// The one that says more: whole values before parts, fewer before more.
     fn stronger(self, other: Values) -> Values {
-        let weakness = |values: &Values| match values.keys() {
-            None => (true, true, 0),
-            Some(keys) => (false, values.have_parts(), keys.len()),
+        let weakness = |values: &Values| match values {
+            Values::Any => (true, true, 0),
+            Values::Keys(keys) => (false, values.have_parts(), keys.len()),
         };
         if weakness(&other) < weakness(&self) {
             other
@@ -80,31 +80,87 @@ impl Values {
     }
 }
 
+/// How often the parts of patterns stand in all rules: what many rules look for is likely to be common in events too.
+#[derive(Default)]
+pub(crate) struct PartCounts(HashMap<Box<str>, usize>);
+
+impl PartCounts {
+    /// Counts the parts of every pattern in the condition.
+    pub fn add(&mut self, condition: &Condition) {
+        match condition {
+            Condition::All(conditions) | Condition::Any(conditions) => {
+                conditions.iter().for_each(|condition| self.add(condition));
+            }
+            Condition::Not(condition) => self.add(condition),
+            Condition::Field(FieldCondition {
+                test: Test::Like(patterns, _),
+                ..
+            }) => {
+                for part in patterns.iter().flat_map(parts) {
+                    *self.0.entry(part).or_default() += 1;
+                }
+            }
+            Condition::Always | Condition::Never | Condition::Field(_) | Condition::Computed(_) => {}
+        }
+    }
+
+    /// The rarest of the texts that every text of the pattern has, of those the longest.
+    fn key(&self, pattern: &Pattern) -> Option<Key> {
+        if let Some(text) = pattern.exact_text() {
+            return Some(Key::Text(lower(&text)));
+        }
+        let count = |part: &str| self.0.get(part).copied().unwrap_or(0);
+        let rarest = parts(pattern).min_by_key(|part| (count(part), usize::MAX - part.len()));
+        rarest.map(Key::Part)
+    }
+
+    fn values(&self, condition: &FieldCondition) -> Values {
+        let is_key = condition.field.key.is_some();
+        let keys: Option<BTreeSet<Key>> = match &condition.test {
+            Test::TextIn(texts, _) if !is_key => Some(texts.iter().map(|text| Key::Text(lower(text))).collect()),
+            Test::Like(patterns, _) if !is_key => patterns.iter().map(|pattern| self.key(pattern)).collect(),
+            Test::NumberIn(numbers) => numbers
+                .iter()
+                .map(|number| match number {
+                    Number::Long(number) => Some(Key::Number(*number)),
+                    Number::Float(_) => None,
+                })
+                .collect(),
+            Test::Boolean(truth) => Some(BTreeSet::from([Key::Boolean(*truth)])),
+            _ => None,
+        };
+        keys.filter(|keys| keys.len() <= MAX_KEYS)
+            .map_or(Values::Any, Values::Keys)
+    }
+}
+
 impl Necessary {
     pub fn nothing() -> Necessary {
         Necessary::Fields(BTreeMap::new())
     }
 
-    pub fn of(condition: &Condition) -> Necessary {
+    pub fn of(condition: &Condition, counts: &PartCounts) -> Necessary {
+        let of = |condition| Necessary::of(condition, counts);
         match condition {
             Condition::Always | Condition::Computed(_) => Necessary::nothing(),
             Condition::Never => Necessary::Impossible,
-            Condition::All(conditions) => Necessary::all(conditions.iter().map(Necessary::of)),
-            Condition::Any(conditions) => Necessary::any(conditions.iter().map(Necessary::of)),
-            Condition::Not(condition) => Necessary::of_negation(condition),
+            Condition::All(conditions) => Necessary::all(conditions.iter().map(of)),
+            Condition::Any(conditions) => Necessary::any(conditions.iter().map(of)),
+            Condition::Not(condition) => Necessary::of_negation(condition, counts),
             Condition::Field(condition) => {
-                Necessary::Fields(BTreeMap::from([(condition.field.field, values(condition))]))
+                Necessary::Fields(BTreeMap::from([(condition.field.field, counts.values(condition))]))
             }
         }
     }
 
-    fn of_negation(condition: &Condition) -> Necessary {
+    fn of_negation(condition: &Condition, counts: &PartCounts) -> Necessary {
+        let of_negation = |condition| Necessary::of_negation(condition, counts);
         match condition {
             Condition::Always => Necessary::Impossible,
             Condition::Never | Condition::Field(_) | Condition::Computed(_) => Necessary::nothing(),
-            Condition::All(conditions) => Necessary::any(conditions.iter().map(Necessary::of_negation)),
-            Condition::Any(conditions) => Necessary::all(conditions.iter().map(Necessary::of_negation)),
-            Condition::Not(condition) => Necessary::of(condition),
+            Condition::All(conditions) => Necessary::any(conditions.iter().map(of_negation)),
+            Condition::Any(conditions) => Necessary::all(conditions.iter().map(of_negation)),
+            Condition::Not(condition) => Necessary::of(condition, counts),
         }
     }
 
@@ -143,35 +199,13 @@ impl Necessary {
     }
 }
 
-fn values(condition: &FieldCondition) -> Values {
-    let is_key = condition.field.key.is_some();
-    let keys: Option<BTreeSet<Key>> = match &condition.test {
-        Test::TextIn(texts, _) if !is_key => Some(texts.iter().map(|text| Key::Text(lower(text))).collect()),
-        Test::Like(patterns, _) if !is_key => patterns.iter().map(pattern_key).collect(),
-        Test::NumberIn(numbers) => numbers
-            .iter()
-            .map(|number| match number {
-                Number::Long(number) => Some(Key::Number(*number)),
-                Number::Float(_) => None,
-            })
-            .collect(),
-        Test::Boolean(truth) => Some(BTreeSet::from([Key::Boolean(*truth)])),
-        _ => None,
-    };
-    keys.filter(|keys| keys.len() <= MAX_KEYS)
-        .map_or(Values::Any, Values::Keys)
-}
-
-/// The longest text that every text of the pattern has; `None` if it is short.
-fn pattern_key(pattern: &Pattern) -> Option<Key> {
-    if let Some(text) = pattern.exact_text() {
-        return Some(Key::Text(lower(&text)));
-    }
+/// The literal parts of a pattern that are worth looking for, in lower case.
+fn parts(pattern: &Pattern) -> impl Iterator<Item = Box<str>> {
     let is_character = |symbol: &Symbol| matches!(symbol, Symbol::Character(_));
-    let parts = pattern.symbols().split(|symbol| !is_character(symbol));
+    let parts = pattern.symbols().split(move |symbol| !is_character(symbol));
     let text = |symbols: &[Symbol]| Pattern::new(symbols.iter().copied()).exact_text();
-    let longest = parts.filter_map(text).max_by_key(String::len)?;
-    (longest.len() >= MIN_PART_BYTES).then(|| Key::Part(lower(&longest)))
+    let long = parts.filter_map(text).filter(|part| part.len() >= MIN_PART_BYTES);
+    long.map(|part| lower(&part))
 }
 
 fn lower(text: &str) -> Box<str> {

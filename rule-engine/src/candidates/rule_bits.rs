@@ -31,13 +31,33 @@ impl RuleBits {
         self.0.iter_mut().zip(&other.0).for_each(|(word, other)| *word |= other);
     }
 
-    /// Keeps only what the other set has too; gives how many are left.
-    pub fn intersect(&mut self, other: &RuleBits) -> u32 {
-        let words = self.0.iter_mut().zip(&other.0);
-        words.fold(0, |count, (word, other)| {
+    /// Keeps only what the other set has too; gives whether any are left.
+    pub fn intersect(&mut self, other: &RuleBits) -> bool {
+        let mut any = 0;
+        for (word, other) in self.0.iter_mut().zip(&other.0) {
             *word &= other;
-            count + word.count_ones()
-        })
+            any |= *word;
+        }
+        any != 0
+    }
+
+    /// Takes out what the other set has; gives whether any are left.
+    pub fn remove_all(&mut self, other: &RuleBits) -> bool {
+        let mut any = 0;
+        for (word, other) in self.0.iter_mut().zip(&other.0) {
+            *word &= !other;
+            any |= *word;
+        }
+        any != 0
+    }
+
+    pub fn overlap(&self, other: &RuleBits) -> bool {
+        let common = self
+            .0
+            .iter()
+            .zip(&other.0)
+            .fold(0, |any, (word, other)| any | (word & other));
+        common != 0
     }
 
     pub fn count_common(&self, other: &RuleBits) -> u32 {

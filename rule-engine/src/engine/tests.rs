@@ -56,6 +56,21 @@ impl Run {
     }
 }
 
+#[test]
+fn a_rule_on_execs_is_not_concerned_by_other_actions() {
+    let engine = Run::new(
+        rule("type = \"eql\"\nquery = 'process where event.action == \"exec\" and process.name == \"a\"'"),
+        0,
+    )
+    .engine;
+    for (action, expected) in [("exec", true), ("fork", false), ("end", false)] {
+        let mut kind = Record::new();
+        kind.text(fields::EVENT_CATEGORY, "process");
+        kind.text(fields::EVENT_ACTION, action);
+        assert_eq!(engine.may_concern(&kind), expected, "{action}");
+    }
+}
+
 fn named(name: &str) -> Json {
     json!({"process.name": name})
 }

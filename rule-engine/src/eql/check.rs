@@ -6,6 +6,7 @@ use super::syntax::{Comparison, EventQuery, Expression, ExpressionKind, Membersh
 use crate::condition::{Condition, Detection, Order, Test};
 use crate::diagnostic::{Findings, Span};
 use crate::field_reference::{Case, FieldReference};
+use crate::reach::Judged;
 use crate::regex::{self, Regex};
 use crate::schema::{FieldType, fields};
 
@@ -16,7 +17,10 @@ mod sequence;
 pub(super) fn check(query: &Query, findings: &mut Findings) -> Option<Detection> {
     let mut checker = Checker { findings };
     match query {
-        Query::Event(query) => checker.event(query).map(Detection::Event),
+        Query::Event(query) => {
+            let condition = checker.event(query)?.whole(checker.findings);
+            Some(Detection::Event(condition))
+        }
         Query::Sequence(query) => checker.sequence(query).map(Detection::Sequence),
     }
 }
@@ -31,7 +35,7 @@ impl Checker<'_> {
         None
     }
 
-    fn event(&mut self, query: &EventQuery) -> Option<Condition> {
+    fn event(&mut self, query: &EventQuery) -> Option<Judged> {
         let condition = self.condition(&query.condition)?;
         let Some(category) = &query.category else {
             return Some(condition);
@@ -42,14 +46,26 @@ impl Checker<'_> {
             case: Case::Sensitive,
         };
         let category = Condition::field(field, Test::TextIn(vec![category.clone()], Case::Sensitive));
-        Some(Condition::All(vec![category, condition]))
+        let parts = vec![Judged::leaf(category, query.category_span), condition];
+        Some(Judged::all(parts, query.condition.span))
     }
 
-    fn condition(&mut self, expression: &Expression) -> Option<Condition> {
+    fn condition(&mut self, expression: &Expression) -> Option<Judged> {
+        let span = expression.span;
         match &expression.kind {
-            ExpressionKind::And(operands) => self.conditions(operands).map(Condition::All),
-            ExpressionKind::Or(operands) => self.conditions(operands).map(Condition::Any),
-            ExpressionKind::Not(operand) => self.condition(operand).map(Condition::negate),
+            ExpressionKind::And(operands) => self.conditions(operands).map(|parts| Judged::all(parts, span)),
+            ExpressionKind::Or(operands) => {
+                let parts = self.conditions(operands)?;
+                Some(Judged::any(parts, self.findings))
+            }
+            ExpressionKind::Not(operand) => self.condition(operand).map(Judged::negate),
+            _ => self.test(expression).map(|condition| Judged::leaf(condition, span)),
+        }
+    }
+
+    /// A condition that no other is part of.
+    fn test(&mut self, expression: &Expression) -> Option<Condition> {
+        match &expression.kind {
             ExpressionKind::Boolean(true) => Some(Condition::Always),
             ExpressionKind::Boolean(false) => Some(Condition::Never),
             ExpressionKind::Comparison { operator, left, right } => self.comparison(*operator, left, right),
@@ -65,14 +81,19 @@ impl Checker<'_> {
                 case,
                 arguments,
             } => self.call_condition(expression, function, *case, arguments),
-            ExpressionKind::Null | ExpressionKind::Number(_) | ExpressionKind::Text(_) => {
+            ExpressionKind::And(_)
+            | ExpressionKind::Or(_)
+            | ExpressionKind::Not(_)
+            | ExpressionKind::Null
+            | ExpressionKind::Number(_)
+            | ExpressionKind::Text(_) => {
                 self.error(expression.span, "not-a-condition", "a value alone is not a condition")
             }
         }
     }
 
     /// All are checked, so that the errors of all are noted.
-    fn conditions(&mut self, operands: &[Expression]) -> Option<Vec<Condition>> {
+    fn conditions(&mut self, operands: &[Expression]) -> Option<Vec<Judged>> {
         let checked: Vec<_> = operands.iter().map(|operand| self.condition(operand)).collect();
         checked.into_iter().collect()
     }

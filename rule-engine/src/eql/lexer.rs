@@ -1,5 +1,7 @@
 //! EQL's tokens.
 
+use std::fmt;
+
 use crate::condition::Number;
 use crate::diagnostic::{Findings, Span};
 
@@ -35,33 +37,60 @@ pub(super) enum Keyword {
     Where,
 }
 
+/// As it was written, more or less.
+impl fmt::Display for Token {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Token::Name(name) => formatter.write_str(name),
+            Token::TildeName(name) => write!(formatter, "{name}~"),
+            Token::Keyword(keyword) => formatter.write_str(keyword.name()),
+            Token::Text(text) => write!(formatter, "\"{text}\""),
+            Token::Number(Number::Long(number)) => number.fmt(formatter),
+            Token::Number(Number::Float(number)) => number.fmt(formatter),
+            Token::Symbol(symbol) => formatter.write_str(symbol),
+        }
+    }
+}
+
+const KEYWORDS: [(&str, Keyword); 16] = [
+    ("and", Keyword::And),
+    ("any", Keyword::Any),
+    ("false", Keyword::False),
+    ("in", Keyword::In),
+    ("in~", Keyword::InInsensitive),
+    ("like", Keyword::Like),
+    ("like~", Keyword::LikeInsensitive),
+    ("not", Keyword::Not),
+    ("null", Keyword::Null),
+    ("or", Keyword::Or),
+    ("regex", Keyword::Regex),
+    ("regex~", Keyword::RegexInsensitive),
+    ("sample", Keyword::Sample),
+    ("sequence", Keyword::Sequence),
+    ("true", Keyword::True),
+    ("where", Keyword::Where),
+];
+
 impl Keyword {
+    /// `name` with the `~` behind it, if there is one.
     fn from_name(name: &str) -> Option<Keyword> {
-        Some(match name {
-            "and" => Keyword::And,
-            "any" => Keyword::Any,
-            "false" => Keyword::False,
-            "in" => Keyword::In,
-            "like" => Keyword::Like,
-            "not" => Keyword::Not,
-            "null" => Keyword::Null,
-            "or" => Keyword::Or,
-            "regex" => Keyword::Regex,
-            "sample" => Keyword::Sample,
-            "sequence" => Keyword::Sequence,
-            "true" => Keyword::True,
-            "where" => Keyword::Where,
-            _ => return None,
-        })
+        KEYWORDS
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, keyword)| *keyword)
     }
 
-    fn from_tilde_name(name: &str) -> Option<Keyword> {
-        Some(match name {
-            "in" => Keyword::InInsensitive,
-            "like" => Keyword::LikeInsensitive,
-            "regex" => Keyword::RegexInsensitive,
-            _ => return None,
-        })
+    fn name(self) -> &'static str {
+        KEYWORDS
+            .iter()
+            .find(|(_, keyword)| *keyword == self)
+            .map_or("", |(name, _)| name)
+    }
+
+    /// The keyword that is meant by a name whose letters are not all lower case.
+    pub fn misspelled(name: &str) -> Option<&'static str> {
+        let meant = KEYWORDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        meant.map(|(known, _)| *known).filter(|known| *known != name)
     }
 }
 
@@ -114,6 +143,7 @@ impl Lexer<'_> {
                 '"' if self.rest().starts_with("\"\"\"") => self.raw_text(),
                 '"' => self.text(),
                 '0'..='9' => self.number(),
+                '.' if self.rest()[1..].starts_with(|next: char| next.is_ascii_digit()) => self.number(),
                 'a'..='z' | 'A'..='Z' | '_' | '@' | '`' => self.name(),
                 _ => self.symbol(first),
             };
@@ -242,7 +272,9 @@ impl Lexer<'_> {
             '\\' | '"' => Some(escaped),
             'u' => {
                 let digits = self.rest().strip_prefix('{')?.split_once('}')?.0;
-                let character = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32)?;
+                let are_digits = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+                let code_point = u32::from_str_radix(digits, 16).ok().filter(|_| are_digits);
+                let character = code_point.and_then(char::from_u32)?;
                 self.at += digits.len() + 2;
                 Some(character)
             }
@@ -255,9 +287,9 @@ impl Lexer<'_> {
         let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
         self.at += digits(self.rest());
         let mut float = false;
-        if self.rest().starts_with('.') && digits(&self.rest()[1..]) > 0 {
+        if let Some(fraction) = self.rest().strip_prefix('.') {
             float = true;
-            self.at += 1 + digits(&self.rest()[1..]);
+            self.at += 1 + digits(fraction);
         }
         if let Some(exponent) = self.rest().strip_prefix(['e', 'E']) {
             let sign = usize::from(exponent.starts_with(['+', '-']));
@@ -314,7 +346,7 @@ impl Lexer<'_> {
         }
         if self.rest().starts_with('~') {
             self.at += 1;
-            return Some(match Keyword::from_tilde_name(&name) {
+            return Some(match Keyword::from_name(&self.text[start..self.at]) {
                 Some(keyword) => Token::Keyword(keyword),
                 None => Token::TildeName(name),
             });

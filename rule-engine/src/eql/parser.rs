@@ -1,10 +1,12 @@
-//! EQL's grammar: tokens to syntax tree. Stops at the first error of a query, because what follows is guesswork.
+//! EQL's grammar: tokens to syntax tree. Stops at the first error of a query, because what follows is guesswork, and
+//! then only looks for unknown fields.
 
 use super::lexer::{Keyword, Token};
 use super::syntax::{Comparison, EventQuery, Expression, ExpressionKind, Membership, Presence, Query};
 use crate::condition::{Number, Order};
 use crate::diagnostic::{Findings, Span};
-use crate::field_reference::Case;
+use crate::field_reference::{Case, FieldReference};
+use crate::function::{Computed, Function};
 use crate::limits::{MAX_LIST_LENGTH, MAX_QUERY_NESTING};
 
 mod sequence;
@@ -17,13 +19,33 @@ pub(super) fn parse(tokens: Vec<(Token, Span)>, length: usize, findings: &mut Fi
         depth: 0,
         findings,
     };
-    let query = parser.query()?;
-    match parser.peek() {
-        None => Some(query),
-        Some(Token::Symbol("|")) => parser.error("pipe", "pipes have no meaning on an endless stream of events"),
-        Some(_) => parser.unexpected("`and`, `or` or the end of the query"),
+    let query = parser.whole_query();
+    if query.is_none() {
+        parser.note_unknown_fields();
+    }
+    query
+}
+
+/// What the function gives for two numbers: a number is a constant, whichever way it is written.
+fn of_constants(function: &str, left: &Expression, right: &Expression) -> Option<ExpressionKind> {
+    let number = |side: &Expression| match side.kind {
+        ExpressionKind::Number(number) => Some(Computed::Number(number)),
+        _ => None,
+    };
+    match Function::by_name(function)?.apply(Case::Sensitive, &[number(left)?, number(right)?]) {
+        Computed::Number(number) => Some(ExpressionKind::Number(number)),
+        _ => None,
     }
 }
+
+/// A token in a message, cut where it is long.
+fn shown(token: &Token) -> String {
+    let text: String = token.to_string().chars().take(MAX_SHOWN_CHARACTERS).collect();
+    format!("`{text}`")
+}
+
+/// Characters of a token in a message.
+const MAX_SHOWN_CHARACTERS: usize = 60;
 
 struct Parser<'a> {
     tokens: Vec<(Token, Span)>,
@@ -41,6 +63,19 @@ impl Parser<'_> {
 
     fn span(&self) -> Span {
         self.tokens.get(self.next).map_or(self.end, |(_, span)| *span)
+    }
+
+    /// Fields behind the place of an error that the schema does not know: what can be said without guessing.
+    fn note_unknown_fields(&mut self) {
+        let rest = self.tokens.get(self.next..).unwrap_or_default().windows(2);
+        for pair in rest {
+            let [(before, _), (Token::Name(name), span)] = pair else {
+                continue;
+            };
+            if name.contains('.') && *before != Token::Symbol("?") {
+                FieldReference::check(name, *span, self.findings);
+            }
+        }
     }
 
     /// The span of the token before the next one.
@@ -76,12 +111,31 @@ impl Parser<'_> {
                 .help("write `==`");
             return None;
         }
-        let found = if self.peek().is_none() {
-            "the end of the query"
-        } else {
-            "something else"
+        let span = self.span();
+        let found = match self.peek() {
+            None => "the end of the query".to_owned(),
+            Some(token) => shown(token),
         };
-        self.error("syntax", format!("expected {wanted}, found {found}"))
+        let keyword = match self.peek() {
+            Some(Token::Name(name)) => Keyword::misspelled(name),
+            _ => None,
+        };
+        let finding = self
+            .findings
+            .error(span, "syntax", format!("expected {wanted}, found {found}"));
+        if let Some(keyword) = keyword {
+            finding.help(format!("keywords are written in small letters: `{keyword}`"));
+        }
+        None
+    }
+
+    fn whole_query(&mut self) -> Option<Query> {
+        let query = self.query()?;
+        match self.peek() {
+            None => Some(query),
+            Some(Token::Symbol("|")) => self.error("pipe", "pipes have no meaning on an endless stream of events"),
+            Some(_) => self.unexpected("`and`, `or` or the end of the query"),
+        }
     }
 
     fn query(&mut self) -> Option<Query> {
@@ -92,6 +146,7 @@ impl Parser<'_> {
     }
 
     fn event_query(&mut self) -> Option<EventQuery> {
+        let category_span = self.span();
         let category = match self.peek() {
             Some(Token::Keyword(Keyword::Any)) => None,
             Some(Token::Name(name) | Token::Text(name)) => Some(name.clone()),
@@ -106,6 +161,7 @@ impl Parser<'_> {
         }
         Some(EventQuery {
             category,
+            category_span,
             condition: self.disjunction()?,
         })
     }
@@ -154,10 +210,7 @@ impl Parser<'_> {
     /// Runs `parse` one level deeper.
     fn nested<T>(&mut self, parse: fn(&mut Self) -> Option<T>) -> Option<T> {
         if self.depth == MAX_QUERY_NESTING {
-            return self.error(
-                "nesting",
-                format!("the query nests deeper than {MAX_QUERY_NESTING} levels"),
-            );
+            return self.too_deep();
         }
         self.depth += 1;
         let result = parse(self);
@@ -165,8 +218,15 @@ impl Parser<'_> {
         result
     }
 
+    fn too_deep<T>(&mut self) -> Option<T> {
+        self.error(
+            "nesting",
+            format!("the query nests deeper than {MAX_QUERY_NESTING} levels"),
+        )
+    }
+
     fn comparison(&mut self) -> Option<Expression> {
-        let left = self.primary()?;
+        let left = self.sum()?;
         let operator = match self.peek() {
             Some(Token::Symbol("==")) => Comparison::Equal,
             Some(Token::Symbol("!=")) => Comparison::NotEqual,
@@ -174,13 +234,10 @@ impl Parser<'_> {
             Some(Token::Symbol("<=")) => Comparison::Order(Order::LessOrEqual),
             Some(Token::Symbol(">")) => Comparison::Order(Order::Greater),
             Some(Token::Symbol(">=")) => Comparison::Order(Order::GreaterOrEqual),
-            Some(Token::Symbol("+" | "-" | "*" | "/" | "%")) => {
-                return self.error("arithmetic", "arithmetic is written with functions: `add(a, b)`");
-            }
             _ => return self.membership(left),
         };
         self.next += 1;
-        let right = self.primary()?;
+        let right = self.sum()?;
         let span = left.span.to(right.span);
         let kind = ExpressionKind::Comparison {
             operator,
@@ -188,6 +245,41 @@ impl Parser<'_> {
             right: Box::new(right),
         };
         Some(Expression { kind, span })
+    }
+
+    fn sum(&mut self) -> Option<Expression> {
+        self.arithmetic(&[("+", "add"), ("-", "subtract")], Parser::product)
+    }
+
+    fn product(&mut self) -> Option<Expression> {
+        let operators = [("*", "multiply"), ("/", "divide"), ("%", "modulo")];
+        self.arithmetic(&operators, Parser::primary)
+    }
+
+    /// Operators are another way to write functions. As many in a row as a list may be long.
+    fn arithmetic(
+        &mut self,
+        operators: &[(&str, &str)],
+        operand: fn(&mut Self) -> Option<Expression>,
+    ) -> Option<Expression> {
+        let mut left = operand(self)?;
+        let mut depth = 0;
+        while let Some((_, function)) = operators.iter().find(|(symbol, _)| self.take_symbol(symbol)) {
+            depth += 1;
+            if self.depth + depth > MAX_QUERY_NESTING {
+                return self.too_deep();
+            }
+            let right = operand(self)?;
+            left = Expression {
+                span: left.span.to(right.span),
+                kind: of_constants(function, &left, &right).unwrap_or_else(|| ExpressionKind::Call {
+                    function: (*function).to_owned(),
+                    case: Case::Sensitive,
+                    arguments: vec![left, right],
+                }),
+            };
+        }
+        Some(left)
     }
 
     fn membership(&mut self, left: Expression) -> Option<Expression> {
@@ -231,7 +323,7 @@ impl Parser<'_> {
     /// A list in parentheses, or one value.
     fn values(&mut self) -> Option<Vec<Expression>> {
         if !self.take_symbol("(") {
-            return Some(vec![self.primary()?]);
+            return Some(vec![self.sum()?]);
         }
         let mut values = Vec::new();
         loop {
@@ -241,7 +333,7 @@ impl Parser<'_> {
                     format!("the list has more than {MAX_LIST_LENGTH} values"),
                 );
             }
-            values.push(self.primary()?);
+            values.push(self.sum()?);
             if self.take_symbol(")") {
                 return Some(values);
             }

@@ -42,6 +42,7 @@ pub(super) enum Wanted {
 pub(super) struct EventQuery {
     /// `None` for `any`.
     pub category: Option<String>,
+    pub category_span: Span,
     pub condition: Expression,
 }
 

@@ -206,6 +206,32 @@ fn numbers_booleans_and_dates_compare_by_value() {
 }
 
 #[test]
+fn arithmetic_binds_by_precedence_and_counts_as_the_functions_do() {
+    check_each(
+        &json!({"process.pid": 7, "process.args_count": [2, 3], "host.cpu.usage": 0.5}),
+        &[
+            ("process.pid + 1 == 8", true),
+            ("process.pid - 1 - 1 == 5", true),
+            ("process.pid -1 == 6", true),
+            ("1 + process.pid * 2 == 15", true),
+            ("(process.pid + 1) * 2 == 15", false),
+            ("process.pid / 2 == 3", true),
+            ("process.pid / 2.0 == 3.5", true),
+            ("process.pid % 4 == 3", true),
+            ("process.pid + 1 in (7, 4 + 4)", true),
+            ("process.pid == 2 * 3 + 1", true),
+            ("process.pid == -7 + 14", true),
+            ("8 > process.pid + 1", false),
+            ("process.pid + process.args_count == 10", true),
+            ("process.pid + process.parent.pid == null", true),
+            ("host.cpu.usage == .5", true),
+            ("host.cpu.usage < 1.", true),
+            ("host.cpu.usage * 1e1 == 5", true),
+        ],
+    );
+}
+
+#[test]
 fn not_binds_tighter_than_and_and_and_tighter_than_or() {
     let document = json!({"process.pid": 1});
     check_each(
@@ -268,6 +294,10 @@ fn every_limit_is_an_error_of_the_query() {
         "nesting"
     );
     assert_eq!(code(format!("any where {}true", "not ".repeat(10_000))), "nesting");
+    assert_eq!(
+        code(format!("any where process.pid{} == 1", " + process.pid".repeat(1_000))),
+        "nesting"
+    );
     assert_eq!(
         code(format!("any where process.pid in ({}1)", "1,".repeat(10_000))),
         "list-too-long"

@@ -3,10 +3,11 @@
 
 use super::syntax::{Literal, Query};
 use crate::condition::{Condition, Number, Order, Pattern, Test};
-use crate::diagnostic::Findings;
+use crate::diagnostic::{Findings, Span};
 use crate::field_reference::{Case, FieldReference};
 use crate::matcher::{FoldBuffer, PatternSet};
 use crate::network::Network;
+use crate::reach::Judged;
 use crate::schema::{FieldId, FieldType};
 use crate::timestamp;
 
@@ -14,7 +15,8 @@ use crate::timestamp;
 const MAX_EXPANDED_FIELDS: usize = 20_000;
 
 pub(super) fn check(query: &Query, findings: &mut Findings) -> Option<Condition> {
-    Checker { findings, expanded: 0 }.query(query)
+    let whole = Checker { findings, expanded: 0 }.query(query)?;
+    Some(whole.whole(findings))
 }
 
 struct Checker<'a> {
@@ -23,11 +25,27 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    fn query(&mut self, query: &Query) -> Option<Condition> {
+    fn query(&mut self, query: &Query) -> Option<Judged> {
         match query {
-            Query::Or(queries) => self.queries(queries).map(Condition::Any),
-            Query::And(queries) => self.queries(queries).map(Condition::All),
-            Query::Not(query) => self.query(query).map(Condition::negate),
+            Query::Or(queries) => {
+                let parts = self.queries(queries)?;
+                Some(Judged::any(parts, self.findings))
+            }
+            Query::And(queries) => {
+                let span = places(query)?;
+                self.queries(queries).map(|parts| Judged::all(parts, span))
+            }
+            Query::Not(query) => self.query(query).map(Judged::negate),
+            test => {
+                let span = places(test)?;
+                self.test(test).map(|condition| Judged::told(condition, span))
+            }
+        }
+    }
+
+    /// A condition that no other is part of.
+    fn test(&mut self, query: &Query) -> Option<Condition> {
+        match query {
             Query::Is { field: None, any_of } if any_of.iter().all(Literal::is_anything) => Some(Condition::Always),
             Query::Is { field: None, any_of } => self.any_field(None, any_of),
             Query::Is {
@@ -46,11 +64,12 @@ impl Checker<'_> {
                 }
             },
             Query::Range { field, order, value } => self.range(field, *order, value),
+            Query::Or(_) | Query::And(_) | Query::Not(_) => None,
         }
     }
 
     /// All are checked, so that the errors of all are noted.
-    fn queries(&mut self, queries: &[Query]) -> Option<Vec<Condition>> {
+    fn queries(&mut self, queries: &[Query]) -> Option<Vec<Judged>> {
         let checked: Vec<_> = queries.iter().map(|query| self.query(query)).collect();
         checked.into_iter().collect()
     }
@@ -100,19 +119,35 @@ impl Checker<'_> {
             return None;
         };
         let field = FieldReference::check(&name, field.span, self.findings)?;
-        let test = match field.value_type() {
-            FieldType::Long | FieldType::Float => number(&text).map(|number| Test::NumberOrder(order, number)),
-            FieldType::Date => timestamp::parse(&text).map(|date| Test::DateOrder(order, date)),
-            FieldType::Keyword | FieldType::Text | FieldType::Ip => Some(Test::TextOrder(order, text)),
-            FieldType::Boolean | FieldType::Object | FieldType::Group => None,
-        };
-        Some(match test {
-            Some(test) => Condition::field(field, test),
-            None => {
-                self.never_fits(&field, value);
-                Condition::Never
-            }
-        })
+        let condition = in_order(&field, order, text);
+        if condition.is_never() {
+            self.never_fits(&field, value);
+        }
+        Some(condition)
+    }
+}
+
+/// Before or behind the value; [`Condition::Never`] if the field does not hold such values.
+pub(super) fn in_order(field: &FieldReference, order: Order, text: String) -> Condition {
+    let test = match field.value_type() {
+        FieldType::Long | FieldType::Float => number(&text).map(|number| Test::NumberOrder(order, number)),
+        FieldType::Date => timestamp::parse(&text).map(|date| Test::DateOrder(order, date)),
+        FieldType::Keyword | FieldType::Text | FieldType::Ip => Some(Test::TextOrder(order, text)),
+        FieldType::Boolean | FieldType::Object | FieldType::Group => None,
+    };
+    test.map_or(Condition::Never, |test| Condition::field(field.clone(), test))
+}
+
+/// From the first to the last literal.
+fn places(query: &Query) -> Option<Span> {
+    match query {
+        Query::Or(queries) | Query::And(queries) => Some(places(queries.first()?)?.to(places(queries.last()?)?)),
+        Query::Not(query) => places(query),
+        Query::Is { field, any_of } => {
+            let last = any_of.last()?.span;
+            Some(field.as_ref().map_or(any_of.first()?.span, |field| field.span).to(last))
+        }
+        Query::Range { field, value, .. } => Some(field.span.to(value.span)),
     }
 }
 

@@ -266,8 +266,8 @@ fn findings_name_the_place_and_the_reason() {
         (
             "",
             expect![[r#"
-            Error syntax at ``: expected a field, a value or `(`, found the end of the query
-        "#]],
+                Warning matches-everything at ``: the query is empty, so it matches every event that the rule reads
+            "#]],
         ),
     ] {
         check_findings(query, expected);

@@ -8,12 +8,16 @@ use std::collections::HashSet;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use memchr::memmem::Finder;
+use rustc_hash::FxBuildHasher;
 
 use super::wildcards::Wildcards;
 use crate::condition::{Order, Pattern, Symbol};
 use crate::field_reference::Case;
 use crate::network::Network;
 use crate::regex::Regex;
+
+/// Comparing with so many texts costs no more than looking into a set.
+const MOST_TRIED_ONE_BY_ONE: usize = 6;
 
 #[derive(Debug)]
 pub(super) enum TextTest {
@@ -86,13 +90,13 @@ fn fold(text: &[u8], case: Case) -> Box<[u8]> {
 /// Texts of which one has to be equal as a whole.
 #[derive(Debug)]
 pub(super) struct TextSet {
-    texts: HashSet<Box<[u8]>, ahash::RandomState>,
+    texts: HashSet<Box<[u8]>, FxBuildHasher>,
     longest: usize,
 }
 
 impl TextSet {
     fn new(texts: impl Iterator<Item = Box<[u8]>>) -> TextSet {
-        let texts: HashSet<Box<[u8]>, ahash::RandomState> = texts.collect();
+        let texts: HashSet<Box<[u8]>, FxBuildHasher> = texts.collect();
         TextSet {
             longest: texts.iter().map(|text| text.len()).max().unwrap_or(0),
             texts,
@@ -104,33 +108,48 @@ impl TextSet {
     }
 }
 
-/// Texts of which one has to stand at an end of the value. Looks once for each length that there is.
+/// Texts of which one has to stand at an end of the value.
 #[derive(Debug)]
-struct Affixes {
-    texts: TextSet,
-    lengths: Box<[usize]>,
+enum Affixes {
+    /// Tried one after the other.
+    Few(Box<[Box<[u8]>]>),
+    /// Looked for once for each length that there is.
+    Many { texts: TextSet, lengths: Box<[usize]> },
 }
 
 impl Affixes {
     fn new(texts: Vec<Box<[u8]>>) -> Affixes {
+        if texts.len() <= MOST_TRIED_ONE_BY_ONE {
+            return Affixes::Few(texts.into());
+        }
         let mut lengths: Vec<usize> = texts.iter().map(|text| text.len()).collect();
         lengths.sort_unstable();
         lengths.dedup();
-        Affixes {
+        Affixes::Many {
             texts: TextSet::new(texts.into_iter()),
             lengths: lengths.into(),
         }
     }
 
     fn any_starts(&self, text: &[u8]) -> bool {
-        let mut heads = self.lengths.iter().map_while(|length| text.get(..*length));
-        heads.any(|head| self.texts.contains(head))
+        match self {
+            Affixes::Few(texts) => texts.iter().any(|start| text.starts_with(start)),
+            Affixes::Many { texts, lengths } => {
+                let mut heads = lengths.iter().map_while(|length| text.get(..*length));
+                heads.any(|head| texts.contains(head))
+            }
+        }
     }
 
     fn any_ends(&self, text: &[u8]) -> bool {
-        let tail = |length: &usize| text.len().checked_sub(*length).map(|start| &text[start..]);
-        let mut tails = self.lengths.iter().map_while(tail);
-        tails.any(|tail| self.texts.contains(tail))
+        match self {
+            Affixes::Few(texts) => texts.iter().any(|end| text.ends_with(end)),
+            Affixes::Many { texts, lengths } => {
+                let tail = |length: &usize| text.len().checked_sub(*length).map(|start| &text[start..]);
+                let mut tails = lengths.iter().map_while(tail);
+                tails.any(|tail| texts.contains(tail))
+            }
+        }
     }
 }
 
@@ -162,7 +181,7 @@ impl Parts {
 
 /// An automaton that finds all of the parts in one go. The form with the least memory: there may be one a condition.
 /// `None` only for more bytes than a rule may have.
-pub(crate) fn automaton(parts: &[impl AsRef<[u8]>]) -> Option<AhoCorasick> {
+fn automaton(parts: &[Box<[u8]>]) -> Option<AhoCorasick> {
     AhoCorasick::builder()
         .kind(Some(AhoCorasickKind::ContiguousNFA))
         .build(parts)

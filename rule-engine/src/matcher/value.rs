@@ -76,6 +76,19 @@ impl FieldMatcher {
     }
 }
 
+impl FieldMatcher {
+    /// Whether the test only looks whether a value is there, or is one of those wanted.
+    pub fn is_of_whole_values(&self) -> bool {
+        matches!(
+            &self.test,
+            ValueTest::Exists
+                | ValueTest::Boolean(_)
+                | ValueTest::Number(NumberTest::OneOf(_))
+                | ValueTest::Text(TextTest::Is(_) | TextTest::IsIgnoringCase(_) | TextTest::OneOf(..))
+        )
+    }
+}
+
 impl ValueTest {
     pub fn compile(test: &Test) -> ValueTest {
         match test {

@@ -8,12 +8,14 @@ use super::table::{Located, Table, span};
 use super::{
     CheckedRule, RuleInfo, RuleSeverity, RuleType, alert_limits, duration, examples, exceptions, query_position,
 };
-use crate::condition::Detection;
+use crate::condition::{Condition, Detection};
+use crate::cost;
 use crate::diagnostic::{Findings, Span};
 use crate::field_reference::FieldReference;
 use crate::grouping::{GroupField, MissingKey};
 use crate::limits::{MAX_RULE_FILE_BYTES, MAX_THRESHOLD};
 use crate::new_terms::NewTerms;
+use crate::reach;
 use crate::streams::Categories;
 use crate::threshold::{Cardinality, Threshold};
 use crate::{eql, kql};
@@ -114,6 +116,13 @@ impl<'a> Reader<'a, '_> {
         let threshold = (rule_type == RuleType::Threshold).then(|| self.threshold());
         let categories = self.categories();
         let admits = exceptions::read(self.rule, self.findings);
+        if let Some(admits) = &admits {
+            reach::fate(admits, self.rule.span).warn("the rule", self.findings);
+        }
+        if let Some(detection) = &detection {
+            self.compare_categories(detection, categories);
+            self.warn_of_cost(detection);
+        }
         let limits = alert_limits::read(self.rule, rule_type, detection.as_ref(), self.findings);
         let building_block_type = self.rule.text("building_block_type", self.findings);
         let description = self.required("description");
@@ -208,6 +217,43 @@ impl<'a> Reader<'a, '_> {
         categories
     }
 
+    fn warn_of_cost(&mut self, detection: &Detection) {
+        let place = self.rule.has_content("query").unwrap_or(self.rule.span);
+        let conditions: Vec<&Condition> = match detection {
+            Detection::Event(condition) | Detection::NewTerms(condition, _) | Detection::Threshold(condition, _) => {
+                vec![condition]
+            }
+            Detection::Sequence(sequence) => sequence.terms.iter().map(|term| &term.condition).collect(),
+        };
+        if let Some(message) = conditions.into_iter().find_map(cost::of_condition) {
+            self.findings
+                .warning(place, "costly", message)
+                .help("put a test beside it that few events pass, such as one of `process.name`");
+        }
+    }
+
+    /// Warns of an event query for a category that the index patterns leave out.
+    fn compare_categories(&mut self, detection: &Detection, categories: Categories) {
+        if !categories.has_source() {
+            return;
+        }
+        let conditions: Vec<&Condition> = match detection {
+            Detection::Event(condition) => vec![condition],
+            Detection::Sequence(sequence) => sequence.terms.iter().map(|term| &term.condition).collect(),
+            Detection::NewTerms(..) | Detection::Threshold(..) => Vec::new(),
+        };
+        for condition in conditions {
+            let asked_for = Categories::asked_for(condition);
+            if !asked_for.overlaps(categories)
+                && let Some(index) = self.rule.has_content("index")
+            {
+                let message = "the rule can never match: its `index` patterns leave out the category of its events";
+                self.findings.warning(index, "never-matches", message);
+                return;
+            }
+        }
+    }
+
     fn detection(&mut self, rule_type: RuleType) -> Option<Detection> {
         let language = self.rule.text("language", self.findings);
         let parse = match (rule_type, language.map(|language| language.value)) {
@@ -227,15 +273,11 @@ impl<'a> Reader<'a, '_> {
         let mut found = Findings::default();
         let detection = parse(query.value, &mut found);
         let source = &self.text[query.span.start as usize..query.span.end as usize];
-        self.findings.left_out += found.left_out;
-        for mut finding in found.list {
-            let at = |offset: u32| query.span.start + query_position::offset_in_source(source, offset as usize) as u32;
-            finding.span = Span {
-                start: at(finding.span.start),
-                end: at(finding.span.end),
-            };
-            self.findings.push(finding);
-        }
+        let at = |offset: u32| query.span.start + query_position::offset_in_source(source, offset as usize) as u32;
+        self.findings.absorb(found, |span| Span {
+            start: at(span.start),
+            end: at(span.end),
+        });
         detection
     }
 
@@ -287,10 +329,7 @@ impl<'a> Reader<'a, '_> {
             let message = format!("`value` in `[rule.new_terms]` must name 1 to {MAX_NEW_TERMS_FIELDS} fields");
             self.findings.error(table.span, "bad-value", message);
         }
-        let fields: Vec<FieldReference> = names
-            .into_iter()
-            .filter_map(|name| FieldReference::check(name.value, name.span, self.findings))
-            .collect();
+        let fields: Vec<FieldReference> = names.into_iter().filter_map(|name| self.needed_field(name)).collect();
         let start = if is_flat {
             table.text("history_window_start", self.findings)
         } else {
@@ -321,9 +360,9 @@ impl<'a> Reader<'a, '_> {
             return None;
         };
         let fields: Vec<GroupField> = table
-            .texts("field", self.findings)
+            .text_or_texts("field", self.findings)
             .into_iter()
-            .filter_map(|name| FieldReference::check(name.value, name.span, self.findings))
+            .filter_map(|name| self.needed_field(name))
             .map(|field| GroupField {
                 field: Some(field),
                 missing: MissingKey::Excludes,
@@ -361,6 +400,13 @@ impl<'a> Reader<'a, '_> {
         })
     }
 
+    /// A field of which an event must have a value to count.
+    fn needed_field(&mut self, name: Located<&str>) -> Option<FieldReference> {
+        let field = FieldReference::check(name.value, name.span, self.findings)?;
+        reach::warn_of_missing(&field, name.span, self.findings);
+        Some(field)
+    }
+
     fn cardinality(&mut self, table: Table<'a>) -> Option<Cardinality> {
         let values = self.threshold_value(table);
         let Some(name) = table.text("field", self.findings) else {
@@ -368,7 +414,7 @@ impl<'a> Reader<'a, '_> {
                 .error(table.span, "missing-key", "`cardinality` needs a `field`");
             return None;
         };
-        let field = FieldReference::check(name.value, name.span, self.findings)?;
+        let field = self.needed_field(name)?;
         Some(Cardinality { field, values: values? })
     }
 

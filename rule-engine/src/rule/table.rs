@@ -98,6 +98,14 @@ impl<'a> Table<'a> {
         self.list(key, "a text", findings, DeValue::as_str)
     }
 
+    /// A list of texts, or one text alone; a missing one is empty.
+    pub fn text_or_texts(&self, key: &str, findings: &mut Findings) -> Vec<Located<&'a str>> {
+        if self.table.get(key).is_some_and(|value| value.get_ref().is_str()) {
+            return self.text(key, findings).into_iter().collect();
+        }
+        self.texts(key, findings)
+    }
+
     pub fn json(&self, key: &str) -> Option<Json> {
         self.table.get(key).map(|value| json(value.get_ref()))
     }

@@ -3,6 +3,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod warnings;
+
 const HEAD: &str = r#"[rule]
 rule_id = "11111111-2222-3333-4444-555555555555"
 name = "A rule"

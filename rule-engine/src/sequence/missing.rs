@@ -69,6 +69,10 @@ pub(super) struct WaitingSequences {
 }
 
 impl WaitingSequences {
+    pub fn is_empty(&self) -> bool {
+        self.by_deadline.is_empty()
+    }
+
     /// Past the limit the one with the oldest deadline is forgotten, which `evicted` counts.
     pub fn add(&mut self, deadline_ns: i64, waiting: Waiting, evicted: &mut u64) {
         if self.by_deadline.len() == MAX_WAITING_SEQUENCES {

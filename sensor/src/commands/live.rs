@@ -134,6 +134,7 @@ where
     thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || forward(&signals, &sender, &mut on_signal))?;
+    return_freed_memory();
     ready(report.found);
     events.join().map_err(|_| LiveError::Panicked)
 }
@@ -145,6 +146,15 @@ fn return_large_allocations() {
     // SAFETY: sets a number in the allocator, under its own lock.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE_ALLOCATION);
+    }
+}
+
+/// Gives back what reading rules, the kernel's type information and `/proc` left behind in the allocator.
+fn return_freed_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: frees unused pages of the allocator, under its own locks.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 

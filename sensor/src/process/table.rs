@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use ahash::RandomState;
 use sensor_abi::{
     ExitRecord, FLAG_CGROUP_V1, FLAG_ENVIRONMENT_FOLLOWS, FLAG_SCRIPT, ForkRecord, Namespaces, ProcessFixed,
 };
@@ -49,14 +50,14 @@ pub struct TableCounts {
 /// All processes by key, and the live ones by pid.
 pub struct ProcessTable {
     identify: Identify,
-    processes: HashMap<ProcessKey, Process>,
-    live: HashMap<u32, ProcessKey>,
+    processes: HashMap<ProcessKey, Process, RandomState>,
+    live: HashMap<u32, ProcessKey, RandomState>,
     ended: VecDeque<ProcessKey>,
     /// How many ended processes start the next clean-up.
     clean_up_at: usize,
-    containers: HashMap<String, Option<Arc<ContainerIdentity>>>,
+    containers: HashMap<String, Option<Arc<ContainerIdentity>>, RandomState>,
     /// Containers by the id of their cgroup in the v2 tree.
-    containers_by_id: HashMap<u64, Option<Arc<ContainerIdentity>>>,
+    containers_by_id: HashMap<u64, Option<Arc<ContainerIdentity>>, RandomState>,
     /// Of all arguments that are kept.
     pub argument_bytes: HeldBytes,
     /// Names of variables whose values are kept.
@@ -76,12 +77,12 @@ impl ProcessTable {
     pub fn new(identify: Identify) -> Self {
         ProcessTable {
             identify,
-            processes: HashMap::new(),
-            live: HashMap::new(),
+            processes: HashMap::default(),
+            live: HashMap::default(),
             ended: VecDeque::new(),
             clean_up_at: 2 * ENDED_LIMIT,
-            containers: HashMap::new(),
-            containers_by_id: HashMap::new(),
+            containers: HashMap::default(),
+            containers_by_id: HashMap::default(),
             argument_bytes: HeldBytes::default(),
             environment_variables: Vec::new(),
             counts: TableCounts::default(),
@@ -140,7 +141,7 @@ impl ProcessTable {
     /// Takes an exec in: the process runs another image.
     pub fn exec(&mut self, exec: &Exec) -> ProcessKey {
         let fixed = &exec.fixed.process;
-        let known = self.known(fixed);
+        let known = self.take_known(fixed);
         let mut process = self.described(fixed, known.as_ref(), &mut |_| None);
         process.container = self.container_of(&exec.cgroup);
         if exec.fixed.head.flags & FLAG_CGROUP_V1 == 0 {
@@ -196,10 +197,15 @@ impl ProcessTable {
     /// given for the others.
     pub fn exit(&mut self, record: &ExitRecord) -> Option<ProcessKey> {
         let fixed = &record.process;
-        let known = self.known(fixed);
-        if known.as_ref().is_some_and(|process| process.exit.is_some()) {
+        let has_ended = |process: &Process| process.exit.is_some();
+        if self
+            .processes
+            .get(&ProcessKey::new(fixed.pid, fixed.start_ns))
+            .is_some_and(has_ended)
+        {
             return None;
         }
+        let known = self.take_known(fixed);
         let mut process = self.described(fixed, known.as_ref(), &mut |_| None);
         process.exit = Some(record.wait_status);
         let key = process.key;
@@ -227,8 +233,9 @@ impl ProcessTable {
         self.remove_surplus(key);
     }
 
-    fn known(&mut self, fixed: &ProcessFixed) -> Option<Process> {
-        let known = self.processes.get(&ProcessKey::new(fixed.pid, fixed.start_ns)).cloned();
+    /// Takes a process out of the table that is put into it again as the event leaves it.
+    fn take_known(&mut self, fixed: &ProcessFixed) -> Option<Process> {
+        let known = self.processes.remove(&ProcessKey::new(fixed.pid, fixed.start_ns));
         if known.is_none() {
             self.counts.unknown += 1;
         }

@@ -101,47 +101,34 @@ impl Checker<'_> {
         case: Case,
         arguments: &[Expression],
     ) -> Option<Condition> {
-        if function.eq_ignore_ascii_case("cidrMatch") {
-            return self.cidr_match(expression, arguments);
-        }
         let (call, result) = self.call(expression, function, case, arguments)?;
         if result != Kind::Boolean {
             let message = format!("`{function}(..)` alone is not a condition: it is not a boolean");
             return self.error(expression.span, "not-a-condition", message);
         }
-        Some(as_pattern(&call).unwrap_or(Condition::Computed(ComputedCondition {
+        Some(as_test(&call).unwrap_or(Condition::Computed(ComputedCondition {
             call,
             test: Test::Boolean(true),
         })))
     }
 
-    /// `cidrMatch(address, "10.0.0.0/8", ..)`
-    fn cidr_match(&mut self, expression: &Expression, arguments: &[Expression]) -> Option<Condition> {
-        let [address, networks @ ..] = arguments else {
-            return self.wrong_arguments(expression, "cidrMatch");
-        };
-        let address = self.operand(address);
-        let networks: Vec<_> = networks.iter().map(|network| self.network(network)).collect();
-        let networks: Vec<Network> = networks.into_iter().collect::<Option<_>>()?;
-        if networks.is_empty() || !matches!(address.as_ref()?.value_type, FieldType::Ip | FieldType::Keyword) {
-            return self.wrong_arguments(expression, "cidrMatch");
+    /// The networks of `cidrMatch` are constant.
+    fn networks(&mut self, arguments: &[Expression]) -> Option<()> {
+        let mut all = Some(());
+        for argument in arguments {
+            let network = match &argument.kind {
+                ExpressionKind::Text(text) => Network::parse(text),
+                _ => None,
+            };
+            if network.is_none() {
+                all = self.error(
+                    argument.span,
+                    "type-mismatch",
+                    "expected a network such as `\"10.0.0.0/8\"`",
+                );
+            }
         }
-        Some(address?.condition(Test::Within(networks)))
-    }
-
-    fn network(&mut self, expression: &Expression) -> Option<Network> {
-        let network = match &expression.kind {
-            ExpressionKind::Text(text) => Network::parse(text),
-            _ => None,
-        };
-        if network.is_none() {
-            return self.error(
-                expression.span,
-                "type-mismatch",
-                "expected a network such as `\"10.0.0.0/8\"`",
-            );
-        }
-        network
+        all
     }
 
     fn wrong_arguments<T>(&mut self, expression: &Expression, function: &str) -> Option<T> {
@@ -157,11 +144,12 @@ impl Checker<'_> {
         arguments: &[Expression],
     ) -> Option<(Call, Kind)> {
         let Some(function) = Function::by_name(name) else {
-            return self.error(
-                expression.span,
-                "unknown-function",
-                format!("unknown function `{name}`"),
-            );
+            let message = format!("unknown function `{name}`");
+            let finding = self.findings.error(expression.span, "unknown-function", message);
+            if let Some(help) = Function::help(name) {
+                finding.help(help);
+            }
+            return None;
         };
         if case == Case::Insensitive && !function.compares_text() {
             let message = format!("`{name}` has no form with `~`: it compares no texts");
@@ -181,7 +169,11 @@ impl Checker<'_> {
             .zip(kinds)
             .map(|(argument, kind)| self.term(argument, kind))
             .collect();
-        let arguments = terms.into_iter().collect::<Option<Vec<Term>>>()?;
+        let terms = terms.into_iter().collect::<Option<Vec<Term>>>()?;
+        if function == Function::CidrMatch {
+            self.networks(&arguments[1..])?;
+        }
+        let arguments = terms;
         Some((
             Call {
                 function,
@@ -235,17 +227,29 @@ fn kind_of(field_type: FieldType) -> Kind {
     }
 }
 
-/// A search for a constant in one field is a pattern, which costs less than a function.
-fn as_pattern(call: &Call) -> Option<Condition> {
-    let [Term::Field(field), Term::Text(text)] = call.arguments.as_slice() else {
+/// A search for constants in one field is a test of that field, which costs less than a function.
+fn as_test(call: &Call) -> Option<Condition> {
+    let [Term::Field(field), constants @ ..] = call.arguments.as_slice() else {
         return None;
     };
-    let literal = text.chars().map(Symbol::Character);
-    let run = std::iter::once(Symbol::AnyRun);
+    let texts: Option<Vec<&str>> = constants
+        .iter()
+        .map(|constant| match constant {
+            Term::Text(text) => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    let texts = texts?;
+    let literal = || texts.iter().flat_map(|text| text.chars()).map(Symbol::Character);
+    let run = || std::iter::once(Symbol::AnyRun);
     let pattern = match call.function {
-        Function::StartsWith => Pattern::new(literal.chain(run)),
-        Function::EndsWith => Pattern::new(run.chain(literal)),
-        Function::StringContains => Pattern::new(run.clone().chain(literal).chain(run)),
+        Function::StartsWith => Pattern::new(literal().chain(run())),
+        Function::EndsWith => Pattern::new(run().chain(literal())),
+        Function::StringContains => Pattern::new(run().chain(literal()).chain(run())),
+        Function::CidrMatch => {
+            let networks = texts.into_iter().filter_map(Network::parse).collect();
+            return Some(Condition::field(field.clone(), Test::Within(networks)));
+        }
         _ => return None,
     };
     let case = call.case.or(field.case);

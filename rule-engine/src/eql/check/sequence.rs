@@ -4,6 +4,7 @@ use super::super::syntax::{self, Expression, ExpressionKind, Presence, Wanted};
 use super::Checker;
 use crate::field_reference::FieldReference;
 use crate::grouping::{GroupField, MissingKey};
+use crate::reach;
 use crate::sequence::{Sequence, SequenceTerm};
 
 impl Checker<'_> {
@@ -12,12 +13,18 @@ impl Checker<'_> {
         let terms: Vec<_> = query
             .terms
             .iter()
-            .map(|term| self.sequence_term(by.as_deref(), term))
+            .map(|term| {
+                let what = match term.wanted {
+                    Wanted::Present(_) => "the rule",
+                    Wanted::Missing => "the missing event",
+                };
+                self.sequence_term(by.as_deref(), term, what)
+            })
             .collect();
         let until = query
             .until
             .as_ref()
-            .map(|until| self.sequence_term(by.as_deref(), until));
+            .map(|until| self.sequence_term(by.as_deref(), until, "the event behind `until`"));
         let terms: Vec<SequenceTerm> = terms.into_iter().collect::<Option<_>>()?;
         let until = match until {
             Some(until) => Some(until?),
@@ -51,8 +58,18 @@ impl Checker<'_> {
         })
     }
 
-    fn sequence_term(&mut self, by: Option<&[GroupField]>, term: &syntax::SequenceTerm) -> Option<SequenceTerm> {
-        let condition = self.event(&term.event);
+    /// `what` can never match if the term's event cannot.
+    fn sequence_term(
+        &mut self,
+        by: Option<&[GroupField]>,
+        term: &syntax::SequenceTerm,
+        what: &str,
+    ) -> Option<SequenceTerm> {
+        let event = self.event(&term.event);
+        let condition = event.map(|event| {
+            event.fate.warn(what, self.findings);
+            event.condition
+        });
         let own = self.keys(&term.by);
         let keys = [by?, &own?].concat();
         Some(SequenceTerm {
@@ -78,6 +95,9 @@ impl Checker<'_> {
             Presence::Optional if FieldReference::resolve(name).is_none() => None,
             _ => Some(FieldReference::check(name, key.span, self.findings)?),
         };
+        if let (MissingKey::Excludes, Some(field)) = (missing, &field) {
+            reach::warn_of_missing(field, key.span, self.findings);
+        }
         Some(GroupField { field, missing })
     }
 }

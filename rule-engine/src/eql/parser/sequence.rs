@@ -24,6 +24,9 @@ impl Parser<'_> {
         } else {
             None
         };
+        if max_span_ns.is_some() && by.is_empty() && self.take_word("by") {
+            return self.error("syntax", "`by` stands before `with maxspan=T`");
+        }
         let mut terms = Vec::new();
         let mut stages = 0;
         while self.starts_term() {

@@ -92,9 +92,9 @@ fn what_is_no_eql_is_named_where_it_stands() {
         "#]],
         ),
         (
-            r#"any where process.name regex ("a", "~b")"#,
+            r#"any where process.name regex ("a", "b~")"#,
             expect![[r#"
-            regex at `"~b"`: the operator `~` (complement) is not supported
+            regex at `"b~"`: the operator `~` negates nothing
         "#]],
         ),
         (
@@ -106,8 +106,8 @@ fn what_is_no_eql_is_named_where_it_stands() {
         (
             "any where process.pid in 1",
             expect![[r#"
-            syntax at `1`: expected `(` and a list, found something else
-        "#]],
+                syntax at `1`: expected `(` and a list, found `1`
+            "#]],
         ),
         (
             "any where (true",
@@ -128,10 +128,47 @@ fn what_is_no_eql_is_named_where_it_stands() {
         "#]],
         ),
         (
-            "any where process.pid + 1 == 2",
+            "any where process.pid + == 2",
             expect![[r#"
-            arithmetic at `+`: arithmetic is written with functions: `add(a, b)`
+            syntax at `==`: expected a field, a value or `(`, found `==`
         "#]],
+        ),
+        (
+            r#"any where process.name + 1 == 2 and process.pid == 1 / 0"#,
+            expect![[r#"
+                type-mismatch at `process.name`: the function takes a number here
+                field-comparison at `process.pid == 1 / 0`: a field cannot be compared with another field
+            "#]],
+        ),
+        (
+            r#"process WHERE process.nam == "a""#,
+            expect![[r#"
+                syntax at `WHERE`: expected `where`, found `WHERE` (keywords are written in small letters: `where`)
+                unknown-field at `process.nam`: unknown field `process.nam` (did you mean `process.name`?)
+            "#]],
+        ),
+        (
+            r#"any where process.pid == 1 AND process.nam == "a" and ?no.such == 1 and (process.tty == 1"#,
+            expect![[r#"
+                syntax at `AND`: expected `and`, `or` or the end of the query, found `AND` (keywords are written in small letters: `and`)
+                unknown-field at `process.nam`: unknown field `process.nam` (did you mean `process.name`?)
+                field-group at `process.tty`: `process.tty` has no value of its own, only fields below it
+            "#]],
+        ),
+        (
+            r#"any where wildcard(process.name, "a*") or lenth(process.name) == 1 or match(process.name, "a") or sqrt(1) == 1"#,
+            expect![[r#"
+                unknown-function at `wildcard(process.name, "a*")`: unknown function `wildcard` (write `field : ("a*", "*b")`)
+                unknown-function at `lenth(process.name)`: unknown function `lenth` (did you mean `length`?)
+                unknown-function at `match(process.name, "a")`: unknown function `match` (write `field regex "pattern"`)
+                unknown-function at `sqrt(1)`: unknown function `sqrt`
+            "#]],
+        ),
+        (
+            r#"any where process.name == "\u{+41}""#,
+            expect![[r#"
+                unknown-escape at `\u`: unknown escape in a text (use `\\`, `\"`, `\n`, `\r`, `\t`, `\b`, `\f` or `\u{..}`, or a raw text in `"""`)
+            "#]],
         ),
         (
             "any where true /* never closed",
@@ -172,6 +209,12 @@ fn what_is_no_sequence_is_named_where_it_stands() {
             expect![[r#"
             sequence-keys at `sequence`: the events of a sequence have different numbers of keys
         "#]],
+        ),
+        (
+            "sequence with maxspan=5s by user.id [any where true] [any where true]",
+            expect![[r#"
+                syntax at `user.id`: `by` stands before `with maxspan=T`
+            "#]],
         ),
         (
             "sequence with maxspan=5 [any where true] [any where true]",
@@ -218,8 +261,8 @@ fn what_is_no_sequence_is_named_where_it_stands() {
         (
             "sequence [any where true [any where true]",
             expect![[r#"
-            syntax at `[`: expected `and`, `or` or `]`, found something else
-        "#]],
+                syntax at `[`: expected `and`, `or` or `]`, found `[`
+            "#]],
         ),
         (
             "sequence [any where true] [any where true] until",

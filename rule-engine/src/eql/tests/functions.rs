@@ -80,6 +80,14 @@ fn functions_give_null_for_null_and_any_element_counts() {
             (r#"cidrMatch(source.ip, "192.168.0.0/16", "10.0.0.0/8")"#, true),
             (r#"not cidrmatch(source.ip, "::/64")"#, false),
             (r#"cidrMatch(destination.ip, "0.0.0.0/0")"#, false),
+            (r#"cidrMatch(source.ip, "10.0.0.0/8") == true"#, true),
+            (r#"cidrMatch(source.ip, "10.0.0.0/8") == false"#, true),
+            (r#"cidrMatch(destination.ip, "10.0.0.0/8") == false"#, false),
+            (r#"cidrMatch(destination.ip, "10.0.0.0/8") == null"#, true),
+            (
+                r#"cidrMatch(concat("10.0.0.", length(process.args)), "10.0.0.3", "10.0.0.4/32")"#,
+                true,
+            ),
         ],
     );
 }

@@ -17,7 +17,7 @@ fn parse(query: &str, tail: &str) -> ParsedFile {
 }
 
 /// Which of the events the rule matches, on a record that holds only what the rule looks at.
-fn matches(query: &str, tail: &str, events: &[Json]) -> Vec<bool> {
+pub fn matches(query: &str, tail: &str, events: &[Json]) -> Vec<bool> {
     let parsed = parse(query, tail);
     let rule = parsed
         .rule
@@ -111,6 +111,33 @@ fn entries_except_as_their_type_and_operator_say() {
 }
 
 #[test]
+fn a_nested_entry_is_about_the_fields_below_its_own() {
+    let event = json!({"event.category": "process", "process": {"parent": {"name": "sh", "pid": 7}}});
+    for (second, excepted) in [("7", true), ("8", false)] {
+        let tail = exception(&format!(
+            r#"{{ field = "process.parent", type = "nested", entries = [
+               {{ field = "name", type = "match", operator = "included", value = "sh" }},
+               {{ field = "pid", type = "match", operator = "included", value = "{second}" }}] }}"#
+        ));
+        assert_eq!(
+            matches("process where true", &tail, std::slice::from_ref(&event)),
+            [!excepted]
+        );
+    }
+}
+
+#[test]
+fn an_item_for_other_operating_systems_excepts_nothing() {
+    let event = json!({"event.category": "process", "process.name": "sh", "host.os.type": "linux"});
+    for (systems, excepted) in [(r#"["linux", "macos"]"#, true), (r#"["windows"]"#, false), ("[]", true)] {
+        let tail = format!("[[rule.exceptions_list]]\nos_types = {systems}\n")
+            + r#"entries = [{ field = "process.name", type = "match", value = "sh" }]"#;
+        let found = matches("process where true", &tail, std::slice::from_ref(&event));
+        assert_eq!(found, [!excepted], "{systems}");
+    }
+}
+
+#[test]
 fn all_entries_of_any_item_except() {
     let tail = exception(
         r#"{ field = "process.name", type = "match", value = "a" }, { field = "process.pid", type = "match", value = "1" }"#,
@@ -150,40 +177,7 @@ fn an_excepted_event_is_none_of_a_sequence_neither_wanted_nor_unwanted() {
     assert_eq!(matches(query, &tail, &known_between), [false, false, true]);
 }
 
-#[test]
-fn filters_let_through_what_they_name() {
-    let event = json!({"event.category": "process", "process": {"name": "a", "pid": 7}});
-    for (filter, passes) in [
-        (r#"query.match_phrase."process.name" = "a""#, true),
-        (r#"query.match_phrase."process.name" = "b""#, false),
-        (r#"query.match_phrase."process.name" = { query = "a" }"#, true),
-        (
-            r#"query.match."process.name" = { query = "b", type = "phrase" }"#,
-            false,
-        ),
-        (r#"query.match_phrase."process.pid" = 7"#, true),
-        (r#"query.exists.field = "process.title""#, false),
-        (r#"exists.field = "process.name""#, true),
-        ("meta.negate = true\nquery.match_phrase.\"process.name\" = \"a\"", false),
-        (
-            "meta.disabled = true\nquery.match_phrase.\"process.name\" = \"b\"",
-            true,
-        ),
-        (
-            r#"query.bool = { minimum_should_match = 1, should = [{ match_phrase."process.name" = "b" }, { match_phrase."process.name" = "a" }] }"#,
-            true,
-        ),
-    ] {
-        let tail = format!("[[rule.filters]]\n{filter}\n");
-        let found = matches("process where true", &tail, std::slice::from_ref(&event));
-        assert_eq!(found, [passes], "{filter}");
-    }
-    let both = "[[rule.filters]]\nquery.match_phrase.\"process.name\" = \"a\"\n\
-                [[rule.filters]]\nquery.match_phrase.\"process.pid\" = \"8\"\n";
-    assert_eq!(matches("process where true", both, &[event]), [false]);
-}
-
-fn check(tail: &str, expected: Expect) {
+pub fn check(tail: &str, expected: Expect) {
     let report = parse("process where true", tail).report;
     let shown: String = report
         .diagnostics
@@ -206,6 +200,16 @@ fn forms_that_are_not_read_are_errors_that_name_them() {
             exception(r#"{ field = "process.nam", type = "match", value = ["a"] }"#),
             expect![[r#"
                 10:61 wrong-type: `value` in `[entries]` must be a text
+            "#]],
+        ),
+        (
+            exception(r#"{ field = "process.Ext.code_signature", type = "nested", entries = [] }"#)
+                + &exception(
+                    r#"{ field = "a", type = "nested", entries = [{ field = "b", type = "nested", entries = [] }] }"#,
+                ),
+            expect![[r#"
+                10:12 bad-value: a nested entry needs `entries`
+                12:77 unsupported-exception: entries of type `nested` are not supported in exceptions
             "#]],
         ),
         (
@@ -248,20 +252,6 @@ fn forms_that_are_not_read_are_errors_that_name_them() {
             "[[rule.exceptions_list]]\nid = \"x\"\nlist_id = \"shared\"\ntype = \"detection\"\n".to_owned(),
             expect![[r#"
                 9:1 exceptions-not-in-file: the items of the exception list `shared` are not in the file
-            "#]],
-        ),
-        (
-            "[[rule.filters]]\nquery.range.\"process.pid\" = { gt = 1 }\n[[rule.filters]]\nmeta.negate = true\n"
-                .to_owned(),
-            expect![[r#"
-                9:1 unsupported-filter: a filter of this form (`range`) is not supported
-                11:1 unsupported-filter: a filter of this form (`without a query`) is not supported
-            "#]],
-        ),
-        (
-            "[[rule.filters]]\nquery.match.\"process.name\" = \"a b\"\n".to_owned(),
-            expect![[r#"
-                9:1 unsupported-filter: a filter of this form (`match`) is not supported
             "#]],
         ),
     ] {

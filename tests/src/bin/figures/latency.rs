@@ -4,6 +4,7 @@
 //! figure holds everything between: exec, kernel, decoding, rules, JSON and the pipe.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -16,6 +17,10 @@ use tests::program::{compile_static, run};
 use tests::sensor::{Home, Sensor};
 
 const ALERTS: usize = 1000;
+
+/// Alerts at a steady rate, and how many a second.
+const PACED_ALERTS: usize = 5000;
+const RATE: usize = 500;
 
 pub fn measure() -> Result<()> {
     let home = Home::new()?;
@@ -42,6 +47,20 @@ pub fn measure() -> Result<()> {
         .docker(&["exec", &container.id, "/bin/sh", "-c"])
         .arg(loop_in_container))?;
     report("in a container, without a pause", latencies(&sensor, &output.stdout)?);
+    Ok(())
+}
+
+/// Alerts for programs that are started at a steady rate.
+pub fn at_a_rate(home: &Home, fence: &Path) -> Result<()> {
+    let paced = compile_static("paced")?;
+    let sensor = home.run()?;
+    let mut command = Command::new(paced);
+    command.arg(PACED_ALERTS.to_string()).arg(RATE.to_string()).arg(fence);
+    let output = run(&mut command)?;
+    report(
+        &format!("at {RATE} execs a second"),
+        latencies(&sensor, &output.stdout)?,
+    );
     Ok(())
 }
 

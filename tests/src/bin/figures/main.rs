@@ -1,11 +1,18 @@
 //! `xtask bench`: the sensor's figures, each printed with what it was measured from.
 
 mod latency;
+mod observed;
+mod rules;
+mod sensor;
+mod start;
 mod storm;
 
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+
+#[global_allocator]
+static ALLOCATOR: rules::Counting = rules::Counting;
 
 fn main() -> ExitCode {
     match measure() {
@@ -18,9 +25,18 @@ fn main() -> ExitCode {
 }
 
 fn measure() -> Result<()> {
-    match std::env::args().nth(1).as_deref() {
-        Some("latency") => latency::measure(),
-        Some("storm") => storm::measure(),
-        _ => bail!("usage: figures latency|storm"),
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["latency"] => latency::measure(),
+        ["rules"] => rules::measure(None),
+        ["rules", rules, events] => rules::measure(Some((rules.parse()?, events.parse()?))),
+        ["sensor"] => sensor::measure(sensor::WHOLE),
+        ["sensor", "--short"] => sensor::measure(sensor::SHORT),
+        _ => bail!("usage: figures latency|rules [RULES EVENTS]|sensor [--short]"),
     }
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }

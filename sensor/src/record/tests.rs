@@ -1,0 +1,210 @@
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use sensor_abi::{Descriptor, ExecFixed, ExitRecord, Namespaces, ProcessFixed};
+use zerocopy::FromZeros;
+
+use super::*;
+use crate::container::{Image, Runtime};
+use crate::decode::Exec;
+
+const TERMINAL: u32 = 136 << 20 | 1;
+const CGROUP: &str = "/docker/3f2a9c0d1b2e4f5a3f2a9c0d1b2e4f5a3f2a9c0d1b2e4f5a3f2a9c0d1b2e4f5a";
+const TICK: u64 = 10_000_000;
+
+fn fixed(pid: u32, parent: u32) -> ProcessFixed {
+    let mut fixed = ProcessFixed::new_zeroed();
+    fixed.pid = pid;
+    fixed.start_ns = u64::from(pid) * TICK;
+    fixed.parent_pid = parent;
+    fixed.parent_start_ns = u64::from(parent) * TICK;
+    (fixed.session_pid, fixed.group_pid) = (10, 10);
+    fixed.terminal = TERMINAL;
+    fixed
+}
+
+fn exec(table: &mut ProcessTable, pid: u32, parent: u32, cgroup: &str) -> ProcessKey {
+    let mut exec_fixed = ExecFixed::new_zeroed();
+    exec_fixed.process = fixed(pid, parent);
+    exec_fixed.namespaces = Namespaces {
+        mount: 1,
+        pid: 2,
+        network: 3,
+        uts: 4,
+        ipc: 5,
+        cgroup: 6,
+        user: 7,
+    };
+    exec_fixed.descriptors = [Descriptor {
+        mode: 0o020_620,
+        device: TERMINAL,
+    }; 3];
+    table.exec(&Exec {
+        fixed: exec_fixed,
+        executable: "/bin/sh".to_owned(),
+        filename: "/bin/sh".to_owned(),
+        working_directory: "/".to_owned(),
+        cgroup: cgroup.to_owned(),
+        arguments: b"sh\0-i\0".to_vec(),
+        groups: Vec::new(),
+        arguments_complete: true,
+        arguments_gap: None,
+        environment: Vec::new(),
+        environment_complete: false,
+    })
+}
+
+fn metadata() -> Metadata {
+    Metadata {
+        runtime: Runtime::Docker,
+        name: "web".to_owned(),
+        image: Image {
+            name: "shop/web".to_owned(),
+            tag: Some("1".to_owned()),
+            digests: vec!["sha256:00".to_owned()],
+        },
+        labels: vec![("team".to_owned(), "shop".to_owned())],
+        cut_labels: 0,
+        privileged: Some(true),
+        user: None,
+        started: None,
+    }
+}
+
+/// All fields that some event has: of a pod's container and of the host, begun and ended, with what the engine says.
+fn filled() -> BTreeSet<&'static str> {
+    let name = Some("Debian".to_owned());
+    let host = Host {
+        os_name: name.clone(),
+        os_platform: name.clone(),
+        os_version: name,
+        ..Host::read(None)
+    };
+    let builder = RecordBuilder::new(host, Users::start().expect("a thread"));
+    let head = RecordHead::new_zeroed();
+    let mut record = Record::new();
+    let mut filled = BTreeSet::new();
+    for cgroup in [CGROUP, "/"] {
+        let mut table = ProcessTable::new(Box::new(|path| {
+            (path == CGROUP).then(|| ContainerIdentity {
+                id: "3f2a9c0d1b2e".to_owned(),
+                runtime: Some(Runtime::Docker),
+                pod_uid: Some("5c2d".to_owned()),
+                rootless_owner: None,
+                nested_in: None,
+            })
+        }));
+        exec(&mut table, 5, 1, "/");
+        exec(&mut table, 10, 5, cgroup);
+        let shell = exec(&mut table, 11, 10, cgroup);
+        let mut exit = ExitRecord::new_zeroed();
+        exit.process = fixed(11, 10);
+        let mut seen = |record: &Record| filled.extend(record.fields().map(FieldId::name));
+        for action in [Action::Fork, Action::Exec, Action::End] {
+            if action == Action::End {
+                table.exit(&exit);
+            }
+            let process = table.get(shell).expect("the shell is in the table");
+            builder.fill(&mut record, action, &head, process, &table);
+            fill_metadata(&mut record, &Lookup::Complete(Arc::new(metadata())));
+            seen(&record);
+        }
+    }
+    filled
+}
+
+/// The text of this module and of those below it, without tests.
+fn source() -> String {
+    let below = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/record");
+    let files = fs::read_dir(below).expect("the modules below this one");
+    let files = files.map(|entry| entry.expect("a readable entry").path());
+    let files = files.filter(|path| !path.ends_with("tests.rs") && path.is_file());
+    let texts = files.map(|path| fs::read_to_string(path).expect("a readable module"));
+    std::iter::once(include_str!("../record.rs").to_owned())
+        .chain(texts)
+        .collect()
+}
+
+/// The names of the fields that the source names: by their constants, or below a process.
+fn named_in_source() -> BTreeSet<&'static str> {
+    let source = source();
+    let constants: BTreeSet<&str> = source
+        .split("fields::")
+        .skip(1)
+        .map(|rest| {
+            rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .next()
+                .unwrap_or_default()
+        })
+        .collect();
+    let of_constant = |field: &FieldId| {
+        let constant = field.name().trim_start_matches('@').to_uppercase().replace('.', "_");
+        constants.contains(constant.as_str())
+    };
+    let parts: Vec<&str> = source
+        .split("field(\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    let prefixes = [
+        "process",
+        "process.parent",
+        "process.group_leader",
+        "process.session_leader",
+        "process.entry_leader",
+    ];
+    let below_process = prefixes.iter().flat_map(|prefix| {
+        parts
+            .iter()
+            .filter_map(move |part| FieldId::by_name(&format!("{prefix}.{part}")))
+    });
+    let named = FieldId::all().filter(of_constant).chain(below_process);
+    named.map(FieldId::name).collect()
+}
+
+#[test]
+fn the_schema_lists_exactly_the_fields_that_events_have() {
+    let listed: BTreeSet<&str> = FieldId::all()
+        .filter(|field| field.is_produced())
+        .map(FieldId::name)
+        .collect();
+    let filled = filled();
+    let not_listed: Vec<_> = filled.difference(&listed).collect();
+    assert!(
+        not_listed.is_empty(),
+        "filled, but not in rule-engine/schema/produced.tsv: {not_listed:?}"
+    );
+    let named = named_in_source();
+    let never_named: Vec<_> = listed.difference(&named).collect();
+    assert!(
+        never_named.is_empty(),
+        "in rule-engine/schema/produced.tsv, but nothing fills it: {never_named:?}"
+    );
+    let named_only: Vec<_> = named.difference(&listed).collect();
+    assert!(
+        named_only.is_empty(),
+        "named by the record builder, but not in rule-engine/schema/produced.tsv: {named_only:?}"
+    );
+}
+
+#[test]
+fn fields_with_few_values_have_no_others() {
+    let builder = RecordBuilder::new(Host::read(None), Users::start().expect("a thread"));
+    let mut table = ProcessTable::new(Box::new(|_| None));
+    let key = exec(&mut table, 11, 10, "/");
+    let process = table.get(key).expect("the process is in the table");
+    let mut record = Record::new();
+    for action in [Action::Fork, Action::Exec, Action::End] {
+        builder.fill(&mut record, action, &RecordHead::new_zeroed(), process, &table);
+        for field in FieldId::all().filter(|field| !field.produced_values().is_empty()) {
+            if let Some(value) = record.first_text(field) {
+                assert!(
+                    field.produced_values().contains(&value),
+                    "`{}`: `{value}`",
+                    field.name()
+                );
+            }
+        }
+    }
+}
