@@ -121,6 +121,8 @@ kernel_layout! {
     pid_namespace_inode: Member("pid_namespace", "ns.inum"), NAMESPACES;
     mm_arguments_start: Member("mm_struct", "arg_start"), Required;
     mm_arguments_end: Member("mm_struct", "arg_end"), Required;
+    mm_environment_start: Member("mm_struct", "env_start"), Required;
+    mm_environment_end: Member("mm_struct", "env_end"), Required;
     mm_executable: Member("mm_struct", "exe_file"), Required;
     file_mount: Member("file", "f_path.mnt"), Required;
     file_dentry: Member("file", "f_path.dentry"), Required;

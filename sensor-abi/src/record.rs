@@ -20,6 +20,14 @@ pub const GROUPS_LIMIT: usize = 64;
 /// limit: 2 MiB with the usual 8 MiB.
 pub const ARGUMENTS_LIMIT: usize = ARGUMENTS_CHUNK * (1 + CHUNKS_PER_TAIL_CALL * 33);
 
+/// How much of arguments that are longer than `limit` is their end.
+pub const fn arguments_tail(limit: u32) -> u32 {
+    limit / 4
+}
+
+/// The most of an environment that is sent, where it is sent at all.
+pub const ENVIRONMENT_LIMIT: usize = 4 * ARGUMENTS_CHUNK;
+
 /// Argument chunks that one run of the continuation program sends.
 pub const CHUNKS_PER_TAIL_CALL: usize = 4;
 
@@ -34,12 +42,16 @@ pub const KIND_EXEC: u16 = 2;
 pub const KIND_ARGUMENTS: u16 = 3;
 /// The last thread of a process ended.
 pub const KIND_EXIT: u16 = 4;
+/// The environment of the exec before it on the same processor, or more of it; like
+/// [`KIND_ARGUMENTS`].
+pub const KIND_ENVIRONMENT: u16 = 5;
 /// How many kinds of records there are; they are numbered from 1.
-pub const KINDS: usize = 4;
+pub const KINDS: usize = 5;
 
 /// The arguments go on in a [`KIND_ARGUMENTS`] record of the same processor.
 pub const FLAG_ARGUMENTS_CONTINUE: u16 = 1 << 0;
-/// The arguments are longer than the limit that was set at load.
+/// The arguments are longer than the limit that was set at load: what is left out lies before the
+/// last [`arguments_tail`] bytes of them. Of an environment, its end is left out.
 pub const FLAG_ARGUMENTS_CUT: u16 = 1 << 1;
 /// The arguments could not be read from the process's memory.
 pub const FLAG_ARGUMENTS_UNREADABLE: u16 = 1 << 2;
@@ -58,6 +70,8 @@ pub const FLAG_CGROUP_V1: u16 = 1 << 7;
 /// The executable is on an overlay file system, in its upper layer: written or changed since that
 /// was mounted, so not what a container's image holds.
 pub const FLAG_EXECUTABLE_UPPER: u16 = 1 << 8;
+/// [`KIND_ENVIRONMENT`] records of the same processor follow.
+pub const FLAG_ENVIRONMENT_FOLLOWS: u16 = 1 << 9;
 
 /// The first bytes of every record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -199,13 +213,13 @@ pub struct ExecFixed {
     pub reserved: u32,
 }
 
-/// The fixed part of [`KIND_ARGUMENTS`]; `length` bytes follow.
+/// The fixed part of [`KIND_ARGUMENTS`] and [`KIND_ENVIRONMENT`]; `length` bytes follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct ArgumentsFixed {
     pub head: RecordHead,
     pub pid: u32,
-    /// Where the chunk begins among the arguments' bytes.
+    /// Where the chunk begins among all bytes of the arguments, or of the environment.
     pub offset: u32,
     pub length: u32,
     pub reserved: u32,
@@ -254,4 +268,7 @@ pub struct Limits {
     pub arguments: u32,
     /// Size of the ring buffer in bytes.
     pub ring_buffer: u32,
+    /// The most bytes of the environment to send for one exec, at most [`ENVIRONMENT_LIMIT`]; 0 for
+    /// none.
+    pub environment: u32,
 }

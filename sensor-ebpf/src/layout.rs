@@ -11,6 +11,7 @@ pub static LAYOUT: KernelLayout = KernelLayout::UNRESOLVED;
 pub static LIMITS: Limits = Limits {
     arguments: ARGUMENTS_LIMIT as u32,
     ring_buffer: 0,
+    environment: 0,
 };
 
 /// Reads one field of [`LAYOUT`]; volatile, because the compiler must not know the value it was
@@ -36,4 +37,12 @@ pub fn arguments_limit() -> u64 {
 pub fn ring_buffer_size() -> u32 {
     // SAFETY: as in `layout!`.
     unsafe { core::ptr::read_volatile(&raw const LIMITS.ring_buffer) }
+}
+
+/// [`Limits::environment`].
+#[inline(always)]
+pub fn environment_limit() -> u64 {
+    // SAFETY: as in `layout!`.
+    let limit = unsafe { core::ptr::read_volatile(&raw const LIMITS.environment) };
+    limit as u64
 }

@@ -3,16 +3,17 @@
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint, programs::BtfTracePointContext};
 use sensor_abi::{
     ARGUMENTS_CHUNK, ArgumentsFixed, CHUNKS_PER_TAIL_CALL, Descriptor, ExecFixed, ExitRecord, FLAG_ARGUMENTS_CONTINUE,
-    FLAG_ARGUMENTS_CUT, FLAG_ARGUMENTS_UNREADABLE, FLAG_CGROUP_V1, FLAG_EXECUTABLE_DELETED, FLAG_EXECUTABLE_DETACHED,
-    FLAG_EXECUTABLE_UPPER, FLAG_PATH_CUT, FLAG_SCRIPT, FileIdentity, ForkRecord, GROUPS_LIMIT, KIND_ARGUMENTS,
-    KIND_EXEC, KIND_EXIT, KIND_FORK, KernelLayout, Namespaces, OVERLAY_MAGIC, PATH_LIMIT, ProcessFixed, VARIABLE_LIMIT,
+    FLAG_ARGUMENTS_CUT, FLAG_ARGUMENTS_UNREADABLE, FLAG_CGROUP_V1, FLAG_ENVIRONMENT_FOLLOWS, FLAG_EXECUTABLE_DELETED,
+    FLAG_EXECUTABLE_DETACHED, FLAG_EXECUTABLE_UPPER, FLAG_PATH_CUT, FLAG_SCRIPT, FileIdentity, ForkRecord,
+    GROUPS_LIMIT, KIND_ARGUMENTS, KIND_ENVIRONMENT, KIND_EXEC, KIND_EXIT, KIND_FORK, KernelLayout, Namespaces,
+    OVERLAY_MAGIC, PATH_LIMIT, ProcessFixed, VARIABLE_LIMIT, arguments_tail,
 };
 
 use crate::{
-    layout::{arguments_limit, layout},
+    layout::{arguments_limit, environment_limit, layout},
     path::{Path, append_bytes, append_cgroup, append_path, append_string},
     read::{Address, Block, pointer, read, read_optional, user_bytes},
-    records::{CONTINUATION, Scratch, head, refuse, scratch, send},
+    records::{CONTINUATION, Rest, Scratch, head, refuse, scratch, send},
     share::admits,
 };
 
@@ -90,20 +91,20 @@ pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     exec(task as Address, bprm as Address, scratch);
-    // SAFETY: scratch is this processor's own.
-    if unsafe { (*scratch).arguments_sent < (*scratch).arguments_end } {
+    if has_more(scratch) {
         // SAFETY: a failed tail call comes back here, and the agent sees that the rest is missing.
         unsafe { CONTINUATION.tail_call(&ctx, 0) };
     }
     0
 }
 
-/// Sends arguments that did not fit into the exec's record; runs as its tail call, and as its own.
+/// Sends arguments that did not fit into the exec's record, and the environment; runs as its tail
+/// call, and as its own.
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn process_exec_arguments(ctx: BtfTracePointContext) -> i32 {
     let Some(scratch) = scratch() else { return 0 };
     for _ in 0..CHUNKS_PER_TAIL_CALL {
-        if !send_further_arguments(scratch) {
+        if !send_more(scratch) {
             return 0;
         }
     }
@@ -160,18 +161,30 @@ fn exec(task: Address, bprm: Address, scratch: *mut Scratch) {
 
     let start = pointer(mm, layout!(mm_arguments_start));
     let total = pointer(mm, layout!(mm_arguments_end)) - start;
-    let end = if total > arguments_limit() {
+    let limit = arguments_limit();
+    let (head_end, tail_start) = if total > limit {
         flags |= FLAG_ARGUMENTS_CUT;
-        arguments_limit()
+        let tail = arguments_tail(limit as u32) as u64;
+        (limit - tail, total - tail)
     } else {
-        total
+        (total, total)
     };
-    let mut length = if end > ARGUMENTS_CHUNK as u64 {
-        flags |= FLAG_ARGUMENTS_CONTINUE;
+    let mut length = if head_end > ARGUMENTS_CHUNK as u64 {
         ARGUMENTS_CHUNK as u64
     } else {
-        end
+        head_end
     };
+    if length < total {
+        flags |= FLAG_ARGUMENTS_CONTINUE;
+    }
+    let environment_start = pointer(mm, layout!(mm_environment_start));
+    let mut environment_end = 0;
+    if environment_limit() != 0 {
+        environment_end = pointer(mm, layout!(mm_environment_end)) - environment_start;
+        if environment_end != 0 {
+            flags |= FLAG_ENVIRONMENT_FOLLOWS;
+        }
+    }
     // SAFETY: see above; `position` is masked below `VARIABLE_LIMIT - ARGUMENTS_CHUNK`.
     let readable = unsafe {
         let position = core::ptr::read_volatile(&raw const (*scratch).position) & 0x7fff;
@@ -180,15 +193,27 @@ fn exec(task: Address, bprm: Address, scratch: *mut Scratch) {
         user_bytes(destination, length, start)
     };
     if !readable {
-        flags = (flags & !FLAG_ARGUMENTS_CONTINUE) | FLAG_ARGUMENTS_UNREADABLE;
+        flags = (flags & !(FLAG_ARGUMENTS_CONTINUE | FLAG_ENVIRONMENT_FOLLOWS)) | FLAG_ARGUMENTS_UNREADABLE;
         length = 0;
+        environment_end = 0;
     }
 
     // SAFETY: see above.
     unsafe {
-        (*scratch).arguments_start = start;
-        (*scratch).arguments_sent = length;
-        (*scratch).arguments_end = if readable { end } else { 0 };
+        (*scratch).arguments = Rest {
+            start,
+            sent: length,
+            head_end,
+            tail_start,
+            end: if readable { total } else { 0 },
+        };
+        (*scratch).environment = Rest {
+            start: environment_start,
+            sent: 0,
+            head_end: environment_end,
+            tail_start: environment_end,
+            end: environment_end,
+        };
         let exec = &raw mut (*scratch).exec;
         (*exec).head = head(KIND_EXEC, flags);
         (*exec).process = process(task, credentials);
@@ -216,51 +241,88 @@ fn exec(task: Address, bprm: Address, scratch: *mut Scratch) {
         );
         if !sent {
             // Nobody could tell what further arguments belong to.
-            (*scratch).arguments_end = 0;
+            (*scratch).arguments.end = 0;
+            (*scratch).environment.end = 0;
         }
     }
 }
 
-/// Sends the next chunk of arguments; gives whether there are more.
+/// Whether something of the exec is still to be sent.
 #[inline(always)]
-fn send_further_arguments(scratch: *mut Scratch) -> bool {
+fn has_more(scratch: *mut Scratch) -> bool {
+    // SAFETY: scratch is this processor's own.
+    unsafe {
+        let (arguments, environment) = (&raw const (*scratch).arguments, &raw const (*scratch).environment);
+        core::ptr::read_volatile(&raw const (*arguments).sent) < core::ptr::read_volatile(&raw const (*arguments).end)
+            || core::ptr::read_volatile(&raw const (*environment).sent)
+                < core::ptr::read_volatile(&raw const (*environment).end)
+    }
+}
+
+/// Sends the next chunk of the arguments, or else of the environment; gives whether there is more.
+#[inline(always)]
+fn send_more(scratch: *mut Scratch) -> bool {
     // SAFETY (whole function): scratch is this processor's own; the chunk and its head lie within
     // `variable`, whose content was sent.
     unsafe {
-        let sent = core::ptr::read_volatile(&raw const (*scratch).arguments_sent);
-        let end = core::ptr::read_volatile(&raw const (*scratch).arguments_end);
+        let mut kind = KIND_ARGUMENTS;
+        let mut rest = &raw mut (*scratch).arguments;
+        let mut cut = 0;
+        if core::ptr::read_volatile(&raw const (*rest).sent) >= core::ptr::read_volatile(&raw const (*rest).end) {
+            kind = KIND_ENVIRONMENT;
+            rest = &raw mut (*scratch).environment;
+        }
+        let mut sent = core::ptr::read_volatile(&raw const (*rest).sent);
+        let head_end = core::ptr::read_volatile(&raw const (*rest).head_end);
+        let tail_start = core::ptr::read_volatile(&raw const (*rest).tail_start);
+        let mut end = core::ptr::read_volatile(&raw const (*rest).end);
+        if kind == KIND_ENVIRONMENT && end > environment_limit() {
+            end = environment_limit();
+            cut = FLAG_ARGUMENTS_CUT;
+        }
         if sent >= end {
             return false;
         }
         let mut charged = 0;
-        if !admits(KIND_ARGUMENTS, || (*scratch).cgroup, &mut charged) {
-            refuse(KIND_ARGUMENTS);
+        if !admits(kind, || (*scratch).cgroup, &mut charged) {
+            refuse(kind);
             return false;
         }
-        let mut length = end - sent;
-        let mut flags = 0;
+        if sent == head_end {
+            sent = tail_start;
+        }
+        let stop = if sent < head_end && head_end < end {
+            head_end
+        } else {
+            end
+        };
+        let mut length = stop - sent;
         if length > ARGUMENTS_CHUNK as u64 {
             length = ARGUMENTS_CHUNK as u64;
-            flags = FLAG_ARGUMENTS_CONTINUE;
+        }
+        let mut flags = cut;
+        if sent + length < end {
+            flags |= FLAG_ARGUMENTS_CONTINUE;
         }
         let record = (&raw mut (*scratch).variable).cast::<ArgumentsFixed>();
-        let source = (*scratch).arguments_start + sent;
-        if !user_bytes(record.add(1).cast(), length, source) {
+        if !user_bytes(record.add(1).cast(), length, (*rest).start + sent) {
             flags = FLAG_ARGUMENTS_UNREADABLE;
             length = 0;
+            (*scratch).arguments.end = 0;
+            (*scratch).environment.end = 0;
         }
-        (*record).head = head(KIND_ARGUMENTS, flags);
+        (*record).head = head(kind, flags);
         (*record).pid = (*scratch).exec.process.pid;
         (*record).offset = sent as u32;
         (*record).length = length as u32;
         (*record).reserved = 0;
-        (*scratch).arguments_sent = sent + length;
+        (*rest).sent = sent + length;
         let sent = send(
-            KIND_ARGUMENTS,
+            kind,
             core::slice::from_raw_parts(record.cast(), size_of::<ArgumentsFixed>() + length as usize),
             charged,
         );
-        sent && flags & FLAG_ARGUMENTS_CONTINUE != 0
+        sent && has_more(scratch)
     }
 }
 

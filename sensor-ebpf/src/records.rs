@@ -7,7 +7,7 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, PerCpuArray, ProgramArray, RingBuf},
 };
-use sensor_abi::{Counters, ExecFixed, RecordHead, VARIABLE_LIMIT};
+use sensor_abi::{Counters, ExecFixed, KINDS, RecordHead, VARIABLE_LIMIT};
 
 use crate::{
     read::{Address, BLOCK_SIZE},
@@ -50,13 +50,23 @@ pub struct Scratch {
     /// The walk of a path: where it stands.
     pub mount: u64,
     pub dentry: u64,
-    /// Arguments still to send: where they are, how many were sent, how many there are to send.
-    pub arguments_start: u64,
-    pub arguments_sent: u64,
-    pub arguments_end: u64,
+    /// What is still to be sent of the exec's arguments and environment.
+    pub arguments: Rest,
+    pub environment: Rest,
     /// The cgroup of the exec, and the same if its record is to be charged to it.
     pub cgroup: Address,
     pub charged: Address,
+}
+
+/// Memory of a process that is sent in chunks: its beginning up to `head_end`, and what follows
+/// `tail_start`. Positions count from `start`.
+#[repr(C)]
+pub struct Rest {
+    pub start: Address,
+    pub sent: u64,
+    pub head_end: u64,
+    pub tail_start: u64,
+    pub end: u64,
 }
 
 /// The scratch space of this processor. Tracepoint programs run with preemption or at least
@@ -100,8 +110,8 @@ pub fn send(kind: u16, bytes: &[u8], cgroup: Address) -> bool {
         return true;
     }
     if let Some(counters) = COUNTERS.get_ptr_mut(0) {
-        // SAFETY: as in `head`; the index is masked to the array's length.
-        unsafe { (*counters).lost_ring_full[((kind - 1) & 3) as usize] += 1 };
+        // SAFETY: as in `head`.
+        count(unsafe { &mut (*counters).lost_ring_full }, kind);
     }
     false
 }
@@ -110,11 +120,17 @@ pub fn send(kind: u16, bytes: &[u8], cgroup: Address) -> bool {
 #[inline(always)]
 pub fn refuse(kind: u16) {
     if let Some(counters) = COUNTERS.get_ptr_mut(0) {
-        // SAFETY: as in `send`.
-        unsafe {
-            (*counters).sequence += 1;
-            (*counters).lost_over_share[((kind - 1) & 3) as usize] += 1;
-        }
+        // SAFETY: as in `head`.
+        unsafe { (*counters).sequence += 1 };
+        // SAFETY: as above.
+        count(unsafe { &mut (*counters).lost_over_share }, kind);
+    }
+}
+
+#[inline(always)]
+fn count(counters: &mut [u64; KINDS], kind: u16) {
+    if let Some(counter) = counters.get_mut((kind - 1) as usize) {
+        *counter += 1;
     }
 }
 

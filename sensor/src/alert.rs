@@ -266,12 +266,13 @@ pub fn chain_from_event(event: &Document) -> Vec<ChainLink> {
 
 fn loss_document(loss: &Loss) -> Value {
     let time = |ns: i64| Timestamp::from_nanosecond(ns.into()).map_or_else(|_| String::new(), |time| time.to_string());
-    let [forks, execs, arguments, exits] = loss.records.by_kind();
+    let [forks, execs, arguments, exits, environments] = loss.records.by_kind();
     json!({
         "records": loss.records.total(),
         "forks": forks,
         "execs": execs,
         "arguments": arguments,
+        "environments": environments,
         "exits": exits,
         "ring_full": loss.records.ring_full.iter().sum::<u64>(),
         "over_share": loss.records.over_share.iter().sum::<u64>(),

@@ -30,6 +30,18 @@ const MAX_FILE_BYTES: u64 = 1024 * 1024;
 const RING_BUFFER_BYTES: std::ops::RangeInclusive<u32> = 64 * 1024..=1024 * 1024 * 1024;
 const ARGUMENTS_LIMIT_BYTES: std::ops::RangeInclusive<u32> = 4 * 1024..=1024 * 1024;
 
+/// Variables that decide what a program loads or what a shell remembers, and hold no secrets.
+const ENVIRONMENT_VARIABLES: [&str; 8] = [
+    "GLIBC_TUNABLES",
+    "HISTCONTROL",
+    "HISTFILE",
+    "HISTFILESIZE",
+    "HISTSIZE",
+    "LD_AUDIT",
+    "LD_LIBRARY_PATH",
+    "LD_PRELOAD",
+];
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     pub rules: Vec<PathBuf>,
@@ -47,6 +59,8 @@ pub struct Config {
     /// A power of two and so a multiple of the page size.
     pub ring_buffer_bytes: u32,
     pub arguments_limit_bytes: u32,
+    /// Names of the environment's variables that events may tell, where a rule reads them.
+    pub environment_variables: Vec<String>,
 }
 
 impl Default for Config {
@@ -62,6 +76,7 @@ impl Default for Config {
             metadata_wait: Duration::from_millis(250),
             ring_buffer_bytes: 8 * 1024 * 1024,
             arguments_limit_bytes: 32 * 1024,
+            environment_variables: ENVIRONMENT_VARIABLES.map(str::to_owned).to_vec(),
         }
     }
 }
@@ -157,6 +172,7 @@ struct RawContainers {
 struct RawKernel {
     ring_buffer_bytes: Option<Spanned<i64>>,
     arguments_limit_bytes: Option<Spanned<i64>>,
+    environment_variables: Option<Spanned<Vec<String>>>,
 }
 
 impl RawConfig {
@@ -196,6 +212,17 @@ impl RawConfig {
                 self.kernel.arguments_limit_bytes,
                 default.arguments_limit_bytes,
                 |written| in_range(written, ARGUMENTS_LIMIT_BYTES),
+            ),
+            environment_variables: checker.value(
+                self.kernel.environment_variables,
+                default.environment_variables,
+                |written| match written
+                    .iter()
+                    .find(|name| name.is_empty() || name.contains(['=', '\0']))
+                {
+                    None => Ok(written),
+                    Some(name) => Err(format!("`{name}` is no name of a variable")),
+                },
             ),
         };
         if checker.problems.is_empty() {

@@ -8,9 +8,9 @@ use std::{collections::HashMap, mem};
 
 use ahash::RandomState;
 use sensor_abi::{
-    ARGUMENTS_LIMIT, ArgumentsFixed, ExecFixed, ExitRecord, FLAG_ARGUMENTS_CONTINUE, FLAG_ARGUMENTS_CUT,
-    FLAG_ARGUMENTS_UNREADABLE, FLAG_EXECUTABLE_DETACHED, FLAG_PATH_CUT, ForkRecord, KIND_ARGUMENTS, KIND_EXEC,
-    KIND_EXIT, KIND_FORK, RecordHead,
+    ARGUMENTS_LIMIT, ArgumentsFixed, ENVIRONMENT_LIMIT, ExecFixed, ExitRecord, FLAG_ARGUMENTS_CONTINUE,
+    FLAG_ARGUMENTS_CUT, FLAG_ARGUMENTS_UNREADABLE, FLAG_ENVIRONMENT_FOLLOWS, FLAG_EXECUTABLE_DETACHED, FLAG_PATH_CUT,
+    ForkRecord, KIND_ARGUMENTS, KIND_ENVIRONMENT, KIND_EXEC, KIND_EXIT, KIND_FORK, RecordHead,
 };
 use thiserror::Error;
 use zerocopy::FromBytes;
@@ -54,6 +54,19 @@ pub struct Exec {
     pub arguments: Vec<u8>,
     /// Whether `arguments` is all of them.
     pub arguments_complete: bool,
+    /// Where in `arguments` the middle is left out, because they are longer than the limit.
+    pub arguments_gap: Option<usize>,
+    /// The environment's bytes, each variable ended by a zero byte; empty where it is not asked for.
+    pub environment: Vec<u8>,
+    /// Whether `environment` is all of it.
+    pub environment_complete: bool,
+}
+
+/// An exec that is not complete.
+struct Unfinished {
+    exec: Exec,
+    /// Bytes of the arguments that were left out in the middle.
+    left_out: usize,
 }
 
 /// Counts of what came through the ring buffer.
@@ -71,7 +84,7 @@ pub struct DecodeCounts {
 #[derive(Default)]
 pub struct Decoder {
     /// Execs whose arguments are not complete, by processor.
-    unfinished: HashMap<u32, Exec, RandomState>,
+    unfinished: HashMap<u32, Unfinished, RandomState>,
     /// The last sequence number of each processor.
     sequences: HashMap<u32, u64, RandomState>,
     pub counts: DecodeCounts,
@@ -95,8 +108,8 @@ impl Decoder {
     /// Emits execs that wait for arguments which will not come: to be called when the ring buffer
     /// has been empty for longer than the kernel takes to send them.
     pub fn flush(&mut self, emit: &mut dyn FnMut(ProcessEvent)) {
-        for (_, exec) in mem::take(&mut self.unfinished) {
-            emit(ProcessEvent::Exec(Box::new(exec)));
+        for (_, unfinished) in mem::take(&mut self.unfinished) {
+            emit(ProcessEvent::Exec(Box::new(unfinished.exec)));
         }
     }
 
@@ -116,27 +129,32 @@ impl Decoder {
 
     fn push_record(&mut self, bytes: &[u8], emit: &mut dyn FnMut(ProcessEvent)) -> Result<(), DecodeError> {
         let (head, _) = fixed_part::<RecordHead>(bytes)?;
-        self.follow_sequence(head);
-        if head.kind == KIND_ARGUMENTS {
-            let mut exec = self.unfinished.remove(&head.cpu).ok_or(DecodeError::Orphan)?;
-            let continues = append_arguments(&mut exec, bytes);
-            if continues == Ok(true) {
-                self.unfinished.insert(head.cpu, exec);
+        let is_next = self.follow_sequence(head);
+        if [KIND_ARGUMENTS, KIND_ENVIRONMENT].contains(&head.kind) {
+            let mut unfinished = self.unfinished.remove(&head.cpu).ok_or(DecodeError::Orphan)?;
+            let continues = if is_next {
+                append(&mut unfinished, head.kind, bytes)
             } else {
-                emit(ProcessEvent::Exec(Box::new(exec)));
+                // A record between was lost; what follows it has no place.
+                Ok(false)
+            };
+            if continues == Ok(true) {
+                self.unfinished.insert(head.cpu, unfinished);
+            } else {
+                emit(ProcessEvent::Exec(Box::new(unfinished.exec)));
             }
             return continues.map(|_| ());
         }
-        if let Some(exec) = self.unfinished.remove(&head.cpu) {
-            emit(ProcessEvent::Exec(Box::new(exec)));
+        if let Some(unfinished) = self.unfinished.remove(&head.cpu) {
+            emit(ProcessEvent::Exec(Box::new(unfinished.exec)));
         }
         match head.kind {
             KIND_FORK => emit(ProcessEvent::Fork(fixed_part(bytes)?.0)),
             KIND_EXIT => emit(ProcessEvent::Exit(fixed_part(bytes)?.0)),
             KIND_EXEC => {
                 let exec = decode_exec(bytes)?;
-                if head.flags & FLAG_ARGUMENTS_CONTINUE != 0 {
-                    self.unfinished.insert(head.cpu, exec);
+                if head.flags & (FLAG_ARGUMENTS_CONTINUE | FLAG_ENVIRONMENT_FOLLOWS) != 0 {
+                    self.unfinished.insert(head.cpu, Unfinished { exec, left_out: 0 });
                 } else {
                     emit(ProcessEvent::Exec(Box::new(exec)));
                 }
@@ -146,10 +164,12 @@ impl Decoder {
         Ok(())
     }
 
-    fn follow_sequence(&mut self, head: RecordHead) {
+    /// Counts what is missing before a record; gives whether that is nothing.
+    fn follow_sequence(&mut self, head: RecordHead) -> bool {
         let last = self.sequences.insert(head.cpu, head.sequence).unwrap_or(0);
         let missing = head.sequence.saturating_sub(last.saturating_add(1));
         self.counts.gaps = self.counts.gaps.saturating_add(missing);
+        missing == 0
     }
 }
 
@@ -186,29 +206,49 @@ fn decode_exec(bytes: &[u8]) -> Result<Exec, DecodeError> {
         cgroup: path(cgroup, cut),
         groups: groups.as_chunks().0.iter().copied().map(u32::from_ne_bytes).collect(),
         arguments: arguments.to_vec(),
+        arguments_gap: None,
+        environment: Vec::new(),
+        environment_complete: false,
         arguments_complete: flags & (FLAG_ARGUMENTS_CONTINUE | FLAG_ARGUMENTS_CUT | FLAG_ARGUMENTS_UNREADABLE) == 0,
         fixed,
     })
 }
 
-/// Adds further arguments to an exec; gives whether more will follow.
-fn append_arguments(exec: &mut Exec, bytes: &[u8]) -> Result<bool, DecodeError> {
+/// Adds further arguments, or some of the environment, to an exec; gives whether more will follow.
+fn append(unfinished: &mut Unfinished, kind: u16, bytes: &[u8]) -> Result<bool, DecodeError> {
+    let Unfinished { exec, left_out } = unfinished;
     let (fixed, rest) = fixed_part::<ArgumentsFixed>(bytes)?;
-    if fixed.pid != exec.fixed.process.pid || fixed.offset as usize != exec.arguments.len() {
-        // A record between was lost; what follows it has no place.
-        return Ok(false);
-    }
     let chunk = rest
         .get(..fixed.length as usize)
         .ok_or(DecodeError::Overrun(bytes.len()))?;
-    if exec.arguments.len() + chunk.len() > ARGUMENTS_LIMIT {
+    if fixed.pid != exec.fixed.process.pid {
+        return Ok(false);
+    }
+    let flags = exec.fixed.head.flags;
+    let continues = fixed.head.flags & FLAG_ARGUMENTS_CONTINUE != 0;
+    let is_whole = !continues && fixed.head.flags & (FLAG_ARGUMENTS_UNREADABLE | FLAG_ARGUMENTS_CUT) == 0;
+    let offset = fixed.offset as usize;
+    if kind == KIND_ENVIRONMENT {
+        if offset != exec.environment.len() || offset + chunk.len() > ENVIRONMENT_LIMIT {
+            return Err(DecodeError::Overrun(bytes.len()));
+        }
+        exec.environment.extend_from_slice(chunk);
+        exec.environment_complete = is_whole;
+        return Ok(continues);
+    }
+    let length = exec.arguments.len();
+    let is_cut = flags & FLAG_ARGUMENTS_CUT != 0;
+    if is_cut && exec.arguments_gap.is_none() && offset > length {
+        exec.arguments_gap = Some(length);
+        *left_out = offset - length;
+    }
+    if offset != length + *left_out || length + chunk.len() > ARGUMENTS_LIMIT {
         return Err(DecodeError::Overrun(bytes.len()));
     }
     exec.arguments.extend_from_slice(chunk);
-    let continues = fixed.head.flags & FLAG_ARGUMENTS_CONTINUE != 0;
-    let readable = fixed.head.flags & FLAG_ARGUMENTS_UNREADABLE == 0;
-    exec.arguments_complete = !continues && readable && exec.fixed.head.flags & FLAG_ARGUMENTS_CUT == 0;
-    Ok(continues)
+    exec.arguments_complete = is_whole && !is_cut;
+    let is_readable = fixed.head.flags & FLAG_ARGUMENTS_UNREADABLE == 0;
+    Ok(continues || (is_readable && flags & FLAG_ENVIRONMENT_FOLLOWS != 0))
 }
 
 /// A path from its components, last one first and each ended by a zero byte.
@@ -337,11 +377,51 @@ mod tests {
     }
 
     #[test]
+    fn of_arguments_past_the_limit_the_end_is_kept() {
+        let first = exec_record(
+            1,
+            FLAG_ARGUMENTS_CONTINUE | FLAG_ARGUMENTS_CUT,
+            [b"", b"", b"", b"", b"", b"sh\0xxx"],
+        );
+        let second = arguments_record(2, FLAG_ARGUMENTS_CONTINUE, 100, b"xx\0the");
+        let third = arguments_record(3, 0, 106, b" end\0");
+        let (events, _) = decode_all(&[first, second, third]);
+        let exec = only_exec(&events);
+        assert_eq!(exec.arguments, b"sh\0xxxxx\0the end\0");
+        assert_eq!(exec.arguments_gap, Some(6));
+        assert!(!exec.arguments_complete);
+    }
+
+    #[test]
+    fn the_environment_follows_the_arguments() {
+        let of = |kind: u16, mut record: Vec<u8>| {
+            record[..2].copy_from_slice(&kind.to_ne_bytes());
+            record
+        };
+        let flags = FLAG_ARGUMENTS_CONTINUE | FLAG_ENVIRONMENT_FOLLOWS;
+        let records = [
+            exec_record(1, flags, [b"", b"", b"", b"", b"", b"a\0"]),
+            arguments_record(2, 0, 2, b"b\0"),
+            of(
+                KIND_ENVIRONMENT,
+                arguments_record(3, FLAG_ARGUMENTS_CONTINUE, 0, b"A=1\0B"),
+            ),
+            of(KIND_ENVIRONMENT, arguments_record(4, FLAG_ARGUMENTS_CUT, 5, b"=2\0")),
+        ];
+        let (events, decoder) = decode_all(&records);
+        let exec = only_exec(&events);
+        assert_eq!((events.len(), decoder.counts.damaged), (1, 0));
+        assert!(exec.arguments_complete);
+        assert_eq!(exec.environment, b"A=1\0B=2\0");
+        assert!(!exec.environment_complete, "its end was left out");
+    }
+
+    #[test]
     fn an_exec_whose_further_arguments_are_lost_is_emitted_and_says_so() {
         let first = || exec_record(1, FLAG_ARGUMENTS_CONTINUE, [b"", b"", b"", b"", b"", b"a\0b"]);
         for records in [
             vec![first(), exit_record(3)],
-            vec![first(), arguments_record(3, 0, 9, b"late\0")],
+            vec![first(), arguments_record(3, 0, 3, b"late\0")],
             vec![first()],
         ] {
             let lost = records.len() as u64 - 1;

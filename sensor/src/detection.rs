@@ -19,6 +19,7 @@ use crate::alert::{Alert, ChainLink, ContainerMetadata};
 use crate::container::{ContainerIdentity, Directory, Lookup};
 use crate::document::Document;
 use crate::history::History;
+use crate::kernel::Environment;
 use crate::loss::Losses;
 use crate::output::escape::Visible;
 use crate::output::{CompleteContainer, Output};
@@ -206,6 +207,14 @@ impl Detection {
 impl EventHandler for Detection {
     type Command = Command;
 
+    fn environment(&self) -> Environment {
+        if self.engine.rules().reads(fields::PROCESS_ENV_VARS) {
+            Environment::Read
+        } else {
+            Environment::LeftAlone
+        }
+    }
+
     fn event(&mut self, event: &Event<'_>) {
         if !self.concerned.contains(&event.action) {
             return;
@@ -342,7 +351,7 @@ fn matches(engine: &mut Engine, history: &mut History, record: &Record) -> Vec<A
 
 fn chain(event: &Event<'_>) -> Vec<ChainLink> {
     let link = |process: &Process| {
-        let (args, args_count) = ChainLink::bounded_arguments(process.image.args.iter().map(String::as_str));
+        let (args, args_count) = ChainLink::bounded_arguments(process.image.args().iter().map(String::as_str));
         ChainLink {
             pid: i64::from(process.key.pid),
             name: process.image.name.clone(),

@@ -19,7 +19,7 @@ use aya::{
     programs::{BtfTracePoint, ProgramError, tp_btf::BtfTracePointLink},
 };
 use nix::sys::resource::{Resource, rlim_t, setrlimit};
-use sensor_abi::{ARGUMENTS_LIMIT, Counters, KINDS, Limits};
+use sensor_abi::{ARGUMENTS_LIMIT, Counters, ENVIRONMENT_LIMIT, KINDS, Limits};
 use thiserror::Error;
 use tracing::debug;
 use zerocopy::{FromBytes, IntoBytes};
@@ -84,6 +84,15 @@ pub struct KernelOptions {
     pub ring_buffer_bytes: u32,
     /// The most argument bytes that are sent for one exec.
     pub arguments_limit_bytes: u32,
+    /// Whether environments are sent too.
+    pub environment: Environment,
+}
+
+/// What is read of a process's environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Environment {
+    Read,
+    LeftAlone,
 }
 
 /// The loaded and attached kernel side.
@@ -103,17 +112,17 @@ pub struct Hooks {
     _ebpf: Ebpf,
 }
 
+/// The records in the ring buffer.
+pub struct Records {
+    ring_buffer: RingBuf<MapData>,
+    wake_up: Array<MapData, u32>,
+}
+
 /// Which records wake a thread that waits for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WakeUp {
     EveryRecord,
     None,
-}
-
-/// The records in the ring buffer.
-pub struct Records {
-    ring: RingBuf<MapData>,
-    wake_up: Array<MapData, u32>,
 }
 
 /// The kernel side's own counts.
@@ -130,7 +139,7 @@ pub struct KernelCounts {
     pub lost: LostRecords,
 }
 
-/// Numbers of records that were lost, by reason: forks, execs, further arguments, exits.
+/// Numbers of records that were lost, by reason: forks, execs, further arguments, exits, environments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LostRecords {
     /// The ring buffer was full.
@@ -173,7 +182,7 @@ impl LostRecords {
 impl Records {
     /// Hands the bytes of the next record to `consume`; gives whether there was one.
     pub fn next_record(&mut self, consume: impl FnOnce(&[u8])) -> bool {
-        match self.ring.next() {
+        match self.ring_buffer.next() {
             Some(item) => {
                 consume(&item);
                 true
@@ -188,8 +197,7 @@ impl Records {
     /// # Errors
     /// The map cannot be written.
     pub fn set_wake_up(&mut self, wake_up: WakeUp) -> Result<(), MapError> {
-        let wakes = u32::from(wake_up == WakeUp::EveryRecord);
-        self.wake_up.set(0, wakes, 0)
+        set_wake_up(&mut self.wake_up, wake_up)
     }
 }
 
@@ -197,7 +205,7 @@ impl AsFd for Records {
     /// Readable when there are records.
     fn as_fd(&self) -> BorrowedFd<'_> {
         // SAFETY: the ring buffer owns the descriptor and lives as long as `self`.
-        unsafe { BorrowedFd::borrow_raw(self.ring.as_raw_fd()) }
+        unsafe { BorrowedFd::borrow_raw(self.ring_buffer.as_raw_fd()) }
     }
 }
 
@@ -242,6 +250,10 @@ impl KernelSensor {
         let limits = Limits {
             arguments: options.arguments_limit_bytes.min(ARGUMENTS_LIMIT as u32),
             ring_buffer: options.ring_buffer_bytes,
+            environment: match options.environment {
+                Environment::Read => ENVIRONMENT_LIMIT as u32,
+                Environment::LeftAlone => 0,
+            },
         };
         let processors = aya::util::nr_cpus().map_err(|(_, error)| KernelError::new("count the processors", &error))?;
         let mut ebpf = EbpfLoader::new()
@@ -273,13 +285,11 @@ impl KernelSensor {
         continuation
             .set(0, &target, 0)
             .map_err(|error| KernelError::new("link the programs", &error))?;
-        let ring = take_map(&mut ebpf, "RECORDS")?;
-        let wake_up = take_map(&mut ebpf, "WAKE_UP")?;
-        let mut records = Records { ring, wake_up };
-        records
-            .set_wake_up(WakeUp::EveryRecord)
-            .map_err(|error| KernelError::new("write the map WAKE_UP", &error))?;
+        let ring_buffer = take_map(&mut ebpf, "RECORDS")?;
         let counters = KernelCounters(take_map(&mut ebpf, "COUNTERS")?);
+        let mut wake_up = take_map(&mut ebpf, "WAKE_UP")?;
+        set_wake_up(&mut wake_up, WakeUp::EveryRecord)
+            .map_err(|error| KernelError::new("write the map WAKE_UP", &error))?;
 
         let mut links = Vec::with_capacity(HOOKS.len());
         for (name, tracepoint) in HOOKS {
@@ -289,7 +299,7 @@ impl KernelSensor {
         }
         debug!("the kernel side is attached after {} ms", begin.elapsed().as_millis());
         Ok(KernelSensor {
-            records,
+            records: Records { ring_buffer, wake_up },
             counters,
             disabled: resolved.disabled,
             hooks: Hooks {
@@ -314,6 +324,10 @@ fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePoint, 
         .ok_or_else(|| ProgramError::InvalidName { name: name.to_owned() })
         .and_then(|program| program.try_into())
         .map_err(|error| KernelError::new(format!("find the program {name}"), &error))
+}
+
+fn set_wake_up(map: &mut Array<MapData, u32>, wake_up: WakeUp) -> Result<(), MapError> {
+    map.set(0, u32::from(wake_up == WakeUp::EveryRecord), 0)
 }
 
 fn take_map<M: TryFrom<aya::maps::Map, Error = MapError>>(ebpf: &mut Ebpf, name: &str) -> Result<M, KernelError> {

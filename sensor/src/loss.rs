@@ -128,8 +128,8 @@ mod tests {
 
     fn lost(forks: u64, execs_over_share: u64) -> LostRecords {
         LostRecords {
-            ring_full: [forks, 0, 0, 0],
-            over_share: [0, execs_over_share, 0, 0],
+            ring_full: [forks, 0, 0, 0, 0],
+            over_share: [0, execs_over_share, 0, 0, 0],
         }
     }
 

@@ -19,7 +19,7 @@ use sensor_abi::{KINDS, RecordHead};
 use crate::{
     decode::{DecodeCounts, Decoder, ProcessEvent},
     host::boot_time_ns,
-    kernel::{Hooks, KernelSensor, LostRecords, Records, WakeUp},
+    kernel::{Environment, Hooks, KernelSensor, LostRecords, Records, WakeUp},
     loss::Losses,
     process::{Process, ProcessKey, ProcessTable, TableCounts, cgroup_path},
     record::{Action, RecordBuilder},
@@ -62,6 +62,9 @@ impl Event<'_> {
 pub trait EventHandler {
     /// What other threads may tell the handler.
     type Command;
+
+    /// What of processes' environments it looks at, as far as it is known at the start.
+    fn environment(&self) -> Environment;
 
     /// Takes one event.
     fn event(&mut self, event: &Event<'_>);
@@ -126,6 +129,12 @@ impl PipelineCounts {
         if self.decode.damaged > 0 {
             tracing::warn!("{} kernel records were damaged", self.decode.damaged);
         }
+        if self.table.arguments_cut > 0 {
+            tracing::info!(
+                "of {} processes only the ends of the arguments were kept for later events: all together had too many",
+                self.table.arguments_cut
+            );
+        }
         if self.unread_users > 0 {
             tracing::warn!(
                 "the users' names of containers were not read {} times: too many at once, or it took too long",
@@ -136,7 +145,13 @@ impl PipelineCounts {
 }
 
 /// The kinds of records as losses are told of.
-const KINDS_LOST: [&str; KINDS] = ["forks", "execs", "records of further arguments", "exits"];
+const KINDS_LOST: [&str; KINDS] = [
+    "forks",
+    "execs",
+    "records of further arguments",
+    "exits",
+    "records of environments",
+];
 
 /// Reads the kernel side and keeps the process table.
 pub struct Pipeline {
@@ -360,5 +375,8 @@ fn take_in<H: EventHandler>(
             builder,
             losses,
         });
+        if action == Action::Exec {
+            table.remove_surplus(key);
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Stands between the decoder and the record: an event changes the [`ProcessTable`], and the
 //! record is made from the table. Processes are named by [`ProcessKey`], which outlives pid reuse.
 
+mod arguments;
 mod capabilities;
 mod entry;
 mod executable;
@@ -15,6 +16,7 @@ use sensor_abi::{Descriptor, Namespaces};
 
 use crate::container::ContainerIdentity;
 
+pub use arguments::{HeldBytes, ProcessArguments, allowed_variables};
 pub use capabilities::{FIRST_USER_NAMESPACE, capability_names, given_by_file};
 pub use entry::{Entry, EntryKind};
 pub use executable::ExecutableFile;
@@ -56,18 +58,18 @@ pub struct Image {
     pub file_capabilities: u64,
     /// `process.name`, see [`program_name`].
     pub name: String,
-    pub args: Vec<String>,
-    /// Bytes of all arguments in the process's memory.
-    pub arguments_total: u64,
-    /// Whether `args` is all of them.
-    pub arguments_complete: bool,
+    pub arguments: ProcessArguments,
+    /// Variables of the environment that events may tell.
+    pub environment: Vec<String>,
+    /// Whether the environment was looked through to its end; `None` where it is not read.
+    pub environment_complete: Option<bool>,
     pub working_directory: String,
 }
 
 impl Image {
-    /// `process.command_line`: the arguments with a blank between them.
-    pub fn command_line(&self) -> String {
-        self.args.join(" ")
+    /// `process.args`.
+    pub fn args(&self) -> &[String] {
+        &self.arguments.texts
     }
 
     /// The script that is interpreted, as it was given to the kernel.

@@ -123,14 +123,7 @@ impl RecordBuilder {
             }
         }
         self.fill_executable(record, process);
-        record.long(
-            fields::TIDEWAITER_PROCESS_ARGUMENTS_BYTES,
-            process.image.arguments_total as i64,
-        );
-        record.boolean(
-            fields::TIDEWAITER_PROCESS_ARGUMENTS_COMPLETE,
-            process.image.arguments_complete,
-        );
+        self.fill_arguments(record, process);
         self.fill_namespaces(record, process);
         match table.get(process.parent) {
             Some(parent) => self.fill_process(record, &self.parent, parent, table, Arguments::Whole),
@@ -209,6 +202,26 @@ impl RecordBuilder {
             && let Some(name) = self.users.group(gid, process)
         {
             record.text(field, &name);
+        }
+    }
+
+    /// How much of the arguments is there, and the environment.
+    fn fill_arguments(&self, record: &mut Record, process: &Process) {
+        let image = &process.image;
+        let arguments = &image.arguments;
+        record.long(fields::TIDEWAITER_PROCESS_ARGUMENTS_BYTES, arguments.total_bytes as i64);
+        record.boolean(fields::TIDEWAITER_PROCESS_ARGUMENTS_COMPLETE, arguments.cut.is_none());
+        if let Some(cut) = &arguments.cut {
+            record.text(fields::TIDEWAITER_PROCESS_ARGUMENTS_SHA256, &cut.sha256);
+            if let Some(after) = cut.after {
+                record.long(fields::TIDEWAITER_PROCESS_ARGUMENTS_CUT_AFTER, after as i64);
+            }
+        }
+        for variable in &image.environment {
+            record.text(fields::PROCESS_ENV_VARS, variable);
+        }
+        if let Some(is_complete) = image.environment_complete {
+            record.boolean(fields::TIDEWAITER_PROCESS_ENVIRONMENT_COMPLETE, is_complete);
         }
     }
 

@@ -113,7 +113,7 @@ fn an_alert_that_overlaps_a_loss_says_so_and_one_before_it_does_not() -> Result<
     assert!(number("execs") > 0, "{loss:?}");
     assert_eq!(
         number("records"),
-        number("forks") + number("execs") + number("arguments") + number("exits")
+        number("forks") + number("execs") + number("arguments") + number("exits") + number("environments")
     );
     assert_eq!(number("records"), number("ring_full") + number("over_share"));
     let time = |document: &Document, field: &str| document.text(field);

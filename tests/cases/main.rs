@@ -1,5 +1,6 @@
 //! End to end: the real `tidewaiter` on this kernel, with real containers.
 
+mod arguments;
 mod bad_input;
 mod containers;
 mod hostile;

@@ -17,6 +17,7 @@ use crate::{
     cli::EventsArguments,
     config::Config,
     container::Directory,
+    kernel::Environment,
     loss::Losses,
     pipeline::{Event, EventHandler, Flow},
     record::fill_metadata,
@@ -90,6 +91,10 @@ impl EventWriter {
 
 impl EventHandler for EventWriter {
     type Command = Flow;
+
+    fn environment(&self) -> Environment {
+        Environment::LeftAlone
+    }
 
     fn event(&mut self, event: &Event<'_>) {
         if self.error.is_some() {

@@ -101,6 +101,7 @@ where
     let kernel = KernelSensor::load(KernelOptions {
         ring_buffer_bytes: config.ring_buffer_bytes,
         arguments_limit_bytes: config.arguments_limit_bytes,
+        environment: handler.environment(),
     })?;
     for what in &kernel.disabled {
         warn!("this kernel does not tell {what}; events come without them");
@@ -109,6 +110,7 @@ where
     let mut table = ProcessTable::new(Box::new(move |path| {
         identify(path).and_then(|identity| directory.unmask(identity))
     }));
+    table.environment_variables.clone_from(&config.environment_variables);
     let report = scan(&mut table)?;
     if report.unreadable > 0 {
         info!(

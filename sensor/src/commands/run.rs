@@ -10,6 +10,7 @@ use rule_engine::diagnostic::Severity;
 use rule_engine::engine::EngineOptions;
 use rule_engine::rule::RuleStatus;
 use rule_engine::ruleset::RuleSet;
+use rule_engine::schema::fields;
 use tracing::{info, warn};
 
 use super::live::{LiveError, Signals, command_channel, start_directory, watch};
@@ -18,8 +19,9 @@ use crate::cli::{ColorChoice, Format, RunArguments};
 use crate::config::Config;
 use crate::detection::{Command, Detection, DetectionCounts, complete_from, longest_window, report_engine};
 use crate::history::{History, HistoryCounts};
+use crate::kernel::Environment;
 use crate::output::{Output, OutputCounts, OutputOptions, sink};
-use crate::pipeline::PipelineCounts;
+use crate::pipeline::{EventHandler, PipelineCounts};
 use crate::rule_files::RuleFiles;
 
 /// How long the output may take for what is left when the sensor ends.
@@ -70,11 +72,14 @@ pub fn main(arguments: &RunArguments, color: ColorChoice) -> Result<ExitStatus, 
         config.metadata_wait,
     );
 
-    let reloaded = config.clone();
+    let (reloaded, environment) = (config.clone(), detection.environment());
     let on_signal = move |signal| match signal {
         Signal::SIGHUP => match load_rules(&reloaded) {
             Ok(rules) => {
                 info!("{} rules are loaded anew", rules.rules().len());
+                if rules.reads(fields::PROCESS_ENV_VARS) && environment == Environment::LeftAlone {
+                    warn!("a rule reads `process.env_vars`, as none did before: start the sensor anew to have it");
+                }
                 Some(Command::Rules(rules))
             }
             Err(error) => {

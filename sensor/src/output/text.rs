@@ -314,8 +314,8 @@ mod tests {
             since_ns: 1_792_000_000_000_000_000,
             until_ns: 1_792_000_001_500_000_000,
             records: LostRecords {
-                ring_full: [1, 2, 3, 4],
-                over_share: [5, 0, 0, 0],
+                ring_full: [1, 2, 3, 4, 0],
+                over_share: [5, 0, 0, 0, 0],
             },
         });
         let text = render(&alert.into_document(), Style::Plain);

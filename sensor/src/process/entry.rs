@@ -84,8 +84,8 @@ fn starts_containers(process: &Process) -> bool {
 fn is_helper(process: &Process) -> bool {
     starts_containers(process)
         || base_name(&process.image.executable) == PAUSE
-        || (process.image.args.first().is_some_and(|name| name == "runc")
-            && process.image.args.get(1).is_some_and(|command| command == "init"))
+        || (process.image.args().first().is_some_and(|name| name == "runc")
+            && process.image.args().get(1).is_some_and(|command| command == "init"))
 }
 
 fn console_entry(process: &Process) -> Option<EntryKind> {

@@ -3,17 +3,17 @@
 //! Runs after the hooks are attached, so that no process falls between: one that starts during
 //! the scan is found, or named by an event, or both. A process that ends meanwhile is left out.
 
-use std::{collections::HashMap, ffi::CString, mem::MaybeUninit, sync::Arc};
+use std::{collections::HashMap, ffi::CString, fs::File, io::Read, mem::MaybeUninit, sync::Arc};
 
 use procfs::{
     ProcResult,
     process::{self, Stat},
 };
-use sensor_abi::{Descriptor, FileIdentity, GROUPS_LIMIT, Namespaces};
+use sensor_abi::{ARGUMENTS_LIMIT, Descriptor, FileIdentity, GROUPS_LIMIT, Namespaces};
 
 use super::{
-    Credentials, ExecutableFile, Groups, Image, NANOSECONDS_PER_TICK, Process, ProcessKey, ProcessTable, base_name,
-    is_interactive, program_name,
+    Credentials, ExecutableFile, Groups, HeldBytes, Image, NANOSECONDS_PER_TICK, Process, ProcessArguments, ProcessKey,
+    ProcessTable, base_name, is_interactive, program_name,
 };
 
 /// What the scan found.
@@ -52,7 +52,7 @@ pub fn scan(table: &mut ProcessTable) -> ProcResult<ScanReport> {
             pid: stat.ppid as u32,
             start_ticks: starts.get(&stat.ppid).copied().unwrap_or(0),
         };
-        match read(stat, process, parent) {
+        match read(stat, process, parent, &table.argument_bytes) {
             Ok(found) => {
                 table.found(found.process, found.session_pid, found.group_pid, &found.cgroup);
                 report.found += 1;
@@ -88,7 +88,7 @@ fn cgroup_of(process: &process::Process) -> ProcResult<String> {
         .unwrap_or_else(|| "/".to_owned()))
 }
 
-fn read(stat: &Stat, process: &process::Process, parent: ProcessKey) -> ProcResult<Found> {
+fn read(stat: &Stat, process: &process::Process, parent: ProcessKey, held: &HeldBytes) -> ProcResult<Found> {
     let status = process.status()?;
     // Kernel threads have no executable, and their arguments are empty.
     let executable = process
@@ -100,7 +100,8 @@ fn read(stat: &Stat, process: &process::Process, parent: ProcessKey) -> ProcResu
         Some(name) => format!("memfd:{name}"),
         None => executable,
     };
-    let args = process.cmdline().unwrap_or_default();
+    let bytes = arguments(process);
+    let arguments = ProcessArguments::found(&bytes, bytes.len() < ARGUMENTS_LIMIT, held);
     let working_directory = process
         .cwd()
         .map(|path| path.to_string_lossy().into_owned())
@@ -115,11 +116,11 @@ fn read(stat: &Stat, process: &process::Process, parent: ProcessKey) -> ProcResu
         is_script: false,
         file,
         file_capabilities: 0,
-        name: found_name(&executable, &args, &stat.comm),
+        name: found_name(&executable, &arguments.texts, &stat.comm),
         executable,
-        arguments_total: args.iter().map(|argument| argument.len() as u64 + 1).sum(),
-        arguments_complete: true,
-        args,
+        arguments,
+        environment: Vec::new(),
+        environment_complete: None,
         working_directory,
     };
     Ok(Found {
@@ -167,6 +168,16 @@ fn read(stat: &Stat, process: &process::Process, parent: ProcessKey) -> ProcResu
         group_pid: stat.pgrp as u32,
         cgroup: cgroup_of(process)?,
     })
+}
+
+/// The bytes of the arguments, at most as many as an event may have.
+fn arguments(process: &process::Process) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Ok(file) = File::open(format!("/proc/{}/cmdline", process.pid)) {
+        // What was read until it failed is what there is.
+        let _ = file.take(ARGUMENTS_LIMIT as u64).read_to_end(&mut bytes);
+    }
+    bytes
 }
 
 /// The name as an exec event would have had it. Whether it was a script can only be guessed here:

@@ -9,12 +9,13 @@ use std::{
 };
 
 use ahash::RandomState;
-
-use sensor_abi::{ExitRecord, FLAG_CGROUP_V1, FLAG_SCRIPT, ForkRecord, Namespaces, ProcessFixed};
+use sensor_abi::{
+    ExitRecord, FLAG_CGROUP_V1, FLAG_ENVIRONMENT_FOLLOWS, FLAG_SCRIPT, ForkRecord, Namespaces, ProcessFixed,
+};
 
 use super::{
-    Credentials, ExecutableFile, Groups, Image, Process, ProcessKey, entry::entry_of, given_by_file, is_interactive,
-    program_name, split_arguments,
+    Credentials, ExecutableFile, Groups, HeldBytes, Image, Process, ProcessArguments, ProcessKey, allowed_variables,
+    entry::entry_of, given_by_file, is_interactive, program_name,
 };
 use crate::{
     container::{ContainerIdentity, identify},
@@ -42,6 +43,8 @@ pub struct TableCounts {
     pub unknown: u64,
     /// Ended processes that were forgotten to stay within the limit.
     pub forgotten: u64,
+    /// Processes of which not all arguments were kept, because all together had too many.
+    pub arguments_cut: u64,
 }
 
 /// All processes by key, and the live ones by pid.
@@ -56,6 +59,10 @@ pub struct ProcessTable {
     containers: HashMap<String, Option<Arc<ContainerIdentity>>, RandomState>,
     /// Containers by the id of their cgroup in the v2 tree.
     containers_by_id: HashMap<u64, Option<Arc<ContainerIdentity>>, RandomState>,
+    /// Of all arguments that are kept.
+    pub argument_bytes: HeldBytes,
+    /// Names of variables whose values are kept.
+    pub environment_variables: Vec<String>,
     pub counts: TableCounts,
 }
 
@@ -77,6 +84,8 @@ impl ProcessTable {
             clean_up_at: 2 * ENDED_LIMIT,
             containers: HashMap::default(),
             containers_by_id: HashMap::default(),
+            argument_bytes: HeldBytes::default(),
+            environment_variables: Vec::new(),
             counts: TableCounts::default(),
         }
     }
@@ -93,7 +102,7 @@ impl ProcessTable {
 
     /// All live processes.
     pub fn live_processes(&self) -> impl Iterator<Item = &Process> {
-        self.live.values().filter_map(|key| self.processes.get(key))
+        self.live.values().filter_map(|key| self.get(*key))
     }
 
     /// The number of processes held, and of those the live ones.
@@ -145,11 +154,13 @@ impl ProcessTable {
             ids: exec.groups.as_slice().into(),
             total: exec.fixed.groups_total,
         };
-        let args = split_arguments(&exec.arguments);
+        let arguments = ProcessArguments::of(exec, &self.argument_bytes);
         let is_script = exec.fixed.head.flags & FLAG_SCRIPT != 0;
         let script = is_script.then_some(exec.filename.as_str());
+        let first_argument = arguments.texts.first().map(String::as_str);
+        let reads_environment = exec.fixed.head.flags & FLAG_ENVIRONMENT_FOLLOWS != 0;
         process.image = Arc::new(Image {
-            name: program_name(&exec.executable, script, args.first().map(String::as_str)).to_owned(),
+            name: program_name(&exec.executable, script, first_argument).to_owned(),
             executable: exec.executable.clone(),
             requested_path: exec.filename.clone(),
             is_script,
@@ -159,12 +170,27 @@ impl ProcessTable {
                 exec.fixed.ambient_capabilities,
                 exec.fixed.namespaces.user,
             ),
-            args,
-            arguments_total: u64::from(exec.fixed.arguments_total),
-            arguments_complete: exec.arguments_complete,
+            arguments,
+            environment: allowed_variables(&exec.environment, &self.environment_variables),
+            environment_complete: reads_environment.then_some(exec.environment_complete),
             working_directory: exec.working_directory.clone(),
         });
         self.enter(process)
+    }
+
+    /// Keeps less of a process's arguments if all processes together have too many; to be called
+    /// when its event is done with.
+    pub fn remove_surplus(&mut self, key: ProcessKey) {
+        let process = self.processes.get_mut(&key);
+        if let Some(process) = process
+            && let Some(arguments) = process.image.arguments.surplus_removed()
+        {
+            self.counts.arguments_cut += 1;
+            process.image = Arc::new(Image {
+                arguments,
+                ..Image::clone(&process.image)
+            });
+        }
     }
 
     /// Takes an exit in: the process stays known for a while. Threads that end at the same time
@@ -200,7 +226,8 @@ impl ProcessTable {
         process.container = self.container_of(cgroup);
         process.session_leader = self.leader(&process, session_pid);
         process.group_leader = self.leader(&process, group_pid);
-        self.enter(process);
+        let key = self.enter(process);
+        self.remove_surplus(key);
     }
 
     /// Takes a process out of the table that is put into it again as the event leaves it.

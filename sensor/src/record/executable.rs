@@ -10,7 +10,10 @@ impl RecordBuilder {
     pub(super) fn fill_executable(&self, record: &mut Record, process: &Process) {
         let image = &process.image;
         for (field, text) in [
-            (fields::TIDEWAITER_PROCESS_ARGV0, image.args.first().map(String::as_str)),
+            (
+                fields::TIDEWAITER_PROCESS_ARGV0,
+                image.args().first().map(String::as_str),
+            ),
             (
                 fields::TIDEWAITER_PROCESS_REQUESTED_PATH,
                 Some(image.requested_path.as_str()).filter(|path| !path.is_empty()),

@@ -38,12 +38,12 @@ impl RecordBuilder {
                 put(record, field, Value::Text(text));
             }
         }
-        if !image.args.is_empty() {
-            let kept = arguments.kept(&image.args);
+        if !image.args().is_empty() {
+            let kept = arguments.kept(image.args());
             for argument in kept {
                 put(record, set.args, Value::Text(argument));
             }
-            put(record, set.args_count, Value::Long(image.args.len() as i64));
+            put(record, set.args_count, Value::Long(image.args().len() as i64));
             text_from(record, set.command_line, || kept.join(" "));
         }
         if process.terminal != 0 {

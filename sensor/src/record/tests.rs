@@ -46,9 +46,12 @@ fn exec(table: &mut ProcessTable, pid: u32, parent: u32, cgroup: &str) -> Proces
         filename: "/bin/sh".to_owned(),
         working_directory: "/".to_owned(),
         cgroup: cgroup.to_owned(),
-        groups: vec![27],
         arguments: b"sh\0-i\0".to_vec(),
+        groups: vec![27],
         arguments_complete: true,
+        arguments_gap: None,
+        environment: Vec::new(),
+        environment_complete: false,
     })
 }
 
@@ -78,7 +81,7 @@ fn filled() -> BTreeSet<&'static str> {
         os_version: name,
         ..Host::read(None)
     };
-    let builder = RecordBuilder::new(host, Users::start().expect("the thread that reads names"));
+    let builder = RecordBuilder::new(host, Users::start().expect("a thread"));
     let head = RecordHead::new_zeroed();
     let mut record = Record::new();
     let mut filled = BTreeSet::new();
@@ -187,7 +190,7 @@ fn the_schema_lists_exactly_the_fields_that_events_have() {
 
 #[test]
 fn fields_with_few_values_have_no_others() {
-    let builder = RecordBuilder::new(Host::read(None), Users::start().expect("the thread that reads names"));
+    let builder = RecordBuilder::new(Host::read(None), Users::start().expect("a thread"));
     let mut table = ProcessTable::new(Box::new(|_| None));
     let key = exec(&mut table, 11, 10, "/");
     let process = table.get(key).expect("the process is in the table");

@@ -70,6 +70,9 @@ fn exec(table: &mut ProcessTable, who: Who, executable: &str, cgroup: &str) -> P
         groups: Vec::new(),
         arguments: [executable.as_bytes(), b"\0"].concat(),
         arguments_complete: true,
+        arguments_gap: None,
+        environment: Vec::new(),
+        environment_complete: false,
     })
 }
 
