@@ -263,7 +263,11 @@ fn cases() -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|cases| cases.parse().ok());
-    ProptestConfig::with_cases(cases.unwrap_or(50_000))
+    ProptestConfig {
+        cases: cases.unwrap_or(50_000),
+        max_local_rejects: u32::MAX,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {
