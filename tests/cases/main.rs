@@ -5,6 +5,7 @@ mod bad_input;
 mod containers;
 mod identity;
 mod interactive;
+mod lineage;
 mod losses;
 mod new_terms;
 mod reference;

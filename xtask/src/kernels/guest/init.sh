@@ -66,7 +66,8 @@ echo $? > /out/doctor.status
 # The recorder also sees the other sensor, which is a program with threads.
 start events events --config /guest/whole-arguments.toml
 setsid /guest/scenario.sh
-start run run
+start run run --rules /guest/environment.toml
+HISTFILE=/of/the/scenario TOKEN=secret /bin/true environment
 /guest/on-terminal.sh /guest/container-session.sh
 stop run
 stop events
