@@ -1,11 +1,13 @@
-//! What the targets of the query languages share.
+//! What the targets of the rule engine do with their input; a test of the rule engine runs the same over mutated seeds.
+
+#![allow(dead_code, clippy::allow_attributes, reason = "each target uses its own part")]
 
 use std::sync::LazyLock;
 
 use rule_engine::engine::{Engine, EngineOptions};
 use rule_engine::history::MemoryHistory;
-use rule_engine::record::Record;
-use rule_engine::rule::{RuleStatus, parse_file};
+use rule_engine::record::{DocumentCounts, Record};
+use rule_engine::rule::{RuleStatus, parse_file, parse_rules, run_examples};
 use rule_engine::ruleset::RuleSet;
 
 const EVENT: &str = r#"{"@timestamp": "2026-01-01T00:00:00Z", "event": {"category": ["process"], "type": ["start"]},
@@ -44,4 +46,35 @@ pub fn run_query(rule_type: &str, query: &str) {
         let mut engine = Engine::new(RuleSet::compile(vec![rule]), EngineOptions::default());
         engine.evaluate(&RECORD, &mut MemoryHistory::default(), &mut |_| {});
     }
+}
+
+/// A rule file of any text: a report, never a panic; what is `ok` compiles and its examples run.
+pub fn run_rule_file(text: &str) {
+    let parsed = parse_file("rule.toml", text);
+    assert_eq!(parsed.rule.is_some(), parsed.report.status == RuleStatus::Ok);
+    for found in &parsed.report.diagnostics {
+        found.render("rule.toml", text);
+    }
+    if let Some(rule) = parsed.rule {
+        run_examples(&rule);
+    }
+    for parsed in parse_rules("rules.ndjson", text) {
+        assert_eq!(parsed.rule.is_some(), parsed.report.status == RuleStatus::Ok);
+        for found in &parsed.report.diagnostics {
+            found.render("rules.ndjson", text);
+        }
+    }
+}
+
+/// Any JSON document as an event: it is read without a panic, and what was read survives being written.
+pub fn run_document(bytes: &[u8]) {
+    let Ok(document) = serde_json::from_slice(bytes) else {
+        return;
+    };
+    let mut record = Record::new();
+    record.fill_from_document(&document);
+    let written = record.to_document();
+    let mut again = Record::new();
+    assert_eq!(again.fill_from_document(&written), DocumentCounts::default());
+    assert_eq!(again.to_document(), written);
 }

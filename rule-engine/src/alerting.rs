@@ -6,6 +6,7 @@
 use crate::engine::EngineCounters;
 use crate::field_reference::FieldReference;
 use crate::grouping::{GroupField, Groups, keys, whole_lists_key};
+use crate::limits::MAX_GROUPS;
 use crate::record::Record;
 
 /// A rule's limits, checked.
@@ -63,7 +64,7 @@ impl AlertGate {
     pub fn new(limits: AlertLimits) -> AlertGate {
         AlertGate {
             limits,
-            alerted_ns: Groups::new(),
+            alerted_ns: Groups::new(MAX_GROUPS),
             interval: None,
             suppressed: 0,
             held_back: 0,
@@ -84,8 +85,14 @@ impl AlertGate {
         }
     }
 
-    /// Whether a match of these groups becomes an alert. One without a time always does.
-    pub fn admits(&mut self, groups: &[String], time_ns: Option<i64>, counters: &mut EngineCounters) -> bool {
+    /// Whether a match of these groups, by an event of this container, becomes an alert. One without a time always does.
+    pub fn admits(
+        &mut self,
+        groups: &[String],
+        owner: &str,
+        time_ns: Option<i64>,
+        counters: &mut EngineCounters,
+    ) -> bool {
         let Some(time_ns) = time_ns else {
             return true;
         };
@@ -113,7 +120,7 @@ impl AlertGate {
         }
         for group in new.into_iter().filter(|_| duration_ns.is_some()) {
             let evicted = &mut counters.groups_evicted;
-            *self.alerted_ns.use_state(group, || time_ns, is_over, evicted) = time_ns;
+            *self.alerted_ns.use_state(group, owner, || time_ns, is_over, evicted) = time_ns;
         }
         true
     }

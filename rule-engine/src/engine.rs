@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use crate::candidates::Candidates;
+use crate::grouping::owner;
 use crate::history::TermHistory;
 use crate::matcher::{Evaluation, Scratch};
 use crate::record::Record;
@@ -185,7 +186,7 @@ impl Engine {
                     None => rule.gate.groups(record, counters),
                 };
                 let time_ns = record.first_date(fields::TIMESTAMP);
-                if !rule.gate.admits(&groups, time_ns, counters) {
+                if !rule.gate.admits(&groups, owner(record), time_ns, counters) {
                     continue;
                 }
                 counters.matches += 1;
@@ -218,7 +219,7 @@ impl Engine {
                 continue;
             };
             for late in sequence.take_due(now_ns) {
-                if !rule.gate.admits(&[], Some(now_ns), &mut self.counters) {
+                if !rule.gate.admits(&[], "", Some(now_ns), &mut self.counters) {
                     continue;
                 }
                 self.counters.matches += 1;

@@ -1,6 +1,7 @@
 //! EQL's functions: their names, what they take and give, and what they compute. Null in, null out.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use crate::condition::Number;
 use crate::field_reference::{Case, nearest};
@@ -209,7 +210,7 @@ impl Function {
                 };
                 let start = offset(source, start as usize)?;
                 let end = offset(source, end as usize)?.max(start);
-                Computed::Text(Cow::Owned(source[start..end].to_owned()))
+                Computed::Text(part(arguments.first()?, start..end)?)
             }
             Function::Between => {
                 let (source, left, right) = (text(0)?, text(1)?, text(2)?);
@@ -217,7 +218,7 @@ impl Function {
                     Some(Computed::Boolean(true)) => Greed::ToLast,
                     _ => Greed::ToNext,
                 };
-                Computed::Text(Cow::Owned(between(source, left, right, case, greed).to_owned()))
+                Computed::Text(part(arguments.first()?, between(source, left, right, case, greed))?)
             }
         })
     }
@@ -326,20 +327,29 @@ enum Greed {
     ToLast,
 }
 
-/// What lies between the first `left` and the next or last `right`; empty when one of them is missing.
-fn between<'a>(source: &'a str, left: &str, right: &str, case: Case, greed: Greed) -> &'a str {
+/// Where what lies between the first `left` and the next or last `right` is; nowhere when one of them is missing.
+fn between(source: &str, left: &str, right: &str, case: Case, greed: Greed) -> Range<usize> {
     if source.is_empty() || left.is_empty() || right.is_empty() {
-        return source;
+        return 0..source.len();
     }
     // Folding letters of ASCII keeps every offset.
     let (folded, left, right) = (fold(source, case), fold(left, case), fold(right, case));
     let Some(start) = folded.find(&*left).map(|at| at + left.len()) else {
-        return "";
+        return 0..0;
     };
     let behind = &folded[start..];
     let end = match greed {
         Greed::ToNext => behind.find(&*right),
         Greed::ToLast => behind.rfind(&*right),
     };
-    end.map_or("", |end| &source[start..start + end])
+    end.map_or(0..0, |end| start..start + end)
+}
+
+/// A part of a text; of one of the event's own texts without a copy.
+fn part<'a>(text: &Computed<'a>, range: Range<usize>) -> Option<Cow<'a, str>> {
+    match text {
+        Computed::Text(Cow::Borrowed(text)) => Some(Cow::Borrowed(&text[range])),
+        Computed::Text(Cow::Owned(text)) => Some(Cow::Owned(text[range].to_owned())),
+        _ => None,
+    }
 }

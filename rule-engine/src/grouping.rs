@@ -1,14 +1,16 @@
 //! Events that belong together because they share a key: what sequences, thresholds and suppression remember for each key.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
 use crate::field_reference::FieldReference;
-use crate::limits::{MAX_GROUPS, MAX_KEY_COMBINATIONS};
+use crate::limits::MAX_KEY_COMBINATIONS;
 use crate::new_terms::{bounded, text};
 use crate::record::Record;
+use crate::schema::fields;
+use crate::shares::{Owner, Shares};
 
 /// A field whose value the events of a group share.
 #[derive(Clone, Debug)]
@@ -90,27 +92,37 @@ impl GroupField {
     }
 }
 
-/// Something for each key, at most [`MAX_GROUPS`]; past that the key unused the longest is forgotten.
+/// The container that the event is from, empty for the host.
+pub(crate) fn owner(record: &Record) -> &str {
+    record.first_text(fields::CONTAINER_ID).unwrap_or("")
+}
+
+/// Something for each key, up to a limit. Past that the key is forgotten that is unused the longest among those of the
+/// container with the most keys.
 #[derive(Debug)]
 pub(crate) struct Groups<T> {
     states: HashMap<Arc<str>, Used<T>>,
     /// The keys by when they were last used.
-    by_use: BTreeMap<u64, Arc<str>>,
-    uses: u64,
+    by_use: Shares<Arc<str>>,
+    uses: i64,
+    limit: usize,
 }
 
 #[derive(Debug)]
 struct Used<T> {
-    at: u64,
+    at: i64,
+    owner: Owner,
     state: T,
 }
 
 impl<T> Groups<T> {
-    pub fn new() -> Groups<T> {
+    /// For at most so many keys, at least one.
+    pub fn new(limit: usize) -> Groups<T> {
         Groups {
             states: HashMap::new(),
-            by_use: BTreeMap::new(),
+            by_use: Shares::default(),
             uses: 0,
+            limit: limit.max(1),
         }
     }
 
@@ -123,51 +135,109 @@ impl<T> Groups<T> {
         self.states.get_mut(key).map(|used| &mut used.state)
     }
 
-    /// The state of a key, which counts as used now. To make room for a new one, states that are over are forgotten,
-    /// and if that is not enough a live one, which `evicted` counts.
+    /// The state of a key, which counts as used now; a new one is its owner's. To make room for that, states that are
+    /// over are forgotten, and if that is not enough a live one, which `evicted` counts.
     pub fn use_state(
         &mut self,
         key: &str,
+        owner: &str,
         make: impl FnOnce() -> T,
         is_over: impl Fn(&T) -> bool,
         evicted: &mut u64,
     ) -> &mut T {
-        if !self.states.contains_key(key) {
-            self.make_room(is_over, evicted);
-        }
         self.uses += 1;
-        let name: Arc<str> = key.into();
-        let used = self
-            .states
-            .entry(Arc::clone(&name))
-            .or_insert_with(|| Used { at: 0, state: make() });
-        self.by_use.remove(&used.at);
-        used.at = self.uses;
-        self.by_use.insert(self.uses, name);
-        &mut used.state
+        let (name, used) = match self.states.remove_entry(key) {
+            Some((name, used)) => {
+                self.by_use.remove(&used.owner, used.at, &name);
+                (name, Used { at: self.uses, ..used })
+            }
+            None => {
+                let owner = self.by_use.owner(owner);
+                self.make_room(&owner, is_over, evicted);
+                let (at, state) = (self.uses, make());
+                (key.into(), Used { at, owner, state })
+            }
+        };
+        self.by_use.insert(&used.owner, used.at, Arc::clone(&name));
+        &mut self.states.entry(name).insert_entry(used).into_mut().state
     }
 
     pub fn forget(&mut self, key: &str) {
-        if let Some(used) = self.states.remove(key) {
-            self.by_use.remove(&used.at);
+        if let Some((name, used)) = self.states.remove_entry(key) {
+            self.by_use.remove(&used.owner, used.at, &name);
         }
     }
 
     #[cfg(test)]
     pub fn len(&self) -> usize {
-        assert_eq!(self.states.len(), self.by_use.len());
         self.states.len()
     }
 
-    fn make_room(&mut self, is_over: impl Fn(&T) -> bool, evicted: &mut u64) {
-        while let Some((_, oldest)) = self.by_use.first_key_value() {
-            let oldest = Arc::clone(oldest);
-            let is_over = self.states.get(&oldest).is_none_or(|used| is_over(&used.state));
-            if !is_over && self.states.len() < MAX_GROUPS {
-                return;
-            }
-            *evicted += u64::from(!is_over);
-            self.forget(&oldest);
+    fn make_room(&mut self, owner: &Owner, is_over: impl Fn(&T) -> bool, evicted: &mut u64) {
+        let states = &mut self.states;
+        let over = |states: &HashMap<Arc<str>, Used<T>>, key: &Arc<str>| {
+            states.get(key).is_none_or(|used| is_over(&used.state))
+        };
+        while let Some(key) = self.by_use.take_oldest(owner, |_, key| over(states, key)) {
+            states.remove(&key);
         }
+        while states.len() >= self.limit {
+            let any_over = self.by_use.take_any_oldest(|_, key| over(states, key));
+            *evicted += u64::from(any_over.is_none());
+            let Some(key) = any_over.or_else(|| self.by_use.take_oldest_of_largest()) else {
+                return;
+            };
+            states.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_with_many_keys_pushes_out_its_own() {
+        let mut groups = Groups::new(100);
+        let mut evicted = 0;
+        let mut add = |groups: &mut Groups<()>, key: &str, owner: &str| {
+            groups.use_state(key, owner, || (), |()| false, &mut evicted);
+        };
+        for number in 0..10 {
+            add(&mut groups, &format!("quiet-{number}"), "quiet");
+        }
+        for number in 0..10_000 {
+            add(&mut groups, &format!("noisy-{number}"), "noisy");
+        }
+        for number in 0..30 {
+            add(&mut groups, &format!("late-{number}"), "late");
+        }
+        assert_eq!(groups.len(), 100);
+        let kept = |prefix: &str, numbers: std::ops::Range<usize>| {
+            numbers
+                .filter(|number| groups.states.contains_key(format!("{prefix}-{number}").as_str()))
+                .count()
+        };
+        assert_eq!(
+            (kept("quiet", 0..10), kept("late", 0..30), kept("noisy", 9_940..10_000)),
+            (10, 30, 60)
+        );
+        assert_eq!(evicted, 10_040 - 100);
+    }
+
+    #[test]
+    fn what_is_over_goes_before_what_is_not() {
+        let mut groups = Groups::new(10);
+        let mut evicted = 0;
+        for number in 0..30 {
+            groups.use_state(
+                &number.to_string(),
+                "one",
+                || number < 20,
+                |is_over| *is_over,
+                &mut evicted,
+            );
+        }
+        assert_eq!((groups.len(), evicted), (10, 0));
     }
 }

@@ -29,6 +29,7 @@ pub mod rule;
 pub mod ruleset;
 pub mod schema;
 mod sequence;
+pub mod shares;
 mod streams;
 mod threshold;
 mod timestamp;

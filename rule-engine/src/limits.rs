@@ -5,11 +5,11 @@ pub const MAX_RULE_FILE_BYTES: usize = 512 << 10;
 /// Bytes of a file of exported rules.
 pub const MAX_EXPORT_BYTES: usize = 16 << 20;
 /// Bytes of a query.
-pub const MAX_QUERY_BYTES: usize = 64 << 10;
+pub const MAX_QUERY_BYTES: usize = 256 << 10;
 /// Parentheses, lists and `not`s inside one another.
 pub const MAX_QUERY_NESTING: usize = 64;
 /// Values in one list of a query.
-pub const MAX_LIST_LENGTH: usize = 4_096;
+pub const MAX_LIST_LENGTH: usize = 8_192;
 /// Bytes of one wildcard pattern.
 pub const MAX_PATTERN_BYTES: usize = 1_024;
 /// Highest count in `{n,m}` of a regular expression.
@@ -34,10 +34,12 @@ pub const MAX_THRESHOLD: i64 = 1_000;
 pub const MAX_SUPPRESSION_FIELDS: usize = 5;
 /// Keys for which one rule remembers partial sequences, counts or alerts.
 pub const MAX_GROUPS: usize = 2_048;
+/// Events that the partial sequences of one rule remember, all keys together.
+pub const MAX_REMEMBERED_EVENTS: usize = 4_096;
 /// Keys under which one event may join a sequence or a threshold's groups.
 pub const MAX_KEY_COMBINATIONS: usize = 100;
 /// Bytes of one text in the summary of an earlier event of a sequence.
-pub const MAX_SUMMARY_TEXT_BYTES: usize = 1_024;
+pub const MAX_SUMMARY_TEXT_BYTES: usize = 512;
 /// Lines of one match's reason.
 pub const MAX_REASON_LINES: usize = 24;
 /// Values that one line of a reason shows.

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::engine::EngineCounters;
 use crate::field_reference::FieldReference;
+use crate::grouping::owner;
 use crate::history::TermHistory;
 use crate::limits::{MAX_TERM_BYTES, MAX_TERM_COMBINATIONS};
 use crate::record::{Record, Value};
@@ -46,7 +47,7 @@ impl NewTerms {
         let first_seen = history.rule_first_seen(key, now_ms);
         let learning = now_ms < first_seen.saturating_add(self.learn_for_ms.unwrap_or(learn_for_ms));
         combinations.retain(|combination| {
-            let last_seen = history.observe(key, &term(combination), now_ms);
+            let last_seen = history.observe(key, &term(combination), owner(record), now_ms);
             last_seen.is_none_or(|last_seen| last_seen < now_ms.saturating_sub(self.window_ms))
         });
         if learning {

@@ -8,9 +8,11 @@
 use crate::schema::{FieldId, FieldType};
 
 mod document;
+mod reader;
 
 pub use document::DocumentCounts;
 pub(crate) use document::SUMMARY;
+pub use reader::DocumentReader;
 
 /// One value of a field.
 #[derive(Copy, Clone, PartialEq, Debug)]

@@ -129,6 +129,8 @@ impl RuleSet {
             rule.detection.visit_fields(&mut visit);
             // How many alerts there may be is counted in the events' time.
             read_fields[fields::TIMESTAMP.index()] = true;
+            // What is remembered is shared out among containers.
+            read_fields[fields::CONTAINER_ID.index()] = true;
         }
         let keeps_summaries = rules
             .iter()

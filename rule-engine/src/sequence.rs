@@ -15,8 +15,10 @@ use serde_json::{Map, Value as Json};
 use crate::condition::Condition;
 use crate::engine::EngineCounters;
 use crate::field_reference::FieldReference;
-use crate::grouping::{GroupField, Groups, keys};
+use crate::grouping::{GroupField, Groups, keys, owner};
+use crate::limits::{MAX_GROUPS, MAX_REMEMBERED_EVENTS};
 use crate::matcher::{Evaluation, GraphBuilder, Matcher};
+use crate::record::Record;
 
 mod missing;
 
@@ -106,7 +108,7 @@ impl SequenceMatcher {
             until: sequence.until.as_ref().map(compile),
             missing: sequence.missing.clone(),
             max_span_ns: sequence.max_span_ns,
-            keys: Groups::new(),
+            keys: Groups::new(MAX_GROUPS.min(MAX_REMEMBERED_EVENTS / sequence.stages.len().max(1))),
             waiting: WaitingSequences::default(),
         }
     }
@@ -148,22 +150,26 @@ impl SequenceMatcher {
                     continue;
                 };
                 if stage + 1 < self.stages.len() {
-                    self.put(stage, key, partial, &summary, counters);
+                    self.put(stage, key, partial, &summary, event.record, counters);
                 } else if let Some(deadline_ns) = self.waits_until(&partial) {
                     let found = LateMatch {
                         event: Arc::clone(&summary),
                         earlier_events: partial.events,
                         reason: self.reason(event),
                     };
-                    let (key, last_ns) = (key.clone(), time_ns);
-                    let waiting = Waiting { key, last_ns, found };
+                    let waiting = Waiting {
+                        key: key.clone(),
+                        owner: owner(event.record).into(),
+                        last_ns: time_ns,
+                        found,
+                    };
                     self.waiting.add(deadline_ns, waiting, &mut counters.groups_evicted);
                 } else if self.is_match(&partial) {
                     matches.push(partial.events);
                 }
             }
         }
-        self.note_unwanted(&event_keys, time_ns, counters);
+        self.note_unwanted(&event_keys, event.record, time_ns, counters);
         if let Some(until) = &self.until {
             for key in until.event_keys(event, counters) {
                 self.end(&key);
@@ -216,14 +222,15 @@ impl SequenceMatcher {
         key: &str,
         mut partial: Partial,
         summary: &Arc<Map<String, Json>>,
+        record: &Record,
         counters: &mut EngineCounters,
     ) {
         partial.events.push(Arc::clone(summary));
         let time_ns = partial.last_ns;
-        self.state(key, time_ns, counters).partials[stage] = Some(partial);
+        self.state(key, record, time_ns, counters).partials[stage] = Some(partial);
     }
 
-    fn state(&mut self, key: &str, time_ns: i64, counters: &mut EngineCounters) -> &mut KeyState {
+    fn state(&mut self, key: &str, record: &Record, time_ns: i64, counters: &mut EngineCounters) -> &mut KeyState {
         let (span, stages) = (self.max_span_ns, self.stages.len());
         let make = || KeyState {
             partials: std::iter::repeat_with(|| None).take(stages - 1).collect(),
@@ -235,7 +242,8 @@ impl SequenceMatcher {
             let mut unwanted = state.unwanted.iter().filter_map(Sightings::newest);
             !begun.any(in_time) && !unwanted.any(in_time)
         };
-        self.keys.use_state(key, make, is_over, &mut counters.groups_evicted)
+        self.keys
+            .use_state(key, owner(record), make, is_over, &mut counters.groups_evicted)
     }
 
     /// Until when an unwanted event behind the last one of a complete sequence spoils it; `None` if none can.
@@ -262,7 +270,13 @@ impl SequenceMatcher {
         !partial.is_spoiled && (self.may_wait() || !unwanted_in_time)
     }
 
-    fn note_unwanted(&mut self, event_keys: &[Vec<String>], time_ns: i64, counters: &mut EngineCounters) {
+    fn note_unwanted(
+        &mut self,
+        event_keys: &[Vec<String>],
+        record: &Record,
+        time_ns: i64,
+        counters: &mut EngineCounters,
+    ) {
         let stages = self.stages.len();
         let places = self.missing.iter().enumerate();
         let unwanted: Vec<(usize, usize)> = places
@@ -275,7 +289,7 @@ impl SequenceMatcher {
             }
             for key in keys {
                 if place == 0 {
-                    self.state(key, time_ns, counters).unwanted[0].note(time_ns);
+                    self.state(key, record, time_ns, counters).unwanted[0].note(time_ns);
                 } else if let Some(state) = self.keys.get_mut(key).filter(|_| place < stages) {
                     state.unwanted[place].note(time_ns);
                 }

@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use crate::engine::EngineCounters;
 use crate::field_reference::FieldReference;
-use crate::grouping::{GroupField, Groups, keys};
+use crate::grouping::{GroupField, Groups, keys, owner};
+use crate::limits::MAX_GROUPS;
 use crate::new_terms::text;
 use crate::record::Record;
 
@@ -64,7 +65,7 @@ impl ThresholdCounter {
     pub fn new(threshold: Threshold) -> ThresholdCounter {
         ThresholdCounter {
             threshold,
-            groups: Groups::new(),
+            groups: Groups::new(MAX_GROUPS),
         }
     }
 
@@ -79,9 +80,13 @@ impl ThresholdCounter {
                     .back()
                     .is_none_or(|last| *last < time_ns.saturating_sub(window_ns))
             };
-            let group = self
-                .groups
-                .use_state(&key, Group::default, is_over, &mut counters.groups_evicted);
+            let group = self.groups.use_state(
+                &key,
+                owner(record),
+                Group::default,
+                is_over,
+                &mut counters.groups_evicted,
+            );
             if group.count(&self.threshold, record, time_ns) {
                 reached.push(key);
             }

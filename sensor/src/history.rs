@@ -5,7 +5,7 @@
 //! written. So memory is always right, and the disk is right but for what the last moments before a crash added:
 //! a term can be lost there, which repeats an alert, but never gained, which would hide one.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rule_engine::history::TermHistory;
+use rule_engine::shares::{Owner, Shares};
 
 mod store;
 mod writer;
@@ -25,7 +26,8 @@ use writer::Writer;
 /// The database's name in the state directory.
 pub const FILE_NAME: &str = "history.redb";
 
-/// Terms of one rule that are remembered; past that, the one that has been unseen the longest is forgotten.
+/// Terms of one rule that are remembered; past that, the one is forgotten that has been unseen the longest among those of
+/// the container with the most.
 pub const MAX_TERMS_PER_RULE: usize = 50_000;
 /// Changes that may wait for the writing thread.
 const QUEUE_LENGTH: usize = 64 * 1024;
@@ -112,10 +114,16 @@ pub struct History {
 #[derive(Default)]
 struct RuleTerms {
     first_seen: Option<Stored>,
-    terms: HashMap<Arc<str>, Stored>,
-    /// The same terms, longest unseen first.
-    by_age: BTreeSet<(i64, Arc<str>)>,
+    terms: HashMap<Arc<str>, Term>,
+    /// The same terms, longest unseen first. Those that the disk knew from an earlier run are nobody's.
+    by_age: Shares<Arc<str>>,
     evictions_reported: bool,
+}
+
+struct Term {
+    /// The container that brought it.
+    owner: Owner,
+    stored: Stored,
 }
 
 #[derive(Clone, Copy)]
@@ -180,7 +188,7 @@ impl History {
             history.rule_mut(&rule.into()).first_seen = Some(Stored::on_disk(time_ms));
         }
         for (rule, term, time_ms) in contents.terms {
-            history.set(&rule.into(), &term.into(), Stored::on_disk(time_ms));
+            history.set(&rule.into(), &term.into(), "", Stored::on_disk(time_ms));
         }
         Ok(history)
     }
@@ -221,25 +229,31 @@ impl History {
         self.rules.entry(Arc::clone(rule)).or_default()
     }
 
-    /// Remembers a term with this time, and forgets another if there are too many.
-    fn set(&mut self, rule: &Arc<str>, term: &Arc<str>, stored: Stored) {
+    /// Remembers a term with this time, a new one as the container's, and forgets another if there are too many.
+    fn set(&mut self, rule: &Arc<str>, term: &Arc<str>, container: &str, stored: Stored) {
         let terms = self.rule_mut(rule);
-        if let Some(previous) = terms.terms.insert(Arc::clone(term), stored) {
-            terms.by_age.remove(&(previous.time_ms, Arc::clone(term)));
-        }
-        terms.by_age.insert((stored.time_ms, Arc::clone(term)));
+        let owner = match terms.terms.remove(term) {
+            Some(previous) => {
+                terms.by_age.remove(&previous.owner, previous.stored.time_ms, term);
+                previous.owner
+            }
+            None => terms.by_age.owner(container),
+        };
+        terms.by_age.insert(&owner, stored.time_ms, Arc::clone(term));
+        terms.terms.insert(Arc::clone(term), Term { owner, stored });
         if terms.terms.len() <= MAX_TERMS_PER_RULE {
             return;
         }
-        let Some((_, oldest)) = terms.by_age.pop_first() else {
+        let Some(oldest) = terms.by_age.take_oldest_of_largest() else {
             return;
         };
         terms.terms.remove(&oldest);
         if !terms.evictions_reported {
             terms.evictions_reported = true;
             tracing::warn!(
-                "a new_terms rule has seen more than {MAX_TERMS_PER_RULE} terms; from now on the one unseen the longest \
-                 is forgotten for each new one, and may raise an alert when it is seen again (rule key `{rule}`)"
+                "a new_terms rule has seen more than {MAX_TERMS_PER_RULE} terms; from now on, for each new one, the container \
+                 with the most terms loses the one unseen the longest, which may raise an alert when it is seen again \
+                 (rule key `{rule}`)"
             );
         }
         self.evicted += 1;
@@ -258,10 +272,7 @@ impl History {
         let cutoff_ms = now_ms.saturating_sub(self.keep_ms);
         let mut forgotten = Vec::new();
         for (rule, terms) in &mut self.rules {
-            while terms.by_age.first().is_some_and(|(time_ms, _)| *time_ms < cutoff_ms) {
-                let Some((_, term)) = terms.by_age.pop_first() else {
-                    break;
-                };
+            while let Some(term) = terms.by_age.take_any_oldest(|time_ms, _| time_ms < cutoff_ms) {
                 terms.terms.remove(&term);
                 forgotten.push(Change::TermForgotten {
                     rule: Arc::clone(rule),
@@ -292,7 +303,7 @@ impl History {
             for rule in self.rules.values_mut() {
                 rule.first_seen
                     .iter_mut()
-                    .chain(rule.terms.values_mut())
+                    .chain(rule.terms.values_mut().map(|term| &mut term.stored))
                     .for_each(|stored| stored.handed_on_ms = None);
             }
             self.behind.get_or_insert_with(Instant::now);
@@ -321,7 +332,7 @@ impl History {
                 }
                 first_seen.handed_on_ms = Some(first_seen.time_ms);
             }
-            for (term, stored) in &mut terms.terms {
+            for (term, Term { stored, .. }) in &mut terms.terms {
                 if !stored.is_stale(staleness_ms) {
                     continue;
                 }
@@ -356,14 +367,14 @@ impl TermHistory for History {
         now_ms
     }
 
-    fn observe(&mut self, rule_key: &str, term: &str, now_ms: i64) -> Option<i64> {
+    fn observe(&mut self, rule_key: &str, term: &str, container: &str, now_ms: i64) -> Option<i64> {
         self.prune(now_ms);
         self.catch_up();
         let known = self.rules.get_key_value(rule_key).and_then(|(rule, terms)| {
             terms
                 .terms
                 .get_key_value(term)
-                .map(|(term, stored)| (Arc::clone(rule), Arc::clone(term), *stored))
+                .map(|(term, known)| (Arc::clone(rule), Arc::clone(term), known.stored))
         });
         let Some((rule, term, previous)) = known else {
             let (rule, term): (Arc<str>, Arc<str>) = (rule_key.into(), term.into());
@@ -373,7 +384,7 @@ impl TermHistory for History {
                 time_ms: now_ms,
             };
             let taken = self.hand_on(change);
-            self.set(&rule, &term, Stored::new(now_ms, taken));
+            self.set(&rule, &term, container, Stored::new(now_ms, taken));
             return None;
         };
         if now_ms > previous.time_ms {
@@ -391,7 +402,7 @@ impl TermHistory for History {
                     stored.handed_on_ms = Some(now_ms);
                 }
             }
-            self.set(&rule, &term, stored);
+            self.set(&rule, &term, container, stored);
         }
         Some(previous.time_ms)
     }

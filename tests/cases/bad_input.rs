@@ -4,6 +4,7 @@
 mod engine_trouble;
 mod host_trouble;
 mod output_trouble;
+mod rule_files;
 mod rule_trouble;
 mod state_trouble;
 

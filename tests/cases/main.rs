@@ -3,6 +3,7 @@
 mod arguments;
 mod bad_input;
 mod containers;
+mod hostile;
 mod identity;
 mod interactive;
 mod lineage;

@@ -1,4 +1,4 @@
-//! `xtask kernels`: the real sensor on real kernels, each booted with each layout of cgroups.
+//! `xtask kernels`: the real sensor on real kernels, each booted with each layout of cgroups, and on the running one.
 //!
 //! packages -> initramfs -> boot -> checks -> table. The virtual machine only collects what the sensor writes; it is
 //! judged here. What cannot be had is skipped with its reason, and never counted as passed.
@@ -6,7 +6,9 @@
 mod boot;
 mod checks;
 mod initramfs;
+mod native;
 mod packages;
+pub mod verified;
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +19,9 @@ use clap::ValueEnum;
 use crate::command::{self, target_folder};
 use crate::{build_sensor, setup};
 use checks::{CHECKS, Evidence};
+use initramfs::FileSystem;
 use packages::{Image, Source};
+use verified::Counts;
 
 /// Kernels of Debian's cloud flavour, which boot quickly.
 #[derive(Copy, Clone, PartialEq, Eq, ValueEnum)]
@@ -31,6 +35,15 @@ pub enum Kernel {
     V6_12,
     /// The newest in Debian, now 7.2
     Newest,
+    /// The one that runs here, with cgroups as they are
+    Native,
+}
+
+/// Whether the verifier's counts are written into the repository.
+#[derive(Copy, Clone, PartialEq, Eq)]
+pub enum Record {
+    Yes,
+    No,
 }
 
 /// How cgroups are mounted; what the virtual machine makes of it is in `guest/init.sh`.
@@ -52,32 +65,97 @@ pub enum Outcome {
 struct Column {
     layout: &'static str,
     results: Vec<Result<()>>,
-    figures: Vec<(String, String)>,
+    load_ms: String,
+    /// Instructions of each program that the verifier looked at.
+    verified: Vec<(String, u64)>,
 }
 
 /// Checks the sensor on each of the kernels (on all, if none is named) and prints a table of each.
-pub fn run(kernels: &[Kernel]) -> Result<Vec<Report>> {
+pub fn run(kernels: &[Kernel], record: Record) -> Result<Vec<Report>> {
     let kernels = match kernels {
         [] => Kernel::value_variants(),
         named => named,
     };
     if let Err(error) = setup::for_kernels() {
-        let skip = |kernel: &Kernel| Report::skipped(Source::of(*kernel).name, &error);
+        let skip = |kernel: &Kernel| Report::skipped(kernel.name(), &error);
         return Ok(kernels.iter().map(skip).collect());
     }
     command::run(&mut build_sensor())?;
     let folder = target_folder().join("kernels");
     fs::create_dir_all(&folder).with_context(|| format!("could not create `{}`", folder.display()))?;
-    let initramfs = initramfs::build(&folder, &target_folder().join("release/tidewaiter"))?;
-    let report = |kernel: &Kernel| {
-        let source = Source::of(*kernel);
-        let folder = folder.join(source.name);
-        match packages::fetch(&source, &folder) {
-            Ok(image) => check(&image, &initramfs, &folder),
-            Err(error) => Report::skipped(source.name, &error),
+    let file_system = initramfs::build(&folder, &target_folder().join("release/tidewaiter"))?;
+    let mut measured = Counts::measured()?;
+    let mut reports = Vec::new();
+    for kernel in kernels {
+        let folder = folder.join(kernel.name());
+        let run = match Source::of(*kernel) {
+            Some(source) => {
+                packages::fetch(&source, &folder).map(|image| boot_each_layout(&image, &file_system, &folder))
+            }
+            None => native::release().map(|release| try_running(release, &file_system, &folder)),
+        };
+        reports.push(match run {
+            Ok(run) => {
+                measured.replace(kernel.name(), run.verified());
+                print_table(&run);
+                run.report()
+            }
+            Err(error) => Report::skipped(kernel.name(), &error),
+        });
+    }
+    measured.keep()?;
+    let repository = command::repository();
+    if record == Record::Yes {
+        measured.record(&repository)?;
+    }
+    let grown = Counts::recorded(&repository)?.grown(&measured);
+    if !grown.is_empty() {
+        println!("FAILED {}", grown.join("\nFAILED "));
+        reports.push(Report {
+            name: "kernels, instructions verified".to_owned(),
+            outcome: Outcome::Failed,
+        });
+    }
+    Ok(reports)
+}
+
+/// One kernel, tried in each way.
+struct Run {
+    release: String,
+    columns: Vec<Column>,
+}
+
+impl Kernel {
+    /// As in the command line.
+    fn name(self) -> &'static str {
+        match self {
+            Kernel::V5_10 => "5.10",
+            Kernel::V6_1 => "6.1",
+            Kernel::V6_12 => "6.12",
+            Kernel::Newest => "newest",
+            Kernel::Native => "native",
         }
-    };
-    Ok(kernels.iter().map(report).collect())
+    }
+}
+
+impl Run {
+    fn report(&self) -> Report {
+        let failed = self
+            .columns
+            .iter()
+            .flat_map(|column| &column.results)
+            .any(Result::is_err);
+        Report {
+            name: format!("kernel {}", self.release),
+            outcome: if failed { Outcome::Failed } else { Outcome::Passed },
+        }
+    }
+
+    /// By program; the layout of cgroups makes no difference.
+    fn verified(&self) -> &[(String, u64)] {
+        let counts = self.columns.iter().map(|column| column.verified.as_slice());
+        counts.max_by_key(|counts| counts.len()).unwrap_or_default()
+    }
 }
 
 impl Report {
@@ -91,18 +169,25 @@ impl Report {
     }
 }
 
-fn check(image: &Image, initramfs: &Path, folder: &Path) -> Report {
+fn boot_each_layout(image: &Image, file_system: &FileSystem, folder: &Path) -> Run {
     let columns = LAYOUTS.map(|layout| {
         eprintln!("xtask: kernel {}, cgroups {layout}", image.release);
-        let evidence = boot::boot(&image.file, initramfs, layout, &folder.join(layout))
+        let evidence = boot::boot(&image.file, &file_system.archive, layout, &folder.join(layout))
             .and_then(|results| Evidence::read(&results));
         column(layout, evidence)
     });
-    print_table(&image.release, &columns);
-    let failed = columns.iter().flat_map(|column| &column.results).any(Result::is_err);
-    Report {
-        name: format!("kernel {}", image.release),
-        outcome: if failed { Outcome::Failed } else { Outcome::Passed },
+    Run {
+        release: image.release.clone(),
+        columns: columns.into(),
+    }
+}
+
+fn try_running(release: String, file_system: &FileSystem, folder: &Path) -> Run {
+    eprintln!("xtask: kernel {release}, which runs here");
+    let evidence = native::run(&file_system.root, folder).and_then(|results| Evidence::read(&results));
+    Run {
+        release,
+        columns: vec![column("as it is", evidence)],
     }
 }
 
@@ -111,19 +196,22 @@ fn column(layout: &'static str, evidence: Result<Evidence>) -> Column {
         Ok(evidence) => Column {
             layout,
             results: CHECKS.iter().map(|(_, check)| check(&evidence)).collect(),
-            figures: evidence.figures(),
+            load_ms: evidence.load_ms(),
+            verified: evidence.verified(),
         },
         // Without evidence nothing is as it should be; the reason is told once.
         Err(error) => Column {
             layout,
             results: vec![Err(error)],
-            figures: Vec::new(),
+            load_ms: "-".to_owned(),
+            verified: Vec::new(),
         },
     }
 }
 
 /// A row for each check and figure, a column for each layout; then why checks failed.
-fn print_table(release: &str, columns: &[Column]) {
+fn print_table(run: &Run) {
+    let Run { release, columns } = run;
     let row = |name: &str, cells: Vec<String>| {
         let cells: String = cells.iter().map(|cell| format!("{cell:>10}")).collect();
         println!("{name:<52}{cells}");
@@ -139,18 +227,20 @@ fn print_table(release: &str, columns: &[Column]) {
         };
         row(name, columns.iter().map(cell).collect());
     }
-    let figures = columns.iter().map(|column| &column.figures);
-    for (name, _) in figures
-        .clone()
-        .max_by_key(|figures| figures.len())
-        .into_iter()
-        .flatten()
-    {
-        let cell = |figures: &Vec<(String, String)>| {
-            let figure = figures.iter().find(|(other, _)| other == name);
-            figure.map_or("-".to_owned(), |(_, value)| value.clone())
+    let load = columns.iter().map(|column| column.load_ms.clone());
+    row("load time, ms", load.collect());
+    if run.verified().is_empty() {
+        row("instructions verified (told from 5.16 on)", vec!["-".to_owned()]);
+    }
+    for (program, _) in run.verified() {
+        let cell = |column: &Column| {
+            let count = column.verified.iter().find(|(other, _)| other == program);
+            count.map_or("-".to_owned(), |(_, count)| count.to_string())
         };
-        row(name, figures.clone().map(cell).collect());
+        row(
+            &format!("instructions verified, {program}"),
+            columns.iter().map(cell).collect(),
+        );
     }
     for column in columns {
         for (index, result) in column.results.iter().enumerate() {

@@ -33,10 +33,14 @@ enum Task {
         #[command(subcommand)]
         figures: Figures,
     },
-    /// Check the sensor on other kernels, in virtual machines, with each layout of cgroups; on all, if none is named
+    /// Check the sensor on other kernels, in virtual machines, with each layout of cgroups, and on the running one; on
+    /// all, if none is named
     Kernels {
         #[arg(value_enum)]
         kernels: Vec<kernels::Kernel>,
+        /// Write into the repository how many instructions the verifier looked at
+        #[arg(long)]
+        record: bool,
     },
     /// Look for what the compiler does not look for: left-overs, overlong files
     Tidy,
@@ -99,9 +103,14 @@ fn carry_out(task: Task) -> Result<ExitCode> {
             command::run(command::cargo().args(run_figures.split(' ').chain(name.split(' '))))?;
             Ok(ExitCode::SUCCESS)
         }
-        Task::Kernels { kernels } => {
+        Task::Kernels { kernels, record } => {
             setup::for_building()?;
-            let reports = kernels::run(&kernels)?;
+            let record = if record {
+                kernels::Record::Yes
+            } else {
+                kernels::Record::No
+            };
+            let reports = kernels::run(&kernels, record)?;
             let is_passed = |report: &kernels::Report| matches!(report.outcome, kernels::Outcome::Passed);
             Ok(if reports.iter().all(is_passed) {
                 ExitCode::SUCCESS

@@ -10,14 +10,16 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::command::{cargo, run_logged, succeeds};
+use crate::command::{cargo, run_logged, succeeds, target_folder};
 use crate::ebpf_toolchain::{Compiler, find_bpf_linker, find_compiler, find_program};
 
 /// The newest that builds with the workspace's `rust-version`.
 const BPF_LINKER_VERSION: &str = "0.13.0";
 
+const EQL_ORACLE_VERSION: &str = "1.0.1";
+
 /// Not on everybody's search path.
-const ADMINISTRATION_PROGRAMS: &str = "/usr/sbin";
+pub const ADMINISTRATION_PROGRAMS: &str = "/usr/sbin";
 
 /// Something that may be missing, and the packages that bring it.
 struct Requirement {
@@ -34,7 +36,7 @@ const COMPILER_WITH_SOURCE: Requirement = Requirement {
     elsewhere: "rustup component add rust-src",
 };
 
-const FOR_TESTING: [Requirement; 5] = [
+const FOR_TESTING: [Requirement; 6] = [
     Requirement {
         purpose: "cargo fmt",
         is_there: || succeeds(cargo().args(["fmt", "--version"])),
@@ -73,9 +75,15 @@ const FOR_TESTING: [Requirement; 5] = [
         debian_packages: &["containerd", "tmux", "bsdutils", "util-linux", "dropbear-bin"],
         elsewhere: "install containerd's ctr, tmux, script, su, and Dropbear's dbclient and dropbear",
     },
+    Requirement {
+        purpose: "Python with virtual environments, for the package that EQL is held against",
+        is_there: || succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])),
+        debian_packages: &["python3-venv"],
+        elsewhere: "install Python 3 with its modules `venv` and `ensurepip`",
+    },
 ];
 
-const FOR_KERNELS: [Requirement; 3] = [
+const FOR_KERNELS: [Requirement; 4] = [
     Requirement {
         purpose: "QEMU, to boot other kernels",
         is_there: || is_installed("qemu-system-x86_64"),
@@ -87,6 +95,12 @@ const FOR_KERNELS: [Requirement; 3] = [
         is_there: || is_installed("cpio"),
         debian_packages: &["cpio"],
         elsewhere: "install cpio",
+    },
+    Requirement {
+        purpose: "runc, for containers in virtual machines",
+        is_there: || is_installed("runc"),
+        debian_packages: &["runc"],
+        elsewhere: "install runc",
     },
     Requirement {
         purpose: "a static busybox, for the file system of virtual machines",
@@ -106,7 +120,39 @@ pub fn for_building() -> Result<()> {
 }
 
 pub fn for_testing() -> Result<()> {
-    provide(&FOR_TESTING)
+    provide(&FOR_TESTING)?;
+    if let Err(error) = install_eql_oracle() {
+        // The tests that ask it say that they are skipped.
+        eprintln!("xtask: the Python package `eql` could not be installed: {error:#}");
+    }
+    Ok(())
+}
+
+/// An independent implementation of EQL that tests ask. Its licence is the AGPL: it is a program of its own below the
+/// target folder, never a part of this one.
+fn install_eql_oracle() -> Result<()> {
+    let folder = target_folder().join("eql-oracle");
+    let python = folder.join("bin/python3");
+    if succeeds(Command::new(&python).args(["-c", "import eql"])) {
+        return Ok(());
+    }
+    eprintln!("xtask: installing the Python package `eql` {EQL_ORACLE_VERSION} (EQL is held against it)");
+    run_logged(
+        "eql-oracle-venv.log",
+        Command::new("python3").args(["-m", "venv"]).arg(&folder),
+    )?;
+    let package = format!("eql=={EQL_ORACLE_VERSION}");
+    run_logged(
+        "eql-oracle-pip.log",
+        Command::new(&python).args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            &package,
+        ]),
+    )
 }
 
 pub fn for_kernels() -> Result<()> {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::condition::{Condition, FieldCondition, Number, Pattern, Symbol, Test};
-use crate::schema::FieldId;
+use crate::schema::{FieldId, FieldType};
 
 /// Letters that a part of a pattern needs to be worth looking for.
 const MIN_PART_BYTES: usize = 3;
@@ -115,11 +115,16 @@ impl PartCounts {
     }
 
     fn values(&self, condition: &FieldCondition) -> Values {
-        let is_key = condition.field.key.is_some();
+        // An event's labels and its numbers with a fraction are not looked up by keys.
+        let field_type = condition.field.field.field_type();
         let keys: Option<BTreeSet<Key>> = match &condition.test {
-            Test::TextIn(texts, _) if !is_key => Some(texts.iter().map(|text| Key::Text(lower(text))).collect()),
-            Test::Like(patterns, _) if !is_key => patterns.iter().map(|pattern| self.key(pattern)).collect(),
-            Test::NumberIn(numbers) => numbers
+            Test::TextIn(texts, _) if field_type != FieldType::Object => {
+                Some(texts.iter().map(|text| Key::Text(lower(text))).collect())
+            }
+            Test::Like(patterns, _) if field_type != FieldType::Object => {
+                patterns.iter().map(|pattern| self.key(pattern)).collect()
+            }
+            Test::NumberIn(numbers) if field_type == FieldType::Long => numbers
                 .iter()
                 .map(|number| match number {
                     Number::Long(number) => Some(Key::Number(*number)),

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use smallvec::SmallVec;
+
 use super::Evaluation;
 use super::value::ValueTest;
 use crate::condition::{Call, ComputedCondition, Number, Term};
@@ -56,34 +58,44 @@ impl ComputedMatcher {
 
     /// The first computed value that is wanted.
     fn find<'a>(&'a self, event: &Evaluation<'a>, wanted: impl Fn(&Computed<'a>) -> bool) -> Option<Computed<'a>> {
-        let values: Vec<Vec<Computed<'a>>> = self.fields.iter().map(|field| values(field, event)).collect();
-        let combinations = values
-            .iter()
-            .fold(1_usize, |product, values| product.saturating_mul(values.len()));
         // One field alone costs what its values cost; only several together can explode.
-        let most = if values.len() > 1 {
-            MAX_FUNCTION_COMBINATIONS
-        } else {
-            usize::MAX
-        };
-        if combinations > most {
-            event.note_cut(combinations - most);
+        if let [field] = &self.fields[..] {
+            let mut computed = values(field, event).map(|value| self.compute(&self.call, &|_| value.clone()));
+            return computed.find(|computed| wanted(computed));
         }
-        (0..combinations.min(most)).find_map(|number| {
-            let computed = self.compute(
-                &self.call,
-                &Combination {
-                    fields: &self.fields,
-                    values: &values,
-                    number,
-                },
-            );
+        let counts: SmallVec<[usize; 4]> = self.fields.iter().map(|field| values(field, event).count()).collect();
+        let combinations = counts
+            .iter()
+            .fold(1_usize, |product, count| product.saturating_mul(*count));
+        if combinations > MAX_FUNCTION_COMBINATIONS {
+            event.note_cut(combinations - MAX_FUNCTION_COMBINATIONS);
+        }
+        (0..combinations.min(MAX_FUNCTION_COMBINATIONS)).find_map(|number| {
+            let computed = self.compute(&self.call, &|field| self.value(field, event, &counts, number));
             wanted(&computed).then_some(computed)
         })
     }
 
-    fn compute<'a>(&'a self, call: &'a Call, combination: &Combination<'_, 'a>) -> Computed<'a> {
-        let arguments: Vec<Computed<'a>> = call
+    /// The field's value in a combination, whose number has a digit for each field, to the base of its number of values.
+    fn value<'a>(
+        &self,
+        field: &FieldReference,
+        event: &Evaluation<'a>,
+        counts: &[usize],
+        number: usize,
+    ) -> Computed<'a> {
+        let mut rest = number;
+        for (candidate, count) in self.fields.iter().zip(counts) {
+            if candidate == field {
+                return values(candidate, event).nth(rest % count).unwrap_or(Computed::Null);
+            }
+            rest /= count;
+        }
+        Computed::Null
+    }
+
+    fn compute<'a>(&'a self, call: &'a Call, value: &dyn Fn(&FieldReference) -> Computed<'a>) -> Computed<'a> {
+        let arguments: SmallVec<[Computed<'a>; 4]> = call
             .arguments
             .iter()
             .map(|argument| match argument {
@@ -91,36 +103,16 @@ impl ComputedMatcher {
                 Term::Text(text) => Computed::Text(Cow::Borrowed(text)),
                 Term::Number(number) => Computed::Number(*number),
                 Term::Boolean(truth) => Computed::Boolean(*truth),
-                Term::Field(field) => combination.value(field),
-                Term::Call(inner) => self.compute(inner, combination),
+                Term::Field(field) => value(field),
+                Term::Call(inner) => self.compute(inner, value),
             })
             .collect();
         call.function.apply(call.case, &arguments)
     }
 }
 
-/// One value for each field: the digits of `number`, each to the base of its field's number of values.
-struct Combination<'c, 'a> {
-    fields: &'c [FieldReference],
-    values: &'c [Vec<Computed<'a>>],
-    number: usize,
-}
-
-impl<'a> Combination<'_, 'a> {
-    fn value(&self, field: &FieldReference) -> Computed<'a> {
-        let mut number = self.number;
-        for (candidate, values) in self.fields.iter().zip(self.values) {
-            if candidate == field {
-                return values[number % values.len()].clone();
-            }
-            number /= values.len();
-        }
-        Computed::Null
-    }
-}
-
 /// The values of a field, at least one: a missing field is null.
-fn values<'a>(field: &FieldReference, event: &Evaluation<'a>) -> Vec<Computed<'a>> {
+fn values<'a>(field: &FieldReference, event: &Evaluation<'a>) -> impl Iterator<Item = Computed<'a>> {
     let computed = |value| match value {
         Value::Text(text) => Some(Computed::Text(Cow::Borrowed(text))),
         Value::Long(number) => Some(Computed::Number(Number::Long(number))),
@@ -133,11 +125,9 @@ fn values<'a>(field: &FieldReference, event: &Evaluation<'a>) -> Vec<Computed<'a
             .is_none_or(|wanted| wanted == key)
             .then_some(Computed::Text(Cow::Borrowed(value))),
     };
-    let mut values: Vec<Computed<'a>> = event.record.values(field.field).filter_map(computed).collect();
-    if values.is_empty() {
-        values.push(Computed::Null);
-    }
-    values
+    let mut values = event.record.values(field.field).filter_map(computed).peekable();
+    let missing = values.peek().is_none().then_some(Computed::Null);
+    values.chain(missing)
 }
 
 fn value<'c>(computed: &'c Computed<'_>) -> Option<Value<'c>> {

@@ -3,7 +3,9 @@
 //! Documents leave the program (alerts, recorded events) and come in again (replay, rules' examples). Reading takes
 //! nested and dotted keys alike and any mixture; writing nests. What a record holds survives the way out and back.
 
-use serde_json::{Map, Value as Json};
+use std::fmt;
+
+use serde_json::{Map, Number, Value as Json};
 
 use super::{Record, Value};
 use crate::limits::MAX_SUMMARY_TEXT_BYTES;
@@ -101,6 +103,10 @@ impl Record {
 
     fn fill(&mut self, object: &Map<String, Json>, path: &mut String, counts: &mut DocumentCounts) {
         for (key, value) in object {
+            if key.is_empty() {
+                counts.unknown_fields += 1;
+                continue;
+            }
             let parent = path.len();
             if parent > 0 {
                 path.push('.');
@@ -121,32 +127,35 @@ impl Record {
                 }
                 _ => self.fill(object, path, counts),
             },
-            scalar => match FieldId::by_name(path) {
-                Some(field) => self.fill_scalar(field, scalar, counts),
-                None => match FieldId::split_object_key(path) {
-                    Some((field, key)) => self.fill_label(field, key, scalar, counts),
-                    None => counts.unknown_fields += 1,
-                },
-            },
+            value => {
+                let Some(scalar) = Scalar::of(value) else { return };
+                match FieldId::by_name(path) {
+                    Some(field) => self.fill_scalar(field, scalar, counts),
+                    None => match FieldId::split_object_key(path) {
+                        Some((field, key)) => self.fill_label(field, key, scalar, counts),
+                        None => counts.unknown_fields += 1,
+                    },
+                }
+            }
         }
     }
 
-    fn fill_scalar(&mut self, field: FieldId, scalar: &Json, counts: &mut DocumentCounts) {
+    pub(super) fn fill_scalar(&mut self, field: FieldId, scalar: Scalar<'_>, counts: &mut DocumentCounts) {
         let text;
         let value = match (field.field_type(), scalar) {
-            (FieldType::Keyword | FieldType::Text | FieldType::Ip, Json::String(text)) => Some(Value::Text(text)),
+            (FieldType::Keyword | FieldType::Text | FieldType::Ip, Scalar::Text(text)) => Some(Value::Text(text)),
             (FieldType::Keyword | FieldType::Text, other) => {
                 text = other.to_string();
                 Some(Value::Text(&text))
             }
-            (FieldType::Long, Json::Number(number)) => number.as_i64().map(Value::Long),
-            (FieldType::Long, Json::String(text)) => text.parse().ok().map(Value::Long),
-            (FieldType::Float, Json::Number(number)) => number.as_f64().map(Value::Float),
-            (FieldType::Float, Json::String(text)) => text.parse().ok().map(Value::Float),
-            (FieldType::Boolean, Json::Bool(truth)) => Some(Value::Boolean(*truth)),
-            (FieldType::Boolean, Json::String(text)) => text.parse().ok().map(Value::Boolean),
-            (FieldType::Date, Json::String(text)) => timestamp::parse(text).map(Value::Date),
-            (FieldType::Date, Json::Number(milliseconds)) => milliseconds
+            (FieldType::Long, Scalar::Number(number)) => number.as_i64().map(Value::Long),
+            (FieldType::Long, Scalar::Text(text)) => text.parse().ok().map(Value::Long),
+            (FieldType::Float, Scalar::Number(number)) => number.as_f64().map(Value::Float),
+            (FieldType::Float, Scalar::Text(text)) => text.parse().ok().map(Value::Float),
+            (FieldType::Boolean, Scalar::Boolean(truth)) => Some(Value::Boolean(truth)),
+            (FieldType::Boolean, Scalar::Text(text)) => text.parse().ok().map(Value::Boolean),
+            (FieldType::Date, Scalar::Text(text)) => timestamp::parse(text).map(Value::Date),
+            (FieldType::Date, Scalar::Number(milliseconds)) => milliseconds
                 .as_i64()
                 .and_then(|ms| ms.checked_mul(1_000_000))
                 .map(Value::Date),
@@ -182,23 +191,53 @@ impl Record {
                 .iter()
                 .for_each(|value| self.fill_label_value(field, value, key, counts)),
             Json::Object(object) => self.fill_labels(field, object, key, counts),
-            scalar => self.fill_label(field, key, scalar, counts),
+            value => {
+                if let Some(scalar) = Scalar::of(value) {
+                    self.fill_label(field, key, scalar, counts);
+                }
+            }
         }
     }
 
-    fn fill_label(&mut self, field: FieldId, key: &str, scalar: &Json, counts: &mut DocumentCounts) {
+    pub(super) fn fill_label(&mut self, field: FieldId, key: &str, scalar: Scalar<'_>, counts: &mut DocumentCounts) {
         let stored = match scalar {
-            Json::String(value) => self.push(field, Value::Label { key, value }),
-            other => self.push(
-                field,
-                Value::Label {
-                    key,
-                    value: &other.to_string(),
-                },
-            ),
+            Scalar::Text(value) => self.push(field, Value::Label { key, value }),
+            other => {
+                let value = &other.to_string();
+                self.push(field, Value::Label { key, value })
+            }
         };
         if !stored {
             counts.unfit_values += 1;
+        }
+    }
+}
+
+/// A value of a document that is neither an object, a list nor null.
+pub(super) enum Scalar<'a> {
+    Text(&'a str),
+    Number(Number),
+    Boolean(bool),
+}
+
+impl<'a> Scalar<'a> {
+    fn of(value: &'a Json) -> Option<Scalar<'a>> {
+        match value {
+            Json::String(text) => Some(Scalar::Text(text)),
+            Json::Number(number) => Some(Scalar::Number(number.clone())),
+            Json::Bool(truth) => Some(Scalar::Boolean(*truth)),
+            Json::Null | Json::Array(_) | Json::Object(_) => None,
+        }
+    }
+}
+
+/// As JSON writes it, a text without its quotes.
+impl fmt::Display for Scalar<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Scalar::Text(text) => formatter.write_str(text),
+            Scalar::Number(number) => number.fmt(formatter),
+            Scalar::Boolean(truth) => truth.fmt(formatter),
         }
     }
 }

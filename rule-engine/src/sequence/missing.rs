@@ -11,6 +11,7 @@ use serde_json::{Map, Value as Json};
 
 use super::EarlierEvents;
 use crate::limits::MAX_WAITING_SEQUENCES;
+use crate::shares::{Owner, Shares};
 
 /// When unwanted events came, as far as it can matter: the two newest times.
 #[derive(Copy, Clone, Debug, Default)]
@@ -46,6 +47,8 @@ impl Sightings {
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub key: String,
+    /// The container of the last event.
+    pub owner: Owner,
     pub last_ns: i64,
     pub found: LateMatch,
 }
@@ -64,6 +67,7 @@ pub(crate) struct LateMatch {
 #[derive(Debug, Default)]
 pub(super) struct WaitingSequences {
     by_deadline: BTreeMap<(i64, u64), Waiting>,
+    by_owner: Shares<(i64, u64)>,
     /// Keeps apart those with one deadline, in the order in which they came.
     taken: u64,
 }
@@ -73,20 +77,31 @@ impl WaitingSequences {
         self.by_deadline.is_empty()
     }
 
-    /// Past the limit the one with the oldest deadline is forgotten, which `evicted` counts.
+    /// Past the limit the one with the oldest deadline of the container with the most is forgotten, which `evicted`
+    /// counts.
     pub fn add(&mut self, deadline_ns: i64, waiting: Waiting, evicted: &mut u64) {
-        if self.by_deadline.len() == MAX_WAITING_SEQUENCES {
-            self.by_deadline.pop_first();
+        if self.by_deadline.len() == MAX_WAITING_SEQUENCES
+            && let Some(number) = self.by_owner.take_oldest_of_largest()
+        {
+            self.by_deadline.remove(&number);
             *evicted += 1;
         }
         self.taken += 1;
-        self.by_deadline.insert((deadline_ns, self.taken), waiting);
+        let number = (deadline_ns, self.taken);
+        self.by_owner.insert(&waiting.owner, deadline_ns, number);
+        self.by_deadline.insert(number, waiting);
     }
 
     /// An unwanted event came under these keys.
     pub fn spoil(&mut self, keys: &[String], time_ns: i64) {
-        self.by_deadline.retain(|(deadline_ns, _), waiting| {
-            !(waiting.last_ns < time_ns && time_ns <= *deadline_ns && keys.contains(&waiting.key))
+        let by_owner = &mut self.by_owner;
+        self.by_deadline.retain(|number, waiting| {
+            let deadline_ns = number.0;
+            let is_spoiled = waiting.last_ns < time_ns && time_ns <= deadline_ns && keys.contains(&waiting.key);
+            if is_spoiled {
+                by_owner.remove(&waiting.owner, deadline_ns, number);
+            }
+            !is_spoiled
         });
     }
 
@@ -96,7 +111,9 @@ impl WaitingSequences {
         while let Some(first) = self.by_deadline.first_entry()
             && first.key().0 < now_ns
         {
-            due.push(first.remove().found);
+            let (number, waiting) = first.remove_entry();
+            self.by_owner.remove(&waiting.owner, number.0, &number);
+            due.push(waiting.found);
         }
         due
     }

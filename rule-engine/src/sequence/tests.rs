@@ -370,6 +370,127 @@ proptest! {
     }
 }
 
+/// An event of a story: when it comes, what it is, and the values of its two keys.
+type Keyed = (i64, char, Vec<char>, Option<char>);
+
+/// The keys under which an event joins: each value of the first with that of the second, which may be missing.
+fn keys_of((_, _, first, second): &Keyed) -> Vec<(char, Option<char>)> {
+    let mut keys: Vec<_> = first.iter().map(|value| (*value, *second)).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// For each key by itself what the batch algorithm finds among its events.
+fn batch_of_keys(
+    events: &[Keyed],
+    stages: &[char],
+    missing: Option<&[Option<char>]>,
+    span: Option<i64>,
+) -> Vec<Vec<usize>> {
+    let mut all: Vec<_> = events.iter().flat_map(keys_of).collect();
+    all.sort_unstable();
+    all.dedup();
+    let of_key = |key: &(char, Option<char>)| {
+        let positions: Vec<usize> = (0..events.len())
+            .filter(|at| keys_of(&events[*at]).contains(key))
+            .collect();
+        let own: Vec<(i64, char)> = positions.iter().map(|at| (events[*at].0, events[*at].1)).collect();
+        let mut found = batch(&own, stages, span, 'u');
+        if let (Some(missing), Some(span)) = (missing, span) {
+            found = without_unwanted(found, &own, missing, span);
+        }
+        let at = move |sequence: Vec<usize>| sequence.into_iter().map(|at| positions[at]).collect::<Vec<usize>>();
+        found.into_iter().map(at).collect::<Vec<_>>()
+    };
+    let mut found: Vec<_> = all.iter().flat_map(of_key).collect();
+    found.sort();
+    found
+}
+
+/// What the matcher finds, by the positions of the events.
+fn streamed(query: &str, events: &[Keyed], span: Option<i64>) -> Vec<Vec<usize>> {
+    let mut run = Run::new(query);
+    let mut found: Vec<Vec<usize>> = Vec::new();
+    let mut time = 0;
+    for (position, (at, kind, first, second)) in events.iter().enumerate() {
+        time = *at;
+        let first: Vec<String> = first.iter().map(char::to_string).collect();
+        let second: Vec<String> = second.iter().map(char::to_string).collect();
+        let event = json!({"user.id": second,
+            "process": {"title": kind.to_string(), "name": position.to_string(), "args": first}});
+        let late = run.due(time);
+        let now = run
+            .show(time, event)
+            .into_iter()
+            .map(|earlier| [earlier, vec![position.to_string()]].concat());
+        found.extend(late.into_iter().chain(now).map(|names| numbers(&names)));
+    }
+    found.extend(run.due(time + span.unwrap_or(0) + 1).iter().map(|names| numbers(names)));
+    found.sort();
+    found
+}
+
+fn story(kinds: &'static [char]) -> impl Strategy<Value = Vec<Keyed>> {
+    let step = (
+        0..3_i64,
+        prop::sample::select(kinds),
+        prop::collection::vec(prop::sample::select(vec!['x', 'y', 'z']), 0..3),
+        prop::option::of(prop::sample::select(vec!['1', '2'])),
+    );
+    prop::collection::vec(step, 0..50).prop_map(|steps| {
+        let mut time = 0;
+        let at = |(step, kind, first, second)| {
+            time += step;
+            (time, kind, first, second)
+        };
+        steps.into_iter().map(at).collect()
+    })
+}
+
+fn keyed_term(kind: char) -> String {
+    format!("[any where process.title == \"{kind}\"]")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn streaming_by_keys_finds_what_the_batch_algorithm_finds_for_each_key(
+        events in story(&['a', 'b', 'c', 'u']),
+        terms in prop::collection::vec((prop::sample::select(vec!['a', 'b', 'c']), 1..4_usize), 2..4),
+        span in prop::option::of(1..15_i64),
+    ) {
+        let with = span.map(|span| format!("with maxspan={span}s")).unwrap_or_default();
+        let term = |(kind, runs): &(char, usize)| format!("{} by ?user.id with runs={runs} ", keyed_term(*kind));
+        let written: String = terms.iter().map(term).collect();
+        let query = format!("sequence by process.args {with} {written} until {} by ?user.id", keyed_term('u'));
+        let stages: Vec<char> = terms.iter().flat_map(|(kind, runs)| std::iter::repeat_n(*kind, *runs)).collect();
+        prop_assert_eq!(streamed(&query, &events, span), batch_of_keys(&events, &stages, None, span), "{}", query);
+    }
+
+    #[test]
+    fn streaming_by_keys_finds_missing_events_as_the_batch_algorithm_does_for_each_key(
+        events in story(&['a', 'b', 'x', 'u']),
+        stages in prop::collection::vec(prop::sample::select(vec!['a', 'b']), 1..4),
+        missing in prop::collection::vec(prop::option::of(prop::sample::select(vec!['x', 'a'])), 4),
+        span in 1..15_i64,
+    ) {
+        let missing = &missing[..=stages.len()];
+        prop_assume!(missing.iter().any(Option::is_some));
+        let unwanted = |kind: &Option<char>| kind.map(|kind| format!("!{}", keyed_term(kind))).unwrap_or_default();
+        let written: String = (stages.iter().zip(missing))
+            .map(|(kind, before)| unwanted(before) + &keyed_term(*kind))
+            .collect();
+        let behind = unwanted(&missing[stages.len()]);
+        let query = format!(
+            "sequence by process.args, ?user.id with maxspan={span}s {written} {behind} until {}", keyed_term('u')
+        );
+        let expected = batch_of_keys(&events, &stages, Some(missing), Some(span));
+        prop_assert_eq!(streamed(&query, &events, Some(span)), expected, "{}", query);
+    }
+}
+
 fn numbers(names: &[String]) -> Vec<usize> {
     names.iter().filter_map(|name| name.parse().ok()).collect()
 }

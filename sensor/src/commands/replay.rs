@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rule_engine::engine::{Engine, EngineCounters, EngineOptions};
 use rule_engine::history::MemoryHistory;
-use rule_engine::record::{DocumentCounts, Record};
+use rule_engine::record::{DocumentCounts, DocumentReader, Record};
 use rule_engine::rule::RuleStatus;
 use rule_engine::ruleset::RuleSet;
 
@@ -88,7 +88,8 @@ struct ReplayCounts {
     events: u64,
     alerts: u64,
     unusable_lines: u64,
-    documents: DocumentCounts,
+    /// Values of fields that some rule looks at.
+    unfit_values: u64,
     engine: EngineCounters,
 }
 
@@ -98,10 +99,10 @@ impl ReplayCounts {
         if self.unusable_lines > 0 {
             tracing::error!("{} lines of {} could not be used", self.unusable_lines, self.lines);
         }
-        if self.documents.unfit_values > 0 {
+        if self.unfit_values > 0 {
             tracing::warn!(
                 "{} values did not fit the type of their field and were left out",
-                self.documents.unfit_values
+                self.unfit_values
             );
         }
         report_engine(&self.engine);
@@ -121,15 +122,16 @@ fn replay(
 ) -> Result<ReplayCounts, ReplayError> {
     let mut counts = ReplayCounts::default();
     let mut history = MemoryHistory::default();
-    let mut record = Record::new();
+    let mut record = engine.rules().narrow_record();
+    let reader = DocumentReader::new(&record);
     let mut line = Vec::new();
     while read_line(&mut input, &mut line).map_err(ReplayError::Input)? {
         counts.lines += 1;
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        let event = match parse(&line) {
-            Ok(event) => event,
+        let documents = match read(&reader, &line, &mut record) {
+            Ok(documents) => documents,
             Err(reason) => {
                 counts.unusable_lines += 1;
                 if counts.unusable_lines <= MAX_NAMED_LINES {
@@ -138,14 +140,15 @@ fn replay(
                 continue;
             }
         };
-        let documents = record.fill_from_document(&event);
-        counts.documents.unknown_fields += documents.unknown_fields;
-        counts.documents.unfit_values += documents.unfit_values;
+        counts.unfit_values += documents.unfit_values;
         counts.events += 1;
         let mut result = Ok(());
+        let mut event = None;
         engine.evaluate(&record, &mut history, &mut |matched| {
             counts.alerts += 1;
-            let alert = Alert::new(event.clone(), matched, chain_from_event(&event)).into_document();
+            // The whole document is wanted of few events only. It was read once, so it can be read again.
+            let event: &Document = event.get_or_insert_with(|| serde_json::from_slice(&line).unwrap_or_default());
+            let alert = Alert::new(event.clone(), matched, chain_from_event(event)).into_document();
             let written = serde_json::to_writer(&mut output, &alert).map_err(io::Error::from);
             let written = written.and_then(|()| output.write_all(b"\n"));
             if result.is_ok() {
@@ -173,11 +176,11 @@ fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     Ok(read > 0)
 }
 
-fn parse(line: &[u8]) -> Result<Document, String> {
+fn read(reader: &DocumentReader, line: &[u8], record: &mut Record) -> Result<DocumentCounts, String> {
     if line.len() as u64 > MAX_LINE_BYTES {
         return Err(format!("it is longer than {MAX_LINE_BYTES} bytes"));
     }
-    serde_json::from_slice(line).map_err(|error| match error.classify() {
+    reader.read(line, record).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => "it is not a JSON object".to_owned(),
         _ => format!("it is not JSON (column {})", error.column()),
     })

@@ -128,17 +128,17 @@ fn what_was_seen_is_known_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let mut history = open(&directory);
     assert_eq!(history.rule_first_seen("rule", 5), 5);
-    assert_eq!(history.observe("rule", "bash", 10), None);
-    assert_eq!(history.observe("rule", "bash", 20), Some(10));
-    assert_eq!(history.observe("other", "bash", 20), None);
+    assert_eq!(history.observe("rule", "bash", "", 10), None);
+    assert_eq!(history.observe("rule", "bash", "", 20), Some(10));
+    assert_eq!(history.observe("other", "bash", "", 20), None);
     assert_eq!(history.close(LONG).unsaved, 0);
 
     let mut history = open(&directory);
     assert_eq!(history.counts().terms, 2);
     assert_eq!(history.rule_first_seen("rule", 99), 5);
-    assert_eq!(history.observe("rule", "bash", 30), Some(20));
-    assert_eq!(history.observe("other", "bash", 30), Some(20));
-    assert_eq!(history.observe("rule", "sh", 30), None);
+    assert_eq!(history.observe("rule", "bash", "", 30), Some(20));
+    assert_eq!(history.observe("other", "bash", "", 30), Some(20));
+    assert_eq!(history.observe("rule", "sh", "", 30), None);
     assert_eq!(names(&directory), [FILE_NAME]);
 }
 
@@ -146,15 +146,15 @@ fn what_was_seen_is_known_after_a_restart() {
 fn a_new_term_is_written_at_once_and_a_refresh_only_after_its_interval() {
     let directory = tempfile::tempdir().unwrap();
     let mut history = open(&directory);
-    history.observe("rule", "bash", 0);
+    history.observe("rule", "bash", "", 0);
     wait_for_commits(&history, 1);
     for time_ms in 1..REFRESH_INTERVAL_MS {
-        history.observe("rule", "bash", time_ms);
+        history.observe("rule", "bash", "", time_ms);
     }
-    history.observe("rule", "sh", 0);
+    history.observe("rule", "sh", "", 0);
     wait_for_commits(&history, 2);
     assert_eq!(history.counts().committed, 2);
-    history.observe("rule", "bash", REFRESH_INTERVAL_MS);
+    history.observe("rule", "bash", "", REFRESH_INTERVAL_MS);
     wait_for_commits(&history, 3);
 }
 
@@ -191,21 +191,21 @@ fn terms_past_the_limit_push_out_the_ones_unseen_the_longest() {
     let directory = tempfile::tempdir().unwrap();
     let mut history = open(&directory);
     for number in 0..MAX_TERMS_PER_RULE as i64 + 2 {
-        history.observe("rule", &format!("term-{number}"), number);
+        history.observe("rule", &format!("term-{number}"), "", number);
         // Always the latest but one to be seen.
-        history.observe("rule", "term-0", number);
+        history.observe("rule", "term-0", "", number);
     }
     assert_eq!(history.counts().terms, MAX_TERMS_PER_RULE as u64);
     assert_eq!(history.counts().evicted, 2);
-    assert_eq!(history.observe("other", "term-1", 0), None);
+    assert_eq!(history.observe("other", "term-1", "", 0), None);
     history.close(LONG);
     let mut history = open(&directory);
     assert_eq!(history.counts().terms, MAX_TERMS_PER_RULE as u64 + 1);
     let now_ms = i64::from(u16::MAX) * 2;
-    assert!(history.observe("rule", "term-0", now_ms).is_some());
-    assert_eq!(history.observe("rule", "term-3", now_ms), Some(3));
-    assert_eq!(history.observe("rule", "term-1", now_ms), None);
-    assert_eq!(history.observe("rule", "term-2", now_ms), None);
+    assert!(history.observe("rule", "term-0", "", now_ms).is_some());
+    assert_eq!(history.observe("rule", "term-3", "", now_ms), Some(3));
+    assert_eq!(history.observe("rule", "term-1", "", now_ms), None);
+    assert_eq!(history.observe("rule", "term-2", "", now_ms), None);
 }
 
 #[test]
@@ -213,8 +213,8 @@ fn terms_unseen_for_longer_than_every_window_are_forgotten_on_disk_too() {
     let directory = tempfile::tempdir().unwrap();
     let keep = Duration::from_millis(1000);
     let mut history = History::open(directory.path(), keep).unwrap();
-    history.observe("rule", "old", 0);
-    history.observe("rule", "new", PRUNE_INTERVAL_MS);
+    history.observe("rule", "old", "", 0);
+    history.observe("rule", "new", "", PRUNE_INTERVAL_MS);
     assert_eq!(history.counts().terms, 1);
     history.close(LONG);
     assert_eq!(open(&directory).counts().terms, 1);
@@ -224,21 +224,21 @@ fn terms_unseen_for_longer_than_every_window_are_forgotten_on_disk_too() {
 fn a_full_disk_is_retried_and_nothing_is_lost() {
     let disk = Disk::new();
     let mut history = disk.open();
-    history.observe("rule", "before", 1);
+    history.observe("rule", "before", "", 1);
     wait_for_commits(&history, 1);
     disk.is_full.store(true, Relaxed);
     for number in 0..100 {
-        history.observe("rule", &format!("while-{number}"), 2);
+        history.observe("rule", &format!("while-{number}"), "", 2);
     }
     disk.wait_for_failures(2);
-    assert_eq!(history.observe("rule", "while-0", 3), Some(2));
+    assert_eq!(history.observe("rule", "while-0", "", 3), Some(2));
     disk.is_full.store(false, Relaxed);
     wait_for_commits(&history, 101);
     assert!(history.counts().write_errors > 0);
     assert_eq!(history.close(LONG).unsaved, 0);
     let mut history = disk.open();
     assert_eq!(history.counts().terms, 101);
-    assert_eq!(history.observe("rule", "while-99", 3), Some(2));
+    assert_eq!(history.observe("rule", "while-99", "", 3), Some(2));
     assert_eq!(names(&disk.directory), [FILE_NAME]);
 }
 
@@ -247,7 +247,7 @@ fn a_disk_that_is_full_at_the_first_start_is_retried() {
     let disk = Disk::new();
     disk.is_full.store(true, Relaxed);
     let mut history = disk.open();
-    history.observe("rule", "term", 1);
+    history.observe("rule", "term", "", 1);
     disk.wait_for_failures(3);
     disk.is_full.store(false, Relaxed);
     wait_for_commits(&history, 1);
@@ -261,7 +261,7 @@ fn a_disk_that_stays_full_is_counted_at_the_end() {
     let disk = Disk::new();
     let mut history = disk.open();
     disk.is_full.store(true, Relaxed);
-    history.observe("rule", "term", 1);
+    history.observe("rule", "term", "", 1);
     disk.wait_for_failures(1);
     assert_eq!(history.close(LONG).unsaved, 1);
 }
@@ -273,7 +273,7 @@ fn what_a_full_queue_refused_is_on_disk_at_the_end() {
     let terms = QUEUE_LENGTH as i64 * 2;
     // More rules than one, since the terms of one rule are limited.
     for number in 0..terms {
-        history.observe(&format!("rule-{}", number % 4), &format!("{number}"), 1);
+        history.observe(&format!("rule-{}", number % 4), &format!("{number}"), "", 1);
     }
     assert_eq!(history.close(LONG).unsaved, 0);
     assert_eq!(disk.open().counts().terms, terms as u64);
@@ -285,7 +285,7 @@ fn a_file_that_is_not_a_history_is_put_aside() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join(FILE_NAME), content).unwrap();
         let mut history = open(&directory);
-        assert_eq!(history.observe("rule", "term", 1), None);
+        assert_eq!(history.observe("rule", "term", "", 1), None);
         assert_eq!(history.close(LONG).unsaved, 0);
         let names = names(&directory);
         assert_eq!(names.len(), 2, "{names:?}");
@@ -301,7 +301,7 @@ fn sample_file() -> Vec<u8> {
     let mut history = open(&directory);
     history.rule_first_seen("rule", 1);
     for number in 0..200 {
-        history.observe("rule", &format!("term-{number}"), number);
+        history.observe("rule", &format!("term-{number}"), "", number);
     }
     history.close(LONG);
     fs::read(directory.path().join(FILE_NAME)).unwrap()
@@ -330,7 +330,7 @@ proptest! {
         let mut history = open(&directory);
         prop_assert!([0, 200].contains(&history.counts().terms));
         for number in 0..200_i64 {
-            let seen = history.observe("rule", &format!("term-{number}"), 1000);
+            let seen = history.observe("rule", &format!("term-{number}"), "", 1000);
             prop_assert!(seen.is_none() || seen == Some(number));
         }
         prop_assert_eq!(history.close(LONG).unsaved, 0);
@@ -355,8 +355,8 @@ proptest! {
                     prop_assert_eq!(history.rule_first_seen(&rule, time_ms), first_seen);
                 }
                 _ => {
-                    let seen = memory.observe(&rule, &term, time_ms);
-                    prop_assert_eq!(history.observe(&rule, &term, time_ms), seen);
+                    let seen = memory.observe(&rule, &term, "", time_ms);
+                    prop_assert_eq!(history.observe(&rule, &term, "", time_ms), seen);
                 }
             }
         }
@@ -397,7 +397,7 @@ fn what_was_committed_survives_kill_9_in_the_middle_of_writing() {
         );
         for number in 0..committed {
             assert!(
-                history.observe("rule", &format!("term-{number}"), 1).is_some(),
+                history.observe("rule", &format!("term-{number}"), "", 1).is_some(),
                 "term {number} of {committed}"
             );
         }
@@ -412,7 +412,7 @@ fn write_until_killed(directory: &Path) -> ! {
     let before = history.counts().terms;
     let mut said = 0;
     for number in before.. {
-        history.observe("rule", &format!("term-{number}"), 1);
+        history.observe("rule", &format!("term-{number}"), "", 1);
         while history.counts().committed == said && number - before > said + 100 {
             thread::yield_now();
         }

@@ -50,7 +50,8 @@ pub struct TableCounts {
 /// All processes by key, and the live ones by pid.
 pub struct ProcessTable {
     identify: Identify,
-    processes: HashMap<ProcessKey, Process, RandomState>,
+    /// Each in a place of its own, because a table that grows holds many more places than processes.
+    processes: HashMap<ProcessKey, Box<Process>, RandomState>,
     live: HashMap<u32, ProcessKey, RandomState>,
     ended: VecDeque<ProcessKey>,
     /// How many ended processes start the next clean-up.
@@ -91,17 +92,17 @@ impl ProcessTable {
 
     /// The process with this key, live or kept.
     pub fn get(&self, key: ProcessKey) -> Option<&Process> {
-        self.processes.get(&key)
+        self.processes.get(&key).map(Box::as_ref)
     }
 
     /// The live process with this pid.
     pub fn live(&self, pid: u32) -> Option<&Process> {
-        self.processes.get(self.live.get(&pid)?)
+        self.get(*self.live.get(&pid)?)
     }
 
     /// All live processes.
     pub fn live_processes(&self) -> impl Iterator<Item = &Process> {
-        self.live.values().filter_map(|key| self.processes.get(key))
+        self.live.values().filter_map(|key| self.get(*key))
     }
 
     /// The number of processes held, and of those the live ones.
@@ -149,7 +150,7 @@ impl ProcessTable {
     pub fn exec(&mut self, exec: &Exec) -> ProcessKey {
         let fixed = &exec.fixed.process;
         let known = self.take_known(fixed);
-        let mut process = self.described(fixed, known.as_ref(), &mut |_| None);
+        let mut process = self.described(fixed, known.as_deref(), &mut |_| None);
         process.container = self.container_of(&exec.cgroup);
         if exec.fixed.head.flags & FLAG_CGROUP_V1 == 0 {
             self.remember_cgroup(fixed.cgroup_id, process.container.clone());
@@ -204,19 +205,15 @@ impl ProcessTable {
     /// given for the others.
     pub fn exit(&mut self, record: &ExitRecord) -> Option<ProcessKey> {
         let fixed = &record.process;
-        let has_ended = |process: &Process| process.exit.is_some();
-        if self
-            .processes
-            .get(&ProcessKey::new(fixed.pid, fixed.start_ns))
-            .is_some_and(has_ended)
-        {
+        let known = self.get(ProcessKey::new(fixed.pid, fixed.start_ns));
+        if known.is_some_and(|process| process.exit.is_some()) {
             return None;
         }
         let known = self.take_known(fixed);
-        let mut process = self.described(fixed, known.as_ref(), &mut |_| None);
+        let mut process = self.described(fixed, known.as_deref(), &mut |_| None);
         process.exit = Some(record.wait_status);
         let key = process.key;
-        self.processes.insert(key, process);
+        self.processes.insert(key, Box::new(process));
         if self.live.get(&key.pid) == Some(&key) {
             self.live.remove(&key.pid);
         }
@@ -253,7 +250,7 @@ impl ProcessTable {
     }
 
     /// Takes a process out of the table that is put into it again as the event leaves it.
-    fn take_known(&mut self, fixed: &ProcessFixed) -> Option<Process> {
+    fn take_known(&mut self, fixed: &ProcessFixed) -> Option<Box<Process>> {
         let known = self.processes.remove(&ProcessKey::new(fixed.pid, fixed.start_ns));
         if known.is_none() {
             self.counts.unknown += 1;
@@ -263,7 +260,7 @@ impl ProcessTable {
 
     /// Finds the entry of a process with a new image and stores it.
     fn enter(&mut self, mut process: Process) -> ProcessKey {
-        process.entry = entry_of(&process, self.processes.get(&process.parent));
+        process.entry = entry_of(&process, self.get(process.parent));
         let key = process.key;
         self.insert_live(process);
         key
@@ -277,7 +274,7 @@ impl ProcessTable {
             // Its exit was not seen.
             self.ended.push_back(previous);
         }
-        self.processes.insert(key, process);
+        self.processes.insert(key, Box::new(process));
     }
 
     /// A process as a record describes it; what the record does not say is as in `like`.
@@ -358,7 +355,7 @@ impl ProcessTable {
         let named: HashSet<ProcessKey> = self
             .live
             .values()
-            .filter_map(|key| self.processes.get(key))
+            .filter_map(|key| self.get(*key))
             .flat_map(|process| {
                 let entry = process.entry.map(|entry| entry.leader);
                 [

@@ -47,7 +47,7 @@ fn exec(table: &mut ProcessTable, pid: u32, parent: u32, cgroup: &str) -> Proces
         working_directory: "/".to_owned(),
         cgroup: cgroup.to_owned(),
         arguments: b"sh\0-i\0".to_vec(),
-        groups: Vec::new(),
+        groups: vec![27],
         arguments_complete: true,
         arguments_gap: None,
         environment: Vec::new(),

@@ -1,5 +1,5 @@
-//! The virtual machine's only file system: the sensor with its libraries, a static busybox, and the scripts in
-//! `guest/`.
+//! The virtual machine's only file system: the sensor with its libraries, a static busybox, runc, and the
+//! scripts in `guest/`.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -10,24 +10,35 @@ use anyhow::{Context as _, Result};
 
 use crate::command::{repository, run_logged};
 use crate::ebpf_toolchain::find_program;
+use crate::setup::ADMINISTRATION_PROGRAMS;
 
 /// Users that the scenario needs.
 const PASSWORD_FILE: &str = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n";
 const GROUP_FILE: &str = "root:x:0:\nnogroup:x:65534:\n";
 
-/// Packs the file system into `folder` and gives the archive.
-pub fn build(folder: &Path, sensor: &Path) -> Result<PathBuf> {
+/// The file system as a folder, and packed.
+pub struct FileSystem {
+    pub root: PathBuf,
+    pub archive: PathBuf,
+}
+
+/// Makes the file system in `folder`.
+pub fn build(folder: &Path, sensor: &Path) -> Result<FileSystem> {
     let root = folder.join("root");
     if root.exists() {
         fs::remove_dir_all(&root).with_context(|| format!("could not empty `{}`", root.display()))?;
     }
-    for needed in ["bin", "etc", "guest"] {
+    for needed in ["bin", "etc", "guest", "container/bin", "tmp"] {
         fs::create_dir_all(root.join(needed))?;
     }
     let busybox = find_program("busybox", []).context("busybox is not installed")?;
-    fs::copy(busybox, root.join("bin/busybox"))?;
+    fs::copy(&busybox, root.join("bin/busybox"))?;
+    fs::copy(&busybox, root.join("container/bin/true"))?;
     fs::copy(sensor, root.join("bin/tidewaiter")).with_context(|| format!("could not copy `{}`", sensor.display()))?;
-    for library in libraries(sensor)? {
+    let runc = find_program("runc", [ADMINISTRATION_PROGRAMS.into()]).context("runc is not installed")?;
+    fs::copy(&runc, root.join("bin/runc"))?;
+    let libraries = [libraries(sensor)?, libraries(&runc)?].concat();
+    for library in libraries {
         let copy = root.join(library.strip_prefix("/")?);
         fs::create_dir_all(copy.parent().context("a library lies in a folder")?)?;
         fs::copy(&library, &copy).with_context(|| format!("could not copy `{}`", library.display()))?;
@@ -46,7 +57,7 @@ pub fn build(folder: &Path, sensor: &Path) -> Result<PathBuf> {
         "kernels-cpio.log",
         Command::new("sh").args(["-c", pack]).arg(&archive).current_dir(&root),
     )?;
-    Ok(archive)
+    Ok(FileSystem { root, archive })
 }
 
 /// The loader and the shared libraries of a program.

@@ -12,8 +12,6 @@ use crate::command::run_logged;
 
 /// Where in Debian's archive a kernel is.
 pub struct Source {
-    /// As in the command line.
-    pub name: &'static str,
     /// Archive and suite of an apt source.
     archive: &'static str,
     /// The package that depends on the suite's current kernel.
@@ -21,22 +19,16 @@ pub struct Source {
 }
 
 impl Source {
-    pub fn of(kernel: Kernel) -> Self {
-        let (name, archive, metapackage) = match kernel {
-            Kernel::V5_10 => ("5.10", "debian bullseye", "linux-image-cloud-amd64"),
-            Kernel::V6_1 => ("6.1", "debian bookworm", "linux-image-cloud-amd64"),
-            Kernel::V6_12 => (
-                "6.12",
-                "debian-security bookworm-security",
-                "linux-image-6.12-cloud-amd64",
-            ),
-            Kernel::Newest => ("newest", "debian sid", "linux-image-cloud-amd64"),
+    /// Where the kernel is, but for the one that runs here.
+    pub fn of(kernel: Kernel) -> Option<Self> {
+        let (archive, metapackage) = match kernel {
+            Kernel::V5_10 => ("debian bullseye", "linux-image-cloud-amd64"),
+            Kernel::V6_1 => ("debian bookworm", "linux-image-cloud-amd64"),
+            Kernel::V6_12 => ("debian-security bookworm-security", "linux-image-6.12-cloud-amd64"),
+            Kernel::Newest => ("debian sid", "linux-image-cloud-amd64"),
+            Kernel::Native => return None,
         };
-        Source {
-            name,
-            archive,
-            metapackage,
-        }
+        Some(Source { archive, metapackage })
     }
 }
 

@@ -215,7 +215,7 @@ fn forms_that_are_not_read_are_errors_that_name_them() {
         (
             exception(r#"{ field = "process.name", type = "match_any", value = [], operator = "maybe" }"#),
             expect![[r#"
-                10:12 bad-value: `value` must have 1 to 4096 values
+                10:12 bad-value: `value` must have 1 to 8192 values
             "#]],
         ),
         (

@@ -37,6 +37,8 @@ chroot /trial/root /tools/true in-root
 
 /bin/true no-terminal
 /guest/on-terminal.sh /guest/terminal-session.sh
+/guest/on-terminal.sh /guest/runc-on-terminal.sh
+/guest/run-container.sh a123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef false runc
 
 number=0
 for place in $places; do

@@ -1,0 +1,225 @@
+//! Queries as trees: what they mean, and how they are written in both languages.
+
+use serde_json::{Map, Value as Json};
+
+use super::compute::Expression;
+use super::regex::Regex;
+use super::{DATES, FIELDS, Letters, Value, date, is_within, like, type_of, values};
+
+#[derive(Clone, Debug)]
+pub enum Query {
+    And(Vec<Query>),
+    Or(Vec<Query>),
+    Not(Box<Query>),
+    /// A field, perhaps by the name of a multi-field of it or marked as optional, and what its values are tested for.
+    Field(&'static str, Test),
+    Computed(Expression, Test),
+    /// KQL's value without a field, or with wildcards in the field's name.
+    Anywhere(Option<&'static str>, String),
+}
+
+#[derive(Clone, Debug)]
+pub enum Test {
+    Exists,
+    TextIn(Vec<String>, Letters),
+    Like(Vec<String>, Letters),
+    Regex(Vec<Regex>, Letters),
+    Order(&'static str, Value),
+    NumberIn(Vec<Value>),
+    Boolean(bool),
+    /// Positions in [`DATES`].
+    DateIn(Vec<usize>),
+    DateOrder(&'static str, usize),
+    Within(Vec<&'static str>),
+}
+
+impl Query {
+    pub fn holds(&self, event: &Map<String, Json>) -> bool {
+        match self {
+            Query::And(queries) => queries.iter().all(|query| query.holds(event)),
+            Query::Or(queries) => queries.iter().any(|query| query.holds(event)),
+            Query::Not(query) => !query.holds(event),
+            Query::Field(field, test) => {
+                let base = field.strip_suffix(".caseless");
+                let letters = base.map_or(Letters::Exact, |_| Letters::AnyCase);
+                let name = base.unwrap_or(field.strip_suffix(".text").unwrap_or(field));
+                let found = values(event, name.strip_prefix('?').unwrap_or(name));
+                found.iter().any(|value| test.passes(value, letters))
+            }
+            Query::Computed(expression, test) => {
+                let found = expression.values(event);
+                let passes = |value: &Value| *value != Value::Null && test.passes(value, Letters::Exact);
+                found.iter().any(passes)
+            }
+            Query::Anywhere(pattern, wanted) => FIELDS
+                .iter()
+                .filter(|field| pattern.is_none_or(|pattern| like(pattern, field, Letters::Exact)))
+                .flat_map(|field| values(event, field).into_iter().map(|value| (type_of(field), value)))
+                .any(|(kind, value)| is(kind, &value, wanted)),
+        }
+    }
+
+    pub fn eql(&self) -> String {
+        match self {
+            Query::And(queries) => joined(queries, " and ", Query::eql),
+            Query::Or(queries) => joined(queries, " or ", Query::eql),
+            Query::Not(query) => match &**query {
+                Query::Field(field, test) => test.negated_eql(field),
+                other => format!("not ({})", other.eql()),
+            },
+            Query::Field(field, test) => test.eql(field),
+            Query::Computed(expression, test) => test.eql(&expression.written()),
+            Query::Anywhere(..) => panic!("EQL has no such query"),
+        }
+    }
+
+    pub fn kql(&self) -> String {
+        match self {
+            Query::And(queries) => joined(queries, " and ", Query::kql),
+            Query::Or(queries) => joined(queries, " OR ", Query::kql),
+            Query::Not(query) => format!("not ({})", query.kql()),
+            Query::Field(field, test) => format!("{field}{}", test.kql()),
+            Query::Computed(..) => panic!("KQL has no functions"),
+            Query::Anywhere(None, wanted) => format!("{wanted:?}"),
+            Query::Anywhere(Some(pattern), wanted) => format!("{pattern}:{wanted:?}"),
+        }
+    }
+}
+
+fn joined(queries: &[Query], operator: &str, write: fn(&Query) -> String) -> String {
+    let written: Vec<String> = queries.iter().map(|query| format!("({})", write(query))).collect();
+    written.join(operator)
+}
+
+/// Whether a value of a field of this type is what KQL's text says.
+fn is(kind: &str, value: &Value, wanted: &str) -> bool {
+    match (kind, value) {
+        ("text", Value::Text(text)) => text == wanted,
+        ("ip", Value::Text(text)) => text == wanted || is_within(text, wanted),
+        ("number", number) => wanted.parse().is_ok_and(|wanted| number.as_float() == Some(wanted)),
+        ("boolean", Value::Boolean(truth)) => truth.to_string() == wanted,
+        _ => false,
+    }
+}
+
+impl Test {
+    /// `letters` of the field's name; any case if either says so.
+    fn passes(&self, value: &Value, of_field: Letters) -> bool {
+        let text = match value {
+            Value::Text(text) => text.as_str(),
+            _ => "",
+        };
+        let is_text = matches!(value, Value::Text(_));
+        match self {
+            Test::Exists => true,
+            Test::TextIn(texts, letters) => {
+                let letters = letters.or(of_field);
+                let fold = |text: &str| text.chars().map(|letter| letters.folded(letter)).collect::<String>();
+                is_text && texts.iter().any(|wanted| fold(wanted) == fold(text))
+            }
+            Test::Like(patterns, letters) => {
+                is_text && patterns.iter().any(|pattern| like(pattern, text, letters.or(of_field)))
+            }
+            Test::Regex(patterns, letters) => {
+                is_text
+                    && patterns
+                        .iter()
+                        .any(|pattern| pattern.matches(text, letters.or(of_field)))
+            }
+            Test::Order(operator, limit) => {
+                let ordering = match (value, limit) {
+                    (Value::Text(text), Value::Text(limit)) => Some(text.as_bytes().cmp(limit.as_bytes())),
+                    (Value::Whole(number), Value::Whole(limit)) => Some(number.cmp(limit)),
+                    _ => value
+                        .as_float()
+                        .zip(limit.as_float())
+                        .and_then(|(a, b)| a.partial_cmp(&b)),
+                };
+                ordering.is_some_and(|ordering| in_order(operator, ordering))
+            }
+            Test::NumberIn(numbers) => numbers.iter().any(|wanted| match (value, wanted) {
+                (Value::Whole(number), Value::Whole(wanted)) => number == wanted,
+                _ => value.as_float().is_some() && value.as_float() == wanted.as_float(),
+            }),
+            Test::Boolean(wanted) => *value == Value::Boolean(*wanted),
+            Test::DateIn(dates) => dates.iter().any(|wanted| date(text) == Some(DATES[*wanted].1)),
+            Test::DateOrder(operator, limit) => {
+                date(text).is_some_and(|date| in_order(operator, date.cmp(&DATES[*limit].1)))
+            }
+            Test::Within(networks) => networks.iter().any(|network| is_within(text, network)),
+        }
+    }
+
+    fn eql(&self, operand: &str) -> String {
+        let tilde = |letters: &Letters| match letters {
+            Letters::Exact => "",
+            Letters::AnyCase => "~",
+        };
+        match self {
+            Test::Exists => format!("{operand} != null"),
+            Test::TextIn(texts, Letters::Exact) if texts.len() == 1 => format!("{operand} == {}", list(texts)),
+            Test::TextIn(texts, letters) => format!("{operand} in{} ({})", tilde(letters), list(texts)),
+            Test::Like(patterns, Letters::AnyCase) => format!("{operand} : ({})", list(patterns)),
+            Test::Like(patterns, Letters::Exact) => format!("{operand} like ({})", list(patterns)),
+            Test::Regex(patterns, letters) => {
+                let written: Vec<String> = patterns.iter().map(Regex::written).collect();
+                format!("{operand} regex{} ({})", tilde(letters), list(&written))
+            }
+            Test::Order(operator, limit) => format!("{operand} {operator} {}", limit.written()),
+            Test::NumberIn(numbers) => {
+                let written: Vec<String> = numbers.iter().map(Value::written).collect();
+                format!("{operand} in ({})", written.join(", "))
+            }
+            Test::Boolean(truth) => format!("{operand} == {truth}"),
+            Test::DateIn(dates) => format!("{operand} in ({})", list(&written_dates(dates))),
+            Test::DateOrder(operator, limit) => format!("{operand} {operator} {:?}", DATES[*limit].0),
+            Test::Within(networks) => format!("cidrMatch({operand}, {})", list(networks)),
+        }
+    }
+
+    /// The negation, written as a test where there is a form for it.
+    fn negated_eql(&self, field: &str) -> String {
+        match self {
+            Test::Exists => format!("{field} == null"),
+            Test::TextIn(texts, Letters::Exact) if texts.len() == 1 => format!("{field} != {}", list(texts)),
+            Test::TextIn(texts, Letters::Exact) => format!("{field} not in ({})", list(texts)),
+            Test::Like(patterns, Letters::AnyCase) => format!("{field} not like~ ({})", list(patterns)),
+            other => format!("not {}", other.eql(field)),
+        }
+    }
+
+    fn kql(&self) -> String {
+        let any = |values: Vec<String>| format!(":({})", values.join(" or "));
+        let quoted = |texts: &[&str]| texts.iter().map(|text| format!("{text:?}")).collect();
+        match self {
+            Test::Exists => ":*".to_owned(),
+            Test::TextIn(texts, _) => any(texts.iter().map(|text| format!("{text:?}")).collect()),
+            Test::Like(patterns, _) => any(patterns.clone()),
+            Test::NumberIn(numbers) => any(numbers.iter().map(Value::written).collect()),
+            Test::Order(operator, limit) => format!(" {operator} {}", limit.written()),
+            Test::Boolean(truth) => format!(":{truth}"),
+            Test::DateIn(dates) => any(quoted(&written_dates(dates))),
+            Test::DateOrder(operator, limit) => format!(" {operator} {:?}", DATES[*limit].0),
+            Test::Within(networks) => any(quoted(networks)),
+            Test::Regex(..) => panic!("KQL has no regular expressions"),
+        }
+    }
+}
+
+fn written_dates(dates: &[usize]) -> Vec<&'static str> {
+    dates.iter().map(|date| DATES[*date].0).collect()
+}
+
+fn list(texts: &[impl AsRef<str>]) -> String {
+    let written: Vec<String> = texts.iter().map(|text| format!("{:?}", text.as_ref())).collect();
+    written.join(", ")
+}
+
+fn in_order(operator: &str, ordering: std::cmp::Ordering) -> bool {
+    match operator {
+        "<" => ordering.is_lt(),
+        "<=" => ordering.is_le(),
+        ">" => ordering.is_gt(),
+        _ => ordering.is_ge(),
+    }
+}

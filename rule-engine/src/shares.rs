@@ -1,0 +1,116 @@
+//! Who fills a bounded memory: its keys by the container that brought them, each container's by age.
+//!
+//! Behind everything that rules remember. When there is no room, the key goes that is the oldest of the container with
+//! the most keys, so a container that makes keys up pushes out its own and nobody else's.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// The container that an event is from, by its id; empty for the host.
+pub type Owner = Arc<str>;
+
+/// Keys by owner and age. An owner's key of the same age is there once.
+#[derive(Debug)]
+pub struct Shares<K> {
+    owners: HashMap<Owner, BTreeSet<(i64, K)>>,
+    by_size: BTreeSet<(usize, Owner)>,
+}
+
+impl<K> Default for Shares<K> {
+    fn default() -> Self {
+        Shares {
+            owners: HashMap::new(),
+            by_size: BTreeSet::new(),
+        }
+    }
+}
+
+impl<K: Ord + Clone> Shares<K> {
+    /// The owner of this name, one and the same for all its keys.
+    pub fn owner(&self, name: &str) -> Owner {
+        self.owners
+            .get_key_value(name)
+            .map_or_else(|| name.into(), |(owner, _)| Arc::clone(owner))
+    }
+
+    pub fn insert(&mut self, owner: &Owner, age: i64, key: K) {
+        self.change(owner, |keys| {
+            keys.insert((age, key));
+        });
+    }
+
+    pub fn remove(&mut self, owner: &Owner, age: i64, key: &K) {
+        self.change(owner, |keys| {
+            keys.remove(&(age, key.clone()));
+        });
+    }
+
+    /// Takes out the oldest key of the owner with the most keys.
+    pub fn take_oldest_of_largest(&mut self) -> Option<K> {
+        let (_, largest) = self.by_size.last()?;
+        let largest = Arc::clone(largest);
+        self.take_oldest(&largest, |_, _| true)
+    }
+
+    /// Takes out the owner's oldest key if it is one to take.
+    pub fn take_oldest(&mut self, owner: &Owner, is_taken: impl Fn(i64, &K) -> bool) -> Option<K> {
+        let mut taken = None;
+        self.change(owner, |keys| {
+            if keys.first().is_some_and(|(age, key)| is_taken(*age, key)) {
+                taken = keys.pop_first();
+            }
+        });
+        taken.map(|(_, key)| key)
+    }
+
+    /// Takes out an owner's oldest key that is one to take, whoever the owner is.
+    pub fn take_any_oldest(&mut self, is_taken: impl Fn(i64, &K) -> bool) -> Option<K> {
+        let has_one = |keys: &BTreeSet<(i64, K)>| keys.first().is_some_and(|(age, key)| is_taken(*age, key));
+        let owner = self.owners.iter().find(|(_, keys)| has_one(keys));
+        let owner = owner.map(|(owner, _)| Arc::clone(owner))?;
+        self.take_oldest(&owner, is_taken)
+    }
+
+    fn change(&mut self, owner: &Owner, change: impl FnOnce(&mut BTreeSet<(i64, K)>)) {
+        let keys = self.owners.entry(Arc::clone(owner)).or_default();
+        let before = keys.len();
+        change(keys);
+        let after = keys.len();
+        if before != after {
+            self.by_size.remove(&(before, Arc::clone(owner)));
+            if after > 0 {
+                self.by_size.insert((after, Arc::clone(owner)));
+            }
+        }
+        if after == 0 {
+            self.owners.remove(owner);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_largest_owner_gives_its_oldest_key(keys in prop::collection::vec((0..4_usize, 0..100_i64), 1..60)) {
+            let mut shares = Shares::default();
+            let mut plain: Vec<BTreeSet<(i64, usize)>> = vec![BTreeSet::new(); 4];
+            for (number, (owner, age)) in keys.into_iter().enumerate() {
+                shares.insert(&owner.to_string().into(), age, number);
+                plain[owner].insert((age, number));
+            }
+            while let Some(taken) = shares.take_oldest_of_largest() {
+                let most = plain.iter().map(BTreeSet::len).max().unwrap_or(0);
+                let of = plain.iter_mut().find(|keys| keys.len() == most && keys.first().is_some_and(|(_, key)| *key == taken));
+                prop_assert!(of.is_some(), "{}", taken);
+                of.map(BTreeSet::pop_first);
+            }
+            prop_assert!(plain.iter().all(BTreeSet::is_empty));
+            prop_assert!(shares.owners.is_empty());
+        }
+    }
+}

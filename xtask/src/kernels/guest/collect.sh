@@ -1,0 +1,46 @@
+# Read by init.sh and native.sh: runs the sensor with something to see, and leaves in /out what it wrote. Nothing is
+# judged here. `places` has to hold the cgroup folders below which a container's may be made.
+
+# start NAME ARGUMENT..: the sensor in the background, ready when this returns.
+start() {
+    name=$1
+    shift
+    tidewaiter --log debug "$@" > /out/$name.stdout 2> /out/$name.stderr &
+    echo $! > /trial/$name.pid
+    waited=0
+    until grep -q 'Ctrl-C ends it' /out/$name.stderr || [ $waited = 300 ]; do
+        usleep 100000
+        waited=$((waited + 1))
+    done
+}
+
+stop() {
+    kill -TERM $(cat /trial/$1.pid)
+    wait $(cat /trial/$1.pid)
+    echo $? > /out/$1.status
+}
+
+echo $places > /out/places
+tidewaiter doctor > /out/doctor.stdout 2>&1
+echo $? > /out/doctor.status
+
+# The recorder also sees the other sensor, which is a program with threads.
+start events events --config /guest/whole-arguments.toml
+setsid /guest/scenario.sh > /out/scenario.log 2>&1
+start run run --rules /guest/environment.toml --config /guest/own-state.toml
+HISTFILE=/of/the/scenario TOKEN=secret /bin/true environment
+/guest/on-terminal.sh /guest/container-session.sh
+stop run
+stop events
+
+# The reader stands still while more is made than the ring buffer holds.
+start losses events --config /guest/small-ring-buffer.toml
+kill -STOP $(cat /trial/losses.pid)
+filler=$(head -c 4000 /dev/zero | tr '\0' x)
+count=0
+while [ $count -lt 40 ]; do
+    /bin/true $filler
+    count=$((count + 1))
+done
+kill -CONT $(cat /trial/losses.pid)
+stop losses
