@@ -1,7 +1,8 @@
 //! The one table of what the kernel side needs to know of the running kernel's structures.
 //!
 //! The agent resolves each entry from `/sys/kernel/btf/vmlinux` and hands the numbers to the
-//! programs as read-only globals, which the verifier treats as constants.
+//! programs as read-only globals, which the verifier treats as constants. Hooks and numbers each say which kernels they
+//! were found to hold for.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -32,10 +33,43 @@ pub struct LayoutEntry {
     pub name: &'static str,
     pub source: Source,
     pub need: Need,
+    /// The kernels that it was found to hold for.
+    pub kernels: &'static str,
 }
 
+/// A tracepoint and the program for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hook {
+    pub program: &'static str,
+    pub tracepoint: &'static str,
+    pub kernels: &'static str,
+}
+
+/// The programs and the tracepoint that each is attached to. Each has the same arguments on all these kernels, but for
+/// a further one of `sched_process_exit` from 6.16 on, which nothing here reads.
+pub const HOOKS: [Hook; 3] = [
+    Hook {
+        program: "process_fork",
+        tracepoint: "sched_process_fork",
+        kernels: ALL,
+    },
+    Hook {
+        program: "process_exec",
+        tracepoint: "sched_process_exec",
+        kernels: ALL,
+    },
+    Hook {
+        program: "process_exit",
+        tracepoint: "sched_process_exit",
+        kernels: ALL,
+    },
+];
+
+/// Every kernel that was tried: 5.10, 6.1, 6.12, 6.18 and 7.2.
+const ALL: &str = "5.10 to 7.2";
+
 macro_rules! kernel_layout {
-    ($($(#[$doc:meta])* $name:ident: $source:expr, $need:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident: $source:expr, $need:expr, $kernels:expr;)*) => {
         /// Offsets, sizes and values of the running kernel; [`KernelLayout::ABSENT`] marks what
         /// it does not have.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -44,7 +78,12 @@ macro_rules! kernel_layout {
 
         /// The entries of [`KernelLayout`], in its order.
         pub const KERNEL_LAYOUT: &[LayoutEntry] = &[
-            $(LayoutEntry { name: stringify!($name), source: $source, need: $need },)*
+            $(LayoutEntry {
+                name: stringify!($name),
+                source: $source,
+                need: $need,
+                kernels: $kernels,
+            },)*
         ];
 
         impl KernelLayout {
@@ -62,107 +101,105 @@ use Source::{Enumerator, Member, Size};
 const NAMESPACES: Need = Optional("namespace ids");
 const CGROUP_V1: Need = Optional("cgroup paths of v1 hierarchies");
 
-// Each entry holds from Linux 5.10 to 7.2 unless its comment says otherwise.
 kernel_layout! {
-    task_pid: Member("task_struct", "pid"), Required;
-    task_tgid: Member("task_struct", "tgid"), Required;
-    task_real_parent: Member("task_struct", "real_parent"), Required;
-    task_group_leader: Member("task_struct", "group_leader"), Required;
+    task_pid: Member("task_struct", "pid"), Required, ALL;
+    task_tgid: Member("task_struct", "tgid"), Required, ALL;
+    task_real_parent: Member("task_struct", "real_parent"), Required, ALL;
+    task_group_leader: Member("task_struct", "group_leader"), Required, ALL;
     /// Called `real_start_time` before 5.5.
-    task_start: Member("task_struct", "start_boottime"), Required;
-    task_thread_pid: Member("task_struct", "thread_pid"), Required;
-    task_signal: Member("task_struct", "signal"), Required;
-    task_cred: Member("task_struct", "cred"), Required;
-    task_mm: Member("task_struct", "mm"), Required;
-    task_fs: Member("task_struct", "fs"), Required;
-    task_files: Member("task_struct", "files"), Required;
-    task_nsproxy: Member("task_struct", "nsproxy"), NAMESPACES;
-    task_cgroups: Member("task_struct", "cgroups"), Required;
-    task_exit_code: Member("task_struct", "exit_code"), Required;
-    signal_live: Member("signal_struct", "live.counter"), Required;
-    signal_pids: Member("signal_struct", "pids"), Required;
-    signal_tty: Member("signal_struct", "tty"), Required;
-    signal_group_exit_code: Member("signal_struct", "group_exit_code"), Required;
-    pid_type_group: Enumerator("pid_type", "PIDTYPE_PGID"), Required;
-    pid_type_session: Enumerator("pid_type", "PIDTYPE_SID"), Required;
-    pid_level: Member("pid", "level"), Required;
-    pid_numbers: Member("pid", "numbers"), Required;
-    upid_number: Member("upid", "nr"), Required;
-    upid_namespace: Member("upid", "ns"), NAMESPACES;
-    upid_size: Size("upid"), Required;
-    tty_driver: Member("tty_struct", "driver"), Required;
-    tty_index: Member("tty_struct", "index"), Required;
-    tty_driver_major: Member("tty_driver", "major"), Required;
-    tty_driver_minor_start: Member("tty_driver", "minor_start"), Required;
-    cred_uid: Member("cred", "uid"), Required;
-    cred_gid: Member("cred", "gid"), Required;
-    cred_suid: Member("cred", "suid"), Required;
-    cred_sgid: Member("cred", "sgid"), Required;
-    cred_euid: Member("cred", "euid"), Required;
-    cred_egid: Member("cred", "egid"), Required;
-    cred_permitted: Member("cred", "cap_permitted"), Required;
-    cred_effective: Member("cred", "cap_effective"), Required;
-    cred_ambient: Member("cred", "cap_ambient"), Required;
-    cred_groups: Member("cred", "group_info"), Required;
-    groups_count: Member("group_info", "ngroups"), Required;
-    groups_ids: Member("group_info", "gid"), Required;
-    cred_user_namespace: Member("cred", "user_ns"), NAMESPACES;
-    user_namespace_inode: Member("user_namespace", "ns.inum"), NAMESPACES;
-    nsproxy_mount: Member("nsproxy", "mnt_ns"), NAMESPACES;
-    mount_namespace_inode: Member("mnt_namespace", "ns.inum"), NAMESPACES;
-    nsproxy_network: Member("nsproxy", "net_ns"), NAMESPACES;
-    network_namespace_inode: Member("net", "ns.inum"), NAMESPACES;
-    nsproxy_uts: Member("nsproxy", "uts_ns"), NAMESPACES;
-    uts_namespace_inode: Member("uts_namespace", "ns.inum"), NAMESPACES;
-    nsproxy_ipc: Member("nsproxy", "ipc_ns"), NAMESPACES;
-    ipc_namespace_inode: Member("ipc_namespace", "ns.inum"), NAMESPACES;
-    nsproxy_cgroup: Member("nsproxy", "cgroup_ns"), NAMESPACES;
-    cgroup_namespace_inode: Member("cgroup_namespace", "ns.inum"), NAMESPACES;
-    pid_namespace_inode: Member("pid_namespace", "ns.inum"), NAMESPACES;
-    mm_arguments_start: Member("mm_struct", "arg_start"), Required;
-    mm_arguments_end: Member("mm_struct", "arg_end"), Required;
-    mm_environment_start: Member("mm_struct", "env_start"), Required;
-    mm_environment_end: Member("mm_struct", "env_end"), Required;
-    mm_executable: Member("mm_struct", "exe_file"), Required;
-    file_mount: Member("file", "f_path.mnt"), Required;
-    file_dentry: Member("file", "f_path.dentry"), Required;
-    file_inode: Member("file", "f_inode"), Required;
-    inode_mode: Member("inode", "i_mode"), Required;
-    inode_device: Member("inode", "i_rdev"), Required;
-    inode_uid: Member("inode", "i_uid"), Required;
-    inode_gid: Member("inode", "i_gid"), Required;
-    inode_number: Member("inode", "i_ino"), Required;
-    inode_links: Member("inode", "i_nlink"), Required;
-    inode_file_system: Member("inode", "i_sb"), Required;
+    task_start: Member("task_struct", "start_boottime"), Required, ALL;
+    task_thread_pid: Member("task_struct", "thread_pid"), Required, ALL;
+    task_signal: Member("task_struct", "signal"), Required, ALL;
+    task_cred: Member("task_struct", "cred"), Required, ALL;
+    task_mm: Member("task_struct", "mm"), Required, ALL;
+    task_fs: Member("task_struct", "fs"), Required, ALL;
+    task_files: Member("task_struct", "files"), Required, ALL;
+    task_nsproxy: Member("task_struct", "nsproxy"), NAMESPACES, ALL;
+    task_cgroups: Member("task_struct", "cgroups"), Required, ALL;
+    task_exit_code: Member("task_struct", "exit_code"), Required, ALL;
+    signal_live: Member("signal_struct", "live.counter"), Required, ALL;
+    signal_pids: Member("signal_struct", "pids"), Required, ALL;
+    signal_tty: Member("signal_struct", "tty"), Required, ALL;
+    signal_group_exit_code: Member("signal_struct", "group_exit_code"), Required, ALL;
+    pid_type_group: Enumerator("pid_type", "PIDTYPE_PGID"), Required, ALL;
+    pid_type_session: Enumerator("pid_type", "PIDTYPE_SID"), Required, ALL;
+    pid_level: Member("pid", "level"), Required, ALL;
+    pid_numbers: Member("pid", "numbers"), Required, ALL;
+    upid_number: Member("upid", "nr"), Required, ALL;
+    upid_namespace: Member("upid", "ns"), NAMESPACES, ALL;
+    upid_size: Size("upid"), Required, ALL;
+    tty_driver: Member("tty_struct", "driver"), Required, ALL;
+    tty_index: Member("tty_struct", "index"), Required, ALL;
+    tty_driver_major: Member("tty_driver", "major"), Required, ALL;
+    tty_driver_minor_start: Member("tty_driver", "minor_start"), Required, ALL;
+    cred_uid: Member("cred", "uid"), Required, ALL;
+    cred_gid: Member("cred", "gid"), Required, ALL;
+    cred_suid: Member("cred", "suid"), Required, ALL;
+    cred_sgid: Member("cred", "sgid"), Required, ALL;
+    cred_euid: Member("cred", "euid"), Required, ALL;
+    cred_egid: Member("cred", "egid"), Required, ALL;
+    cred_permitted: Member("cred", "cap_permitted"), Required, ALL;
+    cred_effective: Member("cred", "cap_effective"), Required, ALL;
+    cred_ambient: Member("cred", "cap_ambient"), Required, ALL;
+    cred_groups: Member("cred", "group_info"), Required, ALL;
+    groups_count: Member("group_info", "ngroups"), Required, ALL;
+    groups_ids: Member("group_info", "gid"), Required, ALL;
+    cred_user_namespace: Member("cred", "user_ns"), NAMESPACES, ALL;
+    user_namespace_inode: Member("user_namespace", "ns.inum"), NAMESPACES, ALL;
+    nsproxy_mount: Member("nsproxy", "mnt_ns"), NAMESPACES, ALL;
+    mount_namespace_inode: Member("mnt_namespace", "ns.inum"), NAMESPACES, ALL;
+    nsproxy_network: Member("nsproxy", "net_ns"), NAMESPACES, ALL;
+    network_namespace_inode: Member("net", "ns.inum"), NAMESPACES, ALL;
+    nsproxy_uts: Member("nsproxy", "uts_ns"), NAMESPACES, ALL;
+    uts_namespace_inode: Member("uts_namespace", "ns.inum"), NAMESPACES, ALL;
+    nsproxy_ipc: Member("nsproxy", "ipc_ns"), NAMESPACES, ALL;
+    ipc_namespace_inode: Member("ipc_namespace", "ns.inum"), NAMESPACES, ALL;
+    nsproxy_cgroup: Member("nsproxy", "cgroup_ns"), NAMESPACES, ALL;
+    cgroup_namespace_inode: Member("cgroup_namespace", "ns.inum"), NAMESPACES, ALL;
+    pid_namespace_inode: Member("pid_namespace", "ns.inum"), NAMESPACES, ALL;
+    mm_arguments_start: Member("mm_struct", "arg_start"), Required, ALL;
+    mm_arguments_end: Member("mm_struct", "arg_end"), Required, ALL;
+    mm_environment_start: Member("mm_struct", "env_start"), Required, ALL;
+    mm_environment_end: Member("mm_struct", "env_end"), Required, ALL;
+    mm_executable: Member("mm_struct", "exe_file"), Required, ALL;
+    file_mount: Member("file", "f_path.mnt"), Required, ALL;
+    file_dentry: Member("file", "f_path.dentry"), Required, ALL;
+    file_inode: Member("file", "f_inode"), Required, ALL;
+    inode_mode: Member("inode", "i_mode"), Required, ALL;
+    inode_device: Member("inode", "i_rdev"), Required, ALL;
+    inode_uid: Member("inode", "i_uid"), Required, ALL;
+    inode_gid: Member("inode", "i_gid"), Required, ALL;
+    inode_number: Member("inode", "i_ino"), Required, ALL;
+    inode_links: Member("inode", "i_nlink"), Required, ALL;
+    inode_file_system: Member("inode", "i_sb"), Required, ALL;
     /// In an inode of an overlay file system, the upper layer's directory entry follows right
     /// behind; that structure is a module's own.
-    inode_size: Size("inode"), Required;
-    file_system_device: Member("super_block", "s_dev"), Required;
-    file_system_magic: Member("super_block", "s_magic"), Required;
-    files_table: Member("files_struct", "fdt"), Required;
-    table_descriptors: Member("fdtable", "fd"), Required;
-    table_size: Member("fdtable", "max_fds"), Required;
-    fs_root_mount: Member("fs_struct", "root.mnt"), Required;
-    fs_root_dentry: Member("fs_struct", "root.dentry"), Required;
-    fs_directory_mount: Member("fs_struct", "pwd.mnt"), Required;
-    fs_directory_dentry: Member("fs_struct", "pwd.dentry"), Required;
-    dentry_parent: Member("dentry", "d_parent"), Required;
-    dentry_name: Member("dentry", "d_name.name"), Required;
-    dentry_hash: Member("dentry", "d_hash.pprev"), Required;
-    vfsmount_root: Member("vfsmount", "mnt_root"), Required;
-    mount_vfsmount: Member("mount", "mnt"), Required;
-    mount_parent: Member("mount", "mnt_parent"), Required;
-    mount_mountpoint: Member("mount", "mnt_mountpoint"), Required;
-    css_set_default_cgroup: Member("css_set", "dfl_cgrp"), Required;
-    css_set_subsystems: Member("css_set", "subsys"), CGROUP_V1;
-    subsystem_pids: Enumerator("cgroup_subsys_id", "pids_cgrp_id"), CGROUP_V1;
-    subsystem_memory: Enumerator("cgroup_subsys_id", "memory_cgrp_id"), CGROUP_V1;
-    subsystem_state_cgroup: Member("cgroup_subsys_state", "cgroup"), CGROUP_V1;
-    cgroup_node: Member("cgroup", "kn"), Required;
-    node_id: Member("kernfs_node", "id"), Required;
-    /// `__parent` from 6.15 on.
-    node_parent: Member("kernfs_node", "parent|__parent"), Required;
-    node_name: Member("kernfs_node", "name"), Required;
-    bprm_filename: Member("linux_binprm", "filename"), Required;
-    bprm_interpreter: Member("linux_binprm", "interp"), Required;
+    inode_size: Size("inode"), Required, ALL;
+    file_system_device: Member("super_block", "s_dev"), Required, ALL;
+    file_system_magic: Member("super_block", "s_magic"), Required, ALL;
+    files_table: Member("files_struct", "fdt"), Required, ALL;
+    table_descriptors: Member("fdtable", "fd"), Required, ALL;
+    table_size: Member("fdtable", "max_fds"), Required, ALL;
+    fs_root_mount: Member("fs_struct", "root.mnt"), Required, ALL;
+    fs_root_dentry: Member("fs_struct", "root.dentry"), Required, ALL;
+    fs_directory_mount: Member("fs_struct", "pwd.mnt"), Required, ALL;
+    fs_directory_dentry: Member("fs_struct", "pwd.dentry"), Required, ALL;
+    dentry_parent: Member("dentry", "d_parent"), Required, ALL;
+    dentry_name: Member("dentry", "d_name.name"), Required, ALL;
+    dentry_hash: Member("dentry", "d_hash.pprev"), Required, ALL;
+    vfsmount_root: Member("vfsmount", "mnt_root"), Required, ALL;
+    mount_vfsmount: Member("mount", "mnt"), Required, ALL;
+    mount_parent: Member("mount", "mnt_parent"), Required, ALL;
+    mount_mountpoint: Member("mount", "mnt_mountpoint"), Required, ALL;
+    css_set_default_cgroup: Member("css_set", "dfl_cgrp"), Required, ALL;
+    css_set_subsystems: Member("css_set", "subsys"), CGROUP_V1, ALL;
+    subsystem_pids: Enumerator("cgroup_subsys_id", "pids_cgrp_id"), CGROUP_V1, ALL;
+    subsystem_memory: Enumerator("cgroup_subsys_id", "memory_cgrp_id"), CGROUP_V1, ALL;
+    subsystem_state_cgroup: Member("cgroup_subsys_state", "cgroup"), CGROUP_V1, ALL;
+    cgroup_node: Member("cgroup", "kn"), Required, ALL;
+    node_id: Member("kernfs_node", "id"), Required, ALL;
+    node_parent: Member("kernfs_node", "parent|__parent"), Required, "5.10 to 6.14 as `parent`, from 6.15 as `__parent`";
+    node_name: Member("kernfs_node", "name"), Required, ALL;
+    bprm_filename: Member("linux_binprm", "filename"), Required, ALL;
+    bprm_interpreter: Member("linux_binprm", "interp"), Required, ALL;
 }

@@ -9,5 +9,5 @@
 mod layout;
 mod record;
 
-pub use layout::{KERNEL_LAYOUT, KernelLayout, LayoutEntry, Need, Source};
+pub use layout::{HOOKS, Hook, KERNEL_LAYOUT, KernelLayout, LayoutEntry, Need, Source};
 pub use record::*;

@@ -19,7 +19,7 @@ use aya::{
     programs::{BtfTracePoint, ProgramError, tp_btf::BtfTracePointLink},
 };
 use nix::sys::resource::{Resource, rlim_t, setrlimit};
-use sensor_abi::{ARGUMENTS_LIMIT, Counters, ENVIRONMENT_LIMIT, KINDS, Limits};
+use sensor_abi::{ARGUMENTS_LIMIT, Counters, ENVIRONMENT_LIMIT, HOOKS, Hook, KINDS, Limits};
 use thiserror::Error;
 use tracing::debug;
 use zerocopy::{FromBytes, IntoBytes};
@@ -27,14 +27,11 @@ use zerocopy::{FromBytes, IntoBytes};
 /// The running kernel's type information (Linux 5.4 and later with `CONFIG_DEBUG_INFO_BTF`).
 pub const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 
-/// The programs and the tracepoint that each is attached to.
-const HOOKS: [(&str, &str); 3] = [
-    ("process_fork", "sched_process_fork"),
-    ("process_exec", "sched_process_exec"),
-    ("process_exit", "sched_process_exit"),
-];
 /// The program that sends further arguments; it is called, not attached.
-const CONTINUATION: (&str, &str) = ("process_exec_arguments", "sched_process_exec");
+const CONTINUATION: Hook = Hook {
+    program: "process_exec_arguments",
+    ..HOOKS[1]
+};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tidewaiter-ebpf"));
 
@@ -265,7 +262,12 @@ impl KernelSensor {
             .map_err(|error: EbpfError| KernelError::new("create the maps", &error))?;
 
         let btf = aya::Btf::from_sys_fs().map_err(|error| KernelError::new(format!("read {BTF_PATH}"), &error))?;
-        for (name, tracepoint) in HOOKS.into_iter().chain([CONTINUATION]) {
+        for Hook {
+            program: name,
+            tracepoint,
+            ..
+        } in HOOKS.into_iter().chain([CONTINUATION])
+        {
             let program = program(&mut ebpf, name)?;
             program
                 .load(tracepoint, &btf)
@@ -278,7 +280,7 @@ impl KernelSensor {
         drop(btf);
 
         let mut continuation: ProgramArray<MapData> = take_map(&mut ebpf, "CONTINUATION")?;
-        let target = program(&mut ebpf, CONTINUATION.0)?
+        let target = program(&mut ebpf, CONTINUATION.program)?
             .fd()
             .and_then(|fd| Ok(fd.try_clone()?))
             .map_err(|error: ProgramError| KernelError::new("link the programs", &error))?;
@@ -292,7 +294,12 @@ impl KernelSensor {
             .map_err(|error| KernelError::new("write the map WAKE_UP", &error))?;
 
         let mut links = Vec::with_capacity(HOOKS.len());
-        for (name, tracepoint) in HOOKS {
+        for Hook {
+            program: name,
+            tracepoint,
+            ..
+        } in HOOKS
+        {
             let program = program(&mut ebpf, name)?;
             let link = program.attach().and_then(|link| program.take_link(link));
             links.push(link.map_err(|error| KernelError::new(format!("attach to {tracepoint}"), &error))?);

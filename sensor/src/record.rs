@@ -144,6 +144,11 @@ impl RecordBuilder {
                 put(record, set.same_as_process, Value::Boolean(leader.key == process.key));
             }
         }
+        if record.wants(fields::PROCESS_EXT_ANCESTRY) {
+            for ancestor in table.ancestors(process) {
+                record.text(fields::PROCESS_EXT_ANCESTRY, &self.entity_id(ancestor.key));
+            }
+        }
         if let Some(entry) = process.entry {
             record.text(fields::PROCESS_ENTRY_LEADER_ENTRY_META_TYPE, entry.kind.name());
         }

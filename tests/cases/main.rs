@@ -6,6 +6,7 @@ mod containers;
 mod hostile;
 mod identity;
 mod interactive;
+mod lineage;
 mod losses;
 mod new_terms;
 mod reference;

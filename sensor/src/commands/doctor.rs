@@ -11,6 +11,8 @@ use serde::Serialize;
 use super::{CommandError, ExitStatus, style_for};
 use crate::cli::{ColorChoice, DoctorArguments, Format};
 use crate::config::Config;
+use crate::kernel::BTF_PATH;
+use crate::kernel::layout::{self, Resolved};
 use crate::output::escape::Visible;
 use crate::output::text::Style;
 
@@ -82,7 +84,8 @@ pub fn require(config: &Config) -> Result<(), LackingHost> {
 
 pub fn main(arguments: &DoctorArguments, color: ColorChoice) -> Result<ExitStatus, CommandError> {
     let config = Config::load(arguments.config.config.as_deref())?;
-    let checks = checks(&config);
+    let mut checks = checks(&config);
+    checks.extend(checks::kernel_fields(resolve_layout()));
     let text = match arguments.format {
         Format::Json => serde_json::json!(checks).to_string() + "\n",
         Format::Text => render(&checks, style_for(&io::stdout(), color)),
@@ -94,6 +97,11 @@ pub fn main(arguments: &DoctorArguments, color: ColorChoice) -> Result<ExitStatu
     } else {
         ExitStatus::Ok
     })
+}
+
+/// What this kernel has of what the sensor reads; nothing where its type information is missing, which is told anyway.
+fn resolve_layout() -> Option<Resolved> {
+    layout::resolve(&std::fs::read(BTF_PATH).ok()?).ok()
 }
 
 fn render(checks: &[Check], style: Style) -> String {

@@ -10,7 +10,7 @@ use super::btf::{Btf, BtfError};
 /// What the running kernel has of the table.
 pub struct Resolved {
     pub layout: KernelLayout,
-    /// Entries without which the sensor cannot run, as `structure.member`.
+    /// Entries without which the sensor cannot run, as `structure.member`, with the kernels that have them.
     pub missing: Vec<String>,
     /// What is not reported because the kernel lacks an entry.
     pub disabled: BTreeSet<&'static str>,
@@ -59,11 +59,12 @@ fn structure(entry: &LayoutEntry) -> &'static str {
 }
 
 fn describe(entry: &LayoutEntry) -> String {
-    match entry.source {
+    let place = match entry.source {
         Source::Member(structure, path) => format!("{structure}.{path}"),
         Source::Enumerator(enumeration, name) => format!("{enumeration} {name}"),
         Source::Size(structure) => structure.to_owned(),
-    }
+    };
+    format!("{place} (Linux {} has it)", entry.kernels)
 }
 
 #[cfg(test)]

@@ -126,6 +126,12 @@ impl ProcessTable {
         chain
     }
 
+    /// The process's parent, that one's parent and so on, as far as they are known.
+    pub fn ancestors(&self, process: &Process) -> impl Iterator<Item = &Process> {
+        let parent = self.get(process.parent);
+        std::iter::successors(parent, |process| self.get(process.parent)).take(CHAIN_LIMIT)
+    }
+
     /// Takes a fork in: the child is like its creator.
     pub fn fork(&mut self, record: &ForkRecord, cgroup_of: CgroupLookup<'_>) -> ProcessKey {
         let fixed = &record.process;
@@ -136,6 +142,7 @@ impl ProcessTable {
         let child = self.described(fixed, creator.as_ref(), cgroup_of);
         let key = child.key;
         self.insert_live(child);
+        self.lead_session(fixed.session_pid);
         key
     }
 
@@ -228,6 +235,18 @@ impl ProcessTable {
         process.group_leader = self.leader(&process, group_pid);
         let key = self.enter(process);
         self.remove_surplus(key);
+    }
+
+    /// Makes the process that leads this session known as its leader: `setsid` alone gives no event, but what it
+    /// starts says whose session it is in. (The pid is not used again while there is a session by it.)
+    fn lead_session(&mut self, session_pid: u32) {
+        let Some(key) = self.live.get(&session_pid) else { return };
+        if let Some(leader) = self.processes.get_mut(key)
+            && !leader.is_session_leader()
+        {
+            leader.session_leader = Some(leader.key);
+            leader.group_leader = Some(leader.key);
+        }
     }
 
     /// Takes a process out of the table that is put into it again as the event leaves it.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 type Check = fn(&Evidence) -> Result<()>;
 
 /// In the order of the table.
-pub const CHECKS: [(&str, Check); 16] = [
+pub const CHECKS: [(&str, Check); 18] = [
     ("loads, attaches, ends well", loads),
     ("doctor finds nothing missing", doctor),
     ("executable behind a symlink, arguments, directory", fields),
@@ -19,6 +19,8 @@ pub const CHECKS: [(&str, Check); 16] = [
     ("1 MiB of arguments", long_arguments),
     ("exit codes and signals", exit_codes),
     ("credentials, also of a set-user-ID program", credentials),
+    ("file, capabilities and groups of what runs", identity),
+    ("environment, only what is listed", environment),
     ("threads are no processes", threads),
     ("process id in a pid namespace", pid_namespace),
     ("paths across mounts and in another root", paths),
@@ -168,6 +170,35 @@ fn credentials(evidence: &Evidence) -> Result<()> {
     let event = evidence.exec("set-user-id")?;
     expect(event, "/user/id", json!("0"))?;
     expect(event, "/process/real_user/id", json!("65534"))
+}
+
+fn identity(evidence: &Evidence) -> Result<()> {
+    let event = evidence.exec("set-user-id")?;
+    expect(event, "/file/mode", json!("4755"))?;
+    expect(event, "/file/uid", json!("0"))?;
+    let executable = "/tidewaiter/process/executable";
+    expect(event, &format!("{executable}/set_user_id"), json!(true))?;
+    expect(event, &format!("{executable}/links"), json!(1))?;
+    expect(event, &format!("{executable}/deleted"), json!(false))?;
+    let effective = "/process/thread/capabilities/effective";
+    let capabilities = event.pointer(effective).and_then(Value::as_array);
+    ensure!(
+        capabilities.is_some_and(|names| names.contains(&json!("CAP_SYS_ADMIN"))),
+        "{effective} is {capabilities:?}"
+    );
+    let event = evidence.exec("as-nobody")?;
+    expect(event, effective, Value::Null)?;
+    expect(event, "/process/supplemental_groups/id", json!("65534"))
+}
+
+fn environment(evidence: &Evidence) -> Result<()> {
+    let mut alerts = evidence.alerts.iter();
+    let alert = alerts
+        .find(|alert| alert["kibana.alert.rule.name"] == "Environment")
+        .context("the rule that reads the environment gave none")?;
+    expect(alert, "/process/env_vars", json!(["HISTFILE=/of/the/scenario"]))?;
+    let event = evidence.exec("environment")?;
+    expect(event, "/process/env_vars", Value::Null)
 }
 
 /// The other sensor is the program with threads.

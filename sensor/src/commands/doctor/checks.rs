@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use super::facts::{BTF_PATH, Cgroups, HostFacts};
 use super::{Check, CheckStatus};
 use crate::config::Config;
+use crate::kernel::layout::Resolved;
 
 /// The oldest kernel whose tracepoints, ring buffer and type information the sensor can use.
 const OLDEST_KERNEL: (u32, u32) = (5, 10);
@@ -103,6 +104,28 @@ fn type_information(facts: &HostFacts) -> Check {
             "run as root, or allow this user to read it",
         ),
     }
+}
+
+/// What the kernel lacks of the structures that the sensor reads; looked at by `doctor` alone, since loading tells it.
+pub fn kernel_fields(resolved: Option<Resolved>) -> Option<Check> {
+    let resolved = resolved?;
+    let name = "kernel fields";
+    if !resolved.missing.is_empty() {
+        return Some(fail(
+            name,
+            format!("this kernel lacks {}", resolved.missing.join(", ")),
+            "use another kernel, and please report this one's version",
+        ));
+    }
+    if resolved.disabled.is_empty() {
+        return Some(ok(name, "all that events can tell is there"));
+    }
+    let disabled: Vec<&str> = resolved.disabled.into_iter().collect();
+    Some(warn(
+        name,
+        format!("events come without {}", disabled.join(", ")),
+        "nothing else is affected; another kernel has them",
+    ))
 }
 
 fn has(facts: &HostFacts, capability: u32) -> bool {
@@ -331,6 +354,26 @@ mod tests {
             complaints(|facts| facts.state.writable = Err(nix::Error::EROFS)),
             [("state directory", Fail)]
         );
+    }
+
+    #[test]
+    fn what_a_kernel_lacks_is_named() {
+        let check = |missing: &[&str], disabled: &[&'static str]| {
+            let check = kernel_fields(Some(Resolved {
+                layout: sensor_abi::KernelLayout::UNRESOLVED,
+                missing: missing.iter().map(|field| (*field).to_owned()).collect(),
+                disabled: disabled.iter().copied().collect(),
+            }));
+            let check = check.unwrap();
+            (check.status, check.found)
+        };
+        assert_eq!(check(&[], &[]).0, CheckStatus::Ok);
+        let (status, found) = check(&[], &["namespace ids"]);
+        assert_eq!(status, CheckStatus::Warn);
+        assert!(found.contains("namespace ids"), "{found}");
+        let (status, found) = check(&["inode.i_nlink"], &[]);
+        assert_eq!(status, CheckStatus::Fail);
+        assert!(found.contains("inode.i_nlink"), "{found}");
     }
 
     #[test]

@@ -321,3 +321,55 @@ fn a_process_ends_once_however_many_of_its_threads_say_so() {
     assert!(ended.is_some());
     assert_eq!(exit(&mut table, shell), None);
 }
+
+#[test]
+fn who_begins_a_session_without_an_exec_is_known_as_its_leader_by_its_first_child() {
+    let mut table = ProcessTable::default();
+    let shell = shell_in_container(&mut table);
+    let daemon = child_of(shell);
+    let key = fork(&mut table, daemon);
+    assert!(!table.get(key).unwrap().is_session_leader());
+    let child = Who {
+        session: daemon.pid,
+        ..who(32, daemon.pid)
+    };
+    let child = fork(&mut table, child);
+    assert!(table.get(key).unwrap().is_session_leader());
+    assert_eq!(table.get(child).unwrap().session_leader, Some(key));
+}
+
+#[test]
+fn ancestors_are_told_up_to_the_first_process_also_past_those_that_ended() {
+    let mut table = ProcessTable::default();
+    let shell = shell_in_container(&mut table);
+    let child = child_of(shell);
+    let key = fork(&mut table, child);
+    exit(&mut table, shell);
+    let ancestors = table.ancestors(table.get(key).unwrap());
+    let pids: Vec<u32> = ancestors.map(|process| process.key.pid).collect();
+    assert_eq!(pids, [30, 20, 1]);
+}
+
+#[test]
+fn a_child_that_is_seen_before_its_parent_finds_it_once_that_is_seen() {
+    let mut table = ProcessTable::default();
+    let child = exec(&mut table, who(60, 50), "/bin/child", "/");
+    assert_eq!(table.ancestors(table.get(child).unwrap()).count(), 0);
+    exec(&mut table, who(50, 1), "/bin/parent", "/");
+    let parent = table.ancestors(table.get(child).unwrap()).next().unwrap();
+    assert_eq!(parent.image.name, "parent");
+    assert_eq!(table.counts.unknown, 2);
+}
+
+#[test]
+fn a_parent_that_ends_before_its_last_child_is_still_told() {
+    let mut table = ProcessTable::default();
+    let shell = shell_in_container(&mut table);
+    let child = child_of(shell);
+    fork(&mut table, child);
+    exit(&mut table, shell);
+    let key = exit(&mut table, child).unwrap();
+    let process = table.get(key).unwrap();
+    assert_eq!(table.get(process.parent).unwrap().image.name, "bash");
+    assert_eq!(process.exit, Some(0));
+}

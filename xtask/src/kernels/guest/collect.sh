@@ -27,7 +27,8 @@ echo $? > /out/doctor.status
 # The recorder also sees the other sensor, which is a program with threads.
 start events events --config /guest/whole-arguments.toml
 setsid /guest/scenario.sh > /out/scenario.log 2>&1
-start run run --config /guest/own-state.toml
+start run run --rules /guest/environment.toml --config /guest/own-state.toml
+HISTFILE=/of/the/scenario TOKEN=secret /bin/true environment
 /guest/on-terminal.sh /guest/container-session.sh
 stop run
 stop events
