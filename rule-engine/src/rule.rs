@@ -9,6 +9,8 @@ use serde::Serialize;
 use crate::alerting::AlertLimits;
 use crate::condition::{Condition, Detection};
 use crate::diagnostic::{Diagnostic, Findings, Lines, Severity, Span};
+use crate::field_reference::FieldReference;
+use crate::schema::FieldId;
 use crate::streams::Categories;
 
 mod alert_limits;
@@ -155,6 +157,19 @@ pub struct CheckedRule {
 }
 
 impl CheckedRule {
+    /// Whether the rule's verdict can depend on the field.
+    pub fn reads(&self, field: FieldId) -> bool {
+        let mut is_read = false;
+        self.visit_fields(&mut |read| is_read |= read.field == field);
+        is_read
+    }
+
+    pub(crate) fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
+        self.admits.visit_fields(visit);
+        self.limits.visit_fields(visit);
+        self.detection.visit_fields(visit);
+    }
+
     /// The same for rules that look for the same in the same events, however that is written: the order of what `and`
     /// and `or` join does not count.
     pub fn meaning(&self) -> u64 {

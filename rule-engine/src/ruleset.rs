@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::alerting::AlertGate;
 use crate::candidates::{CandidateIndex, Necessary, PartCounts};
 use crate::condition::{Condition, Detection};
-use crate::field_reference::FieldReference;
 use crate::matcher::{ConditionGraph, Evaluation, GraphBuilder, Matcher};
 use crate::new_terms::NewTerms;
 use crate::record::{Record, SUMMARY};
@@ -123,10 +122,7 @@ impl RuleSet {
     pub fn compile(rules: Vec<CheckedRule>) -> RuleSet {
         let mut read_fields = vec![false; FieldId::COUNT].into_boxed_slice();
         for rule in &rules {
-            let mut visit = |field: &FieldReference| read_fields[field.field.index()] = true;
-            rule.admits.visit_fields(&mut visit);
-            rule.limits.visit_fields(&mut visit);
-            rule.detection.visit_fields(&mut visit);
+            rule.visit_fields(&mut |field| read_fields[field.field.index()] = true);
             // How many alerts there may be is counted in the events' time.
             read_fields[fields::TIMESTAMP.index()] = true;
             // What is remembered is shared out among containers.

@@ -35,6 +35,9 @@ const THRESHOLD_LOOK_BACK_NS: i64 = 300_000_000_000;
 /// The key that says of an alert that it is only recorded, and nobody is told of it.
 pub const BUILDING_BLOCK_TYPE: &str = "kibana.alert.building_block_type";
 
+/// The key that says of an alert that it repeats one with the same identifier, with more about the container.
+pub const AMENDMENT: &str = "tidewaiter.amendment";
+
 /// Alert identifiers are names in this namespace.
 const ALERT_NAMESPACE: Uuid = Uuid::from_u128(0x6f0e_3bb5_94a1_4c1f_9d0a_2c87_55d6_b81e);
 
@@ -64,10 +67,12 @@ pub struct Alert {
 /// What is known of the container's name, image and labels when an alert goes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContainerMetadata {
-    /// All there is to know, which is nothing outside a container.
+    /// All there will be to know, which is nothing outside a container.
     Complete,
     /// The container engine has not answered; the document says so.
     Pending,
+    /// The container engine could not be asked; it may be later.
+    Failed,
 }
 
 /// A process on the way from the entry leader to the process of the alert.

@@ -15,6 +15,11 @@ use toml::de::{DeTable, DeValue};
 
 use crate::cli::Format;
 
+mod containers;
+
+pub use containers::ContainersConfig;
+use containers::RawContainers;
+
 /// The default configuration with its comments: what `tidewaiter config` prints.
 pub const DEFAULT_TOML: &str = include_str!("config/default.toml");
 
@@ -53,9 +58,7 @@ pub struct Config {
     pub state_directory: PathBuf,
     /// `None`: the system's.
     pub host_name: Option<String>,
-    pub docker_socket: PathBuf,
-    /// How long an alert waits for its container's name and image.
-    pub metadata_wait: Duration,
+    pub containers: ContainersConfig,
     /// A power of two and so a multiple of the page size.
     pub ring_buffer_bytes: u32,
     pub arguments_limit_bytes: u32,
@@ -72,8 +75,7 @@ impl Default for Config {
             format: None,
             state_directory: PathBuf::from("/var/lib/tidewaiter"),
             host_name: None,
-            docker_socket: PathBuf::from("/var/run/docker.sock"),
-            metadata_wait: Duration::from_millis(250),
+            containers: ContainersConfig::default(),
             ring_buffer_bytes: 8 * 1024 * 1024,
             arguments_limit_bytes: 32 * 1024,
             environment_variables: ENVIRONMENT_VARIABLES.map(str::to_owned).to_vec(),
@@ -137,8 +139,8 @@ impl Config {
         match toml::from_str::<RawConfig>(text) {
             Ok(raw) if problems.is_empty() => return raw.check(text),
             Ok(_) => {}
-            // Unknown keys are reported above, all of them, with what may have been meant.
-            Err(error) if error.message().starts_with("unknown field") => {}
+            // Unknown keys of tables are reported above, all of them, with what may have been meant.
+            Err(error) if error.message().starts_with("unknown field") && !problems.is_empty() => {}
             Err(error) => problems.extend(syntax(error)),
         }
         problems.sort_by_key(|problem| (problem.line, problem.column));
@@ -158,13 +160,6 @@ struct RawConfig {
     host_name: Option<String>,
     containers: RawContainers,
     kernel: RawKernel,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, expecting = "a table")]
-struct RawContainers {
-    docker_socket: Option<PathBuf>,
-    metadata_wait: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -194,10 +189,7 @@ impl RawConfig {
             }),
             state_directory: self.state_directory.unwrap_or(default.state_directory),
             host_name: self.host_name.filter(|name| !name.is_empty()),
-            docker_socket: self.containers.docker_socket.unwrap_or(default.docker_socket),
-            metadata_wait: checker.value(self.containers.metadata_wait, default.metadata_wait, |written| {
-                parse_duration(&written)
-            }),
+            containers: self.containers.check(&mut checker),
             ring_buffer_bytes: checker.value(self.kernel.ring_buffer_bytes, default.ring_buffer_bytes, |written| {
                 match in_range(written, RING_BUFFER_BYTES)? {
                     bytes if bytes.is_power_of_two() => Ok(bytes),
@@ -435,6 +427,41 @@ mod tests {
                 1:10: invalid type: integer `1`, expected a table
             "#]],
         );
+    }
+
+    #[test]
+    fn further_engines_say_whose_containers_are_theirs() {
+        let engines = |text: &str| {
+            let config = Config::from_toml(&format!("[containers]\nfurther_engines = {text}\n"));
+            let engines = config.map(|config| config.containers.engines[4..].to_vec());
+            format!("{engines:?}")
+        };
+        expect![[r#"Ok([EngineSocket { kind: Containerd, path: "/n/c.sock", place: Inside("node") }, EngineSocket { kind: Podman, path: "/p.sock", place: User(1000) }])"#]]
+            .assert_eq(&engines(r#"[{engine = "containerd", socket = "/n/c.sock", inside = "node"}, {engine = "podman", socket = "/p.sock", user = 1000}]"#));
+        for wrong in [
+            r#"[{engine = "lxc", socket = "/x"}]"#,
+            r#"[{engine = "podman", socket = "/x", user = 1, inside = "y"}]"#,
+            r#"[{engine = "podman", socket = "/x", usr = 1}]"#,
+            r#"[{engine = "podman"}]"#,
+        ] {
+            assert!(
+                engines(wrong).starts_with("Err([Problem { line: 2"),
+                "{wrong}: {}",
+                engines(wrong)
+            );
+        }
+    }
+
+    #[test]
+    fn an_empty_path_switches_an_engine_off() {
+        let config = Config::from_toml("[containers]\npodman_socket = \"\"\ncrio_socket = \"\"\n").unwrap();
+        let kinds: Vec<&str> = config
+            .containers
+            .engines
+            .iter()
+            .map(|engine| engine.kind.name())
+            .collect();
+        assert_eq!(kinds, ["docker", "containerd"]);
     }
 
     #[test]

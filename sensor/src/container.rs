@@ -5,12 +5,18 @@
 //! it, and is never waited for on the way from ring buffer to verdict.
 
 mod cgroup;
+mod client;
 mod directory;
-mod docker;
+mod engine;
 mod metadata;
+mod pod;
+mod watch;
 
 pub use cgroup::{ContainerIdentity, Runtime, identify};
-pub use directory::{
-    Directory, EngineCounters, EngineSocket, EngineState, EngineStatus, EngineVersion, Lookup, LookupFailure,
+pub use client::{oci, probe};
+pub use directory::{Directory, DirectoryOptions, Lookup, LookupFailure};
+pub use engine::{
+    EngineCounters, EngineError, EngineKind, EngineSocket, EngineState, EngineStatus, EngineVersion, Place,
 };
-pub use metadata::{Image, Metadata};
+pub use metadata::{Access, Image, Metadata, Mount};
+pub use pod::{Pod, Workload};

@@ -1,17 +1,16 @@
 //! Rules on every event of the event thread, and alerts to the output.
 //!
 //! An event is evaluated on a record that holds only what the rules look at; the whole record, and a document of it,
-//! are made only of what matched. Only where a rule reads what an engine has to tell about a container is an event held
-//! back for it, for a stated time, together with what follows it in the same container; the events of others pass.
+//! are made only of what matched. Rules that read what the kernel tells see every event at once. Those that read what an
+//! engine has to tell about a container wait for it, for a stated time, and for the events before it in the same
+//! container; the events of other containers pass.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rule_engine::engine::{Engine, EngineCounters, EngineOptions};
+use rule_engine::engine::{EngineCounters, EngineOptions};
 use rule_engine::record::Record;
-use rule_engine::ruleset::RuleSet;
-use rule_engine::schema::{FieldId, fields};
+use rule_engine::schema::fields;
 use serde_json::Value;
 use tracing::{info, warn};
 
@@ -23,34 +22,32 @@ use crate::kernel::Environment;
 use crate::loss::Losses;
 use crate::output::escape::Visible;
 use crate::output::{CompleteContainer, Output};
-use crate::pipeline::{Event, EventHandler, Flow};
+use crate::pipeline::{Event, EventHandler, Flow, IDLE};
 use crate::process::Process;
 use crate::record::{Action, fill_metadata};
 
-/// Events that may wait for an engine's answer; when more come, all go on without it.
-const WAITING_AT_MOST: usize = 1024;
+mod rules;
+mod waiting;
 
-/// What only a container engine can tell.
-const ENGINE_FIELDS: [FieldId; 6] = [
-    fields::CONTAINER_NAME,
-    fields::CONTAINER_IMAGE_NAME,
-    fields::CONTAINER_IMAGE_TAG,
-    fields::CONTAINER_IMAGE_HASH_ALL,
-    fields::CONTAINER_LABELS,
-    fields::CONTAINER_SECURITY_CONTEXT_PRIVILEGED,
-];
+use rules::Engines;
+pub use rules::Rules;
+use waiting::{Release, WaitingEvent, WaitingEvents};
+
+/// How often it is looked whether waiting events are ready.
+const LOOKED_AT_EVERY: Duration = Duration::from_millis(2);
 
 /// What other threads tell the event thread.
 pub enum Command {
     Stop,
     /// Another set of rules, from the path that the first one came by.
-    Rules(RuleSet),
+    Rules(Box<Rules>),
 }
 
 /// What detection did, beside what the pipeline counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DetectionCounts {
-    pub engine: EngineCounters,
+    /// Of the rules that may have to wait, and of the others.
+    pub engines: Vec<EngineCounters>,
     /// Events that were evaluated without the container's metadata, which a rule reads, because it did not come in
     /// time.
     pub without_metadata: u64,
@@ -58,7 +55,7 @@ pub struct DetectionCounts {
 
 /// Evaluates the rules on each event and hands alerts to the output.
 pub struct Detection {
-    engine: Engine,
+    engines: Engines,
     options: EngineOptions,
     /// The actions that some rule may be about; events of others are not evaluated.
     concerned: Vec<Action>,
@@ -69,52 +66,39 @@ pub struct Detection {
     history: History,
     directory: Directory,
     output: Output,
-    configured_wait: Duration,
-    /// How long an event may wait for the metadata that a rule reads; `None` if no rule does.
-    metadata_wait: Option<Duration>,
-    waiting: VecDeque<Waiting>,
+    /// How long an event may wait for the metadata that a rule reads.
+    metadata_wait: Duration,
+    waiting: WaitingEvents,
+    /// When it was last looked whether waiting events are ready.
+    last_look: Instant,
     without_metadata: u64,
-}
-
-/// An event whose container is not fully known.
-struct Waiting {
-    record: Record,
-    container: Arc<ContainerIdentity>,
-    chain: Vec<ChainLink>,
-    deadline: Instant,
-}
-
-/// Which waiting events are evaluated.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Release {
-    Ready,
-    All,
 }
 
 impl Detection {
     /// A handler that evaluates `rules`; `metadata_wait` bounds the time that an event waits for its container's
     /// metadata.
     pub fn new(
-        rules: RuleSet,
+        rules: Rules,
         options: EngineOptions,
         history: History,
         directory: Directory,
         output: Output,
         metadata_wait: Duration,
     ) -> Self {
-        let engine = Engine::new(rules, options);
+        let narrow = rules.narrow_record();
+        let engines = Engines::new(rules, options);
         Detection {
-            narrow: engine.rules().narrow_record(),
+            narrow,
             whole: Record::new(),
-            metadata_wait: reads_metadata(engine.rules()).then_some(metadata_wait),
-            concerned: concerned(&engine),
-            engine,
+            concerned: engines.concerned(),
+            engines,
             options,
             history,
             directory,
             output,
-            configured_wait: metadata_wait,
-            waiting: VecDeque::new(),
+            metadata_wait,
+            waiting: WaitingEvents::default(),
+            last_look: Instant::now(),
             without_metadata: 0,
         }
     }
@@ -122,62 +106,57 @@ impl Detection {
     /// Gives back what has to be closed, and the counts.
     pub fn into_parts(self) -> (History, Output, DetectionCounts) {
         let counts = DetectionCounts {
-            engine: self.engine.counters(),
+            engines: self.engines.counters(),
             without_metadata: self.without_metadata,
         };
         (self.history, self.output, counts)
     }
 
-    fn use_rules(&mut self, rules: RuleSet) {
-        report_engine(&self.engine.counters());
-        self.narrow = rules.narrow_record();
-        self.metadata_wait = reads_metadata(&rules).then_some(self.configured_wait);
-        self.history.keep_for(longest_window(&rules));
-        self.engine = Engine::new(rules, self.options);
-        self.concerned = concerned(&self.engine);
-    }
-
-    /// Whether an event of this container has to wait: for its metadata, or behind one that does.
-    fn has_to_wait(&self, container: &ContainerIdentity, lookup: &Lookup) -> bool {
-        matches!(lookup, Lookup::Pending(_)) || self.waiting.iter().any(|waiting| *waiting.container == *container)
-    }
-
-    fn evaluate(&mut self, event: &Event<'_>, lookup: Option<&Lookup>) {
-        let fill = |record: &mut Record| {
-            event.fill(record);
-            if let Some(lookup) = lookup {
-                fill_metadata(record, lookup);
-            }
-        };
-        fill(&mut self.narrow);
-        let alerts = matches(&mut self.engine, &mut self.history, &self.narrow);
-        if !alerts.is_empty() {
-            fill(&mut self.whole);
-            self.offer(
-                event.losses,
-                alerts,
-                &self.whole,
-                event.process.container.as_ref(),
-                &chain(event),
-            );
+    fn use_rules(&mut self, rules: Rules) {
+        for engine in self.engines.counters() {
+            report_engine(&engine);
         }
+        self.narrow = rules.narrow_record();
+        self.history.keep_for(rules.longest_window());
+        self.engines = Engines::new(rules, self.options);
+        self.concerned = self.engines.concerned();
     }
 
-    /// Evaluates waiting events, in order, up to the first that may wait longer.
+    /// Whether rules that read metadata have to wait with an event of this container: for its metadata, or behind an
+    /// event that does.
+    fn has_to_wait(&self, container: &ContainerIdentity, lookup: &Lookup) -> bool {
+        matches!(lookup, Lookup::Pending(_)) || self.waiting.has_one_of(container)
+    }
+
+    fn wait(&mut self, event: &Event<'_>, container: &Arc<ContainerIdentity>) {
+        if self.waiting.is_full() {
+            self.release(event.losses, Release::All);
+        }
+        let mut record = Record::new();
+        event.fill(&mut record);
+        self.waiting.push(WaitingEvent {
+            record,
+            container: container.clone(),
+            chain: chain(event),
+            deadline: Instant::now() + self.metadata_wait,
+        });
+    }
+
+    /// Evaluates waiting events, those of one container in their order, up to the first of it that may wait longer.
     fn release(&mut self, losses: &Losses, which: Release) {
-        while let Some(first) = self.waiting.front() {
-            let lookup = self.directory.get(&first.container);
-            let pending = matches!(lookup, Lookup::Pending(_));
-            if pending && which == Release::Ready && Instant::now() < first.deadline {
-                return;
-            }
-            let Some(mut first) = self.waiting.pop_front() else {
-                return;
-            };
-            self.without_metadata += u64::from(pending);
-            fill_metadata(&mut first.record, &lookup);
-            let alerts = matches(&mut self.engine, &mut self.history, &first.record);
-            self.offer(losses, alerts, &first.record, Some(&first.container), &first.chain);
+        if self.waiting.is_empty() {
+            return;
+        }
+        self.last_look = Instant::now();
+        let directory = &self.directory;
+        let taken = self
+            .waiting
+            .take(which, self.last_look, |container| directory.get(container));
+        for (mut event, lookup) in taken {
+            self.without_metadata += u64::from(matches!(lookup, Lookup::Pending(_)));
+            fill_metadata(&mut event.record, &lookup);
+            let alerts = self.engines.patient_alerts(&mut self.history, &event.record);
+            self.offer(losses, alerts, &event.record, Some(&event.container), &event.chain);
         }
     }
 
@@ -208,7 +187,7 @@ impl EventHandler for Detection {
     type Command = Command;
 
     fn environment(&self) -> Environment {
-        if self.engine.rules().reads(fields::PROCESS_ENV_VARS) {
+        if self.engines.read(fields::PROCESS_ENV_VARS) {
             Environment::Read
         } else {
             Environment::LeftAlone
@@ -221,24 +200,27 @@ impl EventHandler for Detection {
         }
         let container = event.process.container.as_ref();
         let lookup = container.map(|container| self.directory.get(container));
-        if let (Some(container), Some(lookup), Some(wait)) = (container, &lookup, self.metadata_wait)
-            && self.has_to_wait(container, lookup)
-        {
-            if self.waiting.len() == WAITING_AT_MOST {
-                self.release(event.losses, Release::All);
+        let fill = |record: &mut Record| {
+            event.fill(record);
+            if let Some(lookup) = &lookup {
+                fill_metadata(record, lookup);
             }
-            let mut record = Record::new();
-            event.fill(&mut record);
-            self.waiting.push_back(Waiting {
-                record,
-                container: container.clone(),
-                chain: chain(event),
-                deadline: Instant::now() + wait,
-            });
-            return;
+        };
+        fill(&mut self.narrow);
+        let mut alerts = self.engines.prompt_alerts(&mut self.history, &self.narrow);
+        if self.engines.has_patient_rules() {
+            match (container, &lookup) {
+                (Some(container), Some(lookup)) if self.has_to_wait(container, lookup) => self.wait(event, container),
+                _ => alerts.extend(self.engines.patient_alerts(&mut self.history, &self.narrow)),
+            }
         }
-        self.evaluate(event, lookup.as_ref());
-        self.release(event.losses, Release::Ready);
+        if !alerts.is_empty() {
+            fill(&mut self.whole);
+            self.offer(event.losses, alerts, &self.whole, container, &chain(event));
+        }
+        if self.last_look.elapsed() >= LOOKED_AT_EVERY {
+            self.release(event.losses, Release::Ready);
+        }
     }
 
     fn command(&mut self, losses: &Losses, command: Command) -> Flow {
@@ -246,7 +228,7 @@ impl EventHandler for Detection {
         match command {
             Command::Stop => Flow::Stop,
             Command::Rules(rules) => {
-                self.use_rules(rules);
+                self.use_rules(*rules);
                 Flow::Continue
             }
         }
@@ -256,11 +238,10 @@ impl EventHandler for Detection {
         self.release(losses, Release::Ready);
         Flow::Continue
     }
-}
 
-/// The longest history that any rule looks at.
-pub fn longest_window(rules: &RuleSet) -> Duration {
-    Duration::from_millis(rules.longest_window_ms().try_into().unwrap_or(0))
+    fn may_sleep(&self) -> Duration {
+        if self.waiting.is_empty() { IDLE } else { LOOKED_AT_EVERY }
+    }
 }
 
 /// Says what a rule set could not look at, or had to forget.
@@ -321,32 +302,10 @@ pub fn complete_from(directory: Directory) -> CompleteContainer {
         merge(&mut alert.event, scratch.to_document());
         match lookup {
             Lookup::Pending(_) => ContainerMetadata::Pending,
-            Lookup::Complete(_) | Lookup::Failed(..) => ContainerMetadata::Complete,
+            lookup if lookup.may_improve() => ContainerMetadata::Failed,
+            _ => ContainerMetadata::Complete,
         }
     })
-}
-
-/// The actions that some rule of the engine may be about.
-fn concerned(engine: &Engine) -> Vec<Action> {
-    let is_concerned = |action: &Action| {
-        let mut kind = Record::new();
-        action.fill(&mut kind);
-        engine.may_concern(&kind)
-    };
-    Action::ALL.into_iter().filter(is_concerned).collect()
-}
-
-fn reads_metadata(rules: &RuleSet) -> bool {
-    ENGINE_FIELDS.iter().any(|field| rules.reads(*field))
-}
-
-/// What the rules make of a record: alerts that still lack their event.
-fn matches(engine: &mut Engine, history: &mut History, record: &Record) -> Vec<Alert> {
-    let mut alerts = Vec::new();
-    engine.evaluate(record, history, &mut |matched| {
-        alerts.push(Alert::new(Document::new(), matched, Vec::new()));
-    });
-    alerts
 }
 
 fn chain(event: &Event<'_>) -> Vec<ChainLink> {

@@ -21,6 +21,9 @@ pub struct Host {
     pub os_name: Option<String>,
     pub os_platform: Option<String>,
     pub os_version: Option<String>,
+    /// The Kubernetes cluster, and this node's name in it.
+    pub cluster_name: Option<String>,
+    pub node_name: Option<String>,
 }
 
 impl Host {
@@ -44,6 +47,8 @@ impl Host {
             os_name: release_value(&release, "NAME"),
             os_platform: release_value(&release, "ID"),
             os_version: release_value(&release, "VERSION_ID"),
+            cluster_name: None,
+            node_name: None,
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! The last stage. The event thread only ever calls [`Output::offer`], which never waits: what a full queue refuses
 //! is counted. An alert whose container's name is not known yet waits a stated time on this side, without holding up
-//! the others. A reader that is slow, a disk that is full or a pipe that is closed is met here and nowhere else.
+//! the others, and goes out without it then; what comes to be known later is told in a second document with the same
+//! identifier. A reader that is slow, a disk that is full or a pipe that is closed is met here and nowhere else.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,7 +13,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::alert::{Alert, BUILDING_BLOCK_TYPE, ContainerMetadata};
+use crate::alert::{AMENDMENT, Alert, BUILDING_BLOCK_TYPE, ContainerMetadata};
 use crate::cli::Format;
 
 pub mod escape;
@@ -28,6 +29,11 @@ pub const QUEUE_LENGTH: usize = 4096;
 const MAX_PENDING: usize = 1024;
 /// How often the metadata of waiting alerts is looked for.
 const PENDING_INTERVAL: Duration = Duration::from_millis(10);
+/// Alerts that went out without their container's metadata and may be amended; with more, the oldest stays as it is.
+const MAX_AMENDABLE: usize = 1024;
+/// How long after an alert it may be amended, and how often it is looked whether it can be.
+const AMENDED_WITHIN: Duration = Duration::from_secs(60);
+const AMENDING_INTERVAL: Duration = Duration::from_millis(50);
 /// How often an idle output looks whether its reader is still there.
 const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -57,6 +63,8 @@ pub struct OutputCounts {
     pub lost: u64,
     /// Alerts that went out before their container's metadata was known.
     pub without_metadata: u64,
+    /// Those of them that a second document amended.
+    pub amended: u64,
     /// Attempts to write that failed and were repeated.
     pub write_errors: u64,
 }
@@ -67,6 +75,7 @@ struct Shared {
     refused: AtomicU64,
     lost: AtomicU64,
     without_metadata: AtomicU64,
+    amended: AtomicU64,
     write_errors: AtomicU64,
     finishing: AtomicBool,
 }
@@ -93,11 +102,13 @@ impl Output {
             alerts,
             sink: Sink::new(destination),
             pending: VecDeque::new(),
+            amendable: VecDeque::new(),
             options,
             complete,
             shared: Arc::clone(&shared),
             refusals_reported: 0,
             last_look: Instant::now(),
+            last_amending: Instant::now(),
         };
         thread::Builder::new().name("output".to_owned()).spawn(move || {
             let end_of_thread = end;
@@ -143,6 +154,7 @@ impl Shared {
             refused: self.refused.load(Relaxed),
             lost: self.lost.load(Relaxed),
             without_metadata: self.without_metadata.load(Relaxed),
+            amended: self.amended.load(Relaxed),
             write_errors: self.write_errors.load(Relaxed),
         }
     }
@@ -156,6 +168,7 @@ enum Reader {
     Served,
 }
 
+/// An alert whose container is not fully known, and until when that matters.
 struct Pending {
     deadline: Instant,
     alert: Box<Alert>,
@@ -164,22 +177,26 @@ struct Pending {
 struct Writer<D> {
     alerts: Receiver<Box<Alert>>,
     sink: Sink<D>,
+    /// Not written yet.
     pending: VecDeque<Pending>,
+    /// Written, but not with all that may come to be known.
+    amendable: VecDeque<Pending>,
     options: OutputOptions,
     complete: CompleteContainer,
     shared: Arc<Shared>,
     refusals_reported: u64,
     /// When the metadata of waiting alerts was last looked for.
     last_look: Instant,
+    last_amending: Instant,
 }
 
 impl<D: Destination> Writer<D> {
     fn run(&mut self) -> Reader {
         loop {
-            let wait = if self.pending.is_empty() {
-                IDLE_INTERVAL
-            } else {
-                PENDING_INTERVAL
+            let wait = match (self.pending.is_empty(), self.amendable.is_empty()) {
+                (false, _) => PENDING_INTERVAL,
+                (true, false) => AMENDING_INTERVAL,
+                (true, true) => IDLE_INTERVAL,
             };
             let finished = match self.alerts.recv_timeout(wait) {
                 Ok(alert) => {
@@ -196,6 +213,10 @@ impl<D: Destination> Writer<D> {
                 self.last_look = Instant::now();
                 self.release_pending(self.last_look);
             }
+            if self.last_amending.elapsed() >= AMENDING_INTERVAL {
+                self.last_amending = Instant::now();
+                self.amend();
+            }
             if let Some(end) = self.write_out() {
                 return end;
             }
@@ -208,7 +229,7 @@ impl<D: Destination> Writer<D> {
 
     fn accept(&mut self, mut alert: Box<Alert>) {
         alert.container_metadata = (self.complete)(&mut alert);
-        if alert.container_metadata == ContainerMetadata::Complete {
+        if alert.container_metadata != ContainerMetadata::Pending || self.options.metadata_wait.is_zero() {
             self.render(*alert);
             return;
         }
@@ -228,7 +249,7 @@ impl<D: Destination> Writer<D> {
                 return;
             };
             waiting.alert.container_metadata = (self.complete)(&mut waiting.alert);
-            if waiting.alert.container_metadata == ContainerMetadata::Complete || waiting.deadline <= now {
+            if waiting.alert.container_metadata != ContainerMetadata::Pending || waiting.deadline <= now {
                 self.render(*waiting.alert);
             } else {
                 self.pending.push_back(waiting);
@@ -237,8 +258,15 @@ impl<D: Destination> Writer<D> {
     }
 
     fn render(&mut self, alert: Alert) {
-        if alert.container_metadata == ContainerMetadata::Pending {
+        if alert.container_metadata != ContainerMetadata::Complete {
             self.shared.without_metadata.fetch_add(1, Relaxed);
+            if self.amendable.len() == MAX_AMENDABLE {
+                self.amendable.pop_front();
+            }
+            self.amendable.push_back(Pending {
+                deadline: Instant::now() + AMENDED_WITHIN,
+                alert: Box::new(alert.clone()),
+            });
         }
         let document = alert.into_document();
         match self.options.format {
@@ -248,6 +276,33 @@ impl<D: Destination> Writer<D> {
             Format::Text => self
                 .sink
                 .push_text(&text::render(&document, self.options.style, self.options.because)),
+        }
+    }
+
+    /// Tells of alerts that went out what has come to be known of their containers since.
+    fn amend(&mut self) {
+        let now = Instant::now();
+        for _ in 0..self.amendable.len() {
+            let Some(mut told) = self.amendable.pop_front() else {
+                return;
+            };
+            told.alert.container_metadata = (self.complete)(&mut told.alert);
+            if told.alert.container_metadata != ContainerMetadata::Complete {
+                if told.deadline > now {
+                    self.amendable.push_back(told);
+                }
+                continue;
+            }
+            self.shared.amended.fetch_add(1, Relaxed);
+            let mut document = told.alert.into_document();
+            document.insert(AMENDMENT.to_owned(), true.into());
+            match self.options.format {
+                Format::Json => self.sink.push_json(document),
+                Format::Text if document.contains_key(BUILDING_BLOCK_TYPE) => {}
+                Format::Text => self
+                    .sink
+                    .push_text(&text::render_amendment(&document, self.options.style)),
+            }
         }
     }
 

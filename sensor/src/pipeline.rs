@@ -28,7 +28,7 @@ use pace::{LOOK_INTERVAL, Pace};
 
 /// How long the thread sleeps without events before it looks for commands. An exec whose further
 /// arguments have not come in this time is given up.
-const IDLE: Duration = Duration::from_millis(100);
+pub const IDLE: Duration = Duration::from_millis(100);
 /// How often clocks, user names and losses are looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// Records that are handled before commands and clocks are looked at.
@@ -75,6 +75,11 @@ pub trait EventHandler {
     /// Called when the ring buffer is empty, and at least every [`HOUSEKEEPING`]; gives whether the
     /// thread goes on.
     fn idle(&mut self, losses: &Losses) -> Flow;
+
+    /// How long the thread may sleep without events, at most [`IDLE`].
+    fn may_sleep(&self) -> Duration {
+        IDLE
+    }
 }
 
 /// Whether to go on.
@@ -222,10 +227,11 @@ impl Pipeline {
             if handled == BATCH {
                 continue;
             }
+            let sleep = handler.may_sleep();
             // After a change too: a record that still went by what was set before has come by then.
             if change.is_some() || pace.wake_up() == WakeUp::None {
                 thread::sleep(LOOK_INTERVAL);
-            } else if handled == 0 && !self.wait() && self.decoder.has_unfinished() {
+            } else if handled == 0 && !self.wait(sleep) && sleep == IDLE && self.decoder.has_unfinished() {
                 self.flush(handler);
             }
         }
@@ -256,9 +262,9 @@ impl Pipeline {
     }
 
     /// Waits for records; gives whether there are any.
-    fn wait(&self) -> bool {
+    fn wait(&self, at_most: Duration) -> bool {
         let mut descriptors = [PollFd::new(self.records.as_fd(), PollFlags::POLLIN)];
-        let timeout = PollTimeout::try_from(IDLE).unwrap_or(PollTimeout::ZERO);
+        let timeout = PollTimeout::try_from(at_most).unwrap_or(PollTimeout::ZERO);
         // An interrupted wait is as good as none.
         poll(&mut descriptors, timeout).is_ok_and(|ready| ready > 0)
     }

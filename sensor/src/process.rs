@@ -7,6 +7,7 @@ mod arguments;
 mod capabilities;
 mod entry;
 mod executable;
+mod membership;
 mod scan;
 mod table;
 
@@ -20,8 +21,9 @@ pub use arguments::{HeldBytes, ProcessArguments, allowed_variables};
 pub use capabilities::{FIRST_USER_NAMESPACE, capability_names, given_by_file};
 pub use entry::{Entry, EntryKind};
 pub use executable::ExecutableFile;
+pub use membership::{Evidence, Identify, Membership};
 pub use scan::{ScanReport, cgroup_path, scan};
-pub use table::{CgroupLookup, Identify, ProcessTable, TableCounts};
+pub use table::{CgroupLookup, ProcessTable, TableCounts};
 
 /// Clock ticks in a second as `/proc` counts them (`USER_HZ`, 100 on every architecture).
 const TICKS_PER_SECOND: u64 = 100;
@@ -127,6 +129,7 @@ pub struct Process {
     /// Id of the cgroup in the v2 tree; 0 where it is not known.
     pub cgroup_id: u64,
     pub container: Option<Arc<ContainerIdentity>>,
+    pub membership: Membership,
     pub namespaces: Namespaces,
     pub image: Arc<Image>,
     pub entry: Option<Entry>,
@@ -144,6 +147,12 @@ impl Process {
     pub fn is_container_entry(&self) -> bool {
         let entry = self.entry;
         entry.is_some_and(|entry| entry.kind == EntryKind::Container && entry.leader == self.key)
+    }
+
+    /// Whether it is in a container without running a program that was started there: an engine's
+    /// helper that sets the container up, or one that was put into its cgroup.
+    pub fn is_runtime_helper(&self) -> bool {
+        self.container.is_some() && self.container != self.membership.program_started_in
     }
 }
 

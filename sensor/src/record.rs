@@ -3,22 +3,21 @@
 //! Reads the process table and never changes it. The record is filled once for an event; rules
 //! read it by slot, and a document is made of it only if it leaves the program.
 
+mod container;
 mod executable;
 mod process;
-
-use std::sync::Arc;
 
 use rule_engine::record::{Record, Value};
 use rule_engine::schema::{FieldId, fields};
 use sensor_abi::RecordHead;
 
 use crate::{
-    container::{ContainerIdentity, Lookup, Metadata},
     host::Host,
     process::{Process, ProcessKey, ProcessTable},
     users::Users,
 };
 
+pub use container::{ENGINE_FIELDS, fill_metadata};
 use process::{Arguments, ProcessFields};
 
 /// What a process did.
@@ -153,7 +152,7 @@ impl RecordBuilder {
             record.text(fields::PROCESS_ENTRY_LEADER_ENTRY_META_TYPE, entry.kind.name());
         }
         if let Some(container) = &process.container {
-            fill_identity(record, container);
+            container::fill_identity(record, container, process);
         }
     }
 
@@ -170,6 +169,13 @@ impl RecordBuilder {
         record.text(fields::HOST_BOOT_ID, &host.boot_id);
         record.text(fields::HOST_ARCHITECTURE, &host.architecture);
         record.text(fields::HOST_OS_TYPE, "linux");
+        if let Some(cluster) = &host.cluster_name {
+            record.text(fields::ORCHESTRATOR_CLUSTER_NAME, cluster);
+        }
+        if let Some(value) = &host.node_name {
+            let key = "node.name";
+            record.push(fields::KUBERNETES, Value::Label { key, value });
+        }
         record.text(fields::HOST_OS_KERNEL, &host.kernel);
         for (field, value) in [
             (fields::HOST_OS_NAME, &host.os_name),
@@ -261,18 +267,6 @@ fn ending_signal(wait_status: u32) -> Option<u32> {
     Some(wait_status & 0x7f).filter(|signal| *signal != 0)
 }
 
-fn fill_identity(record: &mut Record, container: &ContainerIdentity) {
-    record.text(fields::CONTAINER_ID, &container.id);
-    if let Some(runtime) = container.runtime {
-        record.text(fields::CONTAINER_RUNTIME, runtime.name());
-    }
-    if let Some(pod) = &container.pod_uid {
-        record.text(fields::ORCHESTRATOR_TYPE, "kubernetes");
-        record.text(fields::ORCHESTRATOR_RESOURCE_TYPE, "pod");
-        record.text(fields::ORCHESTRATOR_RESOURCE_ID, pod);
-    }
-}
-
 /// Adds a value where ECS has a field for it.
 fn put(record: &mut Record, field: Option<FieldId>, value: Value<'_>) {
     if let Some(field) = field {
@@ -293,47 +287,6 @@ fn texts_from(record: &mut Record, field: Option<FieldId>, texts: impl Iterator<
         for text in texts {
             record.text(field, text);
         }
-    }
-}
-
-/// Adds what the engine says of the container, and whether that is all.
-pub fn fill_metadata(record: &mut Record, lookup: &Lookup) {
-    let state = match lookup {
-        Lookup::Complete(_) => "complete",
-        Lookup::Pending(_) => "pending",
-        Lookup::Failed(..) => "failed",
-    };
-    record.replace(fields::TIDEWAITER_CONTAINER_METADATA, &[Value::Text(state)]);
-    if let Some(metadata) = lookup.metadata() {
-        fill_engine_metadata(record, metadata);
-    }
-}
-
-fn fill_engine_metadata(record: &mut Record, metadata: &Arc<Metadata>) {
-    record.replace(fields::CONTAINER_RUNTIME, &[Value::Text(metadata.runtime.name())]);
-    record.replace(fields::CONTAINER_NAME, &[Value::Text(&metadata.name)]);
-    record.replace(fields::CONTAINER_IMAGE_NAME, &[Value::Text(&metadata.image.name)]);
-    if let Some(tag) = &metadata.image.tag {
-        record.replace(fields::CONTAINER_IMAGE_TAG, &[Value::Text(tag)]);
-    }
-    let digests: Vec<Value<'_>> = metadata
-        .image
-        .digests
-        .iter()
-        .map(|digest| Value::Text(digest))
-        .collect();
-    record.replace(fields::CONTAINER_IMAGE_HASH_ALL, &digests);
-    let labels: Vec<Value<'_>> = metadata
-        .labels
-        .iter()
-        .map(|(key, value)| Value::Label { key, value })
-        .collect();
-    record.replace(fields::CONTAINER_LABELS, &labels);
-    if let Some(privileged) = metadata.privileged {
-        record.replace(
-            fields::CONTAINER_SECURITY_CONTEXT_PRIVILEGED,
-            &[Value::Boolean(privileged)],
-        );
     }
 }
 

@@ -17,6 +17,7 @@ use crate::output::escape::Visible;
 use crate::output::text::Style;
 
 mod checks;
+mod engines;
 mod facts;
 
 use facts::HostFacts;
@@ -60,17 +61,16 @@ impl fmt::Display for LackingHost {
     }
 }
 
-/// Looks at everything, in an order in which one reads it.
-pub fn checks(config: &Config) -> Vec<Check> {
+/// Looks at the host, in an order in which one reads it.
+fn host_checks(config: &Config) -> Vec<Check> {
     checks::judge(&HostFacts::gather(config), config)
 }
 
-/// Whether the sensor can run here; says on stderr what will be missing if it can.
+/// Whether the sensor can run here; says on stderr what will be missing if it can. Of container engines the directory
+/// tells itself, also when they come or go.
 pub fn require(config: &Config) -> Result<(), LackingHost> {
-    let mut checks = checks(config);
-    // The container directory tells of its engine itself, also when that comes or goes.
-    let is_told_here = |check: &&Check| check.status == CheckStatus::Warn && check.name != checks::DOCKER;
-    for check in checks.iter().filter(is_told_here) {
+    let mut checks = host_checks(config);
+    for check in checks.iter().filter(|check| check.status == CheckStatus::Warn) {
         let remedy = check.remedy.as_deref().unwrap_or_default();
         tracing::warn!("{}: {} ({})", check.name, Visible(&check.found), Visible(remedy));
     }
@@ -84,8 +84,9 @@ pub fn require(config: &Config) -> Result<(), LackingHost> {
 
 pub fn main(arguments: &DoctorArguments, color: ColorChoice) -> Result<ExitStatus, CommandError> {
     let config = Config::load(arguments.config.config.as_deref())?;
-    let mut checks = checks(&config);
+    let mut checks = host_checks(&config);
     checks.extend(checks::kernel_fields(resolve_layout()));
+    checks.extend(engines::judge(&engines::ask(&config.containers.engines)));
     let text = match arguments.format {
         Format::Json => serde_json::json!(checks).to_string() + "\n",
         Format::Text => render(&checks, style_for(&io::stdout(), color)),

@@ -11,7 +11,7 @@ use tracing::info;
 
 use super::{
     CommandError, ExitStatus, doctor,
-    live::{LiveError, Signals, command_channel, start_directory, watch},
+    live::{LiveError, Signals, command_channel, report_engines, start_directory, watch},
 };
 use crate::{
     cli::EventsArguments,
@@ -37,10 +37,19 @@ pub fn main(arguments: &EventsArguments) -> Result<ExitStatus, CommandError> {
     let writer = EventWriter::new(directory.clone(), which);
     let on_signal = |signal| (signal != Signal::SIGHUP).then_some(Flow::Stop);
     let ready = |processes| info!("watching {processes} processes; Ctrl-C ends it");
-    let (writer, counts) = watch(&config, directory, signals, command_channel(), writer, on_signal, ready)?;
+    let (writer, counts) = watch(
+        &config,
+        directory.clone(),
+        signals,
+        command_channel(),
+        writer,
+        on_signal,
+        ready,
+    )?;
     let written = writer.finish()?;
     info!("stopped after {} events, {written} of them written", counts.events);
     counts.report_losses();
+    report_engines(&directory.engines());
     Ok(ExitStatus::Ok)
 }
 

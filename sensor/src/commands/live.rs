@@ -4,6 +4,7 @@ use std::{
     io,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread,
+    time::Duration,
 };
 
 use nix::sys::signal::{SigSet, Signal};
@@ -12,7 +13,7 @@ use tracing::{info, warn};
 
 use crate::{
     config::Config,
-    container::{Directory, EngineSocket, Runtime, identify},
+    container::{Directory, EngineState, EngineStatus, identify},
     host::Host,
     kernel::{KernelError, KernelOptions, KernelSensor},
     pipeline::{EventHandler, Pipeline, PipelineCounts},
@@ -23,6 +24,8 @@ use crate::{
 
 /// Commands to the event thread that may wait; more are not sent at once.
 const COMMANDS_AT_MOST: usize = 8;
+/// How long the start may be delayed for the engines' containers.
+const ENGINES_MAY_TAKE: Duration = Duration::from_secs(2);
 /// The event thread's stack: the deepest path is the rule engine's, whose nesting is limited.
 const STACK_BYTES: usize = 4 * 1024 * 1024;
 
@@ -63,15 +66,57 @@ impl Signals {
     }
 }
 
-/// Starts asking the container engines that the configuration names.
+/// Starts asking the container engines that the configuration names, and waits a short time for what they have, so
+/// that the first events are as complete as later ones.
 ///
 /// # Errors
 /// Its thread cannot be started.
 pub fn start_directory(config: &Config) -> io::Result<Directory> {
-    Directory::start(vec![EngineSocket {
-        runtime: Runtime::Docker,
-        path: config.docker_socket.clone(),
-    }])
+    let containers = &config.containers;
+    let directory = Directory::start(containers.engines.clone(), containers.directory.clone())?;
+    directory.settle(ENGINES_MAY_TAKE);
+    let is_absent = |engine: &EngineStatus| matches!(engine.state, EngineState::Absent { .. });
+    let engines = directory.engines();
+    let absent: Vec<String> = engines
+        .iter()
+        .filter(|engine| is_absent(engine))
+        .map(|engine| engine.socket.to_string())
+        .collect();
+    if !absent.is_empty() {
+        info!("no {}; their containers would have only their id", absent.join(", no "));
+    }
+    Ok(directory)
+}
+
+/// Says how each engine did that was ever reached.
+pub fn report_engines(engines: &[EngineStatus]) {
+    for EngineStatus { socket, counters, .. } in engines {
+        if counters.inspections + counters.further_questions == 0 {
+            continue;
+        }
+        info!(
+            "{socket}: {} containers known, {} questions about single ones, {} about pods and images",
+            counters.known_containers, counters.inspections, counters.further_questions
+        );
+        for (number, what) in [
+            (
+                counters.refused_questions,
+                "containers were not asked about: too many questions were waiting",
+            ),
+            (
+                counters.evicted_containers,
+                "containers were forgotten: there were too many",
+            ),
+            (
+                counters.cut_labels,
+                "labels and annotations were cut or left out: too many or too long",
+            ),
+        ] {
+            if number > 0 {
+                warn!("{socket}: {number} {what}");
+            }
+        }
+    }
 }
 
 /// The way to tell the event thread something.
@@ -118,7 +163,7 @@ where
             report.unreadable
         );
     }
-    let builder = RecordBuilder::new(Host::read(config.host_name.as_deref()), Users::start()?);
+    let builder = RecordBuilder::new(host_of(config), Users::start()?);
     table
         .live_processes()
         .for_each(|process| builder.users.learn_from(process, &table));
@@ -137,6 +182,21 @@ where
     return_freed_memory();
     ready(report.found);
     events.join().map_err(|_| LiveError::Panicked)
+}
+
+/// What events say of this host. Names in the cluster come from the configuration or else from the environment, where a
+/// pod's description can put them.
+fn host_of(config: &Config) -> Host {
+    let named = |configured: &Option<String>, variable: &str| {
+        let from_environment = || std::env::var(variable).ok().filter(|name| !name.is_empty());
+        configured.clone().or_else(from_environment)
+    };
+    let containers = &config.containers;
+    Host {
+        cluster_name: named(&containers.cluster_name, "TIDEWAITER_CLUSTER_NAME"),
+        node_name: named(&containers.node_name, "TIDEWAITER_NODE_NAME"),
+        ..Host::read(config.host_name.as_deref())
+    }
 }
 
 /// Has every large allocation go back to the system when it is freed. The C library would raise the limit from which

@@ -9,15 +9,14 @@ use nix::sys::signal::Signal;
 use rule_engine::diagnostic::Severity;
 use rule_engine::engine::EngineOptions;
 use rule_engine::rule::RuleStatus;
-use rule_engine::ruleset::RuleSet;
 use rule_engine::schema::fields;
 use tracing::{info, warn};
 
-use super::live::{LiveError, Signals, command_channel, start_directory, watch};
+use super::live::{LiveError, Signals, command_channel, report_engines, start_directory, watch};
 use super::{CommandError, ExitStatus, doctor, style_for};
 use crate::cli::{ColorChoice, Format, RunArguments};
 use crate::config::Config;
-use crate::detection::{Command, Detection, DetectionCounts, complete_from, longest_window, report_engine};
+use crate::detection::{Command, Detection, DetectionCounts, Rules, complete_from, report_engine};
 use crate::history::{History, HistoryCounts};
 use crate::kernel::Environment;
 use crate::output::text::Because;
@@ -37,7 +36,7 @@ pub fn main(arguments: &RunArguments, color: ColorChoice) -> Result<ExitStatus, 
     }
     doctor::require(&config)?;
     let rules = load_rules(&config)?;
-    let history = History::open(&config.state_directory, longest_window(&rules))?;
+    let history = History::open(&config.state_directory, rules.longest_window())?;
     let directory = start_directory(&config).map_err(LiveError::Thread)?;
     let (sender, commands) = command_channel();
 
@@ -62,31 +61,35 @@ pub fn main(arguments: &RunArguments, color: ColorChoice) -> Result<ExitStatus, 
         } else {
             Because::Telling
         },
-        metadata_wait: config.metadata_wait,
+        // A person reads one alert more easily than an alert and its amendment; a program wants it at once.
+        metadata_wait: match format {
+            Format::Text => config.containers.metadata_wait,
+            Format::Json => Duration::ZERO,
+        },
     };
     let output = Output::start(sink::stdout()?, options, complete_from(directory.clone()), on_closed)?;
     let engine_options = EngineOptions {
         learn_for_ms: i64::try_from(config.learn_for.as_millis()).unwrap_or(i64::MAX),
     };
-    let rule_count = rules.rules().len();
+    let rule_count = rules.count();
     let detection = Detection::new(
         rules,
         engine_options,
         history,
         directory.clone(),
         output,
-        config.metadata_wait,
+        config.containers.metadata_wait,
     );
 
     let (reloaded, environment) = (config.clone(), detection.environment());
     let on_signal = move |signal| match signal {
         Signal::SIGHUP => match load_rules(&reloaded) {
             Ok(rules) => {
-                info!("{} rules are loaded anew", rules.rules().len());
+                info!("{} rules are loaded anew", rules.count());
                 if rules.reads(fields::PROCESS_ENV_VARS) && environment == Environment::LeftAlone {
                     warn!("a rule reads `process.env_vars`, as none did before: start the sensor anew to have it");
                 }
-                Some(Command::Rules(rules))
+                Some(Command::Rules(Box::new(rules)))
             }
             Err(error) => {
                 warn!("the rules stay as they were: {error}");
@@ -98,7 +101,7 @@ pub fn main(arguments: &RunArguments, color: ColorChoice) -> Result<ExitStatus, 
     let ready = |processes| info!("watching {processes} processes with {rule_count} rules; Ctrl-C ends it");
     let (detection, counts) = watch(
         &config,
-        directory,
+        directory.clone(),
         signals,
         (sender, commands),
         detection,
@@ -109,6 +112,7 @@ pub fn main(arguments: &RunArguments, color: ColorChoice) -> Result<ExitStatus, 
     let written = output.finish(FINISH_LIMIT);
     let remembered = history.close(FINISH_LIMIT);
     report(&counts, &detected, &written, &remembered);
+    report_engines(&directory.engines());
     if closed.load(Ordering::Relaxed) {
         return Err(CommandError::OutputClosed);
     }
@@ -124,11 +128,11 @@ fn format_for(stream: &impl IsTerminal) -> Format {
 }
 
 /// Reads and compiles the configured rules; says on stderr what is wrong with which.
-fn load_rules(config: &Config) -> Result<RuleSet, CommandError> {
+fn load_rules(config: &Config) -> Result<Rules, CommandError> {
     let mut files = RuleFiles::of_config(config)?;
     let broken = complain(&files);
-    let rules = RuleSet::compile(files.take_rules());
-    if rules.rules().is_empty() {
+    let rules = Rules::compile(files.take_rules());
+    if rules.count() == 0 {
         return Err(CommandError::NoRules);
     }
     if broken > 0 {
@@ -141,7 +145,9 @@ fn load_rules(config: &Config) -> Result<RuleSet, CommandError> {
 fn report(counts: &PipelineCounts, detected: &DetectionCounts, written: &OutputCounts, remembered: &HistoryCounts) {
     info!("stopped after {} events and {} alerts", counts.events, written.written);
     counts.report_losses();
-    report_engine(&detected.engine);
+    for engine in &detected.engines {
+        report_engine(engine);
+    }
     for (number, what) in [
         (
             detected.without_metadata,
@@ -153,8 +159,8 @@ fn report(counts: &PipelineCounts, detected: &DetectionCounts, written: &OutputC
             "alerts were not written: the output was closed, or could not take them",
         ),
         (
-            written.without_metadata,
-            "alerts were written before their container was known by name",
+            written.without_metadata.saturating_sub(written.amended),
+            "alerts were written before their container was known, and not amended",
         ),
         (remembered.evicted, "terms were forgotten: their rule had too many"),
         (

@@ -4,7 +4,8 @@
 //! every text here is bounded before it is kept; what was cut is reported to the caller, who
 //! counts it. Nothing is escaped here: that is done where text is shown.
 
-use crate::container::Runtime;
+use super::{Pod, Runtime};
+use std::sync::Arc;
 
 /// The longest name, image reference part, digest or user that is kept, in bytes.
 const TEXT_BYTES: usize = 512;
@@ -16,6 +17,24 @@ const LABEL_KEY_BYTES: usize = 256;
 const LABEL_VALUE_BYTES: usize = 1024;
 /// All keys and values of one container together.
 const LABELS_BYTES: usize = 8 * 1024;
+/// The most mounts of one container that are kept.
+const MOUNTS_AT_MOST: usize = 32;
+
+/// Where engines listen, below the folder for what runs.
+const ENGINE_SOCKETS: [&str; 6] = [
+    "docker.sock",
+    "containerd/containerd.sock",
+    "crio/crio.sock",
+    "podman/podman.sock",
+    "dockershim.sock",
+    "cri-dockerd.sock",
+];
+/// Two names of one folder.
+const RUN_FOLDERS: [&str; 2] = ["/run", "/var/run"];
+/// What engines and the kubelet mount into every container: the last part of both paths.
+const USUAL_FILES: [&str; 5] = ["hosts", "hostname", "resolv.conf", "shm", ".containerenv"];
+/// Below here are pods' volumes, which are no paths that somebody chose on the host.
+const POD_VOLUMES: &str = "/var/lib/kubelet/pods/";
 
 /// A container as its engine describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +55,82 @@ pub struct Metadata {
     pub user: Option<String>,
     /// Nanoseconds since the epoch.
     pub started: Option<i64>,
+    /// Host paths in the container, those left out that every container has.
+    pub mounts: Vec<Mount>,
+    /// The Kubernetes pod that the container is part of.
+    pub pod: Option<Arc<Pod>>,
+}
+
+/// A path of the host that a container sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    pub source: String,
+    pub destination: String,
+    pub access: Access,
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    ReadOnly,
+    ReadWrite,
+}
+
+impl Mount {
+    pub fn new(source: &str, destination: &str, access: Access) -> Mount {
+        Mount {
+            source: bounded(source),
+            destination: bounded(destination),
+            access,
+        }
+    }
+
+    /// Whether somebody chose to show the container this path. Engines and the kubelet mount a few files of their own
+    /// and pods' volumes.
+    fn is_worth_knowing(&self) -> bool {
+        let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let is_usual = USUAL_FILES.contains(&last(&self.source).as_str())
+            && last(&self.source) == last(&self.destination)
+            && !RUN_FOLDERS.contains(&self.source.as_str());
+        let is_volume = self
+            .source
+            .strip_prefix(POD_VOLUMES)
+            .is_some_and(|rest| rest.contains('/') && !rest.contains("../"));
+        self.source.starts_with('/') && !is_usual && !is_volume
+    }
+
+    /// Whether an engine's socket is at the path or below it: who reaches it can do all that the engine can.
+    pub fn reaches_engine(&self) -> bool {
+        let source = self.source.trim_end_matches('/');
+        RUN_FOLDERS.iter().any(|folder| {
+            ENGINE_SOCKETS.iter().any(|socket| {
+                let socket = format!("{folder}/{socket}");
+                socket == source || socket.strip_prefix(source).is_some_and(|rest| rest.starts_with('/'))
+            })
+        }) || ENGINE_SOCKETS.iter().any(|socket| {
+            let name = socket.rsplit('/').next().unwrap_or(socket);
+            source.rsplit('/').next() == Some(name)
+        })
+    }
+}
+
+impl std::fmt::Display for Mount {
+    /// `source:destination:ro` or `:rw`.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let access = match self.access {
+            Access::ReadOnly => "ro",
+            Access::ReadWrite => "rw",
+        };
+        write!(formatter, "{}:{}:{access}", self.source, self.destination)
+    }
+}
+
+/// Those of a container's bind mounts that are worth knowing, and not too many of them; first those that reach an
+/// engine.
+pub(super) fn notable_mounts(mounts: impl IntoIterator<Item = Mount>) -> Vec<Mount> {
+    let mut notable: Vec<Mount> = mounts.into_iter().filter(Mount::is_worth_knowing).collect();
+    notable.sort_by_key(|mount| !mount.reaches_engine());
+    notable.truncate(MOUNTS_AT_MOST);
+    notable
 }
 
 /// An image reference in its parts.
@@ -79,6 +174,17 @@ impl Image {
         let digest = bounded(digest);
         if !digest.is_empty() && !self.digests.contains(&digest) {
             self.digests.push(digest);
+        }
+    }
+}
+
+impl Image {
+    /// The digest in a reference such as `name@sha256:..`, or a reference that is one.
+    pub fn add_reference_digest(&mut self, reference: &str) {
+        match reference.split_once('@') {
+            Some((_, digest)) => self.add_digest(digest),
+            None if is_image_id(reference) => self.add_digest(reference),
+            None => {}
         }
     }
 }
@@ -159,6 +265,50 @@ mod tests {
 
     fn label(key: &str, value: &str) -> (String, String) {
         (key.to_owned(), value.to_owned())
+    }
+
+    fn mount(source: &str, destination: &str) -> Mount {
+        Mount::new(source, destination, Access::ReadOnly)
+    }
+
+    #[test]
+    fn mounts_that_every_container_has_are_not_told() {
+        let usual = [
+            mount("/var/lib/docker/containers/a/hosts", "/etc/hosts"),
+            mount("/run/containerd/io.containerd.grpc.v1.cri/sandboxes/a/shm", "/dev/shm"),
+            mount("/var/lib/kubelet/pods/6a1c/etc-hosts", "/etc/hosts"),
+            mount(
+                "/var/lib/kubelet/pods/6a1c/volumes/kubernetes.io~projected/token",
+                "/var/run/secrets",
+            ),
+            mount("tmpfs", "/tmp"),
+        ];
+        assert_eq!(notable_mounts(usual), []);
+        let told = [
+            mount("/", "/etc/hosts"),
+            mount("/etc", "/host"),
+            mount("/var/lib/kubelet/pods", "/pods"),
+            mount("/var/lib/kubelet/pods/../../../", "/root"),
+        ];
+        assert_eq!(notable_mounts(told).len(), 4);
+    }
+
+    #[test]
+    fn an_engines_socket_is_seen_at_its_path_above_it_and_by_its_name() {
+        for source in [
+            "/var/run/docker.sock",
+            "/run/docker.sock",
+            "/run/",
+            "/run/containerd",
+            "/",
+            "/var",
+            "/run/user/1000/podman/podman.sock",
+        ] {
+            assert!(mount(source, "/x").reaches_engine(), "{source}");
+        }
+        for source in ["/etc", "/runner", "/var/lib", "/run/containers", "/home/docker.sock.d"] {
+            assert!(!mount(source, "/x").reaches_engine(), "{source}");
+        }
     }
 
     #[test]

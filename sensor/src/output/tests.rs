@@ -280,3 +280,74 @@ fn the_end_does_not_wait_for_metadata() {
     assert_eq!((counts.written, counts.without_metadata), (1, 1));
     assert_eq!(next_document(&mut reader)["event"]["kind"], "signal");
 }
+
+/// Gives each answer once, the last one for ever.
+fn answers(answers: impl IntoIterator<Item = ContainerMetadata>) -> CompleteContainer {
+    let mut answers: VecDeque<_> = answers.into_iter().collect();
+    Box::new(move |alert| {
+        let answer = match answers.len() {
+            1 => answers[0],
+            _ => answers.pop_front().unwrap(),
+        };
+        if answer == ContainerMetadata::Complete {
+            alert
+                .event
+                .insert("container".to_owned(), json!({"id": "3f2a", "name": "late"}));
+        }
+        answer
+    })
+}
+
+#[test]
+fn an_alert_that_went_out_without_metadata_is_amended_under_the_same_identifier() {
+    use ContainerMetadata::{Complete, Failed, Pending};
+    for before in [vec![Pending, Pending, Complete], vec![Failed, Pending, Complete]] {
+        let (mut reader, writer) = pipe();
+        let output = Output::start(writer, JSON, answers(before), Box::new(|| {})).unwrap();
+        output.offer(sample());
+        let first = next_document(&mut reader);
+        let amendment = next_document(&mut reader);
+        assert_eq!(first["kibana.alert.uuid"], amendment["kibana.alert.uuid"]);
+        assert_eq!(first.get(AMENDMENT), None);
+        assert_eq!(amendment[AMENDMENT], true);
+        assert_eq!(amendment["container"]["name"], "late");
+        let counts = output.finish(LONG);
+        assert_eq!((counts.written, counts.without_metadata, counts.amended), (2, 1, 1));
+    }
+}
+
+#[test]
+fn an_amendment_for_a_person_tells_the_container_alone() {
+    use ContainerMetadata::{Complete, Pending};
+    let (mut reader, writer) = pipe();
+    let options = OutputOptions {
+        format: Format::Text,
+        ..JSON
+    };
+    let output = Output::start(writer, options, answers([Pending, Complete]), Box::new(|| {})).unwrap();
+    output.offer(sample());
+    let mut text = String::new();
+    while !text.contains("of the alert before") {
+        assert!(reader.read_line(&mut text).unwrap() > 0);
+    }
+    output.finish(LONG);
+    reader.read_to_string(&mut text).unwrap();
+    let (_, amendment) = text.split_once("of the alert before: ").unwrap();
+    assert!(amendment.starts_with("Tool installed in a container"), "{amendment}");
+    assert!(
+        amendment.contains("late") && !amendment.contains("chain"),
+        "{amendment}"
+    );
+}
+
+#[test]
+fn only_so_many_alerts_are_kept_for_amending() {
+    let (mut reader, writer) = pipe();
+    let output = Output::start(writer, JSON, answers([ContainerMetadata::Failed]), Box::new(|| {})).unwrap();
+    for number in 0..=MAX_AMENDABLE as u64 {
+        output.offer(numbered(number));
+        next_document(&mut reader);
+    }
+    let counts = output.finish(LONG);
+    assert_eq!((counts.without_metadata, counts.amended), (MAX_AMENDABLE as u64 + 1, 0));
+}

@@ -91,6 +91,22 @@ pub fn render(alert: &Document, style: Style, because: Because) -> String {
     out.text
 }
 
+/// What has come to be known of the container of an alert that went out before, as lines of text, the last one empty.
+pub fn render_amendment(alert: &Document, style: Style) -> String {
+    let mut out = Rendering {
+        text: String::new(),
+        style,
+    };
+    let text = |field: &str| Visible(document::text(alert, field).unwrap_or_default()).to_string();
+    out.paint(DIM, "of the alert before:");
+    out.plain(" ");
+    out.paint(BOLD, &text("kibana.alert.rule.name"));
+    out.plain(&format!("  {}\n", text("@timestamp")));
+    out.line("container", &container(alert));
+    out.plain("\n");
+    out.text
+}
+
 /// The conditions that tell something about this event: those that every event of its kind satisfies, and those that
 /// other lines show already, are left to the document. All of them, if there are no others.
 fn telling_conditions(alert: &Document) -> Vec<&str> {
@@ -131,10 +147,15 @@ fn container(alert: &Document) -> String {
     };
     let short_id: String = id.chars().take(SHORT_ID_CHARACTERS).collect();
     let short_id = Visible(&short_id);
-    match document::text(alert, "tidewaiter.container.metadata") {
-        Some("pending") => return format!("{short_id}  (name and image are not known yet)"),
-        Some("failed") => return format!("{short_id}  (name and image are not known: no container engine tells)"),
-        _ => {}
+    if document::text(alert, "container.name").is_none() {
+        return match document::text(alert, "tidewaiter.container.metadata") {
+            Some("pending") => format!("{short_id}  (name and image are not known yet)"),
+            Some("failed") => {
+                let why = document::text(alert, "tidewaiter.container.metadata_failure").unwrap_or("no engine tells");
+                format!("{short_id}  (name and image are not known: {})", Visible(why))
+            }
+            _ => short_id.to_string(),
+        };
     }
     let name = Visible(document::text(alert, "container.name").unwrap_or("unnamed"));
     let image = Visible(document::text(alert, "container.image.name").unwrap_or("unknown"));

@@ -12,8 +12,8 @@ use procfs::{
 use sensor_abi::{ARGUMENTS_LIMIT, Descriptor, FileIdentity, GROUPS_LIMIT, Namespaces};
 
 use super::{
-    Credentials, ExecutableFile, Groups, HeldBytes, Image, NANOSECONDS_PER_TICK, Process, ProcessArguments, ProcessKey,
-    ProcessTable, base_name, is_interactive, program_name,
+    Credentials, ExecutableFile, Groups, HeldBytes, Image, Membership, NANOSECONDS_PER_TICK, Process, ProcessArguments,
+    ProcessKey, ProcessTable, base_name, is_interactive, program_name,
 };
 
 /// What the scan found.
@@ -156,10 +156,8 @@ fn read(stat: &Stat, process: &process::Process, parent: ProcessKey, held: &Held
             },
             cgroup_id: 0,
             container: None,
-            namespaces: Namespaces {
-                user: namespace(process, "user"),
-                ..Namespaces::default()
-            },
+            membership: Membership::default(),
+            namespaces: namespaces(process),
             image: Arc::new(image),
             entry: None,
             exit: None,
@@ -201,6 +199,19 @@ fn descriptor(process: &process::Process, number: i32) -> Descriptor {
         mode: state.stx_mode.into(),
         device: kernel_device(state.stx_rdev_major, state.stx_rdev_minor),
     })
+}
+
+/// The inode numbers of a process's namespaces.
+fn namespaces(process: &process::Process) -> Namespaces {
+    Namespaces {
+        mount: namespace(process, "mnt"),
+        pid: namespace(process, "pid"),
+        network: namespace(process, "net"),
+        uts: namespace(process, "uts"),
+        ipc: namespace(process, "ipc"),
+        cgroup: namespace(process, "cgroup"),
+        user: namespace(process, "user"),
+    }
 }
 
 /// The inode number of a namespace, 0 if it cannot be read.

@@ -13,9 +13,10 @@ use sensor_abi::{
     ExitRecord, FLAG_CGROUP_V1, FLAG_ENVIRONMENT_FOLLOWS, FLAG_SCRIPT, ForkRecord, Namespaces, ProcessFixed,
 };
 
+use super::membership::{Containers, Shown};
 use super::{
-    Credentials, ExecutableFile, Groups, HeldBytes, Image, Process, ProcessArguments, ProcessKey, allowed_variables,
-    entry::entry_of, given_by_file, is_interactive, program_name,
+    Credentials, Evidence, ExecutableFile, Groups, HeldBytes, Identify, Image, Membership, Process, ProcessArguments,
+    ProcessKey, allowed_variables, entry::entry_of, given_by_file, is_interactive, program_name,
 };
 use crate::{
     container::{ContainerIdentity, identify},
@@ -24,17 +25,12 @@ use crate::{
 
 /// Ended processes that are kept for the sake of events that come late and of chains of parents.
 const ENDED_LIMIT: usize = 4096;
-/// Cgroups whose container is remembered; when more are seen, all are looked at anew.
-const CGROUP_LIMIT: usize = 16_384;
 /// The longest chain of parents that is followed.
 const CHAIN_LIMIT: usize = 64;
 
 /// Finds the cgroup path of a live process from outside the event, for a cgroup that no event has
 /// named yet.
 pub type CgroupLookup<'a> = &'a mut dyn FnMut(u32) -> Option<String>;
-
-/// Names the container of a cgroup path.
-pub type Identify = Box<dyn Fn(&str) -> Option<ContainerIdentity> + Send>;
 
 /// What the table did that an operator may want to know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,16 +45,13 @@ pub struct TableCounts {
 
 /// All processes by key, and the live ones by pid.
 pub struct ProcessTable {
-    identify: Identify,
     /// Each in a place of its own, because a table that grows holds many more places than processes.
     processes: HashMap<ProcessKey, Box<Process>, RandomState>,
     live: HashMap<u32, ProcessKey, RandomState>,
     ended: VecDeque<ProcessKey>,
     /// How many ended processes start the next clean-up.
     clean_up_at: usize,
-    containers: HashMap<String, Option<Arc<ContainerIdentity>>, RandomState>,
-    /// Containers by the id of their cgroup in the v2 tree.
-    containers_by_id: HashMap<u64, Option<Arc<ContainerIdentity>>, RandomState>,
+    containers: Containers,
     /// Of all arguments that are kept.
     pub argument_bytes: HeldBytes,
     /// Names of variables whose values are kept.
@@ -77,13 +70,11 @@ impl ProcessTable {
     /// An empty table; `identify` is asked once for each cgroup path.
     pub fn new(identify: Identify) -> Self {
         ProcessTable {
-            identify,
             processes: HashMap::default(),
             live: HashMap::default(),
             ended: VecDeque::new(),
             clean_up_at: 2 * ENDED_LIMIT,
-            containers: HashMap::default(),
-            containers_by_id: HashMap::default(),
+            containers: Containers::new(identify),
             argument_bytes: HeldBytes::default(),
             environment_variables: Vec::new(),
             counts: TableCounts::default(),
@@ -151,11 +142,12 @@ impl ProcessTable {
         let fixed = &exec.fixed.process;
         let known = self.take_known(fixed);
         let mut process = self.described(fixed, known.as_deref(), &mut |_| None);
-        process.container = self.container_of(&exec.cgroup);
-        if exec.fixed.head.flags & FLAG_CGROUP_V1 == 0 {
-            self.remember_cgroup(fixed.cgroup_id, process.container.clone());
-        }
         process.namespaces = exec.fixed.namespaces;
+        let before = known.as_ref().and_then(|known| known.container.clone());
+        self.place(&mut process, &exec.cgroup, before);
+        if exec.fixed.head.flags & FLAG_CGROUP_V1 == 0 {
+            self.containers.remember_cgroup(fixed.cgroup_id, &exec.cgroup);
+        }
         process.interactive = is_interactive(fixed.terminal, &exec.fixed.descriptors);
         process.groups = Groups {
             ids: exec.groups.as_slice().into(),
@@ -230,7 +222,9 @@ impl ProcessTable {
         if self.processes.contains_key(&process.key) {
             return;
         }
-        process.container = self.container_of(cgroup);
+        let parent = self.processes.get(&process.parent);
+        let parents = parent.and_then(|parent| parent.container.clone());
+        self.place(&mut process, cgroup, parents);
         process.session_leader = self.leader(&process, session_pid);
         process.group_leader = self.leader(&process, group_pid);
         let key = self.enter(process);
@@ -280,12 +274,20 @@ impl ProcessTable {
     /// A process as a record describes it; what the record does not say is as in `like`.
     fn described(&mut self, fixed: &ProcessFixed, like: Option<&Process>, cgroup_of: CgroupLookup<'_>) -> Process {
         let key = ProcessKey::new(fixed.pid, fixed.start_ns);
+        let mut membership = like.map(|like| like.membership.clone()).unwrap_or_default();
         let container = match like {
             Some(like) if like.cgroup_id == fixed.cgroup_id || like.cgroup_id == 0 => like.container.clone(),
-            _ => match self.containers_by_id.get(&fixed.cgroup_id) {
-                Some(container) => container.clone(),
-                None => cgroup_of(fixed.pid).and_then(|path| self.container_of(&path)),
-            },
+            _ => {
+                membership.evidence = Evidence::Cgroup;
+                match self.containers.of_cgroup(fixed.cgroup_id) {
+                    Some(container) => container,
+                    None => cgroup_of(fixed.pid).and_then(|path| self.containers.of_path(&path)),
+                }
+                .or_else(|| {
+                    membership.evidence = Evidence::Descent;
+                    like?.container.clone()
+                })
+            }
         };
         let mut process = Process {
             key,
@@ -309,6 +311,7 @@ impl ProcessTable {
             groups: like.map(|like| like.groups.clone()).unwrap_or_default(),
             cgroup_id: fixed.cgroup_id,
             container,
+            membership,
             namespaces: like.map_or_else(Namespaces::default, |like| like.namespaces),
             image: like.map(|like| like.image.clone()).unwrap_or_default(),
             entry: like.and_then(|like| like.entry),
@@ -330,23 +333,23 @@ impl ProcessTable {
         self.live.get(&pid).copied()
     }
 
-    fn container_of(&mut self, cgroup: &str) -> Option<Arc<ContainerIdentity>> {
-        if let Some(container) = self.containers.get(cgroup) {
-            return container.clone();
-        }
-        if self.containers.len() >= CGROUP_LIMIT {
-            self.containers.clear();
-        }
-        let container = (self.identify)(cgroup).map(Arc::new);
-        self.containers.insert(cgroup.to_owned(), container.clone());
-        container
-    }
-
-    fn remember_cgroup(&mut self, id: u64, container: Option<Arc<ContainerIdentity>>) {
-        if self.containers_by_id.len() >= CGROUP_LIMIT {
-            self.containers_by_id.clear();
-        }
-        self.containers_by_id.insert(id, container);
+    /// Finds the container of a process that starts a program, or is found running one. `before` is the container that
+    /// it was in, or that it comes from.
+    fn place(&mut self, process: &mut Process, cgroup: &str, before: Option<Arc<ContainerIdentity>>) {
+        let shown = Shown {
+            key: process.key,
+            cgroup,
+            mount_namespace: process.namespaces.mount,
+            before,
+        };
+        let live = &self.live;
+        let is_live = |key: ProcessKey| live.get(&key.pid) == Some(&key);
+        let (container, evidence) = self.containers.of(&shown, &is_live);
+        process.membership = Membership {
+            evidence,
+            program_started_in: container.clone(),
+        };
+        process.container = container;
     }
 
     /// Removes the oldest ended processes down to the limit, but for leaders of live ones. (An

@@ -1,12 +1,15 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use sensor_abi::{Descriptor, ExecFixed, ExitRecord, Namespaces, ProcessFixed};
 use zerocopy::FromZeros;
 
 use super::*;
-use crate::container::{Image, Runtime};
+use crate::container::{
+    Access, ContainerIdentity, Image, Lookup, LookupFailure, Metadata, Mount, Pod, Runtime, Workload,
+};
 use crate::decode::Exec;
 
 const TERMINAL: u32 = 136 << 20 | 1;
@@ -67,8 +70,26 @@ fn metadata() -> Metadata {
         labels: vec![("team".to_owned(), "shop".to_owned())],
         cut_labels: 0,
         privileged: Some(true),
-        user: None,
-        started: None,
+        user: Some("1000".to_owned()),
+        started: Some(1),
+        mounts: vec![Mount::new("/run", "/run", Access::ReadOnly)],
+        pod: Some(Arc::new(pod())),
+    }
+}
+
+fn pod() -> Pod {
+    let pairs = vec![("team".to_owned(), "shop".to_owned())];
+    Pod {
+        name: "web-0".to_owned(),
+        namespace: "shop".to_owned(),
+        uid: "5c2d".to_owned(),
+        labels: pairs.clone(),
+        annotations: pairs,
+        workload: Some(Workload {
+            kind: "StatefulSet",
+            name: Some("web".to_owned()),
+        }),
+        cut: 0,
     }
 }
 
@@ -78,7 +99,9 @@ fn filled() -> BTreeSet<&'static str> {
     let host = Host {
         os_name: name.clone(),
         os_platform: name.clone(),
-        os_version: name,
+        os_version: name.clone(),
+        cluster_name: name.clone(),
+        node_name: name,
         ..Host::read(None)
     };
     let builder = RecordBuilder::new(host, Users::start().expect("a thread"));
@@ -92,7 +115,13 @@ fn filled() -> BTreeSet<&'static str> {
                 runtime: Some(Runtime::Docker),
                 pod_uid: Some("5c2d".to_owned()),
                 rootless_owner: None,
-                nested_in: None,
+                nested_in: Some(Box::new(ContainerIdentity {
+                    id: "0a1b2c3d4e5f".to_owned(),
+                    runtime: None,
+                    pod_uid: None,
+                    rootless_owner: None,
+                    nested_in: None,
+                })),
             })
         }));
         exec(&mut table, 5, 1, "/");
@@ -107,7 +136,8 @@ fn filled() -> BTreeSet<&'static str> {
             }
             let process = table.get(shell).expect("the shell is in the table");
             builder.fill(&mut record, action, &head, process, &table);
-            fill_metadata(&mut record, &Lookup::Complete(Arc::new(metadata())));
+            let metadata = Some(Arc::new(metadata()));
+            fill_metadata(&mut record, &Lookup::Failed(LookupFailure::NotFound, metadata));
             seen(&record);
         }
     }

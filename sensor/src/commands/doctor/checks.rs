@@ -14,9 +14,6 @@ const KERNEL_WITHOUT_MEMLOCK: (u32, u32) = (5, 11);
 /// The state directory should have room for this much.
 const STATE_BYTES: u64 = 64 * 1024 * 1024;
 
-/// The name of the check of the Docker engine.
-pub const DOCKER: &str = "docker";
-
 // Numbers of linux/capability.h.
 const CAP_DAC_READ_SEARCH: u32 = 2;
 const CAP_SYS_PTRACE: u32 = 19;
@@ -32,12 +29,11 @@ pub fn judge(facts: &HostFacts, config: &Config) -> Vec<Check> {
     checks.push(namespaces(facts));
     checks.extend(lockdown(facts));
     checks.push(cgroups(facts));
-    checks.push(docker(facts, config));
     checks.push(state_directory(facts, config));
     checks
 }
 
-fn ok(name: &'static str, found: impl Into<String>) -> Check {
+pub(super) fn ok(name: &'static str, found: impl Into<String>) -> Check {
     Check {
         name,
         status: CheckStatus::Ok,
@@ -46,7 +42,7 @@ fn ok(name: &'static str, found: impl Into<String>) -> Check {
     }
 }
 
-fn warn(name: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Check {
+pub(super) fn warn(name: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Check {
     Check {
         name,
         status: CheckStatus::Warn,
@@ -238,29 +234,6 @@ fn cgroups(facts: &HostFacts) -> Check {
     }
 }
 
-fn docker(facts: &HostFacts, config: &Config) -> Check {
-    let path = config.docker_socket.display();
-    let consequence = "containers are known by their id, without name and image";
-    match facts.docker {
-        Ok(()) => ok(DOCKER, format!("{path} answers")),
-        Err(ErrorKind::NotFound) => warn(
-            DOCKER,
-            format!("there is no {path}: {consequence}"),
-            "start Docker, or set `docker_socket` under [containers] to where its socket is",
-        ),
-        Err(ErrorKind::ConnectionRefused) => warn(
-            DOCKER,
-            format!("nobody listens at {path}: {consequence}"),
-            "start Docker",
-        ),
-        Err(error) => warn(
-            DOCKER,
-            format!("{path} cannot be used: {error}; {consequence}"),
-            "run as root, or as a user of the socket's group",
-        ),
-    }
-}
-
 fn state_directory(facts: &HostFacts, config: &Config) -> Check {
     let path = config.state_directory.display();
     if let Err(error) = facts.state.writable {
@@ -296,7 +269,6 @@ mod tests {
             },
             lockdown: Some("[none] integrity confidentiality\n".to_owned()),
             cgroups: Cgroups::OnlyV2,
-            docker: Ok(()),
             state: StateDirectory {
                 writable: Ok(()),
                 free_bytes: Some(STATE_BYTES),
@@ -379,14 +351,6 @@ mod tests {
     #[test]
     fn what_the_sensor_can_do_without_is_a_warning() {
         use CheckStatus::Warn;
-        assert_eq!(
-            complaints(|facts| facts.docker = Err(ErrorKind::NotFound)),
-            [("docker", Warn)]
-        );
-        assert_eq!(
-            complaints(|facts| facts.docker = Err(ErrorKind::PermissionDenied)),
-            [("docker", Warn)]
-        );
         assert_eq!(complaints(|facts| facts.cgroups = Cgroups::None), [("cgroups", Warn)]);
         assert_eq!(
             complaints(|facts| facts.namespaces.is_host_pid = false),

@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use nix::sys::statvfs::statvfs;
@@ -24,7 +23,6 @@ pub struct HostFacts {
     /// The content of the lockdown file; `None` where the kernel has none.
     pub lockdown: Option<String>,
     pub cgroups: Cgroups,
-    pub docker: Result<(), io::ErrorKind>,
     pub state: StateDirectory,
 }
 
@@ -66,9 +64,6 @@ impl HostFacts {
             },
             lockdown: fs::read_to_string(LOCKDOWN_PATH).ok(),
             cgroups: mounted_cgroups(&mounts),
-            docker: UnixStream::connect(&config.docker_socket)
-                .map(drop)
-                .map_err(|error| error.kind()),
             state: state_directory(&config.state_directory),
         }
     }

@@ -5,7 +5,8 @@
 //! container and [`KEPT_AFTER_REMOVAL`] longer, because records of its last processes are still
 //! on their way. Never more than [`CONTAINERS_AT_MOST`] entries.
 
-use super::{Lookup, LookupFailure, Metadata};
+use super::{Lookup, LookupFailure};
+use crate::container::Metadata;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ pub(in crate::container) const CONTAINERS_AT_MOST: usize = 4096;
 /// How long a container is remembered after its engine has removed it.
 const KEPT_AFTER_REMOVAL: Duration = Duration::from_secs(60);
 
-pub(super) struct Cache {
+pub(in crate::container) struct Cache {
     entries: HashMap<String, Entry>,
     /// In the order of their removal by the engine.
     removed: VecDeque<(Instant, String)>,
@@ -40,7 +41,7 @@ enum State {
 
 /// What to do about a container that was looked up.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Question {
+pub(in crate::container) enum Question {
     /// It is known, or somebody is asking already.
     Settled,
     /// The engine has to be asked; until then the entry is pending.
@@ -151,6 +152,10 @@ impl Cache {
         {
             self.entries.remove(&id);
         }
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
     }
 
     pub fn evicted(&self) -> u64 {

@@ -373,3 +373,46 @@ fn a_parent_that_ends_before_its_last_child_is_still_told() {
     assert_eq!(table.get(process.parent).unwrap().image.name, "bash");
     assert_eq!(process.exit, Some(0));
 }
+
+#[test]
+fn what_an_engine_puts_into_a_cgroup_is_a_helper_until_it_runs_the_containers_program() {
+    let mut table = ProcessTable::default();
+    exec(&mut table, who(1, 0), "/sbin/init", "/");
+    exec(&mut table, who(20, 1), "/usr/bin/containerd-shim-runc-v2", "/");
+    exec(&mut table, who(30, 20), "/usr/bin/runc", "/");
+    // Something else has named the cgroup; the helper is moved into it and forks there.
+    exec(
+        &mut table,
+        Who {
+            cgroup_id: 9,
+            ..who(29, 20)
+        },
+        "/bin/sh",
+        CONTAINER,
+    );
+    let inside = Who {
+        cgroup_id: 9,
+        ..who(31, 30)
+    };
+    let helper = fork(&mut table, inside);
+    assert!(table.get(helper).unwrap().container.is_some());
+    assert!(table.get(helper).unwrap().is_runtime_helper());
+    exec(&mut table, inside, "/bin/nginx", CONTAINER);
+    assert!(!table.get(helper).unwrap().is_runtime_helper());
+}
+
+#[test]
+fn a_child_of_a_process_that_left_its_containers_cgroup_is_in_the_container() {
+    let mut table = ProcessTable::default();
+    let shell = shell_in_container(&mut table);
+    let outside = Who {
+        cgroup_id: 88,
+        ..child_of(shell)
+    };
+    let key = fork(&mut table, outside);
+    assert_eq!(table.get(key).unwrap().membership.evidence, Evidence::Descent);
+    exec(&mut table, outside, "/usr/bin/curl", "/system.slice/cron.service");
+    let process = table.get(key).unwrap();
+    assert_eq!(process.container, table.live(30).unwrap().container);
+    assert!(!process.is_runtime_helper());
+}

@@ -14,6 +14,8 @@ fn named(name: &str) -> Metadata {
         privileged: None,
         user: None,
         started: None,
+        mounts: Vec::new(),
+        pod: None,
     }
 }
 

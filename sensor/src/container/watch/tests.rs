@@ -2,7 +2,7 @@ mod fake;
 
 use super::session::INSPECTIONS_AT_ONCE;
 use super::*;
-use crate::container::{ContainerIdentity, Directory, EngineState, Image, Lookup, LookupFailure, Metadata, Runtime};
+use crate::container::{Access, ContainerIdentity, Directory, EngineState, Image, Lookup, Metadata, Mount, Runtime};
 use fake::{Answer, Fake, IMPATIENT, PATIENT, state_of};
 use serde_json::json;
 
@@ -31,9 +31,15 @@ fn container(id: &str) -> ContainerIdentity {
     }
 }
 
+/// The answer when it is there.
+fn settled(directory: &Directory, container: &ContainerIdentity) -> Lookup {
+    until("an answer", || !matches!(directory.get(container), Lookup::Pending(_)));
+    directory.get(container)
+}
+
 #[track_caller]
 fn complete(directory: &Directory, id: &str) -> Arc<Metadata> {
-    match directory.wait(&container(id), LONG) {
+    match settled(directory, &container(id)) {
         Lookup::Complete(metadata) => metadata,
         other => panic!("not complete: {other:?}"),
     }
@@ -41,7 +47,7 @@ fn complete(directory: &Directory, id: &str) -> Arc<Metadata> {
 
 #[track_caller]
 fn failure(directory: &Directory, id: &str) -> LookupFailure {
-    match directory.wait(&container(id), LONG) {
+    match settled(directory, &container(id)) {
         Lookup::Failed(why, _) => why,
         other => panic!("not failed: {other:?}"),
     }
@@ -63,6 +69,11 @@ fn an_answer_is_read_whole() {
             "Image": "sha256:1234",
             "State": { "Status": "running", "StartedAt": "2026-11-22T00:13:54.973969881Z" },
             "HostConfig": { "Privileged": true },
+            "Mounts": [
+                { "Type": "volume", "Source": "/var/lib/docker/volumes/v", "Destination": "/v", "RW": true },
+                { "Type": "bind", "Source": "/etc", "Destination": "/host", "RW": false },
+                { "Type": "bind", "Source": "/var/run/docker.sock", "Destination": "/s", "RW": true },
+            ],
             "Config": {
                 "Image": "localhost:5000/team/web:1.2",
                 "User": "1000:1000",
@@ -86,6 +97,11 @@ fn an_answer_is_read_whole() {
             privileged: Some(true),
             user: Some("1000:1000".to_owned()),
             started: Some(1_795_306_434_973_969_881),
+            mounts: vec![
+                Mount::new("/var/run/docker.sock", "/s", Access::ReadWrite),
+                Mount::new("/etc", "/host", Access::ReadOnly),
+            ],
+            pod: None,
         }
     );
 }
@@ -245,8 +261,6 @@ fn a_hanging_engine_holds_nobody_up() {
     let directory = fake.directory(PATIENT);
     until("it is asked", || fake.hanging() > 0);
     assert_eq!(directory.get(&container(&id('a'))), Lookup::Pending(None));
-    let lookup = directory.wait(&container(&id('a')), Duration::from_millis(1));
-    assert_eq!(lookup, Lookup::Pending(None));
     assert_eq!(state_of(&directory), EngineState::Connecting);
 }
 
@@ -456,15 +470,15 @@ fn another_runtimes_container_is_not_asked_about() {
         ..container(&id('a'))
     };
     let nobody = Lookup::Failed(LookupFailure::NoEngine, None);
-    assert_eq!(directory.wait(&other, LONG), nobody);
+    assert_eq!(directory.get(&other), nobody);
     assert_eq!(fake.times_asked(&id('a')), 0);
 }
 
 #[test]
 fn without_engines_every_answer_is_there_at_once() {
-    let directory = Directory::start(Vec::new()).expect("thread");
+    let directory = Directory::start(Vec::new(), DirectoryOptions::default()).expect("thread");
     let nobody = Lookup::Failed(LookupFailure::NoEngine, None);
-    assert_eq!(directory.wait(&container(&id('a')), LONG), nobody);
+    assert_eq!(directory.get(&container(&id('a'))), nobody);
 }
 
 #[test]
@@ -476,4 +490,55 @@ fn the_engine_is_let_go_when_nobody_asks_any_more() {
     assert_eq!(failure(&other, &id('a')), LookupFailure::NotFound);
     drop(other);
     fake.until_unfollowed();
+}
+
+#[test]
+fn the_start_waits_until_what_was_listed_is_known_but_not_for_long() {
+    let fake = Fake::started();
+    for number in 0..50 {
+        fake.add(&format!("{number:064}"), "one of many");
+    }
+    let directory = fake.directory(PATIENT);
+    directory.settle(LONG);
+    for number in 0..50 {
+        let lookup = directory.get(&container(&format!("{number:064}")));
+        assert!(matches!(lookup, Lookup::Complete(_)), "{lookup:?}");
+    }
+
+    let hanging = Fake::started();
+    hanging.answer("/", Answer::Hang);
+    hanging.directory(PATIENT).settle(Duration::from_millis(1));
+    Fake::new().directory(PATIENT).settle(LONG);
+}
+
+#[test]
+fn a_kubernetes_container_of_docker_names_its_pod() {
+    let fake = Fake::started();
+    let labels = json!({
+        "io.kubernetes.pod.name": "web-0", "io.kubernetes.pod.namespace": "shop", "io.kubernetes.pod.uid": "6a1c",
+    });
+    fake.add_as(
+        &id('a'),
+        json!({ "Id": id('a'), "Name": "/k8s_web", "Config": { "Labels": labels } }),
+    );
+    let directory = fake.directory(PATIENT);
+    let pod = complete(&directory, &id('a')).pod.clone().expect("a pod");
+    assert_eq!(
+        (pod.name.as_str(), pod.namespace.as_str(), pod.uid.as_str()),
+        ("web-0", "shop", "6a1c")
+    );
+}
+
+#[test]
+fn no_engine_of_any_language_that_hangs_holds_the_watch_up() {
+    use crate::container::{DirectoryOptions, EngineKind, EngineSocket};
+    for kind in EngineKind::ALL {
+        let fake = Fake::started();
+        fake.answer("/", Answer::Hang);
+        let socket = EngineSocket::of_host(kind, fake.path());
+        let directory = Directory::start_with(vec![socket], DirectoryOptions::default(), IMPATIENT).expect("thread");
+        until("it fails", || {
+            matches!(state_of(&directory), EngineState::Failing { .. })
+        });
+    }
 }

@@ -1,8 +1,8 @@
 //! An engine that does what a test tells it to, on a real socket.
 
 use super::until;
-use crate::container::docker::Timing;
-use crate::container::{Directory, EngineSocket, EngineState, Runtime};
+use crate::container::watch::Timing;
+use crate::container::{Directory, DirectoryOptions, EngineKind, EngineSocket, EngineState};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -99,11 +99,8 @@ impl Fake {
     }
 
     pub fn directory(&self, timing: Timing) -> Directory {
-        let socket = EngineSocket {
-            runtime: Runtime::Docker,
-            path: self.path(),
-        };
-        Directory::start_with(vec![socket], timing).expect("thread")
+        let socket = EngineSocket::of_host(EngineKind::Docker, self.path());
+        Directory::start_with(vec![socket], DirectoryOptions::default(), timing).expect("thread")
     }
 
     /// A directory that has listed the containers and follows the events.

@@ -1,0 +1,285 @@
+//! What a record says of the container: its identity from the kernel, and what an engine tells of it.
+//!
+//! Under ECS' names where ECS has them (`container.*`, `orchestrator.*`), under those of Elastic's own agents for
+//! Kubernetes (`kubernetes.*`), and under `tidewaiter.container.*` for the rest.
+
+use std::sync::Arc;
+
+use rule_engine::record::{Record, Value};
+use rule_engine::schema::{FieldId, fields};
+
+use crate::container::{ContainerIdentity, Lookup, Metadata, Mount, Pod};
+use crate::process::Process;
+
+/// What only a container engine can tell, and whether it did: a rule that reads one of these has to wait for it.
+pub const ENGINE_FIELDS: [FieldId; 22] = [
+    fields::CONTAINER_NAME,
+    fields::CONTAINER_IMAGE_NAME,
+    fields::CONTAINER_IMAGE_TAG,
+    fields::CONTAINER_IMAGE_HASH_ALL,
+    fields::CONTAINER_LABELS,
+    fields::CONTAINER_SECURITY_CONTEXT_PRIVILEGED,
+    fields::KUBERNETES,
+    fields::ORCHESTRATOR_NAMESPACE,
+    fields::ORCHESTRATOR_RESOURCE_ANNOTATION,
+    fields::ORCHESTRATOR_RESOURCE_ID,
+    fields::ORCHESTRATOR_RESOURCE_LABEL,
+    fields::ORCHESTRATOR_RESOURCE_NAME,
+    fields::ORCHESTRATOR_RESOURCE_PARENT_TYPE,
+    fields::ORCHESTRATOR_RESOURCE_TYPE,
+    fields::ORCHESTRATOR_TYPE,
+    fields::TIDEWAITER_CONTAINER_ENGINE_SOCKET,
+    fields::TIDEWAITER_CONTAINER_METADATA,
+    fields::TIDEWAITER_CONTAINER_METADATA_FAILURE,
+    fields::TIDEWAITER_CONTAINER_MOUNTS,
+    fields::TIDEWAITER_CONTAINER_STARTED,
+    fields::TIDEWAITER_CONTAINER_USER,
+    // The runtime, where the path does not tell it.
+    fields::CONTAINER_RUNTIME,
+];
+
+/// Adds what the kernel tells: which container it is, what shows that, and whether the process is one of its own.
+pub fn fill_identity(record: &mut Record, container: &ContainerIdentity, process: &Process) {
+    record.text(fields::CONTAINER_ID, &container.id);
+    record.text(
+        fields::TIDEWAITER_CONTAINER_IDENTIFIED_BY,
+        process.membership.evidence.name(),
+    );
+    if process.is_runtime_helper() {
+        record.boolean(fields::TIDEWAITER_PROCESS_RUNTIME_HELPER, true);
+    }
+    if let Some(runtime) = container.runtime {
+        record.text(fields::CONTAINER_RUNTIME, runtime.name());
+    }
+    if let Some(pod) = &container.pod_uid {
+        record.text(fields::ORCHESTRATOR_TYPE, "kubernetes");
+        record.text(fields::ORCHESTRATOR_RESOURCE_TYPE, "pod");
+        record.text(fields::ORCHESTRATOR_RESOURCE_ID, pod);
+    }
+    if let Some(outermost) = &container.nested_in {
+        record.text(fields::TIDEWAITER_CONTAINER_NESTED_IN, &outermost.id);
+    }
+}
+
+/// Adds what the engine says of the container, and whether that is all.
+pub fn fill_metadata(record: &mut Record, lookup: &Lookup) {
+    let state = match lookup {
+        Lookup::Complete(_) => "complete",
+        Lookup::Pending(_) => "pending",
+        Lookup::Failed(..) => "failed",
+    };
+    record.replace(fields::TIDEWAITER_CONTAINER_METADATA, &[Value::Text(state)]);
+    if let Lookup::Failed(why, _) = lookup {
+        let why = why.to_string();
+        record.replace(fields::TIDEWAITER_CONTAINER_METADATA_FAILURE, &[Value::Text(&why)]);
+    }
+    if let Some(metadata) = lookup.metadata() {
+        fill_engine_metadata(record, metadata);
+    }
+}
+
+fn fill_engine_metadata(record: &mut Record, metadata: &Metadata) {
+    record.replace(fields::CONTAINER_RUNTIME, &[Value::Text(metadata.runtime.name())]);
+    put_text(record, fields::CONTAINER_NAME, &metadata.name);
+    put_text(record, fields::CONTAINER_IMAGE_NAME, &metadata.image.name);
+    if let Some(tag) = &metadata.image.tag
+        && !metadata.image.name.is_empty()
+    {
+        put_text(record, fields::CONTAINER_IMAGE_TAG, tag);
+    }
+    put_texts(record, fields::CONTAINER_IMAGE_HASH_ALL, &metadata.image.digests);
+    let labels: Vec<Value<'_>> = metadata
+        .labels
+        .iter()
+        .map(|(key, value)| Value::Label { key, value })
+        .collect();
+    record.replace(fields::CONTAINER_LABELS, &labels);
+    if let Some(privileged) = metadata.privileged {
+        record.replace(
+            fields::CONTAINER_SECURITY_CONTEXT_PRIVILEGED,
+            &[Value::Boolean(privileged)],
+        );
+    }
+    if let Some(user) = &metadata.user {
+        put_text(record, fields::TIDEWAITER_CONTAINER_USER, user);
+    }
+    if let Some(started) = metadata.started {
+        record.replace(fields::TIDEWAITER_CONTAINER_STARTED, &[Value::Date(started)]);
+    }
+    let mounts: Vec<String> = metadata.mounts.iter().map(Mount::to_string).collect();
+    put_texts(record, fields::TIDEWAITER_CONTAINER_MOUNTS, &mounts);
+    if metadata.mounts.iter().any(Mount::reaches_engine) {
+        record.replace(fields::TIDEWAITER_CONTAINER_ENGINE_SOCKET, &[Value::Boolean(true)]);
+    }
+    if let Some(pod) = &metadata.pod {
+        fill_pod(record, pod, metadata);
+    }
+}
+
+fn fill_pod(record: &mut Record, pod: &Arc<Pod>, metadata: &Metadata) {
+    put_text(record, fields::ORCHESTRATOR_TYPE, "kubernetes");
+    put_text(record, fields::ORCHESTRATOR_RESOURCE_TYPE, "pod");
+    put_text(record, fields::ORCHESTRATOR_NAMESPACE, &pod.namespace);
+    put_text(record, fields::ORCHESTRATOR_RESOURCE_NAME, &pod.name);
+    put_text(record, fields::ORCHESTRATOR_RESOURCE_ID, &pod.uid);
+    // ECS wants `key:value` here.
+    let joined = |pairs: &[(String, String)]| -> Vec<String> {
+        pairs.iter().map(|(key, value)| format!("{key}:{value}")).collect()
+    };
+    put_texts(record, fields::ORCHESTRATOR_RESOURCE_LABEL, &joined(&pod.labels));
+    put_texts(
+        record,
+        fields::ORCHESTRATOR_RESOURCE_ANNOTATION,
+        &joined(&pod.annotations),
+    );
+
+    let mut kubernetes: Vec<(String, &str)> = vec![
+        ("namespace".to_owned(), &pod.namespace),
+        ("pod.name".to_owned(), &pod.name),
+        ("pod.uid".to_owned(), &pod.uid),
+        ("container.name".to_owned(), &metadata.name),
+    ];
+    if let Some(workload) = &pod.workload {
+        put_text(record, fields::ORCHESTRATOR_RESOURCE_PARENT_TYPE, workload.kind);
+        if let Some(name) = &workload.name {
+            kubernetes.push((format!("{}.name", workload.kind.to_ascii_lowercase()), name));
+        }
+    }
+    kubernetes.extend(
+        pod.labels
+            .iter()
+            .map(|(key, value)| (format!("labels.{key}"), value.as_str())),
+    );
+    let annotations = pod.annotations.iter();
+    kubernetes.extend(annotations.map(|(key, value)| (format!("annotations.{key}"), value.as_str())));
+    for (key, value) in kubernetes.iter().filter(|(_, value)| !value.is_empty()) {
+        // Beside the node's name, which is there already.
+        record.push(fields::KUBERNETES, Value::Label { key, value });
+    }
+}
+
+fn put_text(record: &mut Record, field: FieldId, text: &str) {
+    if !text.is_empty() {
+        record.replace(field, &[Value::Text(text)]);
+    }
+}
+
+fn put_texts(record: &mut Record, field: FieldId, texts: &[String]) {
+    let values: Vec<Value<'_>> = texts.iter().map(|text| Value::Text(text)).collect();
+    record.replace(field, &values);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::{Access, Image, LookupFailure, Runtime, Workload};
+    use expect_test::expect;
+
+    fn pods_container() -> Metadata {
+        let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        Metadata {
+            runtime: Runtime::Containerd,
+            name: "app".to_owned(),
+            image: Image::from_reference("shop/web:2@sha256:ab"),
+            labels: vec![label("io.kubernetes.container.name", "app")],
+            cut_labels: 0,
+            privileged: Some(false),
+            user: Some("1000:0".to_owned()),
+            started: Some(1_795_306_434_000_000_000),
+            mounts: vec![Mount::new("/run", "/host/run", Access::ReadOnly)],
+            pod: Some(Arc::new(Pod {
+                name: "web-7d4b9c6f5-x2x7p".to_owned(),
+                namespace: "shop".to_owned(),
+                uid: "6a1c".to_owned(),
+                labels: vec![label("app", "web")],
+                annotations: vec![label("team", "checkout")],
+                workload: Some(Workload {
+                    kind: "Deployment",
+                    name: Some("web".to_owned()),
+                }),
+                cut: 0,
+            })),
+        }
+    }
+
+    #[test]
+    fn a_pods_container_is_told_under_the_names_of_ecs_and_kubernetes() {
+        let mut record = Record::new();
+        fill_metadata(&mut record, &Lookup::Complete(Arc::new(pods_container())));
+        let document = serde_json::to_string_pretty(&record.to_document()).unwrap();
+        expect![[r#"
+            {
+              "container": {
+                "image": {
+                  "hash": {
+                    "all": [
+                      "sha256:ab"
+                    ]
+                  },
+                  "name": "shop/web",
+                  "tag": [
+                    "2"
+                  ]
+                },
+                "labels": {
+                  "io.kubernetes.container.name": "app"
+                },
+                "name": "app",
+                "runtime": "containerd",
+                "security_context": {
+                  "privileged": false
+                }
+              },
+              "kubernetes": {
+                "namespace": "shop",
+                "pod.name": "web-7d4b9c6f5-x2x7p",
+                "pod.uid": "6a1c",
+                "container.name": "app",
+                "deployment.name": "web",
+                "labels.app": "web",
+                "annotations.team": "checkout"
+              },
+              "orchestrator": {
+                "namespace": "shop",
+                "resource": {
+                  "annotation": [
+                    "team:checkout"
+                  ],
+                  "id": "6a1c",
+                  "label": [
+                    "app:web"
+                  ],
+                  "name": "web-7d4b9c6f5-x2x7p",
+                  "parent": {
+                    "type": "Deployment"
+                  },
+                  "type": "pod"
+                },
+                "type": "kubernetes"
+              },
+              "tidewaiter": {
+                "container": {
+                  "engine_socket": true,
+                  "metadata": "complete",
+                  "mounts": [
+                    "/run:/host/run:ro"
+                  ],
+                  "started": "2026-11-22T00:13:54.000Z",
+                  "user": "1000:0"
+                }
+              }
+            }"#]]
+        .assert_eq(&document);
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_out_and_the_reason_told() {
+        let mut record = Record::new();
+        fill_metadata(&mut record, &Lookup::Failed(LookupFailure::EngineUnreachable, None));
+        let document = serde_json::to_string(&record.to_document()).unwrap();
+        expect![[
+            r#"{"tidewaiter":{"container":{"metadata":"failed","metadata_failure":"the engine cannot be reached"}}}"#
+        ]]
+        .assert_eq(&document);
+    }
+}
