@@ -28,6 +28,16 @@ impl Document {
         }
     }
 
+    /// The same for an alert and its amendment.
+    pub fn alert_id(&self) -> String {
+        self.text("kibana.alert.uuid")
+    }
+
+    /// Whether it repeats an alert with what has come to be known since.
+    pub fn is_amendment(&self) -> bool {
+        self.text("tidewaiter.amendment") == "true"
+    }
+
     pub fn rule(&self) -> String {
         self.text("kibana.alert.rule.name")
     }

@@ -189,15 +189,22 @@ impl Drop for Engine {
 }
 
 /// For what gives no sign of its own when it is ready.
-fn wait_until(trouble: &str, mut is_so: impl FnMut() -> bool) -> Result<()> {
+pub(crate) fn wait_until(trouble: &str, mut is_so: impl FnMut() -> bool) -> Result<()> {
+    retry(trouble, || is_so().then_some(()))
+}
+
+/// Tries until it succeeds.
+pub fn retry<T>(trouble: &str, mut attempt: impl FnMut() -> Option<T>) -> Result<T> {
     let deadline = Instant::now() + PATIENCE;
-    while !is_so() {
+    loop {
+        if let Some(result) = attempt() {
+            return Ok(result);
+        }
         if Instant::now() > deadline {
             bail!("{trouble} after {} seconds", PATIENCE.as_secs());
         }
         thread::sleep(POLL_INTERVAL);
     }
-    Ok(())
 }
 
 fn socket_in(folder: &Path) -> PathBuf {

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use serde_json::json;
 
-use crate::program::{copy, stand_in};
+use crate::program::{copy, run, stand_in};
 
 /// Package managers that are programs; what they do does not matter, only their names and arguments.
 pub const PACKAGE_MANAGERS: [&str; 10] = [
@@ -52,4 +54,26 @@ fn place_script(path: &Path) -> Result<()> {
     fs::write(path, "#!/bin/sh\n:\n")?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
     Ok(())
+}
+
+/// Packs the image, with a command that it runs, as an archive that engines import under a name. `root` holds its files.
+pub fn pack(root: &Path, name: &str, command: &[&str], folder: &Path) -> Result<PathBuf> {
+    let layer = folder.join("layer.tar");
+    run(Command::new("tar").arg("-C").arg(root).arg("-cf").arg(&layer).arg("."))?;
+    let sum = String::from_utf8(run(Command::new("sha256sum").arg(&layer))?.stdout)?;
+    let digest = sum.split_whitespace().next().context("`sha256sum` printed nothing")?;
+    let config = json!({
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {"Entrypoint": command},
+        "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{digest}")]},
+    });
+    let manifest = json!([{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]);
+    fs::write(folder.join("config.json"), config.to_string())?;
+    fs::write(folder.join("manifest.json"), manifest.to_string())?;
+    let archive = folder.join("archive.tar");
+    let mut pack = Command::new("tar");
+    pack.arg("-C").arg(folder).arg("-cf").arg(&archive);
+    run(pack.args(["manifest.json", "config.json", "layer.tar"]))?;
+    Ok(archive)
 }

@@ -5,10 +5,13 @@
 //! checked with a fence, a known event that comes after it.
 
 pub mod cgroup;
+pub mod containerd;
+pub mod cri;
 pub mod document;
 pub mod engine;
 pub mod image;
 pub mod lines;
+pub mod podman;
 pub mod program;
 pub mod sensor;
 pub mod terminal;

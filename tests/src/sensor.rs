@@ -1,7 +1,9 @@
 //! The sensor as a user starts it, and the questions a test has for it.
 
+use std::collections::HashSet;
 use std::env;
 use std::fs::{self, File};
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -58,10 +60,14 @@ impl Home {
         fs::create_dir(home.engine())?;
         fs::write(home.rules().join("fence.toml"), FENCE_RULE)?;
         let config = format!(
-            "rules = [{:?}]\nlearn_for = \"0s\"\nstate_directory = {:?}\n[containers]\ndocker_socket = {:?}\n",
+            "rules = [{:?}]\nlearn_for = \"0s\"\nstate_directory = {:?}\n[containers]\ndocker_socket = {:?}\n\
+             podman_socket = {:?}\ncontainerd_socket = {:?}\ncrio_socket = {:?}\n",
             home.rules(),
             home.state(),
             home.docker_socket(),
+            home.podman_socket(),
+            home.containerd_socket(),
+            home.crio_socket(),
         );
         fs::write(home.config(), config)?;
         Ok(home)
@@ -91,6 +97,34 @@ impl Home {
     /// Nothing answers there before the engine is started.
     pub fn docker_socket(&self) -> PathBuf {
         self.engine().join("docker.sock")
+    }
+
+    pub fn podman_socket(&self) -> PathBuf {
+        self.engine().join("podman.sock")
+    }
+
+    pub fn containerd_socket(&self) -> PathBuf {
+        self.engine().join("containerd.sock")
+    }
+
+    /// A folder that a user may write to, below folders that a user may pass.
+    pub fn user_folder(&self, user: u32) -> Result<PathBuf> {
+        let folder = self.path().join("user");
+        fs::create_dir(&folder)?;
+        chown(&folder, Some(user), Some(user))?;
+        fs::set_permissions(self.path(), fs::Permissions::from_mode(0o755))?;
+        Ok(folder)
+    }
+
+    pub fn crio_socket(&self) -> PathBuf {
+        self.engine().join("crio.sock")
+    }
+
+    /// Adds a line to the section on containers of the configuration.
+    pub fn configure(&self, line: &str) -> Result<()> {
+        let config = fs::read_to_string(self.config())?;
+        fs::write(self.config(), format!("{config}{line}\n"))?;
+        Ok(())
     }
 
     /// A `tidewaiter` command with this home's configuration.
@@ -148,7 +182,8 @@ impl Sensor {
         self.output.wait_for(what, |line| find(&Document::parse(line).ok()?))
     }
 
-    /// All alerts of what happened until now; those of fences are left out.
+    /// All alerts of what happened until now; those of fences are left out, and of an alert that was amended only the
+    /// amendment counts.
     ///
     /// `run_fence` runs the fence program with the argument it is given, in the place whose alerts are of interest.
     /// Twice: an alert that waited for its container's name may be overtaken by one that need not wait any more, but
@@ -162,9 +197,15 @@ impl Sensor {
             .iter()
             .map(|line| Document::parse(line))
             .collect::<Result<Vec<_>>>()?;
+        let amended: HashSet<String> = alerts
+            .iter()
+            .filter(|alert| alert.is_amendment())
+            .map(Document::alert_id)
+            .collect();
         Ok(alerts
             .into_iter()
             .filter(|alert| alert.rule() != FENCE_RULE_NAME)
+            .filter(|alert| alert.is_amendment() || !amended.contains(&alert.alert_id()))
             .collect())
     }
 

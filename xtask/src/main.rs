@@ -48,6 +48,8 @@ enum Task {
 
 #[derive(clap::Subcommand)]
 enum Figures {
+    /// What is known of 1,000 short-lived containers of each of two engines, and at what cost
+    Containers,
     /// Time from exec to alert, in a container and on the host
     Latency,
     /// What the rules cost: events a second on one core, memory, allocations, instructions (with valgrind)
@@ -94,6 +96,7 @@ fn carry_out(task: Task) -> Result<ExitCode> {
             setup::for_building()?;
             setup::for_testing()?;
             let name = match figures {
+                Figures::Containers => "containers",
                 Figures::Latency => "latency",
                 Figures::Rules => "rules",
                 Figures::Sensor { short: false } => "sensor",

@@ -36,7 +36,7 @@ const COMPILER_WITH_SOURCE: Requirement = Requirement {
     elsewhere: "rustup component add rust-src",
 };
 
-const FOR_TESTING: [Requirement; 6] = [
+const FOR_TESTING: [Requirement; 7] = [
     Requirement {
         purpose: "cargo fmt",
         is_there: || succeeds(cargo().args(["fmt", "--version"])),
@@ -52,12 +52,18 @@ const FOR_TESTING: [Requirement; 6] = [
     Requirement {
         purpose: "a Docker engine, for the end-to-end tests",
         is_there: || {
-            ["docker", "dockerd", "containerd", "runc"]
+            ["docker", "dockerd", "containerd", "ctr", "runc"]
                 .into_iter()
                 .all(is_installed)
         },
         debian_packages: &["docker.io", "containerd", "runc"],
-        elsewhere: "install Docker Engine: docker, dockerd, containerd and runc",
+        elsewhere: "install Docker Engine: docker, dockerd, containerd with ctr, and runc",
+    },
+    Requirement {
+        purpose: "Podman, for the end-to-end tests",
+        is_there: || ["podman", "conmon", "newuidmap"].into_iter().all(is_installed),
+        debian_packages: &["podman", "uidmap"],
+        elsewhere: "install Podman, with newuidmap for users' containers",
     },
     Requirement {
         purpose: "a static busybox, for the test images",
