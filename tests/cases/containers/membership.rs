@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tests::engine::Engine;
 use tests::program::run;
 use tests::sensor::Home;
@@ -68,14 +68,32 @@ fn what_sets_a_container_up_is_told_apart_from_what_runs_in_it() -> Result<()> {
     let home = Home::new()?;
     let engine = Engine::start(&home)?;
     let recorder = home.events()?;
-    let id = engine.run_detached(&[], &["/usr/bin/ordinary"])?;
-    let event = exec_of(&recorder, &id, "/usr/bin/ordinary")?;
+    let container = engine.container("workload")?;
+    engine.exec(&container, &["/usr/bin/ordinary"])?;
+    let event = exec_of(&recorder, &container.id, "/usr/bin/ordinary")?;
     assert_eq!(event.text("tidewaiter.process.runtime_helper"), "");
     assert_eq!(event.text("process.entry_leader.entry_meta.type"), "container");
-    let helper = recorder.wait_for("helper of the engine", |event| {
-        let is_helper = event.text("container.id") == id && event.text("tidewaiter.process.runtime_helper") == "true";
-        is_helper.then(|| event.clone())
-    })?;
-    assert_ne!(helper.text("process.executable"), "/usr/bin/ordinary");
-    Ok(())
+
+    // As an engine's helper does: it goes into the container's cgroup with the program that it was started with.
+    let process_id = first_process(&engine, &container.id)?;
+    let cgroups = fs::read_to_string(Path::new("/proc").join(process_id).join("cgroup"))?;
+    let path = cgroups.lines().find_map(|line| line.strip_prefix("0::/"));
+    let unified = Path::new("/sys/fs/cgroup/unified");
+    let root = if unified.exists() {
+        unified
+    } else {
+        Path::new("/sys/fs/cgroup")
+    };
+    let cgroup = root.join(path.context("there is no version 2 of cgroups here")?);
+    run(Command::new("/bin/sh")
+        .args(["-c", r#"echo $$ > "$0/cgroup.procs"; (:); :"#])
+        .arg(&cgroup))?;
+    // The engine's own may be seen too, if they fork while they are in there.
+    recorder.wait_for("fork of the helper", |event| {
+        let is_helper = event.text("container.id") == container.id
+            && event.text("tidewaiter.process.runtime_helper") == "true"
+            && event.text("event.action") == "fork"
+            && event.text("process.args").contains("cgroup.procs");
+        is_helper.then_some(())
+    })
 }
