@@ -3,6 +3,7 @@
 //! Made only by the checkers of [`crate::eql`] and [`crate::kql`], so every field exists and every literal fits its
 //! field. Conditions are two-valued: a test of a missing field is false, and its negation is true.
 
+use std::fmt::{self, Write as _};
 use std::hash::{Hash, Hasher};
 
 use crate::field_reference::{Case, FieldReference};
@@ -240,6 +241,17 @@ impl Pattern {
 
     pub fn symbols(&self) -> &[Symbol] {
         &self.0
+    }
+}
+
+/// As in EQL's `like`.
+impl fmt::Display for Pattern {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|symbol| match symbol {
+            Symbol::Character(character) => formatter.write_char(*character),
+            Symbol::AnyCharacter => formatter.write_char('?'),
+            Symbol::AnyRun => formatter.write_char('*'),
+        })
     }
 }
 

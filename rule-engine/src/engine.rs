@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 use crate::candidates::Candidates;
 use crate::grouping::owner;
 use crate::history::TermHistory;
-use crate::matcher::{Evaluation, Scratch};
+use crate::matcher::{Evaluation, Matcher, Scratch};
 use crate::record::Record;
 use crate::rule::RuleInfo;
 use crate::ruleset::{CompiledDetection, CompiledRule, RuleSet};
@@ -77,6 +77,17 @@ pub struct Match<'a> {
     pub earlier_events: Vec<Arc<Map<String, Json>>>,
     /// The conditions that held, each with the values of the event that made it hold.
     pub reason: Vec<String>,
+}
+
+/// What an event lacks for a rule to take it in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NearMiss {
+    /// Of a sequence, which of its events this would be, from 1; `until` comes last.
+    pub term: Option<usize>,
+    /// How many tests would have to come out otherwise, at least 1.
+    pub distance: u32,
+    /// Those tests, with what the event has and what is wanted.
+    pub failed: Vec<String>,
 }
 
 /// What is particular to one match of a rule.
@@ -232,6 +243,28 @@ impl Engine {
                 });
             }
         }
+    }
+
+    /// For each event that the rule looks for, what this one lacks; nothing for one that it takes in, or for a rule that
+    /// there is not.
+    pub fn near_misses(&mut self, rule_id: &str, record: &Record) -> Vec<NearMiss> {
+        let Some(rule) = self.rules.rules.iter().find(|rule| rule.info.rule_id == rule_id) else {
+            return Vec::new();
+        };
+        let event = Evaluation::new(record, &self.rules.graph, &mut self.scratch);
+        let terms: Vec<(Option<usize>, Matcher)> = match &rule.detection {
+            CompiledDetection::Event(matcher)
+            | CompiledDetection::NewTerms { matcher, .. }
+            | CompiledDetection::Threshold { matcher, .. } => vec![(None, *matcher)],
+            CompiledDetection::Sequence(sequence) => (1..).map(Some).zip(sequence.terms()).collect(),
+        };
+        let near_miss = |(term, matcher): (Option<usize>, Matcher)| NearMiss {
+            term,
+            distance: matcher.distance(&event).saturating_add(rule.admits.distance(&event)),
+            failed: [matcher.failures(&event), rule.admits.failures(&event)].concat(),
+        };
+        let misses = terms.into_iter().map(near_miss);
+        misses.filter(|miss| miss.distance > 0).collect()
     }
 
     pub fn rules(&self) -> &RuleSet {

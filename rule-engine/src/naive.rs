@@ -228,10 +228,10 @@ fn check(
     let mut record = Record::new();
     for event in events {
         record.fill_from_document(event);
-        let mut evaluate = |record: &Record| {
+        let evaluate = |compiled: &mut CompiledCondition, record: &Record| {
             compiled.evaluate(record, |matcher, event| (matcher.matches(event), matcher.reason(event)))
         };
-        let (matched, reason) = evaluate(&record);
+        let (matched, reason) = evaluate(&mut compiled, &record);
         prop_assert_eq!(
             matched,
             query.holds(event),
@@ -239,11 +239,16 @@ fn check(
             text,
             Json::Object(event.clone())
         );
+        let (distance, failures) = compiled.evaluate(&record, |matcher, event| {
+            (matcher.distance(event), matcher.failures(event))
+        });
+        prop_assert_eq!(distance == 0, matched, "{}", text);
+        prop_assert_eq!(failures.is_empty(), matched, "{}: {:?}", text, failures);
         // What an unknown field decides has no value to show.
         prop_assert!(!matched || !reason.is_empty() || text.contains("no.such.field"));
         narrow.fill_from_document(event);
         prop_assert_eq!(
-            evaluate(&narrow),
+            evaluate(&mut compiled, &narrow),
             (matched, reason.clone()),
             "{} on a narrow record",
             text
@@ -258,7 +263,11 @@ fn cases() -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|cases| cases.parse().ok());
-    ProptestConfig::with_cases(cases.unwrap_or(50_000))
+    ProptestConfig {
+        cases: cases.unwrap_or(50_000),
+        max_local_rejects: u32::MAX,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {

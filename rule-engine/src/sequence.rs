@@ -123,12 +123,14 @@ impl SequenceMatcher {
         self.waiting.take_due(time_ns)
     }
 
+    /// What each term looks for, `until` last.
+    pub fn terms(&self) -> impl Iterator<Item = Matcher> + '_ {
+        self.terms.iter().chain(&self.until).map(|term| term.matcher)
+    }
+
     /// Whether the event belongs to some stage, or ends sequences: only then its time is asked for.
     pub fn concerns(&self, event: &Evaluation<'_>) -> bool {
-        self.terms
-            .iter()
-            .chain(&self.until)
-            .any(|term| term.matcher.matches(event))
+        self.terms().any(|matcher| matcher.matches(event))
     }
 
     /// Takes the event in and returns the matches that it completes.

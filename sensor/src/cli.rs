@@ -76,6 +76,7 @@ status 1.
 
 Examples:
   tidewaiter replay --rules my-rules/ events.ndjson
+  tidewaiter replay --rules my-rule.toml --explain RULE_ID events.ndjson
   zcat events.ndjson.gz | tidewaiter replay -")]
     Replay(ReplayArguments),
 
@@ -119,6 +120,10 @@ pub struct RunArguments {
     /// How to write alerts [default: the configured one; there `auto`: text on a terminal, else json]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<Format>,
+
+    /// Show every condition that held in the text form too, not only those that tell something
+    #[arg(long)]
+    pub explain: bool,
 }
 
 #[derive(Debug, Args)]
@@ -136,6 +141,11 @@ pub struct ReplayArguments {
     /// Rule file, or directory to search for rule files; may be repeated [default: the stock rules]
     #[arg(long, value_name = "PATH")]
     pub rules: Vec<PathBuf>,
+
+    /// Also write the events that the rule of this id nearly matches, those that lack one condition or
+    /// else the nearest one, with what is missing
+    #[arg(long, value_name = "RULE_ID")]
+    pub explain: Option<String>,
 
     /// Recorded events, `-` for stdin
     #[arg(value_name = "FILE")]

@@ -55,6 +55,8 @@ pub enum CommandError {
     OutputClosed,
     #[error("no rule is left to run; `tidewaiter rules check` shows what is wrong with those that there are")]
     NoRules,
+    #[error("no rule that runs has the id `{rule_id}`; `tidewaiter rules list` shows the ids")]
+    UnknownRule { rule_id: String },
     #[error(transparent)]
     LackingHost(#[from] LackingHost),
     #[error(transparent)]
@@ -68,9 +70,12 @@ pub enum CommandError {
 impl CommandError {
     fn exit_status(&self) -> ExitStatus {
         match self {
-            Self::Config(_) | Self::Rules(_) | Self::Input { .. } | Self::NoRules | Self::History(_) => {
-                ExitStatus::Usage
-            }
+            Self::Config(_)
+            | Self::Rules(_)
+            | Self::Input { .. }
+            | Self::NoRules
+            | Self::UnknownRule { .. }
+            | Self::History(_) => ExitStatus::Usage,
             Self::LackingHost(_) | Self::Live(_) => ExitStatus::HostLacks,
             Self::OutputClosed | Self::Output(_) => ExitStatus::Findings,
         }

@@ -20,7 +20,7 @@ pub mod sink;
 pub mod text;
 
 use sink::{Destination, Flushed, Sink};
-use text::Style;
+use text::{Because, Style};
 
 /// Alerts that may wait for the output thread.
 pub const QUEUE_LENGTH: usize = 4096;
@@ -42,6 +42,7 @@ pub type OnClosed = Box<dyn FnOnce() + Send>;
 pub struct OutputOptions {
     pub format: Format,
     pub style: Style,
+    pub because: Because,
     /// How long an alert may wait for its container's name and image.
     pub metadata_wait: Duration,
 }
@@ -244,7 +245,9 @@ impl<D: Destination> Writer<D> {
             Format::Json => self.sink.push_json(document),
             // What is only recorded is no news for a person.
             Format::Text if document.contains_key(BUILDING_BLOCK_TYPE) => {}
-            Format::Text => self.sink.push_text(&text::render(&document, self.options.style)),
+            Format::Text => self
+                .sink
+                .push_text(&text::render(&document, self.options.style, self.options.because)),
         }
     }
 

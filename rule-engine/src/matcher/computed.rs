@@ -6,6 +6,7 @@ use std::fmt;
 use smallvec::SmallVec;
 
 use super::Evaluation;
+use super::explain::wanted;
 use super::value::ValueTest;
 use crate::condition::{Call, ComputedCondition, Number, Term};
 use crate::field_reference::FieldReference;
@@ -19,6 +20,8 @@ pub(super) struct ComputedMatcher {
     call: Call,
     /// The fields of the call, each once: a combination gives each one value.
     fields: Vec<FieldReference>,
+    /// What the test wants, in words.
+    pub wanted: Box<str>,
     test: ValueTest,
 }
 
@@ -33,6 +36,7 @@ impl ComputedMatcher {
         ComputedMatcher {
             call: condition.call.clone(),
             fields,
+            wanted: wanted(&condition.test),
             test: ValueTest::compile(&condition.test),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::explain::wanted;
 use super::text::{FoldBuffer, TextTest};
 use crate::condition::{FieldCondition, Number, Order, Test};
 use crate::record::{Record, Value};
@@ -12,6 +13,8 @@ use crate::schema::FieldId;
 pub(super) struct FieldMatcher {
     pub field: FieldId,
     pub key: Option<Box<str>>,
+    /// What the test wants, in words.
+    pub wanted: Box<str>,
     test: ValueTest,
 }
 
@@ -36,6 +39,7 @@ impl FieldMatcher {
         FieldMatcher {
             field: condition.field.field,
             key: condition.field.key.clone(),
+            wanted: wanted(&condition.test),
             test: ValueTest::compile(&condition.test),
         }
     }

@@ -100,7 +100,8 @@ fn the_stock_rules_decide_their_examples_plain_as_compiled() {
                     last |= plain;
                 }
             }
-            if matches!(rule.detection, Detection::Event(_)) {
+            // Of several events some may be suppressed.
+            if matches!(rule.detection, Detection::Event(_)) && example.events.len() == 1 {
                 let expected = example.expect == Expectation::Match;
                 assert_eq!(last, expected, "{}: {}", path.display(), example.name);
             }

@@ -21,6 +21,9 @@ use crate::cli::ReplayArguments;
 use crate::detection::report_engine;
 use crate::document::Document;
 use crate::rule_files::RuleFiles;
+use near_misses::NearMisses;
+
+mod near_misses;
 
 /// A longer line is not read.
 const MAX_LINE_BYTES: u64 = 16 * 1024 * 1024;
@@ -55,10 +58,16 @@ pub fn main(arguments: &ReplayArguments) -> Result<ExitStatus, CommandError> {
     if rules.rules().is_empty() {
         return Err(CommandError::NoRules);
     }
+    let explained = match &arguments.explain {
+        Some(rule_id) if !rules.rules().iter().any(|rule| rule.rule_id == *rule_id) => {
+            let rule_id = rule_id.clone();
+            return Err(CommandError::UnknownRule { rule_id });
+        }
+        explained => explained.as_deref().map(NearMisses::of),
+    };
     let engine = Engine::new(rules, EngineOptions::default());
-    let counts = replay(input, BufWriter::new(io::stdout().lock()), engine, &mut |counts| {
-        progress.look(counts)
-    });
+    let output = BufWriter::new(io::stdout().lock());
+    let counts = replay(input, output, engine, explained, &mut |counts| progress.look(counts));
     progress.clear();
     let counts = counts.map_err(|error| match error {
         ReplayError::Input(source) => CommandError::Input {
@@ -118,6 +127,7 @@ fn replay(
     mut input: impl BufRead,
     mut output: impl Write,
     mut engine: Engine,
+    mut explained: Option<NearMisses>,
     look: &mut dyn FnMut(&ReplayCounts),
 ) -> Result<ReplayCounts, ReplayError> {
     let mut counts = ReplayCounts::default();
@@ -156,11 +166,16 @@ fn replay(
             }
         });
         result.map_err(ReplayError::Output)?;
+        if let Some(near_misses) = &mut explained {
+            let looked_at = near_misses.look_at(&mut engine, &record, &line, counts.lines, &mut output);
+            looked_at.map_err(ReplayError::Output)?;
+        }
         if counts.events.is_multiple_of(EVENTS_BETWEEN_LOOKS) {
             look(&counts);
         }
     }
-    output.flush().map_err(ReplayError::Output)?;
+    let finished = explained.map_or(Ok(()), |near_misses| near_misses.finish(&mut output));
+    finished.and_then(|()| output.flush()).map_err(ReplayError::Output)?;
     counts.engine = engine.counters();
     Ok(counts)
 }
@@ -227,12 +242,17 @@ mod tests {
     use super::*;
 
     fn run(input: &[u8]) -> (ReplayCounts, Vec<Document>) {
+        run_explaining(None, input)
+    }
+
+    fn run_explaining(rule_id: Option<&str>, input: &[u8]) -> (ReplayCounts, Vec<Document>) {
         let mut output = Vec::new();
+        let explained = rule_id.map(NearMisses::of);
         let engine = Engine::new(
             RuleSet::compile(RuleFiles::stock().take_rules()),
             EngineOptions::default(),
         );
-        let Ok(counts) = replay(input, &mut output, engine, &mut |_| {}) else {
+        let Ok(counts) = replay(input, &mut output, engine, explained, &mut |_| {}) else {
             panic!("no input or output error")
         };
         let alerts = output.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
@@ -280,6 +300,33 @@ mod tests {
         );
         assert_eq!(alerts[1]["kibana.alert.new_terms"], json!(["bash"]));
         assert_eq!(alerts[0]["event.kind"], "signal");
+    }
+
+    #[test]
+    fn an_event_that_lacks_one_condition_is_explained() {
+        let rules = RuleFiles::stock().take_rules();
+        let wanted = rules
+            .iter()
+            .find(|rule| rule.info.name == "Interactive shell opened in a container");
+        let rule_id = wanted.expect("the stock rule is there").info.rule_id.clone();
+        let not_interactive = shell("2026-11-22T00:00:00Z").replace("\"interactive\":true", "\"interactive\":false");
+        let far = r#"{"@timestamp": "2026-11-22T00:00:00Z"}"#;
+        let input = [far.to_owned(), not_interactive].join("\n");
+        let (_, documents) = run_explaining(Some(&rule_id), input.as_bytes());
+        let near: Vec<&serde_json::Value> = documents
+            .iter()
+            .filter_map(|event| event.get("tidewaiter.near_miss"))
+            .collect();
+        assert_eq!(
+            near,
+            [&json!({
+                "rule_id": rule_id, "line": 2, "conditions_failed": 1,
+                "failed": ["process.interactive is false, wanted true"],
+            })]
+        );
+        let (_, documents) = run_explaining(Some(&rule_id), far.as_bytes());
+        assert_eq!(documents.len(), 1, "the nearest event is told of if none is near");
+        assert!(documents[0]["tidewaiter.near_miss"]["conditions_failed"].as_u64() > Some(1));
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::detection::{Command, Detection, DetectionCounts, complete_from, longest_window, report_engine};
 use crate::history::{History, HistoryCounts};
 use crate::kernel::Environment;
+use crate::output::text::Because;
 use crate::output::{Output, OutputCounts, OutputOptions, sink};
 use crate::pipeline::{EventHandler, PipelineCounts};
 use crate::rule_files::RuleFiles;
@@ -56,6 +57,11 @@ pub fn main(arguments: &RunArguments, color: ColorChoice) -> Result<ExitStatus, 
     let options = OutputOptions {
         format,
         style: style_for(&io::stdout(), color),
+        because: if arguments.explain {
+            Because::All
+        } else {
+            Because::Telling
+        },
         metadata_wait: config.metadata_wait,
     };
     let output = Output::start(sink::stdout()?, options, complete_from(directory.clone()), on_closed)?;

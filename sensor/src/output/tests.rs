@@ -13,6 +13,7 @@ const LONG: Duration = Duration::from_secs(30);
 const JSON: OutputOptions = OutputOptions {
     format: Format::Json,
     style: Style::Plain,
+    because: Because::Telling,
     metadata_wait: Duration::ZERO,
 };
 

@@ -26,8 +26,16 @@ pub enum Style {
     Colored,
 }
 
+/// Which conditions of a rule are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Because {
+    /// Those that tell something.
+    Telling,
+    All,
+}
+
 /// The alert as lines of text, the last one empty.
-pub fn render(alert: &Document, style: Style) -> String {
+pub fn render(alert: &Document, style: Style, because: Because) -> String {
     let mut out = Rendering {
         text: String::new(),
         style,
@@ -58,7 +66,11 @@ pub fn render(alert: &Document, style: Style) -> String {
             &escape::command_line(new_terms, COMMAND_CHARACTERS, ARGUMENT_CHARACTERS),
         );
     }
-    for (position, condition) in telling_conditions(alert).iter().enumerate() {
+    let conditions = match because {
+        Because::Telling => telling_conditions(alert),
+        Because::All => document::texts(alert, "tidewaiter.conditions"),
+    };
+    for (position, condition) in conditions.iter().enumerate() {
         out.line(
             if position == 0 { "because" } else { "" },
             &Visible(condition).to_string(),
@@ -278,7 +290,7 @@ mod tests {
               rule       9b2cfe7e-0000-4000-8000-000000000001 (risk score 21)
 
         "#]]
-        .assert_eq(&render(&sample().into_document(), Style::Plain));
+        .assert_eq(&render(&sample().into_document(), Style::Plain, Because::Telling));
     }
 
     #[test]
@@ -304,7 +316,7 @@ mod tests {
               rule       9b2cfe7e-0000-4000-8000-000000000001 (risk score 21)
 
         "#]]
-        .assert_eq(&render(&alert.into_document(), Style::Plain));
+        .assert_eq(&render(&alert.into_document(), Style::Plain, Because::Telling));
     }
 
     #[test]
@@ -318,7 +330,7 @@ mod tests {
                 over_share: [5, 0, 0, 0, 0],
             },
         });
-        let text = render(&alert.into_document(), Style::Plain);
+        let text = render(&alert.into_document(), Style::Plain, Because::Telling);
         let line = text.lines().find(|line| line.contains("lost"));
         expect![[r#"
             "  lost       15 records of processes between 2026-10-14T17:46:40Z and 2026-10-14T17:46:41.5Z: what led here may be incomplete"
@@ -331,7 +343,7 @@ mod tests {
         let because = |conditions: &[&str]| {
             let mut alert = sample();
             alert.conditions = conditions.iter().map(|condition| (*condition).to_owned()).collect();
-            let text = render(&alert.into_document(), Style::Plain);
+            let text = render(&alert.into_document(), Style::Plain, Because::Telling);
             text.lines().filter(|line| line.contains(" is ")).count()
         };
         assert_eq!(because(&["event.action is `exec`", "process.name is `curl`"]), 1);
@@ -356,15 +368,18 @@ mod tests {
               because    process.args == "install": install
               rule       9b2cfe7e-0000-4000-8000-000000000001 (risk score 21)
 
-        "#]].assert_eq(&render(&alert.into_document(), Style::Plain));
+        "#]].assert_eq(&render(&alert.into_document(), Style::Plain, Because::Telling));
     }
 
     #[test]
     fn colours_are_set_only_when_asked_for() {
         let document = sample().into_document();
-        let colored = render(&document, Style::Colored);
+        let colored = render(&document, Style::Colored, Because::Telling);
         assert!(colored.starts_with("\u{1b}[1;36mLOW\u{1b}[0m"));
-        assert_eq!(without_colours(&colored), render(&document, Style::Plain));
+        assert_eq!(
+            without_colours(&colored),
+            render(&document, Style::Plain, Because::Telling)
+        );
     }
 
     #[test]
@@ -419,13 +434,13 @@ mod tests {
             text in prop_oneof![any::<String>(), "[\u{0}-\u{9f}\u{200b}-\u{202e}a\"\\\\]{0,20}"],
         ) {
             let document = hostile(&text);
-            let plain = render(&document, Style::Plain);
+            let plain = render(&document, Style::Plain, Because::Telling);
             let misleading = |c: char| (c.is_control() && c != '\n') || ('\u{200b}'..='\u{200f}').contains(&c)
                 || ('\u{2028}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c);
             prop_assert!(!plain.chars().any(misleading), "{plain:?}");
-            prop_assert_eq!(without_colours(&render(&document, Style::Colored)), plain.clone());
+            prop_assert_eq!(without_colours(&render(&document, Style::Colored, Because::Telling)), plain.clone());
             // No text from outside adds a line.
-            prop_assert_eq!(plain.lines().count(), render(&hostile("x"), Style::Plain).lines().count());
+            prop_assert_eq!(plain.lines().count(), render(&hostile("x"), Style::Plain, Because::Telling).lines().count());
         }
     }
 }

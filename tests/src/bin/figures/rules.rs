@@ -6,24 +6,32 @@
 mod corpus;
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::fs::{self, File};
 use std::hint::black_box;
+use std::io::{BufWriter, Write as _};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
 use nix::time::{ClockId, clock_gettime};
 use rule_engine::engine::{Engine, EngineOptions};
 use rule_engine::history::MemoryHistory;
 use rule_engine::record::Record;
 use rule_engine::rule::parse_file;
 use rule_engine::ruleset::RuleSet;
+use tests::program;
 
 /// Different events; they are shown in turns.
 const EVENTS: usize = 900;
 /// How long one measurement lasts at least, and how many are made of each number of rules, in turns.
 const LONG_ENOUGH: Duration = Duration::from_millis(400);
 const ROUNDS: usize = 7;
+/// What is replayed.
+const REPLAYED_EVENTS: usize = 300_000;
+const REPLAYED_RULES: usize = 250;
 /// Events of which the instructions are counted.
 const EVENTS_COUNTED: usize = 45_000;
 const RULE_COUNTS: [usize; 4] = [100, 250, 1_000, 2_500];
@@ -179,6 +187,49 @@ fn print_figures() -> Result<()> {
         }
     }
     println!("time of 1000 rules / time of 100 rules: {:.2}", medians[0] / medians[2]);
+    replay()
+}
+
+/// Replays a recording of the same events, with all that a user's replay does.
+fn replay() -> Result<()> {
+    let program = program::tidewaiter()?;
+    let folder = tempfile::tempdir()?;
+    let rules = folder.path().join("rules");
+    fs::create_dir(&rules)?;
+    for number in 0..REPLAYED_RULES {
+        fs::write(rules.join(format!("{number}.toml")), corpus::rule(number))?;
+    }
+    let recording = folder.path().join("events.ndjson");
+    let mut lines = BufWriter::new(File::create(&recording)?);
+    for number in 0..REPLAYED_EVENTS {
+        serde_json::to_writer(&mut lines, &corpus::event(number))?;
+        lines.write_all(b"\n")?;
+    }
+    lines.into_inner()?;
+    let bytes = fs::metadata(&recording)?.len();
+    let before = getrusage(UsageWho::RUSAGE_CHILDREN)?.user_time().num_microseconds();
+    let started = Instant::now();
+    let output = Command::new(program)
+        .arg("replay")
+        .arg("--rules")
+        .args([&rules, &recording])
+        .output()
+        .context("could not start the replay")?;
+    let wall = started.elapsed();
+    ensure!(
+        output.status.success(),
+        "the replay failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let user = Duration::from_micros((usage.user_time().num_microseconds() - before).unsigned_abs());
+    println!(
+        "replay of {REPLAYED_EVENTS} documents of {} bytes with {REPLAYED_RULES} rules: {:.0} a second ({wall:.2?}, of it \
+         {user:.2?} user time, {:.0} a second of that)",
+        bytes / REPLAYED_EVENTS as u64,
+        REPLAYED_EVENTS as f64 / wall.as_secs_f64(),
+        REPLAYED_EVENTS as f64 / user.as_secs_f64(),
+    );
     Ok(())
 }
 

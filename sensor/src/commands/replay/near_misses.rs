@@ -1,0 +1,84 @@
+//! `replay --explain`: the events that a rule nearly matches, and what they lack.
+
+use std::io::{self, Write};
+
+use rule_engine::engine::{Engine, NearMiss};
+use rule_engine::record::Record;
+use serde_json::json;
+
+use crate::document::Document;
+
+/// Writes the events that lack one condition of a rule as they come; if there are none, and none that it takes in, in the
+/// end the nearest one.
+pub struct NearMisses {
+    rule_id: String,
+    nearest: Option<(NearMiss, Document)>,
+    /// Whether an event was written, or taken in by the rule.
+    is_explained: bool,
+}
+
+impl NearMisses {
+    pub fn of(rule_id: &str) -> NearMisses {
+        NearMisses {
+            rule_id: rule_id.to_owned(),
+            nearest: None,
+            is_explained: false,
+        }
+    }
+
+    /// `json` is the event's document, in this line of the input.
+    pub fn look_at(
+        &mut self,
+        engine: &mut Engine,
+        record: &Record,
+        json: &[u8],
+        line: u64,
+        output: &mut impl Write,
+    ) -> io::Result<()> {
+        let misses = engine.near_misses(&self.rule_id, record);
+        self.is_explained |= misses.is_empty();
+        for miss in misses {
+            let is_near = miss.distance == 1;
+            let nearest = self.nearest.as_ref().map_or(u32::MAX, |(nearest, _)| nearest.distance);
+            if !is_near && (self.is_explained || miss.distance >= nearest) {
+                continue;
+            }
+            // It was read once, so it can be read again.
+            let event: Document = serde_json::from_slice(json).unwrap_or_default();
+            let document = self.document(event, &miss, line);
+            if is_near {
+                self.is_explained = true;
+                write(&document, output)?;
+            } else {
+                self.nearest = Some((miss, document));
+            }
+        }
+        Ok(())
+    }
+
+    pub fn finish(self, output: &mut impl Write) -> io::Result<()> {
+        match self.nearest {
+            Some((_, document)) if !self.is_explained => write(&document, output),
+            _ => Ok(()),
+        }
+    }
+
+    fn document(&self, mut event: Document, miss: &NearMiss, line: u64) -> Document {
+        let mut explanation = json!({
+            "rule_id": self.rule_id,
+            "line": line,
+            "failed": miss.failed,
+            "conditions_failed": miss.distance,
+        });
+        if let Some(term) = miss.term {
+            explanation["term"] = term.into();
+        }
+        event.insert("tidewaiter.near_miss".to_owned(), explanation);
+        event
+    }
+}
+
+fn write(document: &Document, output: &mut impl Write) -> io::Result<()> {
+    serde_json::to_writer(&mut *output, document)?;
+    output.write_all(b"\n")
+}
