@@ -28,7 +28,7 @@ echo $? > /out/doctor.status
 start events events --config /guest/whole-arguments.toml
 setsid /guest/scenario.sh > /out/scenario.log 2>&1
 start run run --rules /guest/environment.toml --config /guest/own-state.toml
-HISTFILE=/of/the/scenario TOKEN=secret /bin/true environment
+env -i HISTFILE=/of/the/scenario TOKEN=secret /bin/true environment
 /guest/on-terminal.sh /guest/container-session.sh
 stop run
 stop events
