@@ -36,6 +36,9 @@ use waiting::{Release, WaitingEvent, WaitingEvents};
 /// How often it is looked whether waiting events are ready.
 const LOOKED_AT_EVERY: Duration = Duration::from_millis(2);
 
+/// The shortest time between two lines about what rules forgot.
+const EVICTION_REPORT_INTERVAL: Duration = Duration::from_secs(60);
+
 /// What other threads tell the event thread.
 pub enum Command {
     Stop,
@@ -72,6 +75,9 @@ pub struct Detection {
     /// When it was last looked whether waiting events are ready.
     last_look: Instant,
     without_metadata: u64,
+    /// What was said of groups that the rules forgot, and when that was last looked at.
+    evictions_reported: u64,
+    evictions_looked_at: Instant,
 }
 
 impl Detection {
@@ -100,6 +106,8 @@ impl Detection {
             waiting: WaitingEvents::default(),
             last_look: Instant::now(),
             without_metadata: 0,
+            evictions_reported: 0,
+            evictions_looked_at: Instant::now(),
         }
     }
 
@@ -112,7 +120,26 @@ impl Detection {
         (self.history, self.output, counts)
     }
 
+    /// Says, at most once a minute, that rules had to forget what they remembered.
+    fn report_evictions(&mut self) {
+        if self.evictions_looked_at.elapsed() < EVICTION_REPORT_INTERVAL {
+            return;
+        }
+        self.evictions_looked_at = Instant::now();
+        let counters = self.engines.counters();
+        let evicted = counters.iter().map(|counters| counters.groups_evicted).sum();
+        if evicted > self.evictions_reported {
+            let new = evicted - self.evictions_reported;
+            warn!(
+                "{new} groups of a sequence, threshold or suppression were forgotten ({evicted} since the rules were \
+                 loaded): there were too many, and the containers with the most lost their oldest"
+            );
+            self.evictions_reported = evicted;
+        }
+    }
+
     fn use_rules(&mut self, rules: Rules) {
+        self.evictions_reported = 0;
         for engine in self.engines.counters() {
             report_engine(&engine);
         }
@@ -236,6 +263,7 @@ impl EventHandler for Detection {
 
     fn idle(&mut self, losses: &Losses) -> Flow {
         self.release(losses, Release::Ready);
+        self.report_evictions();
         Flow::Continue
     }
 
