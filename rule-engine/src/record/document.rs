@@ -174,6 +174,10 @@ impl Record {
         counts: &mut DocumentCounts,
     ) {
         for (name, value) in object {
+            if name.is_empty() {
+                counts.unknown_fields += 1;
+                continue;
+            }
             let parent = key.len();
             if parent > 0 {
                 key.push('.');
