@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+mod help;
+
 /// One finding. `code` is stable; `line` and `column` count from 1, columns in characters.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Diagnostic {
@@ -26,6 +28,11 @@ pub enum Severity {
     Error,
     /// The rule runs, but perhaps not as meant.
     Warning,
+}
+
+/// What helps against findings of a kind, if there is nothing more precise to say.
+pub(crate) fn general_help(code: &str) -> Option<String> {
+    help::of_code(code).map(str::to_owned)
 }
 
 /// How many findings of one file are kept; the rest is counted.
@@ -152,6 +159,7 @@ impl Findings {
     }
 
     fn add(&mut self, finding: Finding) -> FindingHelp<'_> {
+        debug_assert!(help::of_code(finding.code).is_some(), "no help for `{}`", finding.code);
         self.has_errors |= finding.severity == Severity::Error;
         if self.is_full() {
             self.left_out += 1;
@@ -237,7 +245,7 @@ mod tests {
     fn findings_past_the_limit_are_counted() {
         let mut findings = Findings::default();
         for _ in 0..MAX_FINDINGS + 2 {
-            findings.error(Span::default(), "code", "message").help("help");
+            findings.error(Span::default(), "syntax", "message").help("help");
         }
         assert_eq!((findings.list.len(), findings.left_out), (MAX_FINDINGS, 2));
     }

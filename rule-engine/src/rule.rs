@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::alerting::AlertLimits;
 use crate::condition::{Condition, Detection};
-use crate::diagnostic::{Diagnostic, Findings, Lines, Severity, Span};
+use crate::diagnostic::{Diagnostic, Findings, Lines, Severity, Span, general_help};
 use crate::field_reference::FieldReference;
 use crate::schema::FieldId;
 use crate::streams::Categories;
@@ -92,7 +92,8 @@ fn diagnostics(findings: Findings, place: &dyn Fn(Span) -> (u32, u32)) -> Vec<Di
         .into_iter()
         .map(|finding| {
             let (line, column) = place(finding.span);
-            let (code, severity, message, help) = (finding.code, finding.severity, finding.message, finding.help);
+            let (code, severity, message) = (finding.code, finding.severity, finding.message);
+            let help = finding.help.or_else(|| general_help(code));
             Diagnostic {
                 code,
                 severity,

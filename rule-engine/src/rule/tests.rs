@@ -91,11 +91,11 @@ fn errors_of_the_query_and_of_the_keys_are_found_at_once_at_their_lines() {
         &text,
         expect![[r#"
             Error
-            1:1 Error missing-key: `name` is missing in `[rule]`
-            4:12 Error bad-value: `urgent` is none of `low`, `medium`, `high`, `critical`
-            5:14 Error bad-value: `risk_score` must be between 0 and 100
+            1:1 Error missing-key: `name` is missing in `[rule]` (add the key to the table `[rule]`)
+            4:12 Error bad-value: `urgent` is none of `low`, `medium`, `high`, `critical` (see docs/rules.md for the values that this key takes)
+            5:14 Error bad-value: `risk_score` must be between 0 and 100 (see docs/rules.md for the values that this key takes)
             9:15 Error unknown-field: unknown field `process.nam` (did you mean `process.name`?)
-            10:18 Error type-mismatch: `process.pid` is compared with a number
+            10:18 Error type-mismatch: `process.pid` is compared with a number (write a value of the field's type)
         "#]],
     );
 }
@@ -118,47 +118,47 @@ fn files_that_are_no_rules_are_told_what_is_wrong() {
         (
             "",
             expect![[r#"
-            Error
-            1:1 Error missing-key: the file has no `[rule]` table
-        "#]],
+                Error
+                1:1 Error missing-key: the file has no `[rule]` table (add the key to the table `[rule]`)
+            "#]],
         ),
         (
             "\0\u{1}binary",
             expect![[r#"
                 Error
-                1:1 Error toml: invalid unquoted key, expected letters, numbers, `-`, `_`
-                1:9 Error toml: key with no value, expected `=`
+                1:1 Error toml: invalid unquoted key, expected letters, numbers, `-`, `_` (the file has to be TOML: https://toml.io)
+                1:9 Error toml: key with no value, expected `=` (the file has to be TOML: https://toml.io)
             "#]],
         ),
         (
             "[rule]\nname = \nrule_id = [1\ntype = \"eql\"",
             expect![[r#"
                 Error
-                1:1 Error missing-key: `type` is missing in `[rule]`
-                2:8 Error toml: string values must be quoted, expected literal string
-                3:11 Error wrong-type: `rule_id` in `[rule]` must be a text
-                4:1 Error toml: missing comma between array elements, expected `,`
-                4:1 Error toml: invalid boolean, expected `true`
-                4:6 Error toml: unexpected `=` in array, expected value, `]`
-                4:8 Error toml: missing comma between array elements, expected `,`
-                4:13 Error toml: unclosed array, expected `]`
+                1:1 Error missing-key: `type` is missing in `[rule]` (add the key to the table `[rule]`)
+                2:8 Error toml: string values must be quoted, expected literal string (the file has to be TOML: https://toml.io)
+                3:11 Error wrong-type: `rule_id` in `[rule]` must be a text (see docs/rules.md for what the key takes)
+                4:1 Error toml: missing comma between array elements, expected `,` (the file has to be TOML: https://toml.io)
+                4:1 Error toml: invalid boolean, expected `true` (the file has to be TOML: https://toml.io)
+                4:6 Error toml: unexpected `=` in array, expected value, `]` (the file has to be TOML: https://toml.io)
+                4:8 Error toml: missing comma between array elements, expected `,` (the file has to be TOML: https://toml.io)
+                4:13 Error toml: unclosed array, expected `]` (the file has to be TOML: https://toml.io)
             "#]],
         ),
         (
             "rule = 1",
             expect![[r#"
-            Error
-            1:8 Error wrong-type: `rule` in `[file]` must be a table
-        "#]],
+                Error
+                1:8 Error wrong-type: `rule` in `[file]` must be a table (see docs/rules.md for what the key takes)
+            "#]],
         ),
         (
             "[rule]\nrule_id = 1\nname = true\ntype = []",
             expect![[r#"
-            Error
-            2:11 Error wrong-type: `rule_id` in `[rule]` must be a text
-            3:8 Error wrong-type: `name` in `[rule]` must be a text
-            4:8 Error wrong-type: `type` in `[rule]` must be a text
-        "#]],
+                Error
+                2:11 Error wrong-type: `rule_id` in `[rule]` must be a text (see docs/rules.md for what the key takes)
+                3:8 Error wrong-type: `name` in `[rule]` must be a text (see docs/rules.md for what the key takes)
+                4:8 Error wrong-type: `type` in `[rule]` must be a text (see docs/rules.md for what the key takes)
+            "#]],
         ),
     ] {
         check(text, expected);
@@ -167,7 +167,7 @@ fn files_that_are_no_rules_are_told_what_is_wrong() {
         &"#".repeat(600 << 10),
         expect![[r#"
             Error
-            1:1 Error file-too-long: the file is longer than 524288 bytes
+            1:1 Error file-too-long: the file is longer than 524288 bytes (one file holds one rule; split it)
         "#]],
     );
 }
@@ -178,32 +178,32 @@ fn what_the_engine_cannot_run_is_named_and_never_skipped() {
         (
             format!("{HEAD}type = \"esql\"\nquery = 'FROM x'"),
             expect![[r#"
-            Unsupported
-            7:8 Error unsupported-type: rules of type `esql` are not supported
-        "#]],
+                Unsupported
+                7:8 Error unsupported-type: rules of type `esql` are not supported (types that run are `eql`, `query`, `new_terms` and `threshold`; the others need Elasticsearch)
+            "#]],
         ),
         (
             format!("{HEAD}type = \"magic\"\n"),
             expect![[r#"
-            Error
-            7:8 Error unknown-type: unknown rule type `magic`
-        "#]],
+                Error
+                7:8 Error unknown-type: unknown rule type `magic` (types that run are `eql`, `query`, `new_terms` and `threshold`)
+            "#]],
         ),
         (
             format!("{HEAD}type = \"query\"\nlanguage = \"lucene\"\nquery = 'a:b'"),
             expect![[r#"
-            Error
-            8:12 Error unsupported-language: rules of type `query` in `lucene` are not supported
-        "#]],
+                Error
+                8:12 Error unsupported-language: rules of type `query` in `lucene` are not supported (languages that run are `eql` and `kuery`)
+            "#]],
         ),
         (
             eql("process where true")
                 + "event_category_override = \"x\"\nindex = [\"winlogbeat-*\"]\n[[rule.filters]]\nx = 1\n",
             expect![[r#"
                 Error
-                12:27 Error unsupported-key: `event_category_override` is not supported yet
-                13:10 Warning index-without-source: no source here produces events of the rule's `index` patterns
-                14:1 Error unsupported-filter: a filter of this form (`x`) is not supported
+                12:27 Error unsupported-key: `event_category_override` is not supported yet (take it out if the rule means the same without it)
+                13:10 Warning index-without-source: no source here produces events of the rule's `index` patterns (the sensor's events are in `logs-endpoint.events.process-*` and `logs-cloud_defend.process-*`)
+                14:1 Error unsupported-filter: a filter of this form (`x`) is not supported (write it into the query)
             "#]],
         ),
     ] {
@@ -226,35 +226,35 @@ fn new_terms_need_known_fields_and_a_window() {
         (
             String::new(),
             expect![[r#"
-            Error
-            1:1 Error missing-key: `[rule.new_terms]` is missing
-        "#]],
+                Error
+                1:1 Error missing-key: `[rule.new_terms]` is missing (add the key to the table `[rule]`)
+            "#]],
         ),
         (
             "[rule.new_terms]\nvalue = [\"proces.name\"]\n".to_owned(),
             expect![[r#"
-            Error
-            10:1 Error missing-key: `[[rule.new_terms.history_window_start]]` with a `value` is missing
-            11:10 Error unknown-field: unknown field `proces.name` (did you mean `process.name`?)
-        "#]],
+                Error
+                10:1 Error missing-key: `[[rule.new_terms.history_window_start]]` with a `value` is missing (add the key to the table `[rule]`)
+                11:10 Error unknown-field: unknown field `proces.name` (did you mean `process.name`?)
+            "#]],
         ),
         (
             format!("[rule.new_terms]\nvalue = []\n{}", window.replace("now-14d", "14 days")),
             expect![[r#"
-            Error
-            10:1 Error bad-value: `value` in `[rule.new_terms]` must name 1 to 3 fields
-            14:9 Error bad-value: `14 days` is not a length of time such as `now-14d` (units are `s`, `m`, `h`, `d` and `w`)
-        "#]],
+                Error
+                10:1 Error bad-value: `value` in `[rule.new_terms]` must name 1 to 3 fields (see docs/rules.md for the values that this key takes)
+                14:9 Error bad-value: `14 days` is not a length of time such as `now-14d` (units are `s`, `m`, `h`, `d` and `w`)
+            "#]],
         ),
         (
             format!(
                 "[rule.new_terms]\nvalue = [\"process.name\"]\n{window}[tidewaiter]\nlearn_for = \"soon\"\nlearnfor = 1\n"
             ),
             expect![[r#"
-            Error
-            16:13 Error bad-value: `soon` is not a length of time such as `1h` (units are `s`, `m`, `h`, `d` and `w`)
-            17:1 Error unknown-key: unknown key `learnfor` in `[tidewaiter]`
-        "#]],
+                Error
+                16:13 Error bad-value: `soon` is not a length of time such as `1h` (units are `s`, `m`, `h`, `d` and `w`)
+                17:1 Error unknown-key: unknown key `learnfor` in `[tidewaiter]` (take it out, or see docs/rules.md for the keys that there are)
+            "#]],
         ),
     ] {
         check(&new_terms(&tail), expected);
@@ -276,18 +276,18 @@ fn a_threshold_needs_known_fields_and_counts() {
         (
             String::new(),
             expect![[r#"
-            Error
-            1:1 Error missing-key: `[rule.threshold]` is missing
-        "#]],
+                Error
+                1:1 Error missing-key: `[rule.threshold]` is missing (add the key to the table `[rule]`)
+            "#]],
         ),
         (
             "from = \"yesterday\"\n[rule.threshold]\nfield = [\"host.idd\"]\nvalue = 0\n".to_owned(),
             expect![[r#"
-            Error
-            10:8 Error bad-value: `yesterday` is not a length of time such as `now-9m` (units are `s`, `m`, `h`, `d` and `w`)
-            12:10 Error unknown-field: unknown field `host.idd` (did you mean `host.id`?)
-            13:9 Error bad-value: `value` in `[threshold]` must be a number from 1 to 1000
-        "#]],
+                Error
+                10:8 Error bad-value: `yesterday` is not a length of time such as `now-9m` (units are `s`, `m`, `h`, `d` and `w`)
+                12:10 Error unknown-field: unknown field `host.idd` (did you mean `host.id`?)
+                13:9 Error bad-value: `value` in `[threshold]` must be a number from 1 to 1000 (see docs/rules.md for the values that this key takes)
+            "#]],
         ),
         (
             format!(
@@ -295,9 +295,9 @@ fn a_threshold_needs_known_fields_and_counts() {
                 cardinality.replace("value = 3\n", "")
             ),
             expect![[r#"
-            Error
-            15:1 Error unsupported-key: more than one `cardinality` is not supported
-        "#]],
+                Error
+                15:1 Error unsupported-key: more than one `cardinality` is not supported (take it out if the rule means the same without it)
+            "#]],
         ),
     ] {
         check(&threshold(&tail), expected);
@@ -344,10 +344,10 @@ fn examples_that_say_nothing_are_errors() {
         &text,
         expect![[r#"
             Error
-            12:1 Error bad-example: an example needs `name`, `expect` and at least one of `events`
-            14:10 Error bad-value: `maybe` is neither `match` nor `no-match`
-            15:11 Error bad-example: the example's event has 1 unknown fields and 1 values that do not fit theirs
-            16:1 Error unknown-key: unknown key `evnts` in an example
+            12:1 Error bad-example: an example needs `name`, `expect` and at least one of `events` (an example has a `name`, `expect` (`match` or `no-match`) and `events`, a list of ECS documents)
+            14:10 Error bad-value: `maybe` is neither `match` nor `no-match` (see docs/rules.md for the values that this key takes)
+            15:11 Error bad-example: the example's event has 1 unknown fields and 1 values that do not fit theirs (an example has a `name`, `expect` (`match` or `no-match`) and `events`, a list of ECS documents)
+            16:1 Error unknown-key: unknown key `evnts` in an example (take it out, or see docs/rules.md for the keys that there are)
         "#]],
     );
 }

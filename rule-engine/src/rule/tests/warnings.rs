@@ -20,8 +20,8 @@ fn a_rule_that_waits_in_vain_is_ok_with_a_warning_that_says_why() {
             ),
             expect![[r#"
                 Ok
-                9:12 Warning never-matches: the rule can never match: `event.category` is `process` in events from here
-                10:10 Warning index-without-source: no source here produces events of the rule's `index` patterns
+                9:12 Warning never-matches: the rule can never match: `event.category` is `process` in events from here (take the part out, or keep it for events of other producers)
+                10:10 Warning index-without-source: no source here produces events of the rule's `index` patterns (the sensor's events are in `logs-endpoint.events.process-*` and `logs-cloud_defend.process-*`)
             "#]],
         ),
         (
@@ -32,7 +32,7 @@ fn a_rule_that_waits_in_vain_is_ok_with_a_warning_that_says_why() {
             ),
             expect![[r#"
                 Ok
-                10:10 Warning index-without-source: no source here produces events of the rule's `index` patterns
+                10:10 Warning index-without-source: no source here produces events of the rule's `index` patterns (the sensor's events are in `logs-endpoint.events.process-*` and `logs-cloud_defend.process-*`)
             "#]],
         ),
         (
@@ -43,16 +43,16 @@ fn a_rule_that_waits_in_vain_is_ok_with_a_warning_that_says_why() {
             ),
             expect![[r#"
                 Ok
-                9:12 Warning never-matches: the rule can never match: `event.category` is `process` in events from here
-                10:9 Warning never-matches: the rule can never match: its `index` patterns leave out the category of its events
+                9:12 Warning never-matches: the rule can never match: `event.category` is `process` in events from here (take the part out, or keep it for events of other producers)
+                10:9 Warning never-matches: the rule can never match: its `index` patterns leave out the category of its events (take the part out, or keep it for events of other producers)
             "#]],
         ),
         (
             query_rule("new_terms", "event.action:exec", terms),
             expect![[r#"
-            Ok
-            11:10 Warning never-matches: the rule can never match: no source here fills `process.title`
-        "#]],
+                Ok
+                11:10 Warning never-matches: the rule can never match: no source here fills `process.title` (take the part out, or keep it for events of other producers)
+            "#]],
         ),
         (
             query_rule(
@@ -62,7 +62,7 @@ fn a_rule_that_waits_in_vain_is_ok_with_a_warning_that_says_why() {
             ),
             expect![[r#"
                 Ok
-                11:9 Warning never-matches: the rule can never match: no source here fills `process.title`
+                11:9 Warning never-matches: the rule can never match: no source here fills `process.title` (take the part out, or keep it for events of other producers)
             "#]],
         ),
         (
@@ -73,15 +73,15 @@ fn a_rule_that_waits_in_vain_is_ok_with_a_warning_that_says_why() {
             ),
             expect![[r#"
                 Ok
-                1:1 Warning never-matches: the rule can never match: no source here fills `process.title`
+                1:1 Warning never-matches: the rule can never match: no source here fills `process.title` (take the part out, or keep it for events of other producers)
             "#]],
         ),
         (
             query_rule("query", "", ""),
             expect![[r#"
-            Ok
-            9:12 Warning matches-everything: the query is empty, so it matches every event that the rule reads
-        "#]],
+                Ok
+                9:12 Warning matches-everything: the query is empty, so it matches every event that the rule reads (write what the rule is to look for)
+            "#]],
         ),
     ] {
         check(&text, expected);
