@@ -21,6 +21,9 @@ pub const IMAGE: &str = "registry.example/tools/end-to-end:1.2";
 
 /// How often it is looked whether something is ready.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// How many containers the engine is asked to end at once, and how long it may take for them, or for its own end.
+const ENDED_AT_ONCE: usize = 20;
+const ENDING_LIMIT: Duration = Duration::from_secs(30);
 
 pub struct Engine {
     daemon: Child,
@@ -176,15 +179,31 @@ impl Drop for Engine {
             .unwrap_or_default();
         let ids = String::from_utf8_lossy(&containers).into_owned();
         let ids: Vec<&str> = ids.split_whitespace().collect();
-        if !ids.is_empty() {
-            let _ = self.docker(&["kill"]).args(ids).output();
+        // Asked to end many at once, an engine may never answer.
+        for some in ids.chunks(ENDED_AT_ONCE) {
+            if let Ok(mut ending) = self.docker(&["kill"]).args(some).stdout(Stdio::null()).spawn() {
+                end_within(&mut ending, ENDING_LIMIT);
+            }
         }
         if let Ok(id) = i32::try_from(self.daemon.id()) {
             let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
         }
-        let _ = self.daemon.wait();
+        end_within(&mut self.daemon, ENDING_LIMIT);
         // An engine that crashed and came back leaves the mount of its own folder.
         let _ = Command::new("umount").arg(self.folder.join("data")).output();
+    }
+}
+
+/// Waits for a process that is about to end, and ends it if that takes too long.
+fn end_within(process: &mut Child, limit: Duration) {
+    let deadline = Instant::now() + limit;
+    while matches!(process.try_wait(), Ok(None)) {
+        if Instant::now() >= deadline {
+            let _ = process.kill();
+            let _ = process.wait();
+            return;
+        }
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
