@@ -182,6 +182,12 @@ impl Sensor {
         self.output.wait_for(what, |line| find(&Document::parse(line).ok()?))
     }
 
+    /// The alerts that have come already.
+    pub fn alerts_so_far(&self) -> Vec<Document> {
+        let lines = self.output.so_far();
+        lines.iter().filter_map(|line| Document::parse(line).ok()).collect()
+    }
+
     /// All alerts of what happened until now; those of fences are left out, and of an alert that was amended only the
     /// amendment counts.
     ///
