@@ -2,10 +2,14 @@
 //!
 //! The rules are named by their ids and read from outside the project; the events are written for these tests.
 
+#[path = "shared/corpus.rs"]
+mod corpus;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use corpus::corpus;
 use rule_engine::engine::{Engine, EngineOptions};
 use rule_engine::history::MemoryHistory;
 use rule_engine::record::{DocumentCounts, Record};
@@ -332,18 +336,6 @@ fn remembering_cases() -> Vec<Case> {
             many("id", &ids, 19),
         ),
     ]
-}
-
-/// The directory of the files, or a visible note that the test has nothing to look at.
-fn corpus(test: &str) -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/elastic-rules");
-    let directory = std::env::var_os("TIDEWAITER_ELASTIC_RULES").map_or(beside, PathBuf::from);
-    if directory.is_dir() {
-        return Some(directory);
-    }
-    // `./dev test` shows and counts these lines; so does `cargo test -- --show-output`.
-    eprintln!("SKIPPED {test}: `{}` is not there", directory.display());
-    None
 }
 
 /// The rules of both folders by their ids.

@@ -3,27 +3,19 @@
 //! The files are not part of the project. `TIDEWAITER_ELASTIC_RULES` names the directory; without it
 //! `../shared/elastic-rules` beside the repository is tried.
 
+#[path = "shared/corpus.rs"]
+mod corpus;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use corpus::corpus;
 use rule_engine::engine::{Engine, EngineOptions};
 use rule_engine::history::MemoryHistory;
 use rule_engine::record::{DocumentCounts, Record};
 use rule_engine::rule::{CheckedRule, RuleReport, RuleStatus, parse_file};
 use rule_engine::ruleset::RuleSet;
 use serde_json::{Map, Value as Json, json};
-
-/// The directory of the files, or a visible note that the test has nothing to look at.
-fn corpus(test: &str) -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/elastic-rules");
-    let directory = std::env::var_os("TIDEWAITER_ELASTIC_RULES").map_or(beside, PathBuf::from);
-    if directory.is_dir() {
-        return Some(directory);
-    }
-    // `./dev test` shows and counts these lines; so does `cargo test -- --show-output`.
-    eprintln!("SKIPPED {test}: `{}` is not there", directory.display());
-    None
-}
 
 fn load(path: &Path) -> (RuleReport, Option<CheckedRule>) {
     let text = fs::read_to_string(path).expect("a readable rule file");
