@@ -140,8 +140,8 @@ fn replay(
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        let documents = match read(&reader, &line, &mut record) {
-            Ok(documents) => documents,
+        let (json, documents) = match read(&reader, &line, &mut record) {
+            Ok(read) => read,
             Err(reason) => {
                 counts.unusable_lines += 1;
                 if counts.unusable_lines <= MAX_NAMED_LINES {
@@ -156,8 +156,7 @@ fn replay(
         let mut event = None;
         engine.evaluate(&record, &mut history, &mut |matched| {
             counts.alerts += 1;
-            // The whole document is wanted of few events only. It was read once, so it can be read again.
-            let event: &Document = event.get_or_insert_with(|| serde_json::from_slice(&line).unwrap_or_default());
+            let event: &Document = event.get_or_insert_with(|| whole_document(json, &record));
             let alert = Alert::new(event.clone(), matched, chain_from_event(event)).into_document();
             let written = serde_json::to_writer(&mut output, &alert).map_err(io::Error::from);
             let written = written.and_then(|()| output.write_all(b"\n"));
@@ -167,7 +166,7 @@ fn replay(
         });
         result.map_err(ReplayError::Output)?;
         if let Some(near_misses) = &mut explained {
-            let looked_at = near_misses.look_at(&mut engine, &record, &line, counts.lines, &mut output);
+            let looked_at = near_misses.look_at(&mut engine, &record, json, counts.lines, &mut output);
             looked_at.map_err(ReplayError::Output)?;
         }
         if counts.events.is_multiple_of(EVENTS_BETWEEN_LOOKS) {
@@ -191,14 +190,23 @@ fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     Ok(read > 0)
 }
 
-fn read(reader: &DocumentReader, line: &[u8], record: &mut Record) -> Result<DocumentCounts, String> {
+/// Makes the record hold what the line's document holds, and gives the document's text with what was counted.
+fn read<'l>(reader: &DocumentReader, line: &'l [u8], record: &mut Record) -> Result<(&'l str, DocumentCounts), String> {
     if line.len() as u64 > MAX_LINE_BYTES {
         return Err(format!("it is longer than {MAX_LINE_BYTES} bytes"));
     }
-    reader.read(line, record).map_err(|error| match error.classify() {
+    let json = str::from_utf8(line).map_err(|error| format!("it is not UTF-8 (column {})", error.valid_up_to() + 1))?;
+    let read = reader.read(json, record).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => "it is not a JSON object".to_owned(),
         _ => format!("it is not JSON (column {})", error.column()),
-    })
+    });
+    Ok((json, read?))
+}
+
+/// The whole document, which is wanted of few events only. Where it cannot be represented (a number that is too large,
+/// half a surrogate pair, in a field that no rule looks at) it is what the rules saw of it.
+fn whole_document(json: &str, record: &Record) -> Document {
+    serde_json::from_str(json).unwrap_or_else(|_| record.to_document())
 }
 
 /// How far a long replay is, in one line that is written over and over.
@@ -335,6 +343,23 @@ mod tests {
         let (counts, alerts) = run(input.as_bytes());
         assert_eq!((counts.lines, counts.events, counts.unusable_lines), (5, 1, 3));
         assert_eq!(alerts.len(), 2);
+    }
+
+    #[test]
+    fn an_alert_on_what_cannot_be_represented_tells_what_the_rules_saw() {
+        let hostile = [
+            "1e999",
+            r#""\ud800""#,
+            &format!("{}{}", "[".repeat(200), "]".repeat(200)),
+        ];
+        for value in hostile {
+            let input = shell("2026-11-22T00:00:00Z").replacen('{', &format!(r#"{{"unknown":{value},"#), 1);
+            let (counts, alerts) = run(input.as_bytes());
+            assert_eq!(counts.unusable_lines as usize * 2 + alerts.len(), 2, "{value}");
+            for alert in alerts {
+                assert_eq!(alert["process"]["name"], "bash", "{value}");
+            }
+        }
     }
 
     #[test]

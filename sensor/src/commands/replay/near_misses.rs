@@ -6,6 +6,7 @@ use rule_engine::engine::{Engine, NearMiss};
 use rule_engine::record::Record;
 use serde_json::json;
 
+use super::whole_document;
 use crate::document::Document;
 
 /// Writes the events that lack one condition of a rule as they come; if there are none, and none that it takes in, in the
@@ -31,7 +32,7 @@ impl NearMisses {
         &mut self,
         engine: &mut Engine,
         record: &Record,
-        json: &[u8],
+        json: &str,
         line: u64,
         output: &mut impl Write,
     ) -> io::Result<()> {
@@ -43,9 +44,7 @@ impl NearMisses {
             if !is_near && (self.is_explained || miss.distance >= nearest) {
                 continue;
             }
-            // It was read once, so it can be read again.
-            let event: Document = serde_json::from_slice(json).unwrap_or_default();
-            let document = self.document(event, &miss, line);
+            let document = self.document(whole_document(json, record), &miss, line);
             if is_near {
                 self.is_explained = true;
                 write(&document, output)?;

@@ -84,7 +84,7 @@ impl Numbers {
     }
 }
 
-/// A rule file. Rules of different numbers ask for different things.
+/// A rule file. Rules of different numbers ask for different things; however often one matches, it alerts.
 pub fn rule(number: usize) -> String {
     let mut numbers = Numbers::from(number as u64 + 1);
     let own = format!("tool{number}");
@@ -169,18 +169,19 @@ pub fn rule(number: usize) -> String {
     };
     format!(
         "[rule]\nrule_id = \"{own}\"\nname = \"{own}\"\ndescription = \"measured\"\nseverity = \"low\"\nrisk_score = 1\n\
-         type = \"{rule_type}\"\nindex = [\"logs-endpoint.events.process*\"]\nquery = '''\n{query}\n'''\n{tail}"
+         max_signals = 1000000000\ntype = \"{rule_type}\"\n\
+         index = [\"logs-endpoint.events.process*\"]\nquery = '''\n{query}\n'''\n{tail}"
     )
 }
 
 /// An event as the sensor records it: a fork, an exec or an end, one after the other.
 pub fn event(number: usize) -> Map<String, Value> {
     let mut numbers = Numbers::from((number / 3) as u64 + 77);
-    // Of two hundred programs one is what some rule is about, of fifty one what rules name.
+    // Of fifty programs one is what some rule is about, and one what several rules name.
     let own = format!("tool{}", numbers.below(100));
-    let name = match numbers.below(200) {
+    let name = match numbers.below(50) {
         0 => own.as_str(),
-        1..=4 => numbers.one_of(&TELLING),
+        1 => numbers.one_of(&TELLING),
         _ => numbers.skewed(&COMMON),
     };
     let parent = numbers.skewed(&PARENTS);
