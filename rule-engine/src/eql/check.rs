@@ -81,6 +81,7 @@ impl Checker<'_> {
                 case,
                 arguments,
             } => self.call_condition(expression, function, *case, arguments),
+            ExpressionKind::Broken => None,
             ExpressionKind::And(_)
             | ExpressionKind::Or(_)
             | ExpressionKind::Not(_)

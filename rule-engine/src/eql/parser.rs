@@ -1,5 +1,5 @@
-//! EQL's grammar: tokens to syntax tree. Stops at the first error of a query, because what follows is guesswork, and
-//! then only looks for unknown fields.
+//! EQL's grammar: tokens to syntax tree. Behind an error it goes on at the next `and`, `or` or end of the parentheses.
+//! Where that would be guesswork it stops, and then only looks for unknown fields.
 
 use super::lexer::{Keyword, Token};
 use super::syntax::{Comparison, EventQuery, Expression, ExpressionKind, Membership, Presence, Query};
@@ -13,17 +13,36 @@ mod sequence;
 
 pub(super) fn parse(tokens: Vec<(Token, Span)>, length: usize, findings: &mut Findings) -> Option<Query> {
     let mut parser = Parser {
+        brackets: brackets(&tokens),
         tokens,
         next: 0,
         end: Span::new(length, length),
         depth: 0,
+        end_of_condition: END_OF_QUERY,
         findings,
     };
     let query = parser.whole_query();
     if query.is_none() {
-        parser.note_unknown_fields();
+        parser.skip_to(parser.tokens.len());
     }
     query
+}
+
+/// In how many brackets each token stands, the brackets themselves not counted; `None` if they are not balanced.
+fn brackets(tokens: &[(Token, Span)]) -> Option<Vec<usize>> {
+    let mut open = Vec::new();
+    let mut depths = Vec::with_capacity(tokens.len());
+    for (token, _) in tokens {
+        if let Token::Symbol(closing @ (")" | "]")) = token {
+            let opening = if *closing == ")" { "(" } else { "[" };
+            open.pop().filter(|open| *open == opening)?;
+        }
+        depths.push(open.len());
+        if let Token::Symbol(opening @ ("(" | "[")) = token {
+            open.push(*opening);
+        }
+    }
+    open.is_empty().then_some(depths)
 }
 
 /// What the function gives for two numbers: a number is a constant, whichever way it is written.
@@ -38,12 +57,26 @@ fn of_constants(function: &str, left: &Expression, right: &Expression) -> Option
     }
 }
 
+/// `and` or `or`, also in capital letters, which is an error.
+fn connective(token: &Token) -> Option<Keyword> {
+    match token {
+        Token::Keyword(keyword @ (Keyword::And | Keyword::Or)) => Some(*keyword),
+        Token::Name(name) => match Keyword::misspelled(name) {
+            Some("and") => Some(Keyword::And),
+            Some("or") => Some(Keyword::Or),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// A token in a message, cut where it is long.
 fn shown(token: &Token) -> String {
     let text: String = token.to_string().chars().take(MAX_SHOWN_CHARACTERS).collect();
     format!("`{text}`")
 }
 
+const END_OF_QUERY: &str = "the end of the query";
 /// Characters of a token in a message.
 const MAX_SHOWN_CHARACTERS: usize = 60;
 
@@ -53,6 +86,10 @@ struct Parser<'a> {
     /// Where an error lies that is found at the end.
     end: Span,
     depth: usize,
+    /// See [`brackets`]. `None` also after an error behind which nothing can be told any more.
+    brackets: Option<Vec<usize>>,
+    /// What stands behind the condition that is being read, in the words of a message.
+    end_of_condition: &'static str,
     findings: &'a mut Findings,
 }
 
@@ -65,10 +102,10 @@ impl Parser<'_> {
         self.tokens.get(self.next).map_or(self.end, |(_, span)| *span)
     }
 
-    /// Fields behind the place of an error that the schema does not know: what can be said without guessing.
-    fn note_unknown_fields(&mut self) {
-        let rest = self.tokens.get(self.next..).unwrap_or_default().windows(2);
-        for pair in rest {
+    /// Passes over tokens that an error makes hard to understand. What can be said about them without guessing is
+    /// which fields the schema does not know.
+    fn skip_to(&mut self, next: usize) {
+        for pair in self.tokens[self.next..next].windows(2) {
             let [(before, _), (Token::Name(name), span)] = pair else {
                 continue;
             };
@@ -76,6 +113,28 @@ impl Parser<'_> {
                 FieldReference::check(name, *span, self.findings);
             }
         }
+        self.next = next;
+    }
+
+    fn bracket_depth(&self) -> usize {
+        let depths = self.brackets.as_ref();
+        depths
+            .and_then(|depths| depths.get(self.next))
+            .map_or(0, |depth| *depth)
+    }
+
+    /// Goes on behind an error in brackets of this depth or further in: at the next `and` or `or` between the same
+    /// brackets, or where they end.
+    fn recover(&mut self, depth: usize) -> Option<Expression> {
+        let depths = self.brackets.as_ref()?;
+        let is_joint = |token: &Token| connective(token).is_some() || *token == Token::Symbol("|");
+        let behind = (self.next..self.tokens.len())
+            .find(|at| depths[*at] < depth || depths[*at] == depth && is_joint(&self.tokens[*at].0));
+        self.skip_to(behind.unwrap_or(self.tokens.len()));
+        Some(Expression {
+            kind: ExpressionKind::Broken,
+            span: self.span(),
+        })
     }
 
     /// The span of the token before the next one.
@@ -134,7 +193,7 @@ impl Parser<'_> {
         match self.peek() {
             None => Some(query),
             Some(Token::Symbol("|")) => self.error("pipe", "pipes have no meaning on an endless stream of events"),
-            Some(_) => self.unexpected("`and`, `or` or the end of the query"),
+            Some(_) => self.unexpected(&format!("`and`, `or` or {END_OF_QUERY}")),
         }
     }
 
@@ -142,10 +201,11 @@ impl Parser<'_> {
         if self.peek() == Some(&Token::Keyword(Keyword::Sequence)) {
             return self.sequence().map(Query::Sequence);
         }
-        self.event_query().map(Query::Event)
+        self.event_query(END_OF_QUERY).map(Query::Event)
     }
 
-    fn event_query(&mut self) -> Option<EventQuery> {
+    /// `end` is what stands behind it, in the words of a message.
+    fn event_query(&mut self, end: &'static str) -> Option<EventQuery> {
         let category_span = self.span();
         let category = match self.peek() {
             Some(Token::Keyword(Keyword::Any)) => None,
@@ -162,8 +222,20 @@ impl Parser<'_> {
         Some(EventQuery {
             category,
             category_span,
-            condition: self.disjunction()?,
+            condition: self.condition(end)?,
         })
+    }
+
+    /// What stands before `end`, which is only looked for.
+    fn condition(&mut self, end: &'static str) -> Option<Expression> {
+        let outer = std::mem::replace(&mut self.end_of_condition, end);
+        let condition = self.disjunction();
+        self.end_of_condition = outer;
+        condition
+    }
+
+    fn parenthesised(&mut self) -> Option<Expression> {
+        self.condition("`)`")
     }
 
     fn disjunction(&mut self) -> Option<Expression> {
@@ -171,7 +243,15 @@ impl Parser<'_> {
     }
 
     fn conjunction(&mut self) -> Option<Expression> {
-        self.chain(Keyword::And, Parser::negation, ExpressionKind::And)
+        self.chain(Keyword::And, Parser::operand, ExpressionKind::And)
+    }
+
+    fn operand(&mut self) -> Option<Expression> {
+        let operand = self.negation()?;
+        match self.peek() {
+            None | Some(Token::Keyword(Keyword::And | Keyword::Or) | Token::Symbol(")" | "]" | "|")) => Some(operand),
+            _ => self.unexpected(&format!("`and`, `or` or {}", self.end_of_condition)),
+        }
     }
 
     fn chain(
@@ -180,19 +260,27 @@ impl Parser<'_> {
         operand: fn(&mut Self) -> Option<Expression>,
         combine: fn(Vec<Expression>) -> ExpressionKind,
     ) -> Option<Expression> {
-        let first = operand(self)?;
-        if self.peek() != Some(&Token::Keyword(keyword)) {
-            return Some(first);
-        }
+        let depth = self.bracket_depth();
+        let first = operand(self).or_else(|| self.recover(depth))?;
         let start = first.span;
         let mut operands = vec![first];
-        while self.take_keyword(keyword) {
-            operands.push(operand(self)?);
+        while self.take_connective(keyword) {
+            operands.push(operand(self).or_else(|| self.recover(depth))?);
+        }
+        if operands.len() == 1 {
+            return operands.pop();
         }
         Some(Expression {
             kind: combine(operands),
             span: start.to(self.last_span()),
         })
+    }
+
+    /// `and` or `or`, also in capital letters, which has been noted then.
+    fn take_connective(&mut self, keyword: Keyword) -> bool {
+        let found = self.peek().is_some_and(|token| connective(token) == Some(keyword));
+        self.next += usize::from(found);
+        found
     }
 
     fn negation(&mut self) -> Option<Expression> {
@@ -219,10 +307,15 @@ impl Parser<'_> {
     }
 
     fn too_deep<T>(&mut self) -> Option<T> {
-        self.error(
+        self.give_up(
             "nesting",
             format!("the query nests deeper than {MAX_QUERY_NESTING} levels"),
         )
+    }
+
+    fn give_up<T>(&mut self, code: &'static str, message: String) -> Option<T> {
+        self.brackets = None;
+        self.error(code, message)
     }
 
     fn comparison(&mut self) -> Option<Expression> {
@@ -328,7 +421,7 @@ impl Parser<'_> {
         let mut values = Vec::new();
         loop {
             if values.len() == MAX_LIST_LENGTH {
-                return self.error(
+                return self.give_up(
                     "list-too-long",
                     format!("the list has more than {MAX_LIST_LENGTH} values"),
                 );
@@ -348,7 +441,7 @@ impl Parser<'_> {
         let kind = match self.peek().cloned() {
             Some(Token::Symbol("(")) => {
                 self.next += 1;
-                let inner = self.nested(Parser::disjunction)?;
+                let inner = self.nested(Parser::parenthesised)?;
                 if !self.take_symbol(")") {
                     return self.unexpected("`and`, `or` or `)`");
                 }

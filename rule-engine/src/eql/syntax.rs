@@ -84,6 +84,8 @@ pub(super) enum ExpressionKind {
         case: Case,
         list: Vec<Expression>,
     },
+    /// A part with an error, which has been noted.
+    Broken,
 }
 
 /// Whether the schema has to know the field: `?f` need not.

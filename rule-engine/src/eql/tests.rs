@@ -4,7 +4,9 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::condition::Condition;
+use crate::diagnostic::Severity;
 use crate::matcher::CompiledCondition;
+use crate::naive::generate::broken;
 use crate::record::Record;
 
 mod errors;

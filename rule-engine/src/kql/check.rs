@@ -32,8 +32,8 @@ impl Checker<'_> {
                 Some(Judged::any(parts, self.findings))
             }
             Query::And(queries) => {
-                let span = places(query)?;
-                self.queries(queries).map(|parts| Judged::all(parts, span))
+                let parts = self.queries(queries)?;
+                Some(Judged::all(parts, places(query)?))
             }
             Query::Not(query) => self.query(query).map(Judged::negate),
             test => {
@@ -64,7 +64,7 @@ impl Checker<'_> {
                 }
             },
             Query::Range { field, order, value } => self.range(field, *order, value),
-            Query::Or(_) | Query::And(_) | Query::Not(_) => None,
+            Query::Or(_) | Query::And(_) | Query::Not(_) | Query::Broken => None,
         }
     }
 
@@ -148,6 +148,7 @@ fn places(query: &Query) -> Option<Span> {
             Some(field.as_ref().map_or(any_of.first()?.span, |field| field.span).to(last))
         }
         Query::Range { field, value, .. } => Some(field.span.to(value.span)),
+        Query::Broken => None,
     }
 }
 

@@ -1,5 +1,5 @@
 //! KQL's grammar: text to syntax tree. Words are only told apart by where they stand, so there is no separate lexer.
-//! Stops at the first error of a query.
+//! Behind an error it goes on at the next `and`, `or` or end of the parentheses, where these can be told.
 
 use super::syntax::{Literal, Query};
 use crate::condition::{Order, Symbol};
@@ -11,6 +11,8 @@ pub(super) fn parse(text: &str, findings: &mut Findings) -> Option<Query> {
         text,
         at: 0,
         depth: 0,
+        open: 0,
+        can_recover: is_balanced(text),
         findings,
     };
     let query = parser.disjunction(&mut Parser::clause)?;
@@ -20,10 +22,53 @@ pub(super) fn parse(text: &str, findings: &mut Findings) -> Option<Query> {
     }
 }
 
+/// Whether all parentheses and quotes are closed.
+fn is_balanced(text: &str) -> bool {
+    let (mut rest, mut open) = (text, 0_usize);
+    while let Some(first) = rest.chars().next() {
+        match first {
+            '(' => open += 1,
+            ')' if open == 0 => return false,
+            ')' => open -= 1,
+            _ => {}
+        }
+        match unit(rest) {
+            Some(length) => rest = &rest[length..],
+            None => return false,
+        }
+    }
+    open == 0
+}
+
+/// How many bytes the first character of a text is long, or the quoted text or escaped character that begins with it;
+/// `None` if a quote is not closed.
+fn unit(text: &str) -> Option<usize> {
+    let mut characters = text.char_indices();
+    let (_, first) = characters.next()?;
+    match first {
+        '\\' => {
+            characters.next();
+        }
+        '"' => loop {
+            match characters.next()?.1 {
+                '"' => break,
+                '\\' => drop(characters.next()?),
+                _ => {}
+            }
+        },
+        _ => {}
+    }
+    Some(text.len() - characters.as_str().len())
+}
+
 struct Parser<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
+    /// Parentheses that have been opened and not closed.
+    open: usize,
+    /// Whether it can be told what belongs together behind an error.
+    can_recover: bool,
     findings: &'a mut Findings,
 }
 
@@ -82,25 +127,72 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// Goes on behind an error within so many open parentheses or more.
+    fn recover(&mut self, open: usize) -> Option<Query> {
+        if !self.can_recover {
+            return None;
+        }
+        let mut begins_word = true;
+        while let Some(first) = self.rest().chars().next() {
+            let is_connective = || {
+                begins_word
+                    && ["and", "or"]
+                        .iter()
+                        .any(|word| Self::starts_with_keyword(self.rest(), word))
+            };
+            match first {
+                ')' if self.open == open => break,
+                _ if self.open == open && is_connective() => break,
+                ')' => self.open -= 1,
+                '(' => self.open += 1,
+                _ => {}
+            }
+            begins_word = first.is_whitespace() || matches!(first, ')' | '"');
+            self.at += unit(self.rest())?;
+        }
+        Some(Query::Broken)
+    }
+
+    /// A condition or value, behind which `and`, `or`, a parenthesis or nothing stands.
+    fn whole(&mut self, operand: Operand<'_, 'a>) -> Option<Query> {
+        let whole = operand(self)?;
+        let is_followed = self.peek().is_some_and(|next| next != ')')
+            && !["and", "or"]
+                .iter()
+                .any(|word| Self::starts_with_keyword(self.rest(), word));
+        if is_followed {
+            let end = if self.open == 0 { "the end of the query" } else { "`)`" };
+            return self.unexpected(&format!("`and`, `or` or {end}"));
+        }
+        Some(whole)
+    }
+
+    fn give_up<T>(&mut self, code: &'static str, message: String) -> Option<T> {
+        self.can_recover = false;
+        self.error(code, message)
+    }
+
     fn disjunction(&mut self, operand: Operand<'_, 'a>) -> Option<Query> {
         self.chain("or", &mut |parser| parser.conjunction(operand), Query::Or)
     }
 
     fn conjunction(&mut self, operand: Operand<'_, 'a>) -> Option<Query> {
-        self.chain("and", &mut |parser| parser.negation(operand), Query::And)
+        let mut operand = |parser: &mut Parser<'a>| parser.whole(&mut |parser| parser.negation(operand));
+        self.chain("and", &mut operand, Query::And)
     }
 
     fn chain(&mut self, keyword: &str, operand: Operand<'_, 'a>, combine: fn(Vec<Query>) -> Query) -> Option<Query> {
-        let first = operand(self)?;
+        let open = self.open;
+        let first = operand(self).or_else(|| self.recover(open))?;
         let mut operands = vec![first];
         while self.take_keyword(keyword) {
             if operands.len() == MAX_LIST_LENGTH {
-                return self.error(
+                return self.give_up(
                     "list-too-long",
                     format!("the list has more than {MAX_LIST_LENGTH} values"),
                 );
             }
-            operands.push(operand(self)?);
+            operands.push(operand(self).or_else(|| self.recover(open))?);
         }
         if operands.len() == 1 {
             operands.pop()
@@ -120,7 +212,7 @@ impl<'a> Parser<'a> {
     /// Runs `parse` one level deeper.
     fn nested(&mut self, parse: Operand<'_, 'a>) -> Option<Query> {
         if self.depth == MAX_QUERY_NESTING {
-            return self.error(
+            return self.give_up(
                 "nesting",
                 format!("the query nests deeper than {MAX_QUERY_NESTING} levels"),
             );
@@ -158,8 +250,10 @@ impl<'a> Parser<'a> {
     }
 
     fn parenthesised(&mut self, operand: Operand<'_, 'a>) -> Option<Query> {
+        self.open += 1;
         let inner = self.nested(&mut |parser| parser.disjunction(operand))?;
         if self.take(")") {
+            self.open -= 1;
             Some(inner)
         } else {
             self.unexpected("`and`, `or` or `)`")

@@ -18,6 +18,8 @@ pub(super) enum Query {
         order: Order,
         value: Literal,
     },
+    /// A part with an error, which has been noted.
+    Broken,
 }
 
 /// A field name or a value. `*` is a wildcard only where it was neither quoted nor escaped.

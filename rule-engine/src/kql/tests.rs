@@ -3,7 +3,9 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
+use crate::diagnostic::Severity;
 use crate::matcher::CompiledCondition;
+use crate::naive::generate::broken;
 use crate::record::Record;
 
 fn check_each(document: Json, cases: &[(&str, bool)]) {
@@ -271,6 +273,46 @@ fn findings_name_the_place_and_the_reason() {
         ),
     ] {
         check_findings(query, expected);
+    }
+}
+
+#[test]
+fn behind_an_error_the_rest_is_read() {
+    check_findings(
+        r#"process.pid:(1 or : or 2) and (process.nam:"a)" or process.name:"a" "b") and process.pid > 1*"#,
+        expect![[r#"
+            Error syntax at `:`: expected a value or `(`, found `:`
+            Error syntax at `"`: expected `and`, `or` or `)`, found `"`
+            Error unknown-field at `process.nam`: unknown field `process.nam` (did you mean `process.name`?)
+            Error range-wildcard at `1*`: a range takes no wildcards
+        "#]],
+    );
+    check_findings(
+        "process.pid:1 : and (process.name:: or",
+        expect![[r#"
+        Error syntax at `:`: expected `and`, `or` or the end of the query, found `:`
+    "#]],
+    );
+}
+
+proptest! {
+    #[test]
+    fn each_broken_operand_is_an_error(
+        (query, errors) in broken(&[
+            "process.name:",
+            r#"process.name:"a" "and""#,
+            "process.pid:(1 or : or 2)",
+            "(process.pid:1 : process.pid:2)",
+            "process.nam:a",
+            "process.pid > 1*",
+            "process.args:{a:b}",
+        ], "process.pid:1")
+    ) {
+        let mut findings = Findings::default();
+        let parsed = parse(&query, &mut findings);
+        prop_assert_eq!(parsed.is_some(), errors == 0);
+        let found = findings.list.iter().filter(|finding| finding.severity == Severity::Error).count();
+        prop_assert_eq!(found, errors, "{} {:?}", query, findings.list);
     }
 }
 

@@ -295,3 +295,27 @@ pub fn event() -> impl Strategy<Value = Map<String, Json>> {
         },
     )
 }
+
+/// Queries of a sound operand and broken ones, joined, negated and in parentheses, each with its number of broken ones.
+pub(crate) fn broken(broken: &'static [&str], sound: &'static str) -> impl Strategy<Value = (String, usize)> {
+    let operand = prop_oneof![
+        Just((sound.to_owned(), 0)),
+        prop::sample::select(broken).prop_map(|operand| (operand.to_owned(), 1)),
+    ];
+    operand.prop_recursive(4, 24, 3, |inner| {
+        let joined = prop::collection::vec(inner.clone(), 1..4);
+        prop_oneof![
+            inner.prop_map(|(query, errors)| (format!("not ({query})"), errors)),
+            (
+                joined,
+                prop::sample::select(&["(", ""]),
+                prop::sample::select(&[" and ", " or "])
+            )
+                .prop_map(|(parts, open, joint)| {
+                    let (queries, errors): (Vec<_>, Vec<usize>) = parts.into_iter().unzip();
+                    let close = if open.is_empty() { "" } else { ")" };
+                    (format!("{open}{}{close}", queries.join(joint)), errors.iter().sum())
+                }),
+        ]
+    })
+}

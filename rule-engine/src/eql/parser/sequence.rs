@@ -121,7 +121,7 @@ impl Parser<'_> {
         if !self.take_symbol("[") {
             return self.unexpected("`[`");
         }
-        let event = self.event_query()?;
+        let event = self.event_query("`]`")?;
         if !self.take_symbol("]") {
             return self.unexpected("`and`, `or` or `]`");
         }

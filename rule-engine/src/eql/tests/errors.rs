@@ -21,6 +21,57 @@ fn all_unknown_fields_and_misfits_are_noted_at_once() {
 }
 
 #[test]
+fn behind_an_error_the_rest_is_read() {
+    check_errors(
+        r#"process where process.name = "a" AND (process.pid > > 1 or process.nam == "b" "c" or not (process.pid ==)) and process.args in ("a" "b", "c") and process.pid == "1""#,
+        expect![[r#"
+            single-equals at `=`: a single `=` is no operator (write `==`)
+            syntax at `>`: expected a field, a value or `(`, found `>`
+            syntax at `"c"`: expected `and`, `or` or `)`, found `"c"`
+            syntax at `)`: expected a field, a value or `(`, found `)`
+            syntax at `"b"`: expected `,` or `)`, found `"b"`
+            type-mismatch at `"1"`: `process.pid` is compared with a number
+        "#]],
+    );
+    check_errors(
+        "sequence [process where process.pid == ] [process where true and and process.name]",
+        expect![[r#"
+            syntax at `]`: expected a field, a value or `(`, found `]`
+            syntax at `and`: expected a field, a value or `(`, found `and`
+            not-a-condition at `process.name`: `process.name` alone is not a condition: it is not a boolean
+        "#]],
+    );
+    check_errors(
+        "any where true true and (true true",
+        expect![[r#"
+        syntax at `true`: expected `and`, `or` or the end of the query, found `true`
+    "#]],
+    );
+}
+
+proptest! {
+    #[test]
+    fn each_broken_operand_is_an_error(
+        (query, errors) in broken(&[
+            r#"process.name = "x""#,
+            "process.name == ",
+            r#"process.name in "a""#,
+            r#"process.pid "x""#,
+            "(process.pid == )",
+            r#"process.nam == "a""#,
+            r#"process.args in ("a" "b", "c")"#,
+            "length(process.name process.pid) == 1",
+        ], "process.pid == 1")
+    ) {
+        let mut findings = Findings::default();
+        let parsed = super::parse(&format!("process where {query}"), &mut findings);
+        prop_assert_eq!(parsed.is_some(), errors == 0);
+        let found = findings.list.iter().filter(|finding| finding.severity == Severity::Error).count();
+        prop_assert_eq!(found, errors, "{} {:?}", query, findings.list);
+    }
+}
+
+#[test]
 fn what_is_no_eql_is_named_where_it_stands() {
     for (query, expected) in [
         (
