@@ -26,7 +26,8 @@ Examples:
   tidewaiter run                       watch, with the rules that are built in
   tidewaiter rules check my-rules/     look for errors in rule files")]
 pub struct CommandLine {
-    /// How much to say on stderr: off, error, warn, info, debug or trace
+    /// How much to say on stderr: off, error, warn, info, debug, or trace, which has a line from the kernel side for
+    /// each record
     #[arg(long, global = true, value_name = "LEVEL", default_value = "info")]
     pub log: LevelFilter,
 

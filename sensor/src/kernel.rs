@@ -5,6 +5,7 @@
 
 pub mod btf;
 pub mod layout;
+mod log_lines;
 
 use std::{
     collections::BTreeSet,
@@ -18,6 +19,7 @@ use aya::{
     maps::{Array, MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
     programs::{BtfTracePoint, ProgramError, tp_btf::BtfTracePointLink},
 };
+pub use log_lines::KernelLog;
 use nix::sys::resource::{Resource, rlim_t, setrlimit};
 use sensor_abi::{ARGUMENTS_LIMIT, Counters, ENVIRONMENT_LIMIT, HOOKS, Hook, KINDS, Limits};
 use thiserror::Error;
@@ -26,6 +28,9 @@ use zerocopy::{FromBytes, IntoBytes};
 
 /// The running kernel's type information (Linux 5.4 and later with `CONFIG_DEBUG_INFO_BTF`).
 pub const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
+
+/// Room for the kernel side's lines.
+const LOG_BYTES: u32 = 1 << 20;
 
 /// The program that sends further arguments; it is called, not attached.
 const CONTINUATION: Hook = Hook {
@@ -83,6 +88,15 @@ pub struct KernelOptions {
     pub arguments_limit_bytes: u32,
     /// Whether environments are sent too.
     pub environment: Environment,
+    /// Whether the kernel side writes a line about each record.
+    pub log: RecordLog,
+}
+
+/// Whether the kernel side writes lines about its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordLog {
+    Written,
+    Off,
 }
 
 /// What is read of a process's environment.
@@ -95,6 +109,7 @@ pub enum Environment {
 /// The loaded and attached kernel side.
 pub struct KernelSensor {
     pub records: Records,
+    pub log: KernelLog,
     pub counters: KernelCounters,
     /// What this kernel cannot report.
     pub disabled: BTreeSet<&'static str>,
@@ -252,10 +267,17 @@ impl KernelSensor {
                 Environment::LeftAlone => 0,
             },
         };
+        let (log_level, log_bytes) = match options.log {
+            RecordLog::Written => (aya_log::Level::Trace as u8, LOG_BYTES),
+            // The verifier takes the lines out. A page may be as large as this.
+            RecordLog::Off => (0, 1 << 16),
+        };
         let processors = aya::util::nr_cpus().map_err(|(_, error)| KernelError::new("count the processors", &error))?;
         let mut ebpf = EbpfLoader::new()
             .override_global("LAYOUT", resolved.layout.as_bytes(), true)
             .override_global("LIMITS", limits.as_bytes(), true)
+            .override_global(aya_log::LEVEL, &[log_level], true)
+            .map_max_entries("AYA_LOGS", log_bytes)
             .map_max_entries("RECORDS", options.ring_buffer_bytes)
             .map_max_entries("SCRATCH", processors as u32)
             .load(OBJECT)
@@ -279,6 +301,7 @@ impl KernelSensor {
         }
         drop(btf);
 
+        let log = KernelLog::of(&mut ebpf)?;
         let mut continuation: ProgramArray<MapData> = take_map(&mut ebpf, "CONTINUATION")?;
         let target = program(&mut ebpf, CONTINUATION.program)?
             .fd()
@@ -307,6 +330,7 @@ impl KernelSensor {
         debug!("the kernel side is attached after {} ms", begin.elapsed().as_millis());
         Ok(KernelSensor {
             records: Records { ring_buffer, wake_up },
+            log,
             counters,
             disabled: resolved.disabled,
             hooks: Hooks {

@@ -19,7 +19,7 @@ use sensor_abi::{KINDS, RecordHead};
 use crate::{
     decode::{DecodeCounts, Decoder, ProcessEvent},
     host::boot_time_ns,
-    kernel::{Environment, Hooks, KernelSensor, LostRecords, Records, WakeUp},
+    kernel::{Environment, Hooks, KernelLog, KernelSensor, LostRecords, Records, WakeUp},
     loss::Losses,
     process::{Process, ProcessKey, ProcessTable, TableCounts, cgroup_path},
     record::{Action, RecordBuilder},
@@ -161,6 +161,7 @@ const KINDS_LOST: [&str; KINDS] = [
 /// Reads the kernel side and keeps the process table.
 pub struct Pipeline {
     records: Records,
+    log: KernelLog,
     losses: Losses,
     hooks: Hooks,
     decoder: Decoder,
@@ -177,6 +178,7 @@ impl Pipeline {
     pub fn new(kernel: KernelSensor, table: ProcessTable, builder: RecordBuilder) -> Self {
         Pipeline {
             records: kernel.records,
+            log: kernel.log,
             losses: Losses::new(kernel.counters),
             hooks: kernel.hooks,
             decoder: Decoder::default(),
@@ -273,6 +275,7 @@ impl Pipeline {
     fn drain<H: EventHandler>(&mut self, limit: usize, handler: &mut H) -> usize {
         let Pipeline {
             records,
+            log,
             losses,
             decoder,
             table,
@@ -280,6 +283,7 @@ impl Pipeline {
             events,
             ..
         } = self;
+        log.write();
         let gaps = decoder.counts.gaps;
         let mut handled = 0;
         while handled < limit

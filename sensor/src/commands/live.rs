@@ -9,13 +9,13 @@ use std::{
 
 use nix::sys::signal::{SigSet, Signal};
 use thiserror::Error;
-use tracing::{info, warn};
+use tracing::{info, level_filters::LevelFilter, warn};
 
 use crate::{
     config::Config,
     container::{Directory, EngineState, EngineStatus, identify},
     host::Host,
-    kernel::{KernelError, KernelOptions, KernelSensor},
+    kernel::{KernelError, KernelOptions, KernelSensor, RecordLog},
     pipeline::{EventHandler, Pipeline, PipelineCounts},
     process::{ProcessTable, scan},
     record::RecordBuilder,
@@ -147,6 +147,10 @@ where
         ring_buffer_bytes: config.ring_buffer_bytes,
         arguments_limit_bytes: config.arguments_limit_bytes,
         environment: handler.environment(),
+        log: match LevelFilter::current() {
+            LevelFilter::TRACE => RecordLog::Written,
+            _ => RecordLog::Off,
+        },
     })?;
     for what in &kernel.disabled {
         warn!("this kernel does not tell {what}; events come without them");

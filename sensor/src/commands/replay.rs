@@ -32,6 +32,7 @@ const MAX_NAMED_LINES: u64 = 20;
 /// How long a replay may take before it shows how far it is, and how often it then does.
 const PROGRESS_AFTER: Duration = Duration::from_secs(2);
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
+const BAR_WIDTH: usize = 20;
 /// Events between looks at the clock.
 const EVENTS_BETWEEN_LOOKS: u64 = 1024;
 
@@ -44,7 +45,7 @@ pub fn main(arguments: &ReplayArguments) -> Result<ExitStatus, CommandError> {
             .map_or("", |diagnostic| diagnostic.message.as_str());
         tracing::warn!("`{}` does not run: {first}; see `tidewaiter rules check`", report.path);
     }
-    let input = open(&arguments.input).map_err(|source| CommandError::Input {
+    let (input, input_bytes) = open(&arguments.input).map_err(|source| CommandError::Input {
         path: arguments.input.clone(),
         source,
     })?;
@@ -53,6 +54,7 @@ pub fn main(arguments: &ReplayArguments) -> Result<ExitStatus, CommandError> {
         started: Instant::now(),
         shown: None,
         enabled: show_progress,
+        input_bytes,
     };
     let rules = RuleSet::compile(rules.take_rules());
     if rules.rules().is_empty() {
@@ -84,15 +86,21 @@ pub fn main(arguments: &ReplayArguments) -> Result<ExitStatus, CommandError> {
     })
 }
 
-fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
+/// The input and, where that can be told, its length in bytes.
+fn open(path: &Path) -> io::Result<(Box<dyn BufRead>, Option<u64>)> {
     if path == Path::new("-") {
-        return Ok(Box::new(io::stdin().lock()));
+        return Ok((Box::new(io::stdin().lock()), None));
     }
-    Ok(Box::new(BufReader::with_capacity(256 * 1024, File::open(path)?)))
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    let length = metadata.is_file().then_some(metadata.len());
+    Ok((Box::new(BufReader::with_capacity(256 * 1024, file)), length))
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct ReplayCounts {
+    /// What was read, the end of a line that is too long not counted.
+    bytes: u64,
     lines: u64,
     events: u64,
     alerts: u64,
@@ -137,6 +145,7 @@ fn replay(
     let mut line = Vec::new();
     while read_line(&mut input, &mut line).map_err(ReplayError::Input)? {
         counts.lines += 1;
+        counts.bytes += line.len() as u64;
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
@@ -214,6 +223,18 @@ struct Progress {
     started: Instant,
     shown: Option<Instant>,
     enabled: bool,
+    input_bytes: Option<u64>,
+}
+
+/// How much of the whole is done; it may be more, where the whole grows.
+fn bar(done: u64, whole: u64) -> String {
+    let percent = (done.saturating_mul(100) / whole.max(1)).min(100) as usize;
+    let filled = percent * BAR_WIDTH / 100;
+    format!(
+        "[{}{}] {percent:>3} %, ",
+        "=".repeat(filled),
+        " ".repeat(BAR_WIDTH - filled)
+    )
 }
 
 impl Progress {
@@ -227,7 +248,10 @@ impl Progress {
             // A terminal that is gone is no reason to stop.
             let _ = write!(
                 io::stderr(),
-                "\r{} events, {} alerts, {per_second:.0} events/s\u{1b}[K",
+                "\r{}{} events, {} alerts, {per_second:.0} events/s\u{1b}[K",
+                self.input_bytes
+                    .map(|whole| bar(counts.bytes, whole))
+                    .unwrap_or_default(),
                 counts.events,
                 counts.alerts
             );
@@ -369,6 +393,13 @@ mod tests {
         input.extend(shell("2026-11-22T00:00:00Z").into_bytes());
         let (counts, alerts) = run(&input);
         assert_eq!((counts.lines, counts.unusable_lines, alerts.len()), (2, 1, 2));
+    }
+
+    #[test]
+    fn the_bar_fills_up() {
+        assert_eq!(bar(0, 0), "[                    ]   0 %, ");
+        assert_eq!(bar(299, 1_000), "[=====               ]  29 %, ");
+        assert_eq!(bar(12, 10), "[====================] 100 %, ");
     }
 
     proptest! {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 type Check = fn(&Evidence) -> Result<()>;
 
 /// In the order of the table.
-pub const CHECKS: [(&str, Check); 18] = [
+pub const CHECKS: [(&str, Check); 19] = [
     ("loads, attaches, ends well", loads),
     ("doctor finds nothing missing", doctor),
     ("executable behind a symlink, arguments, directory", fields),
@@ -29,6 +29,7 @@ pub const CHECKS: [(&str, Check); 18] = [
     ("a container of runc, and one on a terminal", containers_of_runc),
     ("a stock rule's alert", alert),
     ("every record received or counted as lost", losses),
+    ("the kernel side's own lines, when asked for", lines),
 ];
 
 /// A rule that fires on what `guest/container-session.sh` does.
@@ -295,6 +296,16 @@ fn losses(evidence: &Evidence) -> Result<()> {
         made == received + lost,
         "{made} records were made, {received} received and {lost} lost"
     );
+    Ok(())
+}
+
+fn lines(evidence: &Evidence) -> Result<()> {
+    let asked = evidence.text("losses.stderr")?;
+    for line in ["kernel side: sent a record", "kernel side: lost a record"] {
+        ensure!(asked.contains(line), "no line `{line}`");
+    }
+    let unasked = evidence.text("events.stderr")?;
+    ensure!(!unasked.contains("kernel side: sent"), "lines that were not asked for");
     Ok(())
 }
 

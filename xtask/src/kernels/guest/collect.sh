@@ -1,11 +1,12 @@
 # Read by init.sh and native.sh: runs the sensor with something to see, and leaves in /out what it wrote. Nothing is
 # judged here. `places` has to hold the cgroup folders below which a container's may be made.
 
-# start NAME ARGUMENT..: the sensor in the background, ready when this returns.
+# start NAME ARGUMENT..: the sensor in the background, ready when this returns. It says as much as `level` is.
+level=debug
 start() {
     name=$1
     shift
-    tidewaiter --log debug "$@" > /out/$name.stdout 2> /out/$name.stderr &
+    tidewaiter --log $level "$@" > /out/$name.stdout 2> /out/$name.stderr &
     echo $! > /trial/$name.pid
     waited=0
     until grep -q 'Ctrl-C ends it' /out/$name.stderr || [ $waited = 300 ]; do
@@ -33,7 +34,8 @@ env -i HISTFILE=/of/the/scenario TOKEN=secret /bin/true environment
 stop run
 stop events
 
-# The reader stands still while more is made than the ring buffer holds.
+# The reader stands still while more is made than the ring buffer holds, and the kernel side says so.
+level=trace
 start losses events --config /guest/small-ring-buffer.toml
 kill -STOP $(cat /trial/losses.pid)
 filler=$(head -c 4000 /dev/zero | tr '\0' x)

@@ -1,0 +1,38 @@
+//! The kernel side's own lines about its work, as lines of the agent's log.
+
+use aya::Ebpf;
+use aya_log::EbpfLogger;
+use log::{Log, Metadata, Record};
+
+use super::KernelError;
+
+/// The lines that the kernel side has written.
+pub struct KernelLog(EbpfLogger<Lines>);
+
+impl KernelLog {
+    pub(super) fn of(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
+        let logger = EbpfLogger::init_with_logger(ebpf, Lines);
+        logger
+            .map(KernelLog)
+            .map_err(|error| KernelError::new("find the kernel side's log", &error))
+    }
+
+    /// Hands on the lines that were written since.
+    pub fn write(&mut self) {
+        self.0.flush();
+    }
+}
+
+struct Lines;
+
+impl Log for Lines {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        tracing::trace!("kernel side: {}", record.args());
+    }
+
+    fn flush(&self) {}
+}
