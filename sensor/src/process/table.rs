@@ -126,11 +126,13 @@ impl ProcessTable {
     /// Takes a fork in: the child is like its creator.
     pub fn fork(&mut self, record: &ForkRecord, cgroup_of: CgroupLookup<'_>) -> ProcessKey {
         let fixed = &record.process;
-        let creator = self.live(record.creator_pid).cloned();
-        if creator.is_none() {
+        // A child that `/proc` showed already is as it was there, after this event.
+        let shown = self.get(ProcessKey::new(fixed.pid, fixed.start_ns));
+        let like = shown.or_else(|| self.live(record.creator_pid)).cloned();
+        if like.is_none() {
             self.counts.unknown += 1;
         }
-        let child = self.described(fixed, creator.as_ref(), cgroup_of);
+        let child = self.described(fixed, like.as_ref(), cgroup_of);
         let key = child.key;
         self.insert_live(child);
         self.lead_session(fixed.session_pid);

@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use sensor_abi::{Descriptor, ExecFixed, RecordHead};
 use zerocopy::FromZeros;
 
@@ -16,6 +17,7 @@ struct Who {
     session: u32,
     cgroup_id: u64,
     start: u64,
+    parent_start: u64,
     terminal: u32,
 }
 
@@ -26,6 +28,7 @@ fn who(pid: u32, parent: u32) -> Who {
         session: pid,
         cgroup_id: 1,
         start: u64::from(pid) * TICK,
+        parent_start: u64::from(parent) * TICK,
         terminal: 0,
     }
 }
@@ -35,7 +38,7 @@ fn fixed(who: Who) -> ProcessFixed {
     fixed.pid = who.pid;
     fixed.start_ns = who.start;
     fixed.parent_pid = who.parent;
-    fixed.parent_start_ns = u64::from(who.parent) * TICK;
+    fixed.parent_start_ns = who.parent_start;
     fixed.session_pid = who.session;
     fixed.group_pid = who.pid;
     fixed.cgroup_id = who.cgroup_id;
@@ -109,6 +112,7 @@ fn child_of(shell: Who) -> Who {
         parent: shell.pid,
         session: shell.pid,
         start: 31 * TICK,
+        parent_start: shell.start,
         ..shell
     }
 }
@@ -263,6 +267,107 @@ fn what_an_event_named_is_not_replaced_by_what_proc_showed() {
     });
     table.found(found, 40, 40, "/");
     assert_eq!(table.get(key).unwrap().image.name, "new");
+}
+
+/// What happens to a process of a story, which is chosen among the live ones by a number.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Fork,
+    Exec,
+    Exit,
+}
+
+/// A story from its first process on: each step with the process that it happens to. Pids are used again at once, and
+/// only who has no children ends, because others' children get another parent.
+fn story(choices: &[(Step, usize)]) -> Vec<(Step, Who)> {
+    let first = Who { start: 0, ..who(1, 0) };
+    let (mut live, mut story) = (vec![first], vec![(Step::Exec, first)]);
+    for (number, (step, choice)) in choices.iter().enumerate() {
+        let chosen = live[choice % live.len()];
+        match step {
+            Step::Fork => {
+                let pid = (2..)
+                    .find(|pid| live.iter().all(|process| process.pid != *pid))
+                    .unwrap_or_default();
+                let child = Who {
+                    start: (number as u64 + 1) * TICK,
+                    session: 1,
+                    parent_start: chosen.start,
+                    ..who(pid, chosen.pid)
+                };
+                live.push(child);
+                story.push((Step::Fork, child));
+            }
+            Step::Exec => story.push((Step::Exec, chosen)),
+            Step::Exit if chosen.pid != 1 && live.iter().all(|process| process.parent != chosen.pid) => {
+                live.retain(|process| process.pid != chosen.pid);
+                story.push((Step::Exit, chosen));
+            }
+            Step::Exit => {}
+        }
+    }
+    story
+}
+
+fn tell(table: &mut ProcessTable, number: usize, (step, who): (Step, Who)) {
+    match step {
+        Step::Fork => drop(fork(table, who)),
+        Step::Exec => drop(exec(table, who, &format!("/bin/program-{number}"), CONTAINER)),
+        Step::Exit => drop(exit(table, who)),
+    }
+}
+
+/// What is compared of every live process.
+fn live_ones(table: &ProcessTable) -> Vec<(ProcessKey, ProcessKey, String, Option<Entry>, Option<ProcessKey>, bool)> {
+    let mut live: Vec<_> = table
+        .live_processes()
+        .map(|process| {
+            let executable = process.image.executable.clone();
+            let in_container = process.container.is_some();
+            (
+                process.key,
+                process.parent,
+                executable,
+                process.entry,
+                process.session_leader,
+                in_container,
+            )
+        })
+        .collect();
+    live.sort_by_key(|(key, ..)| *key);
+    live
+}
+
+proptest! {
+    /// The hooks are attached, then `/proc` is read while events come, then these are taken in.
+    #[test]
+    fn a_start_in_the_middle_leaves_no_gap(
+        choices in prop::collection::vec(
+            (prop::sample::select(vec![Step::Fork, Step::Fork, Step::Exec, Step::Exit]), any::<usize>()), 1..60),
+        attached in any::<prop::sample::Index>(),
+        scanned in any::<prop::sample::Index>(),
+    ) {
+        let story = story(&choices);
+        let attached = attached.index(story.len() + 1);
+        let scanned = attached + scanned.index(story.len() + 1 - attached);
+        let (mut whole, mut started) = (ProcessTable::default(), ProcessTable::default());
+        for (number, step) in story[..scanned].iter().enumerate() {
+            tell(&mut whole, number, *step);
+        }
+        let mut shown: Vec<Process> = whole.live_processes().cloned().collect();
+        shown.sort_by_key(|process| (process.key.start_ticks, process.key.pid));
+        for process in shown {
+            let session = process.session_leader.map_or(0, |leader| leader.pid);
+            started.found(process, session, 0, CONTAINER);
+        }
+        for (number, step) in story.iter().enumerate().skip(attached) {
+            if number >= scanned {
+                tell(&mut whole, number, *step);
+            }
+            tell(&mut started, number, *step);
+        }
+        prop_assert_eq!(live_ones(&started), live_ones(&whole));
+    }
 }
 
 #[test]
