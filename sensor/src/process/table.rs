@@ -1,7 +1,7 @@
 //! The process table: every live process, and for a while those that ended.
 //!
-//! Memory follows the live processes: of those that ended, only as many stay as [`ENDED_LIMIT`],
-//! and those that lead a live process.
+//! Memory follows the live processes: of those that ended, only as many stay as [`ENDED_LIMIT`], for
+//! as long as [`ENDED_AGE_NS`], and those that lead a live process.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -25,6 +25,9 @@ use crate::{
 
 /// Ended processes that are kept for the sake of events that come late and of chains of parents.
 const ENDED_LIMIT: usize = 4096;
+/// How long they are kept, in nanoseconds, and how often it is looked for older ones, as events come.
+const ENDED_AGE_NS: u64 = 15 * 60 * 1_000_000_000;
+const AGEING_INTERVAL_NS: u64 = 60 * 1_000_000_000;
 /// The longest chain of parents that is followed.
 const CHAIN_LIMIT: usize = 64;
 
@@ -37,7 +40,7 @@ pub type CgroupLookup<'a> = &'a mut dyn FnMut(u32) -> Option<String>;
 pub struct TableCounts {
     /// Events of processes whose fork was not seen.
     pub unknown: u64,
-    /// Ended processes that were forgotten to stay within the limit.
+    /// Ended processes that were forgotten, to stay within the limits.
     pub forgotten: u64,
     /// Processes of which not all arguments were kept, because all together had too many.
     pub arguments_cut: u64,
@@ -48,9 +51,13 @@ pub struct ProcessTable {
     /// Each in a place of its own, because a table that grows holds many more places than processes.
     processes: HashMap<ProcessKey, Box<Process>, RandomState>,
     live: HashMap<u32, ProcessKey, RandomState>,
-    ended: VecDeque<ProcessKey>,
-    /// How many ended processes start the next clean-up.
+    /// With the time by which each had ended.
+    ended: VecDeque<(ProcessKey, u64)>,
+    /// How many ended processes start the next clean-up, and which time.
     clean_up_at: usize,
+    clean_up_at_ns: u64,
+    /// The latest event's, nanoseconds since boot.
+    now_ns: u64,
     containers: Containers,
     /// Of all arguments that are kept.
     pub argument_bytes: HeldBytes,
@@ -74,6 +81,8 @@ impl ProcessTable {
             live: HashMap::default(),
             ended: VecDeque::new(),
             clean_up_at: 2 * ENDED_LIMIT,
+            clean_up_at_ns: 0,
+            now_ns: 0,
             containers: Containers::new(identify),
             argument_bytes: HeldBytes::default(),
             environment_variables: Vec::new(),
@@ -126,6 +135,7 @@ impl ProcessTable {
     /// Takes a fork in: the child is like its creator.
     pub fn fork(&mut self, record: &ForkRecord, cgroup_of: CgroupLookup<'_>) -> ProcessKey {
         let fixed = &record.process;
+        self.pass_time(record.head.time_ns);
         // A child that `/proc` showed already is as it was there, after this event.
         let shown = self.get(ProcessKey::new(fixed.pid, fixed.start_ns));
         let like = shown.or_else(|| self.live(record.creator_pid)).cloned();
@@ -142,6 +152,7 @@ impl ProcessTable {
     /// Takes an exec in: the process runs another image.
     pub fn exec(&mut self, exec: &Exec) -> ProcessKey {
         let fixed = &exec.fixed.process;
+        self.pass_time(exec.fixed.head.time_ns);
         let known = self.take_known(fixed);
         let mut process = self.described(fixed, known.as_deref(), &mut |_| None);
         process.namespaces = exec.fixed.namespaces;
@@ -211,10 +222,11 @@ impl ProcessTable {
         if self.live.get(&key.pid) == Some(&key) {
             self.live.remove(&key.pid);
         }
-        self.ended.push_back(key);
+        self.ended.push_back((key, self.now_ns));
         if self.ended.len() >= self.clean_up_at {
             self.forget_ended();
         }
+        self.pass_time(record.head.time_ns);
         Some(key)
     }
 
@@ -268,7 +280,7 @@ impl ProcessTable {
             && previous != key
         {
             // Its exit was not seen.
-            self.ended.push_back(previous);
+            self.ended.push_back((previous, self.now_ns));
         }
         self.processes.insert(key, Box::new(process));
     }
@@ -354,8 +366,15 @@ impl ProcessTable {
         process.container = container;
     }
 
-    /// Removes the oldest ended processes down to the limit, but for leaders of live ones. (An
-    /// ended parent is not kept: its children have another parent now.)
+    fn pass_time(&mut self, now_ns: u64) {
+        self.now_ns = self.now_ns.max(now_ns);
+        if self.now_ns >= self.clean_up_at_ns {
+            self.forget_ended();
+        }
+    }
+
+    /// Removes the ended processes that are too many or too old, but for leaders of live ones. (An
+    /// ended parent is not kept for long: its children have another parent now.)
     fn forget_ended(&mut self) {
         let named: HashSet<ProcessKey> = self
             .live
@@ -372,15 +391,18 @@ impl ProcessTable {
             })
             .flatten()
             .collect();
-        let surplus = self.ended.len().saturating_sub(ENDED_LIMIT);
-        let oldest: Vec<ProcessKey> = self.ended.drain(..surplus).collect();
-        for key in oldest {
+        let oldest_ns = self.now_ns.saturating_sub(ENDED_AGE_NS);
+        let aged = self.ended.iter().take_while(|(_, by_ns)| *by_ns < oldest_ns).count();
+        let surplus = self.ended.len().saturating_sub(ENDED_LIMIT).max(aged);
+        let oldest: Vec<(ProcessKey, u64)> = self.ended.drain(..surplus).collect();
+        for (key, by_ns) in oldest {
             if named.contains(&key) {
-                self.ended.push_front(key);
+                self.ended.push_front((key, by_ns));
             } else if self.processes.remove(&key).is_some() {
                 self.counts.forgotten += 1;
             }
         }
+        self.clean_up_at_ns = self.now_ns + AGEING_INTERVAL_NS;
         self.clean_up_at = 2 * self.ended.len().max(ENDED_LIMIT);
     }
 }

@@ -388,6 +388,29 @@ fn memory_follows_the_live_processes_and_keeps_their_leaders() {
 }
 
 #[test]
+fn who_ended_long_ago_is_forgotten_but_for_leaders() {
+    let mut table = ProcessTable::default();
+    let shell = shell_in_container(&mut table);
+    let child = fork(&mut table, child_of(shell));
+    let other = fork(&mut table, who(40, 1));
+    exit(&mut table, shell);
+    exit(&mut table, who(40, 1));
+    let later = |table: &mut ProcessTable, pid: u32, time_ns: u64| {
+        let mut record = ForkRecord::new_zeroed();
+        record.head.time_ns = time_ns;
+        record.process = fixed(who(pid, 1));
+        table.fork(&record, &mut |_| None);
+    };
+    later(&mut table, 50, ENDED_AGE_NS);
+    assert!(table.get(other).is_some());
+    later(&mut table, 51, ENDED_AGE_NS + AGEING_INTERVAL_NS);
+    assert_eq!(table.get(other), None);
+    let leader = table.get(child).unwrap().session_leader.unwrap();
+    assert!(table.get(leader).is_some());
+    assert_eq!(table.counts.forgotten, 1);
+}
+
+#[test]
 fn a_cgroup_that_no_event_named_is_looked_up_once_for_a_fork_into_it() {
     let mut table = ProcessTable::default();
     shell_in_container(&mut table);
