@@ -56,6 +56,8 @@ pub struct Config {
     /// `None`: text on a terminal, JSON otherwise.
     pub format: Option<Format>,
     pub state_directory: PathBuf,
+    /// `None`: no metrics are written.
+    pub metrics_file: Option<PathBuf>,
     /// `None`: the system's.
     pub host_name: Option<String>,
     pub containers: ContainersConfig,
@@ -74,6 +76,7 @@ impl Default for Config {
             learn_for: Duration::from_secs(60 * 60),
             format: None,
             state_directory: PathBuf::from("/var/lib/tidewaiter"),
+            metrics_file: None,
             host_name: None,
             containers: ContainersConfig::default(),
             ring_buffer_bytes: 8 * 1024 * 1024,
@@ -157,6 +160,7 @@ struct RawConfig {
     learn_for: Option<Spanned<String>>,
     format: Option<Spanned<String>>,
     state_directory: Option<PathBuf>,
+    metrics_file: Option<PathBuf>,
     host_name: Option<String>,
     containers: RawContainers,
     kernel: RawKernel,
@@ -188,6 +192,7 @@ impl RawConfig {
                 _ => Err("the format is one of `auto`, `text` and `json`".to_owned()),
             }),
             state_directory: self.state_directory.unwrap_or(default.state_directory),
+            metrics_file: self.metrics_file.filter(|path| !path.as_os_str().is_empty()),
             host_name: self.host_name.filter(|name| !name.is_empty()),
             containers: self.containers.check(&mut checker),
             ring_buffer_bytes: checker.value(self.kernel.ring_buffer_bytes, default.ring_buffer_bytes, |written| {

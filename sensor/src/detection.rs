@@ -20,9 +20,10 @@ use crate::document::Document;
 use crate::history::History;
 use crate::kernel::Environment;
 use crate::loss::Losses;
+use crate::metrics::{Metrics, Snapshot};
 use crate::output::escape::Visible;
 use crate::output::{CompleteContainer, Output};
-use crate::pipeline::{Event, EventHandler, Flow, IDLE};
+use crate::pipeline::{Event, EventHandler, Flow, IDLE, PipelineCounts};
 use crate::process::Process;
 use crate::record::{Action, fill_metadata};
 
@@ -56,6 +57,15 @@ pub struct DetectionCounts {
     pub without_metadata: u64,
 }
 
+/// What is left of detection at the end.
+pub struct Parts {
+    pub counts: DetectionCounts,
+    pub rules: usize,
+    pub history: History,
+    pub output: Output,
+    pub metrics: Option<Metrics>,
+}
+
 /// Evaluates the rules on each event and hands alerts to the output.
 pub struct Detection {
     engines: Engines,
@@ -69,6 +79,7 @@ pub struct Detection {
     history: History,
     directory: Directory,
     output: Output,
+    metrics: Option<Metrics>,
     /// How long an event may wait for the metadata that a rule reads.
     metadata_wait: Duration,
     waiting: WaitingEvents,
@@ -102,6 +113,7 @@ impl Detection {
             history,
             directory,
             output,
+            metrics: None,
             metadata_wait,
             waiting: WaitingEvents::default(),
             last_look: Instant::now(),
@@ -111,13 +123,27 @@ impl Detection {
         }
     }
 
+    /// Has counts written as metrics.
+    pub fn with_metrics(self, metrics: Option<Metrics>) -> Self {
+        Detection { metrics, ..self }
+    }
+
     /// Gives back what has to be closed, and the counts.
-    pub fn into_parts(self) -> (History, Output, DetectionCounts) {
-        let counts = DetectionCounts {
+    pub fn into_parts(self) -> Parts {
+        Parts {
+            counts: self.counts(),
+            rules: self.engines.rule_count(),
+            history: self.history,
+            output: self.output,
+            metrics: self.metrics,
+        }
+    }
+
+    fn counts(&self) -> DetectionCounts {
+        DetectionCounts {
             engines: self.engines.counters(),
             without_metadata: self.without_metadata,
-        };
-        (self.history, self.output, counts)
+        }
     }
 
     /// Says, at most once a minute, that rules had to forget what they remembered.
@@ -265,6 +291,19 @@ impl EventHandler for Detection {
         self.release(losses, Release::Ready);
         self.report_evictions();
         Flow::Continue
+    }
+
+    fn counted(&mut self, counts: &PipelineCounts) {
+        if let Some(mut metrics) = self.metrics.take() {
+            metrics.offer(|| Snapshot {
+                rules: self.engines.rule_count(),
+                pipeline: *counts,
+                detection: self.counts(),
+                output: self.output.counts(),
+                history: self.history.counts(),
+            });
+            self.metrics = Some(metrics);
+        }
     }
 
     fn may_sleep(&self) -> Duration {

@@ -12,6 +12,7 @@ pub mod history;
 pub mod host;
 pub mod kernel;
 pub mod loss;
+pub mod metrics;
 pub mod output;
 pub mod pipeline;
 pub mod process;

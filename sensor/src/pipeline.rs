@@ -76,6 +76,9 @@ pub trait EventHandler {
     /// thread goes on.
     fn idle(&mut self, losses: &Losses) -> Flow;
 
+    /// Told, about every [`HOUSEKEEPING`], what was counted so far.
+    fn counted(&mut self, _counts: &PipelineCounts) {}
+
     /// How long the thread may sleep without events, at most [`IDLE`].
     fn may_sleep(&self) -> Duration {
         IDLE
@@ -208,7 +211,9 @@ impl Pipeline {
                 self.builder.boot_time_ns = boot_time_ns();
                 self.losses.follow_wall_clock(self.builder.boot_time_ns);
                 self.builder.users.refresh();
-                self.report_losses();
+                let counts = self.counts();
+                handler.counted(&counts);
+                self.report_losses(counts);
             }
             loop {
                 match commands.try_recv() {
@@ -332,8 +337,7 @@ impl Pipeline {
         }
     }
 
-    fn report_losses(&mut self) {
-        let counts = self.counts();
+    fn report_losses(&mut self, counts: PipelineCounts) {
         if self.reported_at.elapsed() < LOSS_REPORT_INTERVAL {
             return;
         }

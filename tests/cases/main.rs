@@ -8,6 +8,7 @@ mod identity;
 mod interactive;
 mod lineage;
 mod losses;
+mod metrics;
 mod new_terms;
 mod reference;
 

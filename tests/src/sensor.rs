@@ -127,6 +127,13 @@ impl Home {
         Ok(())
     }
 
+    /// Has metrics written to this file.
+    pub fn write_metrics(&self, file: &Path) -> Result<()> {
+        let config = fs::read_to_string(self.config())?;
+        fs::write(self.config(), format!("metrics_file = {file:?}\n{config}"))?;
+        Ok(())
+    }
+
     /// A `tidewaiter` command with this home's configuration.
     pub fn command(&self, name: &str) -> Result<Command> {
         let mut command = Command::new(tidewaiter()?);

@@ -16,12 +16,13 @@ use super::live::{LiveError, Signals, command_channel, report_engines, start_dir
 use super::{CommandError, ExitStatus, doctor, style_for};
 use crate::cli::{ColorChoice, Format, RunArguments};
 use crate::config::Config;
-use crate::detection::{Command, Detection, DetectionCounts, Rules, complete_from, report_engine};
-use crate::history::{History, HistoryCounts};
+use crate::detection::{Command, Detection, Rules, complete_from, report_engine};
+use crate::history::History;
 use crate::kernel::Environment;
+use crate::metrics::{Metrics, Snapshot};
 use crate::output::text::Because;
-use crate::output::{Output, OutputCounts, OutputOptions, sink};
-use crate::pipeline::{EventHandler, PipelineCounts};
+use crate::output::{Output, OutputOptions, sink};
+use crate::pipeline::EventHandler;
 use crate::rule_files::RuleFiles;
 
 /// How long the output may take for what is left when the sensor ends.
@@ -80,6 +81,11 @@ pub fn main(arguments: &RunArguments, color: ColorChoice) -> Result<ExitStatus, 
         output,
         config.containers.metadata_wait,
     );
+    let metrics = config
+        .metrics_file
+        .clone()
+        .map(|path| Metrics::start(path, directory.clone()));
+    let detection = detection.with_metrics(metrics.transpose().map_err(LiveError::Thread)?);
 
     let (reloaded, environment) = (config.clone(), detection.environment());
     let on_signal = move |signal| match signal {
@@ -108,11 +114,19 @@ pub fn main(arguments: &RunArguments, color: ColorChoice) -> Result<ExitStatus, 
         on_signal,
         ready,
     )?;
-    let (history, output, detected) = detection.into_parts();
-    let written = output.finish(FINISH_LIMIT);
-    let remembered = history.close(FINISH_LIMIT);
-    report(&counts, &detected, &written, &remembered);
+    let parts = detection.into_parts();
+    let snapshot = Snapshot {
+        rules: parts.rules,
+        pipeline: counts,
+        detection: parts.counts,
+        output: parts.output.finish(FINISH_LIMIT),
+        history: parts.history.close(FINISH_LIMIT),
+    };
+    report(&snapshot);
     report_engines(&directory.engines());
+    if let Some(metrics) = parts.metrics {
+        metrics.finish(snapshot, FINISH_LIMIT);
+    }
     if closed.load(Ordering::Relaxed) {
         return Err(CommandError::OutputClosed);
     }
@@ -142,7 +156,14 @@ fn load_rules(config: &Config) -> Result<Rules, CommandError> {
 }
 
 /// The last lines: what was seen, and every loss with its reason.
-fn report(counts: &PipelineCounts, detected: &DetectionCounts, written: &OutputCounts, remembered: &HistoryCounts) {
+fn report(snapshot: &Snapshot) {
+    let Snapshot {
+        pipeline: counts,
+        detection: detected,
+        output: written,
+        history: remembered,
+        ..
+    } = snapshot;
     info!("stopped after {} events and {} alerts", counts.events, written.written);
     counts.report_losses();
     for engine in &detected.engines {

@@ -78,6 +78,16 @@ impl Engines {
         engines.into_iter().flatten().any(|engine| engine.rules().reads(field))
     }
 
+    /// How many rules there are.
+    pub fn rule_count(&self) -> usize {
+        let engines = [Some(&self.prompt), self.patient.as_ref()];
+        engines
+            .into_iter()
+            .flatten()
+            .map(|engine| engine.rules().rules().len())
+            .sum()
+    }
+
     /// Whether some rule reads what a container engine tells.
     pub fn has_patient_rules(&self) -> bool {
         self.patient.is_some()

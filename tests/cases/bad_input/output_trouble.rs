@@ -8,7 +8,7 @@ use tests::lines::Lines;
 use tests::program::run;
 use tests::sensor::Home;
 
-use super::fence_on_host;
+use super::{assert_still_alerting, fence_on_host};
 
 #[test]
 fn a_closed_output_ends_the_sensor_with_a_message() -> Result<()> {
@@ -48,4 +48,16 @@ fn a_closed_output_of_the_recorder_ends_it_with_a_message() -> Result<()> {
     assert_eq!(process.wait()?.code(), Some(1), "{said}");
     assert!(said.contains("output") && said.contains("closed"), "{said}");
     Ok(())
+}
+
+#[test]
+fn where_metrics_cannot_be_written_it_says_so_and_alerts() -> Result<()> {
+    let home = Home::new()?;
+    home.write_metrics(&home.path().join("no-such-folder/tidewaiter.prom"))?;
+    let fence = fence_on_host(&home)?;
+    let sensor = home.run()?;
+    sensor.diagnostics.wait_for("word about the metrics", |line| {
+        line.contains("metrics cannot be written").then_some(())
+    })?;
+    assert_still_alerting(&sensor, &fence)
 }

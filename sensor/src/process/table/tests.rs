@@ -317,24 +317,29 @@ fn tell(table: &mut ProcessTable, number: usize, (step, who): (Step, Who)) {
     }
 }
 
-/// What is compared of every live process.
-fn live_ones(table: &ProcessTable) -> Vec<(ProcessKey, ProcessKey, String, Option<Entry>, Option<ProcessKey>, bool)> {
-    let mut live: Vec<_> = table
-        .live_processes()
-        .map(|process| {
-            let executable = process.image.executable.clone();
-            let in_container = process.container.is_some();
-            (
-                process.key,
-                process.parent,
-                executable,
-                process.entry,
-                process.session_leader,
-                in_container,
-            )
-        })
-        .collect();
-    live.sort_by_key(|(key, ..)| *key);
+/// What is compared of a process.
+#[derive(Debug, PartialEq)]
+struct Known {
+    key: ProcessKey,
+    parent: ProcessKey,
+    executable: String,
+    entry: Option<Entry>,
+    session_leader: Option<ProcessKey>,
+    is_in_container: bool,
+}
+
+/// All live processes, in order.
+fn live_ones(table: &ProcessTable) -> Vec<Known> {
+    let known = |process: &Process| Known {
+        key: process.key,
+        parent: process.parent,
+        executable: process.image.executable.clone(),
+        entry: process.entry,
+        session_leader: process.session_leader,
+        is_in_container: process.container.is_some(),
+    };
+    let mut live: Vec<Known> = table.live_processes().map(known).collect();
+    live.sort_by_key(|known| known.key);
     live
 }
 

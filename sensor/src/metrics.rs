@@ -1,0 +1,104 @@
+//! How the sensor does, in a file that monitoring reads: Prometheus' text format, as node_exporter's textfile collector
+//! takes it. No port is opened.
+//!
+//! A thread of its own writes, so a slow disk holds nothing up. The file is replaced as a whole; its age tells whether
+//! the sensor still runs.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tracing::{info, warn};
+
+use crate::container::Directory;
+use crate::detection::DetectionCounts;
+use crate::history::HistoryCounts;
+use crate::output::OutputCounts;
+use crate::pipeline::PipelineCounts;
+
+mod page;
+
+/// How often the file is written.
+const INTERVAL: Duration = Duration::from_secs(10);
+/// A failure is told of at most this often.
+const FAILURE_REPORT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What was counted since the start.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    pub rules: usize,
+    pub pipeline: PipelineCounts,
+    pub detection: DetectionCounts,
+    pub output: OutputCounts,
+    pub history: HistoryCounts,
+}
+
+/// The sending side of the metrics.
+pub struct Metrics {
+    snapshots: SyncSender<Snapshot>,
+    /// Closed by the thread's end.
+    ended: Receiver<()>,
+    last_offer: Option<Instant>,
+}
+
+impl Metrics {
+    /// Starts the thread that writes `path`.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn start(path: PathBuf, directory: Directory) -> io::Result<Metrics> {
+        let (snapshots, received) = mpsc::sync_channel::<Snapshot>(1);
+        let (end, ended) = mpsc::channel();
+        thread::Builder::new().name("metrics".to_owned()).spawn(move || {
+            let _end = end;
+            let mut failure: Option<Instant> = None;
+            for snapshot in received {
+                let written = replace(&path, &page::render(&snapshot, &directory.engines()));
+                match written {
+                    Ok(()) if failure.take().is_some() => info!("metrics are written to `{}` again", path.display()),
+                    Err(error) if failure.is_none_or(|told| told.elapsed() >= FAILURE_REPORT_INTERVAL) => {
+                        failure = Some(Instant::now());
+                        warn!(
+                            "metrics cannot be written to `{}`: {error}; it is tried again",
+                            path.display()
+                        );
+                    }
+                    Ok(()) | Err(_) => {}
+                }
+            }
+        })?;
+        Ok(Metrics {
+            snapshots,
+            ended,
+            last_offer: None,
+        })
+    }
+
+    /// Has what `snapshot` gives written, if it is time. Never waits: while the disk is slow, a turn is left out.
+    pub fn offer(&mut self, snapshot: impl FnOnce() -> Snapshot) {
+        if self.last_offer.is_some_and(|last| last.elapsed() < INTERVAL) {
+            return;
+        }
+        self.last_offer = Some(Instant::now());
+        let _ = self.snapshots.try_send(snapshot());
+    }
+
+    /// Writes the last state, waiting at most `time_limit` for the disk.
+    pub fn finish(self, snapshot: Snapshot, time_limit: Duration) {
+        let _ = self.snapshots.try_send(snapshot);
+        drop(self.snapshots);
+        // Nothing is ever sent: this returns when the thread has ended, or at the time limit.
+        let _ = self.ended.recv_timeout(time_limit);
+    }
+}
+
+/// Readers see the old text or the new, never a part.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    fs::write(&beside, text)?;
+    fs::rename(&beside, path)
+}
