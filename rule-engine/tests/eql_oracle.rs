@@ -296,27 +296,74 @@ fn event() -> impl Strategy<Value = Json> {
     })
 }
 
-#[test]
-fn the_package_finds_the_same_events() {
+/// Asks the package a thousand generated questions, and gives how many events matched.
+fn compare(test: &str, questions: impl Strategy<Value = (String, Vec<Json>)>) -> Option<usize> {
     let mut runner = TestRunner::deterministic();
-    let questions = (condition(), prop::collection::vec(event(), 8));
-    let mut generate = || {
-        let tree = questions.new_tree(&mut runner).expect("a question");
-        let (condition, events) = tree.current();
-        (format!("process where {condition}"), events)
-    };
-    let questions: Vec<(String, Vec<Json>)> = (0..1_000).map(|_| generate()).collect();
-    let Some(answers) = ask("the_package_finds_the_same_events", questions) else {
-        return;
-    };
+    let mut generate = || questions.new_tree(&mut runner).expect("a question").current();
+    let answers = ask(test, (0..1_000).map(|_| generate()).collect())?;
     let mut found = 0;
     for (query, events, answer) in answers {
         let ours = matches(rule(&query).unwrap_or_else(|error| panic!("{query}: {error}")), &events);
         found += ours.iter().filter(|matched| **matched).count();
         assert_eq!(json!({"matches": ours}), answer, "{query} on {}", Json::from(events));
     }
+    Some(found)
+}
+
+#[test]
+fn the_package_finds_the_same_events() {
+    let questions = (condition(), prop::collection::vec(event(), 8))
+        .prop_map(|(condition, events)| (format!("process where {condition}"), events));
+    let Some(found) = compare("the_package_finds_the_same_events", questions) else {
+        return;
+    };
     assert!(
         found > 1_000,
         "only {found} of 8,000 events matched: the queries say little"
+    );
+}
+
+/// A sequence of two or three terms, most of them by a key, and a stream of events for it.
+fn sequence() -> impl Strategy<Value = (String, Vec<Json>)> {
+    let of = |what: &'static str| one_of(&["a", "b", "c"]).prop_map(move |name| format!("{what} == \"{name}\""));
+    let term = (
+        of("process.name"),
+        prop_oneof![4 => Just(""), 1 => Just(" with runs=2")],
+    );
+    let stream = prop::collection::vec((one_of(&["a", "b", "c", "d"]), one_of(&["x", "y"]), 0..4_i64), 24);
+    (
+        one_of(&["", "by user.id", "by user.id", "by user.id"]),
+        one_of(&["", "with maxspan=3s", "with maxspan=6s"]),
+        prop::collection::vec(term, 2..4),
+        any::<bool>(),
+        stream,
+    )
+        .prop_map(|(by, span, terms, until, stream)| {
+            let mut query = format!("sequence {by} {span}");
+            for (condition, runs) in terms {
+                query += &format!(" [process where {condition}]{runs}");
+            }
+            if until {
+                // No term's: whether an event ends what it begins is defined otherwise there.
+                query += r#" until [process where process.name == "d"]"#;
+            }
+            let mut time = 1_760_000_000_000_i64;
+            let event = |(name, user, pause)| {
+                time += pause * 1_000;
+                json!({"@timestamp": time, "event": {"category": "process"}, "process": {"name": name},
+                    "user": {"id": user}})
+            };
+            (query, stream.into_iter().map(event).collect())
+        })
+}
+
+#[test]
+fn the_package_completes_the_same_sequences() {
+    let Some(found) = compare("the_package_completes_the_same_sequences", sequence()) else {
+        return;
+    };
+    assert!(
+        found > 500,
+        "only {found} sequences were completed: the queries say little"
     );
 }
