@@ -121,7 +121,7 @@ pub struct Hooks {
     links: Vec<BtfTracePointLink>,
     /// The kernel empties this map when its last descriptor is closed.
     _continuation: ProgramArray<MapData>,
-    _ebpf: Ebpf,
+    ebpf: Ebpf,
 }
 
 /// The records in the ring buffer.
@@ -336,7 +336,7 @@ impl KernelSensor {
             hooks: Hooks {
                 links,
                 _continuation: continuation,
-                _ebpf: ebpf,
+                ebpf,
             },
         })
     }
@@ -348,6 +348,22 @@ impl Hooks {
     pub fn detach(&mut self) {
         self.links.clear();
     }
+
+    /// How often the kernel left a program out because the same one was running on the processor already (told by
+    /// Linux 5.12 and later).
+    pub fn missed_runs(&self) -> u64 {
+        let misses = |hook: &Hook| {
+            let fd = self.ebpf.program(hook.program)?.fd().ok()?.as_fd().as_raw_fd();
+            recursion_misses(&std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?)
+        };
+        HOOKS.iter().filter_map(misses).sum()
+    }
+}
+
+/// The count in the text that `/proc` has about the descriptor of a program.
+fn recursion_misses(text: &str) -> Option<u64> {
+    let count = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
+    count.trim().parse().ok()
 }
 
 fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePoint, KernelError> {
@@ -366,4 +382,17 @@ fn take_map<M: TryFrom<aya::maps::Map, Error = MapError>>(ebpf: &mut Ebpf, name:
         .ok_or_else(|| MapError::InvalidName { name: name.to_owned() })
         .and_then(M::try_from)
         .map_err(|error| KernelError::new(format!("find the map {name}"), &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missed_runs_are_read_where_the_kernel_tells_them() {
+        let text =
+            "pos:\t0\nflags:\t02000002\nprog_type:\t26\nrun_cnt:\t0\nrecursion_misses:\t12\nverified_insns:\t5\n";
+        assert_eq!(recursion_misses(text), Some(12));
+        assert_eq!(recursion_misses("pos:\t0\n"), None);
+    }
 }

@@ -98,6 +98,8 @@ pub struct PipelineCounts {
     /// Records that the kernel side made, those that were lost included.
     pub produced: u64,
     pub lost: LostRecords,
+    /// See [`Hooks::missed_runs`].
+    pub missed_runs: u64,
     pub decode: DecodeCounts,
     pub table: TableCounts,
     /// Fork, exec and exit events that became records.
@@ -133,6 +135,13 @@ impl PipelineCounts {
                     tracing::warn!("{number} {what} were lost: {why}");
                 }
             }
+        }
+        if self.missed_runs > 0 {
+            tracing::warn!(
+                "{} forks, execs or exits were not seen: one came while the kernel side was busy with another on the \
+                 same processor",
+                self.missed_runs
+            );
         }
         if self.decode.damaged > 0 {
             tracing::warn!("{} kernel records were damaged", self.decode.damaged);
@@ -330,6 +339,7 @@ impl Pipeline {
         PipelineCounts {
             produced: kernel.as_ref().map_or(0, |counts| counts.produced.iter().sum()),
             lost: kernel.map_or(self.reported.lost, |counts| counts.lost),
+            missed_runs: self.hooks.missed_runs(),
             decode: self.decoder.counts,
             table: self.table.counts,
             events: self.events,

@@ -46,6 +46,11 @@ fn of_the_sensor(page: &mut Page, snapshot: &Snapshot) {
         }
     }
     page.counter(
+        "kernel_runs_missed_total",
+        "Forks, execs and exits that came while the kernel side was busy on the same processor.",
+        pipeline.missed_runs,
+    );
+    page.counter(
         "kernel_records_damaged_total",
         "Records that could not be read.",
         pipeline.decode.damaged,
