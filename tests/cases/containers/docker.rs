@@ -16,7 +16,7 @@ const SHORT_LIVED: usize = 200;
 const AT_ONCE: usize = 4;
 
 /// How many containers run before the sensor starts.
-const RUNNING_AT_START: usize = 100;
+const RUNNING_AT_START: usize = 500;
 
 /// Runs `start` so many times, some at once; what it gave.
 fn repeatedly(times: usize, start: impl Fn(usize) -> Result<String> + Sync) -> Result<Vec<String>> {
@@ -182,7 +182,7 @@ fn an_engine_that_restarts_in_the_middle_costs_no_container_its_name() -> Result
 }
 
 #[test]
-fn a_hundred_containers_that_run_already_are_all_known_at_the_start() -> Result<()> {
+fn five_hundred_containers_that_run_already_are_all_known_at_the_start() -> Result<()> {
     let home = Home::new()?;
     let engine = Engine::start(&home)?;
     let ids = repeatedly(RUNNING_AT_START, |number| {
