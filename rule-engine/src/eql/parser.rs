@@ -5,15 +5,16 @@ use super::lexer::{Keyword, Token};
 use super::syntax::{Comparison, EventQuery, Expression, ExpressionKind, Membership, Presence, Query};
 use crate::condition::{Number, Order};
 use crate::diagnostic::{Findings, Span};
-use crate::field_reference::{Case, FieldReference};
+use crate::field_reference::Case;
 use crate::function::{Computed, Function};
 use crate::limits::{MAX_LIST_LENGTH, MAX_QUERY_NESTING};
 
+mod recovery;
 mod sequence;
 
 pub(super) fn parse(tokens: Vec<(Token, Span)>, length: usize, findings: &mut Findings) -> Option<Query> {
     let mut parser = Parser {
-        brackets: brackets(&tokens),
+        brackets: recovery::brackets(&tokens),
         tokens,
         next: 0,
         end: Span::new(length, length),
@@ -28,23 +29,6 @@ pub(super) fn parse(tokens: Vec<(Token, Span)>, length: usize, findings: &mut Fi
     query
 }
 
-/// In how many brackets each token stands, the brackets themselves not counted; `None` if they are not balanced.
-fn brackets(tokens: &[(Token, Span)]) -> Option<Vec<usize>> {
-    let mut open = Vec::new();
-    let mut depths = Vec::with_capacity(tokens.len());
-    for (token, _) in tokens {
-        if let Token::Symbol(closing @ (")" | "]")) = token {
-            let opening = if *closing == ")" { "(" } else { "[" };
-            open.pop().filter(|open| *open == opening)?;
-        }
-        depths.push(open.len());
-        if let Token::Symbol(opening @ ("(" | "[")) = token {
-            open.push(*opening);
-        }
-    }
-    open.is_empty().then_some(depths)
-}
-
 /// What the function gives for two numbers: a number is a constant, whichever way it is written.
 fn of_constants(function: &str, left: &Expression, right: &Expression) -> Option<ExpressionKind> {
     let number = |side: &Expression| match side.kind {
@@ -53,19 +37,6 @@ fn of_constants(function: &str, left: &Expression, right: &Expression) -> Option
     };
     match Function::by_name(function)?.apply(Case::Sensitive, &[number(left)?, number(right)?]) {
         Computed::Number(number) => Some(ExpressionKind::Number(number)),
-        _ => None,
-    }
-}
-
-/// `and` or `or`, also in capital letters, which is an error.
-fn connective(token: &Token) -> Option<Keyword> {
-    match token {
-        Token::Keyword(keyword @ (Keyword::And | Keyword::Or)) => Some(*keyword),
-        Token::Name(name) => match Keyword::misspelled(name) {
-            Some("and") => Some(Keyword::And),
-            Some("or") => Some(Keyword::Or),
-            _ => None,
-        },
         _ => None,
     }
 }
@@ -86,7 +57,7 @@ struct Parser<'a> {
     /// Where an error lies that is found at the end.
     end: Span,
     depth: usize,
-    /// See [`brackets`]. `None` also after an error behind which nothing can be told any more.
+    /// See [`recovery::brackets`]. `None` also after an error behind which nothing can be told any more.
     brackets: Option<Vec<usize>>,
     /// What stands behind the condition that is being read, in the words of a message.
     end_of_condition: &'static str,
@@ -100,41 +71,6 @@ impl Parser<'_> {
 
     fn span(&self) -> Span {
         self.tokens.get(self.next).map_or(self.end, |(_, span)| *span)
-    }
-
-    /// Passes over tokens that an error makes hard to understand. What can be said about them without guessing is
-    /// which fields the schema does not know.
-    fn skip_to(&mut self, next: usize) {
-        for pair in self.tokens[self.next..next].windows(2) {
-            let [(before, _), (Token::Name(name), span)] = pair else {
-                continue;
-            };
-            if name.contains('.') && *before != Token::Symbol("?") {
-                FieldReference::check(name, *span, self.findings);
-            }
-        }
-        self.next = next;
-    }
-
-    fn bracket_depth(&self) -> usize {
-        let depths = self.brackets.as_ref();
-        depths
-            .and_then(|depths| depths.get(self.next))
-            .map_or(0, |depth| *depth)
-    }
-
-    /// Goes on behind an error in brackets of this depth or further in: at the next `and` or `or` between the same
-    /// brackets, or where they end.
-    fn recover(&mut self, depth: usize) -> Option<Expression> {
-        let depths = self.brackets.as_ref()?;
-        let is_joint = |token: &Token| connective(token).is_some() || *token == Token::Symbol("|");
-        let behind = (self.next..self.tokens.len())
-            .find(|at| depths[*at] < depth || depths[*at] == depth && is_joint(&self.tokens[*at].0));
-        self.skip_to(behind.unwrap_or(self.tokens.len()));
-        Some(Expression {
-            kind: ExpressionKind::Broken,
-            span: self.span(),
-        })
     }
 
     /// The span of the token before the next one.
@@ -278,7 +214,9 @@ impl Parser<'_> {
 
     /// `and` or `or`, also in capital letters, which has been noted then.
     fn take_connective(&mut self, keyword: Keyword) -> bool {
-        let found = self.peek().is_some_and(|token| connective(token) == Some(keyword));
+        let found = self
+            .peek()
+            .is_some_and(|token| recovery::connective(token) == Some(keyword));
         self.next += usize::from(found);
         found
     }
@@ -311,11 +249,6 @@ impl Parser<'_> {
             "nesting",
             format!("the query nests deeper than {MAX_QUERY_NESTING} levels"),
         )
-    }
-
-    fn give_up<T>(&mut self, code: &'static str, message: String) -> Option<T> {
-        self.brackets = None;
-        self.error(code, message)
     }
 
     fn comparison(&mut self) -> Option<Expression> {
