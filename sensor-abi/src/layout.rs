@@ -41,6 +41,8 @@ pub struct LayoutEntry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hook {
     pub program: &'static str,
+    /// Runs after it and writes a line, when asked for.
+    pub log_program: &'static str,
     pub tracepoint: &'static str,
     pub kernels: &'static str,
 }
@@ -50,16 +52,19 @@ pub struct Hook {
 pub const HOOKS: [Hook; 3] = [
     Hook {
         program: "process_fork",
+        log_program: "process_fork_log",
         tracepoint: "sched_process_fork",
         kernels: ALL,
     },
     Hook {
         program: "process_exec",
+        log_program: "process_exec_log",
         tracepoint: "sched_process_exec",
         kernels: ALL,
     },
     Hook {
         program: "process_exit",
+        log_program: "process_exit_log",
         tracepoint: "sched_process_exit",
         kernels: ALL,
     },

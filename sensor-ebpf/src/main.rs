@@ -7,6 +7,7 @@
 #![no_main]
 
 mod layout;
+mod log;
 mod path;
 mod process;
 mod read;

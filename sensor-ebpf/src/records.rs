@@ -7,7 +7,6 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, PerCpuArray, ProgramArray, RingBuf},
 };
-use aya_log_ebpf::trace;
 use sensor_abi::{Counters, ExecFixed, KINDS, RecordHead, VARIABLE_LIMIT};
 
 use crate::{
@@ -21,7 +20,7 @@ static RECORDS: RingBuf = RingBuf::with_byte_size(4096, 0);
 
 /// Sequence numbers and losses of each processor.
 #[map]
-static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
+pub static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
 
 /// One [`Scratch`] a processor; the agent sets the number of entries. Not a per-CPU map, whose
 /// values cannot exceed 32 KiB.
@@ -107,11 +106,9 @@ pub fn send(kind: u16, bytes: &[u8], cgroup: Address) -> bool {
     let wakes = WAKE_UP.get(0).is_some_and(|wakes| *wakes != 0);
     let flags = if wakes { 0 } else { BPF_RB_NO_WAKEUP };
     if RECORDS.output::<[u8]>(bytes, flags.into()).is_ok() {
-        trace!(&(), "sent a record of kind {}, {} bytes", kind, bytes.len());
         charge(cgroup, bytes.len() as u64);
         return true;
     }
-    trace!(&(), "lost a record of kind {}, {} bytes: the ring buffer is full", kind, bytes.len());
     if let Some(counters) = COUNTERS.get_ptr_mut(0) {
         // SAFETY: as in `head`.
         count(unsafe { &mut (*counters).lost_ring_full }, kind);
@@ -122,7 +119,6 @@ pub fn send(kind: u16, bytes: &[u8], cgroup: Address) -> bool {
 /// Counts a record that is not made, because its cgroup is over its share.
 #[inline(always)]
 pub fn refuse(kind: u16) {
-    trace!(&(), "refused a record of kind {}: its cgroup is over its share", kind);
     if let Some(counters) = COUNTERS.get_ptr_mut(0) {
         // SAFETY: as in `head`.
         unsafe { (*counters).sequence += 1 };

@@ -27,7 +27,7 @@ Examples:
   tidewaiter rules check my-rules/     look for errors in rule files")]
 pub struct CommandLine {
     /// How much to say on stderr: off, error, warn, info, debug, or trace, which has a line from the kernel side for
-    /// each record
+    /// each fork, exec and exit
     #[arg(long, global = true, value_name = "LEVEL", default_value = "info")]
     pub log: LevelFilter,
 

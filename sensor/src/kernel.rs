@@ -29,9 +29,6 @@ use zerocopy::{FromBytes, IntoBytes};
 /// The running kernel's type information (Linux 5.4 and later with `CONFIG_DEBUG_INFO_BTF`).
 pub const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 
-/// Room for the kernel side's lines.
-const LOG_BYTES: u32 = 1 << 20;
-
 /// The program that sends further arguments; it is called, not attached.
 const CONTINUATION: Hook = Hook {
     program: "process_exec_arguments",
@@ -88,7 +85,7 @@ pub struct KernelOptions {
     pub arguments_limit_bytes: u32,
     /// Whether environments are sent too.
     pub environment: Environment,
-    /// Whether the kernel side writes a line about each record.
+    /// Whether the kernel side writes a line about each fork, exec and exit.
     pub log: RecordLog,
 }
 
@@ -267,17 +264,17 @@ impl KernelSensor {
                 Environment::LeftAlone => 0,
             },
         };
-        let (log_level, log_bytes) = match options.log {
-            RecordLog::Written => (aya_log::Level::Trace as u8, LOG_BYTES),
-            // The verifier takes the lines out. A page may be as large as this.
-            RecordLog::Off => (0, 1 << 16),
-        };
+        let mut attached = HOOKS.to_vec();
+        if options.log == RecordLog::Written {
+            attached.extend(HOOKS.map(|hook| Hook {
+                program: hook.log_program,
+                ..hook
+            }));
+        }
         let processors = aya::util::nr_cpus().map_err(|(_, error)| KernelError::new("count the processors", &error))?;
         let mut ebpf = EbpfLoader::new()
             .override_global("LAYOUT", resolved.layout.as_bytes(), true)
             .override_global("LIMITS", limits.as_bytes(), true)
-            .override_global(aya_log::LEVEL, &[log_level], true)
-            .map_max_entries("AYA_LOGS", log_bytes)
             .map_max_entries("RECORDS", options.ring_buffer_bytes)
             .map_max_entries("SCRATCH", processors as u32)
             .load(OBJECT)
@@ -288,7 +285,7 @@ impl KernelSensor {
             program: name,
             tracepoint,
             ..
-        } in HOOKS.into_iter().chain([CONTINUATION])
+        } in attached.iter().copied().chain([CONTINUATION])
         {
             let program = program(&mut ebpf, name)?;
             program
@@ -316,12 +313,12 @@ impl KernelSensor {
         set_wake_up(&mut wake_up, WakeUp::EveryRecord)
             .map_err(|error| KernelError::new("write the map WAKE_UP", &error))?;
 
-        let mut links = Vec::with_capacity(HOOKS.len());
+        let mut links = Vec::with_capacity(attached.len());
         for Hook {
             program: name,
             tracepoint,
             ..
-        } in HOOKS
+        } in attached
         {
             let program = program(&mut ebpf, name)?;
             let link = program.attach().and_then(|link| program.take_link(link));

@@ -1,0 +1,51 @@
+//! Lines about the work of the other programs, for who looks into trouble with the kernel side. Programs of their own, so
+//! that the others cost nothing more: the agent loads them only when it is asked to.
+
+use aya_ebpf::{EbpfContext as _, macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_log_ebpf::info;
+use sensor_abi::Counters;
+
+use crate::records::COUNTERS;
+
+/// Linux 5.10 to 7.2, as [`crate::process::process_fork`], after which it runs.
+#[btf_tracepoint(function = "sched_process_fork")]
+pub fn process_fork_log(ctx: BtfTracePointContext) -> i32 {
+    log(&ctx, "fork")
+}
+
+/// Linux 5.10 to 7.2, as [`crate::process::process_exec`], after which it runs.
+#[btf_tracepoint(function = "sched_process_exec")]
+pub fn process_exec_log(ctx: BtfTracePointContext) -> i32 {
+    log(&ctx, "exec")
+}
+
+/// Linux 5.10 to 7.2, as [`crate::process::process_exit`], after which it runs.
+#[btf_tracepoint(function = "sched_process_exit")]
+pub fn process_exit_log(ctx: BtfTracePointContext) -> i32 {
+    log(&ctx, "exit")
+}
+
+/// What this processor has counted by now, with the present thread's process and name.
+#[inline(always)]
+fn log(ctx: &BtfTracePointContext, what: &str) -> i32 {
+    // SAFETY: the pointer is to this processor's own value.
+    let Some(Counters {
+        sequence,
+        lost_ring_full,
+        lost_over_share,
+    }) = COUNTERS.get(0)
+    else {
+        return 0;
+    };
+    let sum = |counts: &[u64]| counts.iter().sum::<u64>();
+    info!(
+        ctx,
+        "{} in process {}: this processor made {} records, {} were lost to the full ring buffer and {} to the cgroups' share",
+        what,
+        ctx.tgid(),
+        *sequence,
+        sum(lost_ring_full),
+        sum(lost_over_share)
+    );
+    0
+}
