@@ -9,6 +9,7 @@ use rule_engine::history::MemoryHistory;
 use rule_engine::record::{DocumentCounts, Record};
 use rule_engine::rule::{RuleStatus, parse_file, parse_rules, run_examples};
 use rule_engine::ruleset::RuleSet;
+use rule_engine::streams::DataStreams;
 
 const EVENT: &str = r#"{"@timestamp": "2026-01-01T00:00:00Z", "event": {"category": ["process"], "type": ["start"]},
     "process": {"name": "apt", "pid": 7, "args": ["apt", "install", "curl"], "interactive": true},
@@ -58,7 +59,7 @@ pub fn run_rule_file(text: &str) {
     if let Some(rule) = parsed.rule {
         run_examples(&rule);
     }
-    for parsed in parse_rules("rules.ndjson", text) {
+    for parsed in parse_rules("rules.ndjson", text, &DataStreams::default()) {
         assert_eq!(parsed.rule.is_some(), parsed.report.status == RuleStatus::Ok);
         for found in &parsed.report.diagnostics {
             found.render("rules.ndjson", text);

@@ -30,6 +30,6 @@ pub mod ruleset;
 pub mod schema;
 mod sequence;
 pub mod shares;
-mod streams;
+pub mod streams;
 mod threshold;
 mod timestamp;

@@ -11,7 +11,7 @@ use crate::condition::{Condition, Detection};
 use crate::diagnostic::{Diagnostic, Findings, Lines, Severity, Span, general_help};
 use crate::field_reference::FieldReference;
 use crate::schema::FieldId;
-use crate::streams::Categories;
+use crate::streams::{Categories, DataStreams};
 
 mod alert_limits;
 mod duration;
@@ -27,14 +27,15 @@ pub use examples::{Example, ExampleOutcome, Expectation, run_examples};
 
 /// Reads all rules of a file: those that Kibana exported if its name ends in `.ndjson`, else the one of a TOML file.
 /// Never fails and never gives none: what is wrong is in the reports.
-pub fn parse_rules(path: &str, text: &str) -> Vec<ParsedFile> {
+/// `streams` are the data streams that events are in, which rules name as `index`.
+pub fn parse_rules(path: &str, text: &str, streams: &DataStreams) -> Vec<ParsedFile> {
     if !path.ends_with(".ndjson") {
-        return vec![parse_file(path, text)];
+        return vec![parse_toml(path, text, streams)];
     }
     let parse = |exported: export::ExportedRule| {
         let mut findings = Findings::default();
         let outcome = match exported.rule_file {
-            Ok(rule_file) => source::read(&rule_file, &mut findings),
+            Ok(rule_file) => source::read(&rule_file, streams, &mut findings),
             Err((code, message)) => {
                 findings.error(Span::default(), code, message);
                 source::Outcome::default()
@@ -47,8 +48,12 @@ pub fn parse_rules(path: &str, text: &str) -> Vec<ParsedFile> {
 
 /// Reads a rule file in Elastic's TOML form. Never fails: what is wrong is in the report.
 pub fn parse_file(path: &str, text: &str) -> ParsedFile {
+    parse_toml(path, text, &DataStreams::default())
+}
+
+fn parse_toml(path: &str, text: &str, streams: &DataStreams) -> ParsedFile {
     let mut findings = Findings::default();
-    let outcome = source::read(text, &mut findings);
+    let outcome = source::read(text, streams, &mut findings);
     let lines = Lines::new(text);
     parsed(path, 1, outcome, findings, &|span| lines.position(span.start as usize))
 }

@@ -1,7 +1,8 @@
 //! Which events a rule reads: its `index` patterns against the data streams that an event counts as being in.
 //!
-//! An event of category C is in `logs-endpoint.events.C-default` and in `logs-cloud_defend.C-default`. The patterns
-//! are resolved once for the categories that ECS knows, so that an event costs one comparison of bit sets.
+//! An event of category C is in `logs-endpoint.events.C-default` and in `logs-cloud_defend.C-default`, or in the streams
+//! that the operator names. The patterns are resolved once for the categories that ECS knows, so that an event costs one
+//! comparison of bit sets.
 
 use crate::condition::{Condition, FieldCondition, Pattern, Test};
 use crate::field_reference::Case;
@@ -34,8 +35,36 @@ const CATEGORIES: [&str; 20] = [
 ];
 /// The categories of the events that the sensor makes.
 const PRODUCED: [&str; 1] = ["process"];
-const DATA_STREAMS: [&str; 2] = ["logs-endpoint.events.", "logs-cloud_defend."];
-const NAMESPACE: &str = "-default";
+/// What an event's category stands for in the name of a data stream.
+const PLACE: &str = "{category}";
+
+/// The data streams that an event counts as being in, by its category.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DataStreams(Vec<String>);
+
+impl Default for DataStreams {
+    /// Those of the agents that rules are written for.
+    fn default() -> Self {
+        let names = [
+            "logs-endpoint.events.{category}-default",
+            "logs-cloud_defend.{category}-default",
+        ];
+        DataStreams(names.map(str::to_owned).to_vec())
+    }
+}
+
+impl DataStreams {
+    /// Streams of these names, in each of which `{category}` stands for the event's category.
+    ///
+    /// # Errors
+    /// The first name in which it does not stand.
+    pub fn new(names: Vec<String>) -> Result<DataStreams, String> {
+        match names.iter().find(|name| !name.contains(PLACE)) {
+            None => Ok(DataStreams(names)),
+            Some(name) => Err(name.clone()),
+        }
+    }
+}
 
 /// A set of event categories.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -45,14 +74,13 @@ impl Categories {
     pub const ALL: Categories = Categories(u32::MAX);
 
     /// The categories whose streams the index patterns name. A pattern after `-` takes away.
-    pub fn read_by(index: &[String]) -> Categories {
+    pub fn read_by(index: &[String], streams: &DataStreams) -> Categories {
         let named = |pattern: &str| {
             let pattern = PatternSet::new(&[Pattern::from_index(pattern)], Case::Sensitive);
             let scratch = FoldBuffer::default();
             let read = |category: &str| {
-                DATA_STREAMS
-                    .iter()
-                    .any(|stream| pattern.matches(&format!("{stream}{category}{NAMESPACE}"), &scratch))
+                let mut streams = streams.0.iter();
+                streams.any(|stream| pattern.matches(&stream.replace(PLACE, category), &scratch))
             };
             from_names(CATEGORIES.into_iter().filter(|category| read(category)))
         };
@@ -128,7 +156,8 @@ mod tests {
     use super::*;
 
     fn read_by(index: &[&str]) -> Categories {
-        Categories::read_by(&index.iter().map(|pattern| (*pattern).to_owned()).collect::<Vec<_>>())
+        let index: Vec<String> = index.iter().map(|pattern| (*pattern).to_owned()).collect();
+        Categories::read_by(&index, &DataStreams::default())
     }
 
     fn event(category: Option<&str>) -> Categories {
@@ -158,6 +187,17 @@ mod tests {
             );
         }
         assert!(!read_by(&["logs-cloud_defend.file*"]).has_source());
+    }
+
+    #[test]
+    fn the_streams_of_events_can_be_others() {
+        let streams = DataStreams::new(vec!["metrics-{category}.own".to_owned()]).expect("names with a category");
+        let read = |index: &str| Categories::read_by(&[index.to_owned()], &streams);
+        assert!(read("metrics-*").overlaps(event(Some("process"))));
+        assert!(read("metrics-process.own").has_source());
+        assert!(!read("logs-*").has_source());
+        let named = DataStreams::new(vec!["a-{category}".to_owned(), "b".to_owned()]);
+        assert_eq!(named, Err("b".to_owned()));
     }
 
     #[test]

@@ -81,6 +81,17 @@ Examples:
   zcat events.ndjson.gz | tidewaiter replay -")]
     Replay(ReplayArguments),
 
+    /// Have new_terms rules know what recorded events hold
+    #[command(after_help = "\
+The input is that of `tidewaiter replay`. What it holds is written into the state directory, where the
+sensor finds it at its next start, so that none of it is new. No sensor may be running on that
+directory meanwhile.
+
+Examples:
+  tidewaiter learn --from events.ndjson
+  zcat events.ndjson.gz | tidewaiter learn --rules my-rules/ --from -")]
+    Learn(LearnArguments),
+
     /// Check, list or test rule files
     #[command(subcommand)]
     Rules(RulesCommand),
@@ -139,6 +150,9 @@ pub struct EventsArguments {
 
 #[derive(Debug, Args)]
 pub struct ReplayArguments {
+    #[command(flatten)]
+    pub config: ConfigArgument,
+
     /// Rule file, or directory to search for rule files; may be repeated [default: the stock rules]
     #[arg(long, value_name = "PATH")]
     pub rules: Vec<PathBuf>,
@@ -151,6 +165,21 @@ pub struct ReplayArguments {
     /// Recorded events, `-` for stdin
     #[arg(value_name = "FILE")]
     pub input: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct LearnArguments {
+    #[command(flatten)]
+    pub config: ConfigArgument,
+
+    /// Rule file, or directory to search for rule files, instead of the configured ones; may be
+    /// repeated. The stock rules stay on unless the configuration switches them off
+    #[arg(long, value_name = "PATH")]
+    pub rules: Vec<PathBuf>,
+
+    /// Recorded events, `-` for stdin
+    #[arg(long, value_name = "FILE")]
+    pub from: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
@@ -178,6 +207,9 @@ Examples:
 
 #[derive(Debug, Args)]
 pub struct RulesArguments {
+    #[command(flatten)]
+    pub config: ConfigArgument,
+
     /// Rule files, or directories to search for rule files [default: the stock rules]
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,

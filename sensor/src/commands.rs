@@ -25,7 +25,9 @@ use live::LiveError;
 pub mod config;
 pub mod doctor;
 pub mod events;
+pub mod learn;
 pub mod live;
+mod recording;
 pub mod replay;
 pub mod rules;
 pub mod run;
@@ -55,6 +57,8 @@ pub enum CommandError {
     OutputClosed,
     #[error("no rule is left to run; `tidewaiter rules check` shows what is wrong with those that there are")]
     NoRules,
+    #[error("no rule that runs is of the type new_terms, so there is nothing to learn")]
+    NothingToLearn,
     #[error("no rule that runs has the id `{rule_id}`; `tidewaiter rules list` shows the ids")]
     UnknownRule { rule_id: String },
     #[error(transparent)]
@@ -74,6 +78,7 @@ impl CommandError {
             | Self::Rules(_)
             | Self::Input { .. }
             | Self::NoRules
+            | Self::NothingToLearn
             | Self::UnknownRule { .. }
             | Self::History(_) => ExitStatus::Usage,
             Self::LackingHost(_) | Self::Live(_) => ExitStatus::HostLacks,
@@ -104,6 +109,7 @@ pub fn main() -> ExitCode {
     start_logging(line.log);
     let result = match &line.command {
         Command::Replay(arguments) => replay::main(arguments),
+        Command::Learn(arguments) => learn::main(arguments),
         Command::Rules(command) => rules::main(command),
         Command::Config => config::main(),
         Command::Run(arguments) => run::main(arguments, line.color),

@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rule_engine::streams::DataStreams;
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -51,6 +52,8 @@ const ENVIRONMENT_VARIABLES: [&str; 8] = [
 pub struct Config {
     pub rules: Vec<PathBuf>,
     pub stock_rules: bool,
+    /// What events count as being in, for the `index` of rules.
+    pub data_streams: DataStreams,
     /// How long a new_terms rule only learns, from the first time it runs.
     pub learn_for: Duration,
     /// `None`: text on a terminal, JSON otherwise.
@@ -73,6 +76,7 @@ impl Default for Config {
         Self {
             rules: vec![PathBuf::from(DEFAULT_RULES_DIRECTORY)],
             stock_rules: true,
+            data_streams: DataStreams::default(),
             learn_for: Duration::from_secs(60 * 60),
             format: None,
             state_directory: PathBuf::from("/var/lib/tidewaiter"),
@@ -157,6 +161,7 @@ impl Config {
 struct RawConfig {
     rules: Option<Vec<PathBuf>>,
     stock_rules: Option<bool>,
+    data_streams: Option<Spanned<Vec<String>>>,
     learn_for: Option<Spanned<String>>,
     format: Option<Spanned<String>>,
     state_directory: Option<PathBuf>,
@@ -184,6 +189,9 @@ impl RawConfig {
         let config = Config {
             rules: self.rules.unwrap_or(default.rules),
             stock_rules: self.stock_rules.unwrap_or(default.stock_rules),
+            data_streams: checker.value(self.data_streams, default.data_streams, |written| {
+                DataStreams::new(written).map_err(|name| format!("`{name}` does not say where `{{category}}` stands"))
+            }),
             learn_for: checker.value(self.learn_for, default.learn_for, |written| parse_duration(&written)),
             format: checker.value(self.format, default.format, |written| match written.as_str() {
                 "auto" => Ok(None),

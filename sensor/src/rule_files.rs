@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use rule_engine::diagnostic::{Diagnostic, Severity};
 use rule_engine::rule::{self, CheckedRule, RuleReport, RuleStatus};
+use rule_engine::streams::DataStreams;
 
 use crate::config::{Config, DEFAULT_RULES_DIRECTORY};
 
@@ -90,6 +91,8 @@ pub struct RuleFiles {
     place_of_id: HashMap<String, String>,
     /// The same for what rules look for, see [`CheckedRule::meaning`].
     place_of_meaning: HashMap<u64, String>,
+    /// In which events are, for all but the stock rules.
+    streams: DataStreams,
 }
 
 impl RuleFiles {
@@ -107,6 +110,7 @@ impl RuleFiles {
         } else {
             Self::default()
         };
+        rules.streams.clone_from(&config.data_streams);
         rules.read_paths(&paths)?;
         if rules.files.is_empty() {
             return Err(RuleFilesError::NoneConfigured);
@@ -114,12 +118,15 @@ impl RuleFiles {
         Ok(rules)
     }
 
-    /// The rules of the paths, or the stock ones if there are no paths.
-    pub fn of_paths(paths: &[PathBuf]) -> Result<Self, RuleFilesError> {
+    /// The rules of the paths, or the stock ones if there are no paths. Events are in these data streams.
+    pub fn of_paths(paths: &[PathBuf], streams: &DataStreams) -> Result<Self, RuleFilesError> {
         if paths.is_empty() {
             return Ok(Self::stock());
         }
-        let mut rules = Self::default();
+        let mut rules = Self {
+            streams: streams.clone(),
+            ..Self::default()
+        };
         rules.read_paths(paths)?;
         Ok(rules)
     }
@@ -157,7 +164,7 @@ impl RuleFiles {
             Ok(text) => text.into(),
             Err(error) => return self.files.push(unreadable(path, &error)),
         };
-        for parsed in rule::parse_rules(path, &text) {
+        for parsed in rule::parse_rules(path, &text, &self.streams) {
             self.add_rule(RuleFile {
                 text: Arc::clone(&text),
                 first_line: parsed.first_line,
@@ -419,12 +426,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let paths = [directory.path().to_owned()];
         assert!(matches!(
-            RuleFiles::of_paths(&paths),
+            RuleFiles::of_paths(&paths, &DataStreams::default()),
             Err(RuleFilesError::NoRules { .. })
         ));
         let paths = [directory.path().join("absent")];
         assert!(matches!(
-            RuleFiles::of_paths(&paths),
+            RuleFiles::of_paths(&paths, &DataStreams::default()),
             Err(RuleFilesError::Unreadable { .. })
         ));
     }
@@ -473,7 +480,7 @@ mod tests {
             "4-long.toml",
             &vec![b'#'; MAX_FILE_BYTES as usize + 1],
         );
-        let mut rules = RuleFiles::of_paths(&[directory.path().to_owned()]).unwrap();
+        let mut rules = RuleFiles::of_paths(&[directory.path().to_owned()], &DataStreams::default()).unwrap();
         assert_eq!(
             codes(&rules),
             [
@@ -505,7 +512,7 @@ mod tests {
         };
         let text = format!("{}\n{}\n{}\n", rule("a"), rule("b"), rule("a"));
         write(directory.path(), "export.ndjson", text.as_bytes());
-        let mut rules = RuleFiles::of_paths(&[directory.path().to_owned()]).unwrap();
+        let mut rules = RuleFiles::of_paths(&[directory.path().to_owned()], &DataStreams::default()).unwrap();
         let codes: Vec<_> = codes(&rules).into_iter().map(|(_, codes)| codes).collect();
         assert_eq!(codes, [vec![], vec!["same-condition"], vec!["duplicate-rule-id"]]);
         assert_eq!(rules.files[2].report.diagnostics[0].line, 3);

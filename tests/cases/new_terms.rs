@@ -1,5 +1,7 @@
 //! What has been seen stays seen.
 
+use std::fs;
+
 use anyhow::Result;
 use tests::document::Document;
 use tests::engine::{Container, Engine};
@@ -57,6 +59,36 @@ fn what_was_seen_is_known_after_a_restart() -> Result<()> {
         new_names(&sensor, &engine, &container, "ordinary; unusual")?,
         ["unusual"]
     );
+    Ok(())
+}
+
+#[test]
+fn what_was_learned_from_a_recording_is_known() -> Result<()> {
+    let home = Home::new()?;
+    let engine = Engine::start(&home)?;
+    let container = engine.container("web")?;
+
+    let recorder = home.events()?;
+    let mut shell = engine.shell(&container)?;
+    shell.type_command("ordinary")?;
+    shell.leave()?;
+    recorder.wait_for("the shell's end", |event| {
+        let is_end = event.text("event.action") == "end" && event.text("process.name") == "sh";
+        (is_end && event.text("process.interactive") == "true").then_some(())
+    })?;
+    let recording = home.path().join("events.ndjson");
+    let lines: Vec<String> = recorder.alerts_so_far().iter().map(ToString::to_string).collect();
+    fs::write(&recording, lines.join("\n"))?;
+    let learned = home.command("learn")?.arg("--from").arg(&recording).output()?;
+    assert_eq!(learned.status.code(), Some(0), "{learned:?}");
+
+    let sensor = home.run()?;
+    assert_eq!(
+        new_names(&sensor, &engine, &container, "ordinary; unusual")?,
+        ["unusual"]
+    );
+    let refused = home.command("learn")?.arg("--from").arg(&recording).output()?;
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! An alert or event as it left the sensor.
 
+use std::fmt;
+
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
@@ -40,6 +42,13 @@ impl Document {
 
     pub fn rule(&self) -> String {
         self.text("kibana.alert.rule.name")
+    }
+}
+
+/// In one line, as it was written.
+impl fmt::Display for Document {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::grouping::{GroupField, MissingKey};
 use crate::limits::{MAX_RULE_FILE_BYTES, MAX_THRESHOLD};
 use crate::new_terms::NewTerms;
 use crate::reach;
-use crate::streams::Categories;
+use crate::streams::{Categories, DataStreams};
 use crate::threshold::{Cardinality, Threshold};
 use crate::{eql, kql};
 
@@ -39,7 +39,7 @@ const UNSUPPORTED_KEYS: [&str; 1] = ["event_category_override"];
 const DEFAULT_LOOK_BACK_MS: i64 = 6 * 60 * 1_000;
 const MAX_NEW_TERMS_FIELDS: usize = 3;
 
-pub(super) fn read(text: &str, findings: &mut Findings) -> Outcome {
+pub(super) fn read(text: &str, streams: &DataStreams, findings: &mut Findings) -> Outcome {
     if text.len() > MAX_RULE_FILE_BYTES {
         let message = format!("the file is longer than {MAX_RULE_FILE_BYTES} bytes");
         findings.error(Span::default(), "file-too-long", message);
@@ -57,7 +57,12 @@ pub(super) fn read(text: &str, findings: &mut Findings) -> Outcome {
         }
         return Outcome::default();
     };
-    let mut reader = Reader { text, rule, findings };
+    let mut reader = Reader {
+        text,
+        streams,
+        rule,
+        findings,
+    };
     let mut outcome = Outcome {
         rule_id: reader.required("rule_id").map(|id| id.value.to_owned()),
         name: reader.required("name").map(|name| name.value.to_owned()),
@@ -89,6 +94,7 @@ fn parse_kql(query: &str, findings: &mut Findings) -> Option<Detection> {
 }
 
 struct Reader<'a, 'f> {
+    streams: &'a DataStreams,
     text: &'a str,
     rule: Table<'a>,
     findings: &'f mut Findings,
@@ -207,7 +213,7 @@ impl<'a> Reader<'a, '_> {
         }
         let index = self.rule.texts("index", self.findings);
         let patterns: Vec<String> = index.iter().map(|pattern| pattern.value.to_owned()).collect();
-        let categories = Categories::read_by(&patterns);
+        let categories = Categories::read_by(&patterns, self.streams);
         if let Some(first) = index.first()
             && !categories.has_source()
         {

@@ -10,12 +10,14 @@ use rule_engine::rule::{ExampleOutcome, Expectation, RuleReport, RuleStatus, run
 
 use super::{CommandError, ExitStatus};
 use crate::cli::{Format, RulesCommand};
+use crate::config::Config;
 use crate::output::escape::Visible;
 use crate::rule_files::{RuleFile, RuleFiles, line_of};
 
 pub fn main(command: &RulesCommand) -> Result<ExitStatus, CommandError> {
     let (RulesCommand::Check(arguments) | RulesCommand::List(arguments) | RulesCommand::Test(arguments)) = command;
-    let mut rules = RuleFiles::of_paths(&arguments.paths)?;
+    let config = Config::load(arguments.config.config.as_deref())?;
+    let mut rules = RuleFiles::of_paths(&arguments.paths, &config.data_streams)?;
     let examples = match command {
         RulesCommand::Test(_) => rules.files.iter_mut().map(test).sum(),
         RulesCommand::Check(_) | RulesCommand::List(_) => 0,
@@ -144,7 +146,8 @@ mod tests {
         let file = stock.files.iter().find(is_wanted).unwrap();
         let path = directory.path().join("rule.toml");
         std::fs::write(&path, file.text.replace(from, to)).unwrap();
-        let mut rules = RuleFiles::of_paths(&[path]).unwrap();
+        let streams = Config::default().data_streams;
+        let mut rules = RuleFiles::of_paths(&[path], &streams).unwrap();
         rules.files[0].report.path = "rule.toml".to_owned();
         rules
     }

@@ -3,7 +3,12 @@ use serde_json::{Value as Json, json};
 
 use crate::engine::{Engine, EngineOptions};
 use crate::history::MemoryHistory;
-use crate::rule::{ParsedFile, RuleStatus, parse_file, parse_rules};
+use crate::rule::{ParsedFile, RuleStatus, parse_file};
+use crate::streams::DataStreams;
+
+fn parse_rules(path: &str, text: &str) -> Vec<ParsedFile> {
+    crate::rule::parse_rules(path, text, &DataStreams::default())
+}
 use crate::ruleset::RuleSet;
 
 fn rule(id: &str, rest: Json) -> Json {

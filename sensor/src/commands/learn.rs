@@ -1,0 +1,65 @@
+//! `tidewaiter learn`: what recorded events hold becomes what new_terms rules remember.
+
+use std::time::Duration;
+
+use rule_engine::engine::{Engine, EngineOptions};
+use rule_engine::rule::RuleType;
+use rule_engine::ruleset::RuleSet;
+
+use super::recording::{Recording, unreadable};
+use super::replay::warn_of_broken;
+use super::{CommandError, ExitStatus};
+use crate::cli::LearnArguments;
+use crate::config::Config;
+use crate::detection::report_engine;
+use crate::history::History;
+use crate::rule_files::RuleFiles;
+
+/// How long saving may take after the last event.
+const SAVE_LIMIT: Duration = Duration::from_secs(60);
+
+pub fn main(arguments: &LearnArguments) -> Result<ExitStatus, CommandError> {
+    let mut config = Config::load(arguments.config.config.as_deref())?;
+    if !arguments.rules.is_empty() {
+        config.rules.clone_from(&arguments.rules);
+    }
+    let mut files = RuleFiles::of_config(&config)?;
+    warn_of_broken(&files);
+    let mut rules = files.take_rules();
+    rules.retain(|rule| rule.info.rule_type == RuleType::NewTerms);
+    if rules.is_empty() {
+        return Err(CommandError::NothingToLearn);
+    }
+    let rules = RuleSet::compile(rules);
+    let rule_count = rules.rules().len();
+    let window = Duration::from_millis(rules.longest_window_ms().try_into().unwrap_or(0));
+    let mut history = History::open(&config.state_directory, window)?;
+    let mut engine = Engine::new(rules, EngineOptions::default());
+    let mut record = engine.rules().narrow_record();
+
+    let mut recording = Recording::open(&arguments.from, &record)?;
+    while recording
+        .next(&mut record)
+        .map_err(|source| unreadable(&arguments.from, source))?
+    {
+        // What is new here is what is to be known from now on.
+        engine.evaluate(&record, &mut history, &mut |_| {});
+    }
+    let remembered = history.close(SAVE_LIMIT);
+    let status = recording.counts.report();
+    report_engine(&engine.counters());
+    tracing::info!(
+        "{} events read; `{}` holds {} terms of {rule_count} new_terms rules",
+        recording.counts.events,
+        config.state_directory.display(),
+        remembered.terms,
+    );
+    if remembered.unsaved > 0 {
+        tracing::error!(
+            "{} terms could not be saved; once there is room, run this again",
+            remembered.unsaved
+        );
+        return Ok(ExitStatus::Findings);
+    }
+    Ok(status)
+}

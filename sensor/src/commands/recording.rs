@@ -1,0 +1,252 @@
+//! Recorded documents, one a line, as `replay` and `learn` read them: in bounded memory, each bad line told and left
+//! out, and on a terminal with a bar that shows how far it is.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rule_engine::record::{DocumentCounts, DocumentReader, Record};
+
+use super::{CommandError, ExitStatus};
+
+/// A longer line is not read.
+const MAX_LINE_BYTES: u64 = 16 * 1024 * 1024;
+/// Lines that could not be used are named up to this many, then only counted.
+const MAX_NAMED_LINES: u64 = 20;
+/// How long a recording may take before it shows how far it is, and how often it then does.
+const PROGRESS_AFTER: Duration = Duration::from_secs(2);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
+const BAR_WIDTH: usize = 20;
+/// Events between looks at the clock.
+const EVENTS_BETWEEN_LOOKS: u64 = 1024;
+
+/// A recording that is being read.
+pub struct Recording<R> {
+    input: R,
+    reader: DocumentReader,
+    /// The present line.
+    json: String,
+    progress: Progress,
+    pub counts: RecordingCounts,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordingCounts {
+    /// What was read, the end of a line that is too long not counted.
+    pub bytes: u64,
+    pub lines: u64,
+    pub events: u64,
+    pub unusable_lines: u64,
+    /// Values of fields that some rule looks at.
+    pub unfit_values: u64,
+}
+
+impl RecordingCounts {
+    /// Says what could not be used; gives how the command is to end.
+    pub fn report(&self) -> ExitStatus {
+        if self.unfit_values > 0 {
+            tracing::warn!(
+                "{} values did not fit the type of their field and were left out",
+                self.unfit_values
+            );
+        }
+        if self.unusable_lines == 0 {
+            return ExitStatus::Ok;
+        }
+        tracing::error!("{} lines of {} could not be used", self.unusable_lines, self.lines);
+        ExitStatus::Findings
+    }
+}
+
+impl Recording<Box<dyn BufRead>> {
+    /// The recording in a file, or in the standard input if the path is `-`, for records like this one.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn open(path: &Path, record: &Record) -> Result<Self, CommandError> {
+        if path == Path::new("-") {
+            return Ok(Recording::new(Box::new(io::stdin().lock()), record));
+        }
+        let open = || {
+            let file = File::open(path)?;
+            let metadata = file.metadata()?;
+            Ok((file, metadata.is_file().then_some(metadata.len())))
+        };
+        let (file, length) = open().map_err(|source| unreadable(path, source))?;
+        let mut recording: Self = Recording::new(Box::new(BufReader::with_capacity(256 * 1024, file)), record);
+        recording.progress.input_bytes = length;
+        Ok(recording)
+    }
+}
+
+/// The error of a recording that cannot be read.
+pub fn unreadable(path: &Path, source: io::Error) -> CommandError {
+    let path = path.to_owned();
+    CommandError::Input { path, source }
+}
+
+impl<R: BufRead> Recording<R> {
+    pub fn new(input: R, record: &Record) -> Self {
+        Recording {
+            input,
+            reader: DocumentReader::new(record),
+            json: String::new(),
+            progress: Progress {
+                started: Instant::now(),
+                shown: None,
+                enabled: io::stderr().is_terminal() && !io::stdout().is_terminal(),
+                input_bytes: None,
+            },
+            counts: RecordingCounts::default(),
+        }
+    }
+
+    /// Makes the record hold the next document; gives whether there was one.
+    ///
+    /// # Errors
+    /// The input cannot be read.
+    pub fn next(&mut self, record: &mut Record) -> io::Result<bool> {
+        loop {
+            let mut line = std::mem::take(&mut self.json).into_bytes();
+            if !read_line(&mut self.input, &mut line)? {
+                self.progress.clear();
+                return Ok(false);
+            }
+            self.counts.lines += 1;
+            self.counts.bytes += line.len() as u64;
+            if line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            match self.read(line, record) {
+                Ok(read) => {
+                    self.counts.unfit_values += read.unfit_values;
+                    self.counts.events += 1;
+                    if self.counts.events.is_multiple_of(EVENTS_BETWEEN_LOOKS) {
+                        self.progress.look(&self.counts);
+                    }
+                    return Ok(true);
+                }
+                Err(reason) => {
+                    self.counts.unusable_lines += 1;
+                    if self.counts.unusable_lines <= MAX_NAMED_LINES {
+                        tracing::error!("line {} cannot be used: {reason}", self.counts.lines);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The text of the document that was read last.
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+
+    fn read(&mut self, line: Vec<u8>, record: &mut Record) -> Result<DocumentCounts, String> {
+        if line.len() as u64 > MAX_LINE_BYTES {
+            return Err(format!("it is longer than {MAX_LINE_BYTES} bytes"));
+        }
+        self.json = String::from_utf8(line)
+            .map_err(|error| format!("it is not UTF-8 (column {})", error.utf8_error().valid_up_to() + 1))?;
+        self.reader
+            .read(&self.json, record)
+            .map_err(|error| match error.classify() {
+                serde_json::error::Category::Data => "it is not a JSON object".to_owned(),
+                _ => format!("it is not JSON (column {})", error.column()),
+            })
+    }
+}
+
+/// Reads the next line, of a line that is too long only the beginning; `false` at the end.
+fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    // One byte more than allowed tells that it was too long.
+    let read = input.take(MAX_LINE_BYTES + 1).read_until(b'\n', line)?;
+    if read as u64 > MAX_LINE_BYTES && !line.ends_with(b"\n") {
+        input.skip_until(b'\n')?;
+    }
+    Ok(read > 0)
+}
+
+/// How far a long recording is, in one line that is written over and over.
+struct Progress {
+    started: Instant,
+    shown: Option<Instant>,
+    enabled: bool,
+    input_bytes: Option<u64>,
+}
+
+impl Progress {
+    fn look(&mut self, counts: &RecordingCounts) {
+        let due = match self.shown {
+            None => self.started.elapsed() >= PROGRESS_AFTER,
+            Some(shown) => shown.elapsed() >= PROGRESS_INTERVAL,
+        };
+        if self.enabled && due {
+            let per_second = counts.events as f64 / self.started.elapsed().as_secs_f64();
+            let bar = self.input_bytes.map(|whole| bar(counts.bytes, whole));
+            // A terminal that is gone is no reason to stop.
+            let _ = write!(
+                io::stderr(),
+                "\r{}{} events, {per_second:.0} events/s\u{1b}[K",
+                bar.unwrap_or_default(),
+                counts.events,
+            );
+            self.shown = Some(Instant::now());
+        }
+    }
+
+    fn clear(&self) {
+        if self.shown.is_some() {
+            let _ = write!(io::stderr(), "\r\u{1b}[K");
+        }
+    }
+}
+
+/// How much of the whole is done; it may be more, where the whole grows.
+fn bar(done: u64, whole: u64) -> String {
+    let percent = (done.saturating_mul(100) / whole.max(1)).min(100) as usize;
+    let filled = percent * BAR_WIDTH / 100;
+    format!(
+        "[{}{}] {percent:>3} %, ",
+        "=".repeat(filled),
+        " ".repeat(BAR_WIDTH - filled)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use rule_engine::schema::fields;
+
+    use super::*;
+
+    #[test]
+    fn lines_that_cannot_be_used_are_counted_and_the_others_read() {
+        let name = r#"{"process": {"name": "bash"}}"#;
+        let long = "x".repeat(MAX_LINE_BYTES as usize + 10);
+        let input = [
+            b"\n{\n[1]\n",
+            name.as_bytes(),
+            b"\n\0\n\"\xff\"\n",
+            long.as_bytes(),
+            b"\n",
+            name.as_bytes(),
+        ]
+        .concat();
+        let mut record = Record::new();
+        let mut recording = Recording::new(input.as_slice(), &record);
+        while recording.next(&mut record).expect("no error of reading") {
+            assert_eq!(record.first_text(fields::PROCESS_NAME), Some("bash"));
+            assert_eq!(recording.json().trim_end(), name);
+        }
+        let counts = recording.counts;
+        assert_eq!((counts.lines, counts.events, counts.unusable_lines), (8, 2, 5));
+    }
+
+    #[test]
+    fn the_bar_fills_up() {
+        assert_eq!(bar(0, 0), "[                    ]   0 %, ");
+        assert_eq!(bar(299, 1_000), "[=====               ]  29 %, ");
+        assert_eq!(bar(12, 10), "[====================] 100 %, ");
+    }
+}
