@@ -83,8 +83,8 @@ Examples:
 
     /// Have new_terms rules know what recorded events hold
     #[command(after_help = "\
-The input is that of `tidewaiter replay`. What it holds is written into the state directory, where the
-sensor finds it at its next start, so that none of it is new. No sensor may be running on that
+The input is that of `tidewaiter replay`. What it holds is written into the state directory, where
+the sensor finds it at its next start, so that none of it is new. No sensor may be running on that
 directory meanwhile.
 
 Examples:
