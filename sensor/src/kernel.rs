@@ -106,7 +106,8 @@ pub enum Environment {
 /// The loaded and attached kernel side.
 pub struct KernelSensor {
     pub records: Records,
-    pub log: KernelLog,
+    /// Where it was asked for.
+    pub log: Option<KernelLog>,
     pub counters: KernelCounters,
     /// What this kernel cannot report.
     pub disabled: BTreeSet<&'static str>,
@@ -298,7 +299,10 @@ impl KernelSensor {
         }
         drop(btf);
 
-        let log = KernelLog::of(&mut ebpf)?;
+        let log = match options.log {
+            RecordLog::Written => Some(KernelLog::of(&mut ebpf)?),
+            RecordLog::Off => None,
+        };
         let mut continuation: ProgramArray<MapData> = take_map(&mut ebpf, "CONTINUATION")?;
         let target = program(&mut ebpf, CONTINUATION.program)?
             .fd()

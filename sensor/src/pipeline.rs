@@ -173,7 +173,7 @@ const KINDS_LOST: [&str; KINDS] = [
 /// Reads the kernel side and keeps the process table.
 pub struct Pipeline {
     records: Records,
-    log: KernelLog,
+    log: Option<KernelLog>,
     losses: Losses,
     hooks: Hooks,
     decoder: Decoder,
@@ -297,7 +297,9 @@ impl Pipeline {
             events,
             ..
         } = self;
-        log.write();
+        if let Some(log) = log {
+            log.write();
+        }
         let gaps = decoder.counts.gaps;
         let mut handled = 0;
         while handled < limit

@@ -1,12 +1,15 @@
 //! What `run` and `events` have in common: attach, scan, start the event thread, obey signals.
 
 use std::{
+    ffi::c_void,
     io,
+    ptr::NonNull,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread,
     time::Duration,
 };
 
+use nix::sys::mman::{MmapAdvise, madvise};
 use nix::sys::signal::{SigSet, Signal};
 use thiserror::Error;
 use tracing::{info, level_filters::LevelFilter, warn};
@@ -184,6 +187,7 @@ where
         .name("signals".to_owned())
         .spawn(move || forward(&signals, &sender, &mut on_signal))?;
     return_freed_memory();
+    return_start_up_code();
     ready(report.found);
     events.join().map_err(|_| LiveError::Panicked)
 }
@@ -210,6 +214,22 @@ fn return_large_allocations() {
     // SAFETY: sets a number in the allocator, under its own lock.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE_ALLOCATION);
+    }
+}
+
+/// Has the system take back the pages of code that the start has run through; what runs on comes from the file again.
+fn return_start_up_code() {
+    let Ok(maps) = procfs::process::Process::myself().and_then(|process| process.maps()) else {
+        return;
+    };
+    let here = return_start_up_code as *const () as u64;
+    let Some(code) = maps.iter().find(|map| map.address.0 <= here && here < map.address.1) else {
+        return;
+    };
+    if let Some(begin) = NonNull::new(code.address.0 as *mut c_void) {
+        let length = (code.address.1 - code.address.0) as usize;
+        // SAFETY: code is mapped from the program's file and never written to, so what is read again is the same.
+        let _ = unsafe { madvise(begin, length, MmapAdvise::MADV_DONTNEED) };
     }
 }
 
