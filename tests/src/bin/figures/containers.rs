@@ -95,6 +95,8 @@ fn home() -> Result<Home> {
 struct Known {
     /// The state of the metadata in the alert that did not wait, and how long after the exec it was there.
     prompt: Option<(String, Duration)>,
+    /// Whether that alert had the image's name.
+    is_named: bool,
     is_amended: bool,
     patient: Option<(String, Duration)>,
 }
@@ -123,7 +125,9 @@ fn report(engine: &str, home: &Home, start_all: impl FnOnce() -> Result<()>) -> 
         |alert: &Option<(String, Duration)>, state: &str| alert.as_ref().is_some_and(|alert| alert.0 == state);
     println!("{engine}: {} containers, each a program that ends at once", known.len());
     println!(
-        "  complete at the first exec: {} without waiting, {} where a rule waits for it",
+        "  at the first exec: {} named, with their image, without waiting; complete: {} without waiting, {} where a rule \
+         waits for it",
+        count(&|known| known.is_named),
         count(&|known| state_is(&known.prompt, "complete")),
         count(&|known| state_is(&known.patient, "complete")),
     );
@@ -161,7 +165,10 @@ fn collect(sensor: &Sensor) -> Result<HashMap<String, Known>> {
         let state = || Some((alert.text("tidewaiter.container.metadata"), delay(line, &alert)?));
         match alert.rule().as_str() {
             _ if alert.is_amendment() => container.is_amended = true,
-            PROMPT => container.prompt = state(),
+            PROMPT => {
+                container.prompt = state();
+                container.is_named = !alert.text("container.image.name").is_empty();
+            }
             PATIENT => container.patient = state(),
             _ => return None,
         }
