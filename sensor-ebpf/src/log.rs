@@ -25,7 +25,7 @@ pub fn process_exit_log(ctx: BtfTracePointContext) -> i32 {
     log(&ctx, "exit")
 }
 
-/// What this processor has counted by now, with the present thread's process and name.
+/// What this processor has counted by now, with the present thread's process.
 #[inline(always)]
 fn log(ctx: &BtfTracePointContext, what: &str) -> i32 {
     // SAFETY: the pointer is to this processor's own value.

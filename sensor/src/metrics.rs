@@ -86,7 +86,7 @@ impl Metrics {
         let _ = self.snapshots.try_send(snapshot());
     }
 
-    /// Writes the last state, waiting at most `time_limit` for the disk.
+    /// Writes the last state unless the disk is behind, waiting at most `time_limit` for it.
     pub fn finish(self, snapshot: Snapshot, time_limit: Duration) {
         let _ = self.snapshots.try_send(snapshot);
         drop(self.snapshots);
