@@ -27,8 +27,17 @@ pub fn boot(kernel: &Path, initramfs: &Path, layout: &str, folder: &Path) -> Res
     let console = folder.join("console.log");
     let archive = folder.join("results.tar.gz");
     let log = File::create(folder.join("qemu.log"))?;
+    // With a thread for each processor the emulator now and then crashes a kernel that changes its own code as it boots.
     let mut machine = Command::new("nice")
-        .args(["qemu-system-x86_64", "-machine", "q35,accel=tcg", "-cpu", "max"])
+        .args([
+            "qemu-system-x86_64",
+            "-machine",
+            "q35",
+            "-accel",
+            "tcg,thread=single",
+            "-cpu",
+            "max",
+        ])
         .args([
             "-m",
             "512",
