@@ -84,7 +84,22 @@ impl Evidence {
             .iter()
             .rev()
             .find(|event| event["event"]["action"] == action && last_argument(event) == Some(marker))
-            .with_context(|| format!("no {action} of the program called with `{marker}`"))
+            .with_context(|| {
+                format!(
+                    "no {action} of the program called with `{marker}`, but {}",
+                    self.told(action)
+                )
+            })
+    }
+
+    /// Who did what is asked for, for the message of a check that fails.
+    fn told(&self, action: &str) -> String {
+        let events = self.events.iter().filter(|event| event["event"]["action"] == action);
+        let told = events.map(|event| {
+            let last: String = last_argument(event).unwrap_or("-").chars().take(40).collect();
+            format!("{} ({last})", event["process"]["name"].as_str().unwrap_or("-"))
+        });
+        told.collect::<Vec<_>>().join(", ")
     }
 
     /// How many records the kernel side made, how many arrived, how many were lost.
