@@ -40,7 +40,7 @@ pub fn boot(kernel: &Path, initramfs: &Path, layout: &str, folder: &Path) -> Res
         ])
         .args([
             "-m",
-            "512",
+            "1024",
             "-smp",
             "2",
             "-display",
