@@ -1,6 +1,7 @@
 //! Checked rules, compiled together.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::alerting::AlertGate;
 use crate::candidates::{CandidateIndex, Necessary, PartCounts};
@@ -157,13 +158,14 @@ impl RuleSet {
         &self.infos
     }
 
-    /// How far back the new-terms rules look at most, in milliseconds; 0 if there is none.
-    pub fn longest_window_ms(&self) -> i64 {
+    /// How far back the new-terms rules look at most; zero if there is none.
+    pub fn longest_window(&self) -> Duration {
         let window = |rule: &CompiledRule| match &rule.detection {
             CompiledDetection::NewTerms { new_terms, .. } => Some(new_terms.window_ms),
             _ => None,
         };
-        self.rules.iter().filter_map(window).max().unwrap_or(0)
+        let longest_ms = self.rules.iter().filter_map(window).max().unwrap_or(0);
+        Duration::from_millis(longest_ms.try_into().unwrap_or(0))
     }
 
     /// Whether the verdict of some rule can depend on the field.

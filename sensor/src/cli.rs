@@ -119,8 +119,9 @@ pub struct ConfigArgument {
     pub config: Option<PathBuf>,
 }
 
+/// What decides which rules a sensor runs, and with what state.
 #[derive(Debug, Args)]
-pub struct RunArguments {
+pub struct SensorArguments {
     #[command(flatten)]
     pub config: ConfigArgument,
 
@@ -128,6 +129,12 @@ pub struct RunArguments {
     /// repeated. The stock rules stay on unless the configuration switches them off
     #[arg(long, value_name = "PATH")]
     pub rules: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    #[command(flatten)]
+    pub sensor: SensorArguments,
 
     /// How to write alerts [default: the configured one; there `auto`: text on a terminal, else json]
     #[arg(long, value_name = "FORMAT")]
@@ -170,12 +177,7 @@ pub struct ReplayArguments {
 #[derive(Debug, Args)]
 pub struct LearnArguments {
     #[command(flatten)]
-    pub config: ConfigArgument,
-
-    /// Rule file, or directory to search for rule files, instead of the configured ones; may be
-    /// repeated. The stock rules stay on unless the configuration switches them off
-    #[arg(long, value_name = "PATH")]
-    pub rules: Vec<PathBuf>,
+    pub sensor: SensorArguments,
 
     /// Recorded events, `-` for stdin
     #[arg(long, value_name = "FILE")]
@@ -267,6 +269,6 @@ mod tests {
         let Command::Run(run) = line.command else {
             panic!("not the run command")
         };
-        assert_eq!(run.rules, [PathBuf::from("a"), PathBuf::from("b")]);
+        assert_eq!(run.sensor.rules, [PathBuf::from("a"), PathBuf::from("b")]);
     }
 }

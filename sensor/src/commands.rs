@@ -14,8 +14,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::cli::{ColorChoice, Command, CommandLine};
-use crate::config::ConfigError;
+use crate::cli::{ColorChoice, Command, CommandLine, SensorArguments};
+use crate::config::{Config, ConfigError};
 use crate::history::HistoryError;
 use crate::output::text::Style;
 use crate::rule_files::RuleFilesError;
@@ -122,6 +122,15 @@ pub fn main() -> ExitCode {
         error.exit_status()
     });
     status.into()
+}
+
+/// The configuration, with the rules that were named in place of its own.
+fn configured(arguments: &SensorArguments) -> Result<Config, ConfigError> {
+    let mut config = Config::load(arguments.config.config.as_deref())?;
+    if !arguments.rules.is_empty() {
+        config.rules.clone_from(&arguments.rules);
+    }
+    Ok(config)
 }
 
 /// Whether what is written to this stream is coloured.

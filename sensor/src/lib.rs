@@ -18,4 +18,5 @@ pub mod pipeline;
 pub mod process;
 pub mod record;
 pub mod rule_files;
+mod trouble;
 pub mod users;

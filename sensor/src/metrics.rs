@@ -18,13 +18,12 @@ use crate::detection::DetectionCounts;
 use crate::history::HistoryCounts;
 use crate::output::OutputCounts;
 use crate::pipeline::PipelineCounts;
+use crate::trouble::Trouble;
 
 mod page;
 
 /// How often the file is written.
 const INTERVAL: Duration = Duration::from_secs(10);
-/// A failure is told of at most this often.
-const FAILURE_REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What was counted since the start.
 #[derive(Clone, Debug, Default)]
@@ -54,18 +53,14 @@ impl Metrics {
         let (end, ended) = mpsc::channel();
         thread::Builder::new().name("metrics".to_owned()).spawn(move || {
             let _end = end;
-            let mut failure: Option<Instant> = None;
+            let mut trouble = Trouble::new(INTERVAL, INTERVAL);
             for snapshot in received {
-                let written = replace(&path, &page::render(&snapshot, &directory.engines()));
-                match written {
-                    Ok(()) if failure.take().is_some() => info!("metrics are written to `{}` again", path.display()),
-                    Err(error) if failure.is_none_or(|told| told.elapsed() >= FAILURE_REPORT_INTERVAL) => {
-                        failure = Some(Instant::now());
-                        warn!(
-                            "metrics cannot be written to `{}`: {error}; it is tried again",
-                            path.display()
-                        );
-                    }
+                match replace(&path, &page::render(&snapshot, &directory.engines())) {
+                    Ok(()) if trouble.ended().is_some() => info!("metrics are written to `{}` again", path.display()),
+                    Err(error) if trouble.failed().is_some() => warn!(
+                        "metrics cannot be written to `{}`: {error}; it is tried again",
+                        path.display()
+                    ),
                     Ok(()) | Err(_) => {}
                 }
             }

@@ -107,6 +107,11 @@ impl<'a> Parser<'a> {
                 .is_none_or(|next| next.is_whitespace() || next == '(')
     }
 
+    fn is_at_connective(&self) -> bool {
+        let mut connectives = ["and", "or"].iter();
+        connectives.any(|word| Self::starts_with_keyword(self.rest(), word))
+    }
+
     fn take_keyword(&mut self, keyword: &str) -> bool {
         self.peek();
         let found = Self::starts_with_keyword(self.rest(), keyword);
@@ -134,15 +139,9 @@ impl<'a> Parser<'a> {
         }
         let mut begins_word = true;
         while let Some(first) = self.rest().chars().next() {
-            let is_connective = || {
-                begins_word
-                    && ["and", "or"]
-                        .iter()
-                        .any(|word| Self::starts_with_keyword(self.rest(), word))
-            };
             match first {
                 ')' if self.open == open => break,
-                _ if self.open == open && is_connective() => break,
+                _ if self.open == open && begins_word && self.is_at_connective() => break,
                 ')' => self.open -= 1,
                 '(' => self.open += 1,
                 _ => {}
@@ -156,11 +155,7 @@ impl<'a> Parser<'a> {
     /// A condition or value, behind which `and`, `or`, a parenthesis or nothing stands.
     fn whole(&mut self, operand: Operand<'_, 'a>) -> Option<Query> {
         let whole = operand(self)?;
-        let is_followed = self.peek().is_some_and(|next| next != ')')
-            && !["and", "or"]
-                .iter()
-                .any(|word| Self::starts_with_keyword(self.rest(), word));
-        if is_followed {
+        if self.peek().is_some_and(|next| next != ')') && !self.is_at_connective() {
             let end = if self.open == 0 { "the end of the query" } else { "`)`" };
             return self.unexpected(&format!("`and`, `or` or {end}"));
         }

@@ -8,9 +8,8 @@ use rule_engine::ruleset::RuleSet;
 
 use super::recording::{Recording, unreadable};
 use super::replay::warn_of_broken;
-use super::{CommandError, ExitStatus};
+use super::{CommandError, ExitStatus, configured};
 use crate::cli::LearnArguments;
-use crate::config::Config;
 use crate::detection::report_engine;
 use crate::history::History;
 use crate::rule_files::RuleFiles;
@@ -19,10 +18,7 @@ use crate::rule_files::RuleFiles;
 const SAVE_LIMIT: Duration = Duration::from_secs(60);
 
 pub fn main(arguments: &LearnArguments) -> Result<ExitStatus, CommandError> {
-    let mut config = Config::load(arguments.config.config.as_deref())?;
-    if !arguments.rules.is_empty() {
-        config.rules.clone_from(&arguments.rules);
-    }
+    let config = configured(&arguments.sensor)?;
     let mut files = RuleFiles::of_config(&config)?;
     warn_of_broken(&files);
     let mut rules = files.take_rules();
@@ -32,8 +28,7 @@ pub fn main(arguments: &LearnArguments) -> Result<ExitStatus, CommandError> {
     }
     let rules = RuleSet::compile(rules);
     let rule_count = rules.rules().len();
-    let window = Duration::from_millis(rules.longest_window_ms().try_into().unwrap_or(0));
-    let mut history = History::open(&config.state_directory, window)?;
+    let mut history = History::open(&config.state_directory, rules.longest_window())?;
     let mut engine = Engine::new(rules, EngineOptions::default());
     let mut record = engine.rules().narrow_record();
 

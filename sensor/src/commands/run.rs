@@ -13,7 +13,7 @@ use rule_engine::schema::fields;
 use tracing::{info, warn};
 
 use super::live::{LiveError, Signals, command_channel, report_engines, start_directory, watch};
-use super::{CommandError, ExitStatus, doctor, style_for};
+use super::{CommandError, ExitStatus, configured, doctor, style_for};
 use crate::cli::{ColorChoice, Format, RunArguments};
 use crate::config::Config;
 use crate::detection::{Command, Detection, Rules, complete_from, report_engine};
@@ -31,10 +31,7 @@ const FINISH_LIMIT: Duration = Duration::from_secs(5);
 /// Runs the sensor until a signal, or until nobody reads the output any more.
 pub fn main(arguments: &RunArguments, color: ColorChoice) -> Result<ExitStatus, CommandError> {
     let signals = Signals::hold().map_err(LiveError::Thread)?;
-    let mut config = Config::load(arguments.config.config.as_deref())?;
-    if !arguments.rules.is_empty() {
-        config.rules.clone_from(&arguments.rules);
-    }
+    let config = configured(&arguments.sensor)?;
     doctor::require(&config)?;
     let rules = load_rules(&config)?;
     let history = History::open(&config.state_directory, rules.longest_window())?;

@@ -44,8 +44,7 @@ impl Rules {
 
     /// The longest history that any rule looks at.
     pub fn longest_window(&self) -> Duration {
-        let window = |rules: &RuleSet| Duration::from_millis(rules.longest_window_ms().try_into().unwrap_or(0));
-        window(&self.prompt).max(window(&self.patient))
+        self.prompt.longest_window().max(self.patient.longest_window())
     }
 
     /// An empty record that takes only what some rule looks at.
@@ -74,18 +73,12 @@ impl Engines {
 
     /// Whether the verdict of some rule can depend on the field.
     pub fn read(&self, field: FieldId) -> bool {
-        let engines = [Some(&self.prompt), self.patient.as_ref()];
-        engines.into_iter().flatten().any(|engine| engine.rules().reads(field))
+        self.all().any(|engine| engine.rules().reads(field))
     }
 
     /// How many rules there are.
     pub fn rule_count(&self) -> usize {
-        let engines = [Some(&self.prompt), self.patient.as_ref()];
-        engines
-            .into_iter()
-            .flatten()
-            .map(|engine| engine.rules().rules().len())
-            .sum()
+        self.all().map(|engine| engine.rules().rules().len()).sum()
     }
 
     /// Whether some rule reads what a container engine tells.
@@ -98,8 +91,7 @@ impl Engines {
         let is_concerned = |action: &Action| {
             let mut kind = Record::new();
             action.fill(&mut kind);
-            let engines = [Some(&self.prompt), self.patient.as_ref()];
-            engines.into_iter().flatten().any(|engine| engine.may_concern(&kind))
+            self.all().any(|engine| engine.may_concern(&kind))
         };
         Action::ALL.into_iter().filter(is_concerned).collect()
     }
@@ -117,8 +109,11 @@ impl Engines {
     }
 
     pub fn counters(&self) -> Vec<EngineCounters> {
-        let engines = [Some(&self.prompt), self.patient.as_ref()];
-        engines.into_iter().flatten().map(Engine::counters).collect()
+        self.all().map(Engine::counters).collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Engine> {
+        [Some(&self.prompt), self.patient.as_ref()].into_iter().flatten()
     }
 }
 

@@ -13,12 +13,11 @@ use redb::Database;
 
 use super::store::{self, Batch, OpenError, Opener};
 use super::{Change, Shared};
+use crate::trouble::Trouble;
 
 /// The pause after a failed attempt, doubled at each failure that follows.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
-/// How often trouble is reported, lasting or coming back.
-const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 /// How long the thread sleeps when nothing comes.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -28,15 +27,7 @@ pub struct Writer {
     changes: Receiver<Change>,
     batch: Batch,
     shared: Arc<Shared>,
-    trouble: Option<Trouble>,
-    reported: Option<Instant>,
-}
-
-struct Trouble {
-    since: Instant,
-    delay: Duration,
-    retry_at: Instant,
-    is_reported: bool,
+    trouble: Trouble,
 }
 
 impl Writer {
@@ -47,17 +38,15 @@ impl Writer {
             changes,
             batch: Batch::default(),
             shared,
-            trouble: None,
-            reported: None,
+            trouble: Trouble::new(FIRST_DELAY, LONGEST_DELAY),
         }
     }
 
     /// Runs until the sending side is gone; what was sent before is written then, if the disk lets it.
     pub fn run(mut self) {
         loop {
-            let wait = self.trouble.as_ref().map_or(IDLE, |trouble| {
-                trouble.retry_at.saturating_duration_since(Instant::now())
-            });
+            let retry_at = self.trouble.retry_at();
+            let wait = retry_at.map_or(IDLE, |retry_at| retry_at.saturating_duration_since(Instant::now()));
             match self.changes.recv_timeout(wait) {
                 Ok(change) => self.add(change),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -66,11 +55,7 @@ impl Writer {
             while let Ok(change) = self.changes.try_recv() {
                 self.add(change);
             }
-            if self
-                .trouble
-                .as_ref()
-                .is_none_or(|trouble| trouble.retry_at <= Instant::now())
-            {
+            if retry_at.is_none_or(|retry_at| retry_at <= Instant::now()) {
                 self.commit();
             }
         }
@@ -105,8 +90,8 @@ impl Writer {
                 self.batch = Batch::default();
                 self.shared.committed.fetch_add(count as u64, Relaxed);
                 tracing::debug!(count, "history committed");
-                if let Some(trouble) = self.trouble.take().filter(|trouble| trouble.is_reported) {
-                    let seconds = trouble.since.elapsed().as_secs();
+                if let Some(lasted) = self.trouble.ended() {
+                    let seconds = lasted.as_secs();
                     tracing::info!("the history is written again, after {seconds} s; nothing of it was lost");
                 }
             }
@@ -145,27 +130,13 @@ impl Writer {
 
     fn failed(&mut self, error: &str) {
         self.shared.write_errors.fetch_add(1, Relaxed);
-        let now = Instant::now();
-        let trouble = self.trouble.get_or_insert(Trouble {
-            since: now,
-            delay: FIRST_DELAY / 2,
-            retry_at: now,
-            is_reported: false,
-        });
-        if self
-            .reported
-            .is_none_or(|reported| now.duration_since(reported) >= REPORT_INTERVAL)
-        {
-            self.reported = Some(now);
-            trouble.is_reported = true;
-            let seconds = now.duration_since(trouble.since).as_secs();
+        if let Some(lasting) = self.trouble.failed() {
+            let seconds = lasting.as_secs();
             tracing::error!(
                 "cannot write the history `{}` (for {seconds} s now): {error}; detection goes on with what is in \
                  memory, and writing is tried again until it works",
                 self.opener.path().display()
             );
         }
-        trouble.delay = (trouble.delay * 2).min(LONGEST_DELAY);
-        trouble.retry_at = now + trouble.delay;
     }
 }

@@ -22,21 +22,21 @@ pub fn render(snapshot: &Snapshot, engines: &[EngineStatus]) -> String {
 
 fn of_the_sensor(page: &mut Page, snapshot: &Snapshot) {
     let Snapshot { rules, pipeline, .. } = snapshot;
-    page.family("build_info", "gauge", "The version that runs.");
+    page.family("build_info", "The version that runs.");
     page.sample("build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
-    page.gauge("rules", "Rules that run.", *rules as u64);
-    page.counter(
+    page.single("rules", "Rules that run.", *rules as u64);
+    page.single(
         "events_total",
         "Forks, execs and exits that became events.",
         pipeline.events,
     );
-    page.counter(
+    page.single(
         "kernel_records_total",
         "Records that the kernel side made, lost ones included.",
         pipeline.produced,
     );
     let lost = "kernel_records_lost_total";
-    page.family(lost, "counter", "Records that were lost, by kind and reason.");
+    page.family(lost, "Records that were lost, by kind and reason.");
     for (reason, counts) in [
         ("ring_buffer_full", pipeline.lost.ring_full),
         ("cgroup_over_share", pipeline.lost.over_share),
@@ -45,22 +45,22 @@ fn of_the_sensor(page: &mut Page, snapshot: &Snapshot) {
             page.sample(lost, &[("kind", kind), ("reason", reason)], count);
         }
     }
-    page.counter(
+    page.single(
         "kernel_runs_missed_total",
         "Forks, execs and exits that came while the kernel side was busy on the same processor.",
         pipeline.missed_runs,
     );
-    page.counter(
+    page.single(
         "kernel_records_damaged_total",
         "Records that could not be read.",
         pipeline.decode.damaged,
     );
-    page.counter(
+    page.single(
         "processes_forgotten_total",
         "Ended processes that are no longer known.",
         pipeline.table.forgotten,
     );
-    page.counter(
+    page.single(
         "processes_arguments_cut_total",
         "Processes of which only the ends of the arguments are kept, because all together had too many.",
         pipeline.table.arguments_cut,
@@ -74,54 +74,54 @@ fn of_alerts(page: &mut Page, snapshot: &Snapshot) {
         history,
         ..
     } = snapshot;
-    page.counter("alerts_written_total", "Alerts that were written.", output.written);
+    page.single("alerts_written_total", "Alerts that were written.", output.written);
     let lost = "alerts_lost_total";
-    page.family(lost, "counter", "Alerts that were not written, by reason.");
+    page.family(lost, "Alerts that were not written, by reason.");
     page.sample(lost, &[("reason", "output_too_slow")], output.refused);
     page.sample(lost, &[("reason", "output_closed")], output.lost);
-    page.counter(
+    page.single(
         "output_write_errors_total",
         "Attempts to write alerts that failed and were repeated.",
         output.write_errors,
     );
-    page.counter(
+    page.single(
         "alerts_without_metadata_total",
         "Alerts that were written before their container was known.",
         output.without_metadata,
     );
-    page.counter(
+    page.single(
         "alerts_amended_total",
         "Alerts that were completed by a second document.",
         output.amended,
     );
-    page.counter(
+    page.single(
         "events_without_metadata_total",
         "Events that rules did not wait for any longer.",
         detection.without_metadata,
     );
     let rules = || detection.engines.iter().flat_map(|engine| &engine.rules);
-    page.counter(
+    page.single(
         "alerts_suppressed_total",
         "Alerts that a rule's alert_suppression left out.",
         rules().map(|rule| rule.suppressed).sum(),
     );
-    page.counter(
+    page.single(
         "alerts_held_back_total",
         "Alerts past their rule's max_signals.",
         rules().map(|rule| rule.held_back).sum(),
     );
-    page.counter(
+    page.single(
         "rule_groups_evicted_total",
         "Keys of sequences, thresholds and suppressions that were forgotten for want of room.",
         detection.engines.iter().map(|engine| engine.groups_evicted).sum(),
     );
-    page.gauge("history_terms", "Terms that new_terms rules remember.", history.terms);
-    page.counter(
+    page.single("history_terms", "Terms that new_terms rules remember.", history.terms);
+    page.single(
         "history_evicted_total",
         "Terms that were forgotten for want of room.",
         history.evicted,
     );
-    page.counter(
+    page.single(
         "history_write_errors_total",
         "Attempts to save terms that failed and were repeated.",
         history.write_errors,
@@ -130,11 +130,7 @@ fn of_alerts(page: &mut Page, snapshot: &Snapshot) {
 
 fn of_engines(page: &mut Page, engines: &[EngineStatus]) {
     let name = "container_engine_state";
-    page.family(
-        name,
-        "gauge",
-        "1 for the state that the connection to the engine is in.",
-    );
+    page.family(name, "1 for the state that the connection to the engine is in.");
     for engine in engines {
         let present = match engine.state {
             EngineState::Connecting => STATES[0],
@@ -146,45 +142,39 @@ fn of_engines(page: &mut Page, engines: &[EngineStatus]) {
             page.of_engine(name, engine, &[("state", state)], u64::from(state == present));
         }
     }
-    for (name, kind, help, value) in [
+    for (name, help, value) in [
         (
             "container_engine_containers",
-            "gauge",
             "Containers of the engine that are known.",
             (|engine| engine.counters.known_containers) as fn(&EngineStatus) -> u64,
         ),
         (
             "container_engine_inspections_total",
-            "counter",
             "Questions about single containers.",
             |engine| engine.counters.inspections,
         ),
         (
             "container_engine_further_questions_total",
-            "counter",
             "Questions about pods and images.",
             |engine| engine.counters.further_questions,
         ),
         (
             "container_engine_refused_questions_total",
-            "counter",
             "Containers that were not asked about, because too many questions were waiting.",
             |engine| engine.counters.refused_questions,
         ),
         (
             "container_engine_evicted_containers_total",
-            "counter",
             "Containers that were forgotten for want of room.",
             |engine| engine.counters.evicted_containers,
         ),
         (
             "container_engine_cut_labels_total",
-            "counter",
             "Labels and annotations that were cut or left out.",
             |engine| engine.counters.cut_labels,
         ),
     ] {
-        page.family(name, kind, help);
+        page.family(name, help);
         for engine in engines {
             page.of_engine(name, engine, &[], value(engine));
         }
@@ -195,17 +185,15 @@ fn of_engines(page: &mut Page, engines: &[EngineStatus]) {
 struct Page(String);
 
 impl Page {
-    fn counter(&mut self, name: &str, help: &str, value: u64) {
-        self.family(name, "counter", help);
+    /// A family of one sample.
+    fn single(&mut self, name: &str, help: &str, value: u64) {
+        self.family(name, help);
         self.sample(name, &[], value);
     }
 
-    fn gauge(&mut self, name: &str, help: &str, value: u64) {
-        self.family(name, "gauge", help);
-        self.sample(name, &[], value);
-    }
-
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
+    /// Counters' names end so, and no others.
+    fn family(&mut self, name: &str, help: &str) {
+        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
         let _ = writeln!(
             self.0,
             "# HELP tidewaiter_{name} {help}\n# TYPE tidewaiter_{name} {kind}"

@@ -7,19 +7,18 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 
 use crate::document::Document;
+use crate::trouble::Trouble;
 
 /// The pause after a failed write, doubled at each failure that follows.
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const LONGEST_DELAY: Duration = Duration::from_secs(2);
 /// The pause after a destination said that it takes nothing at the moment.
 const FULL_DELAY: Duration = Duration::from_millis(5);
-/// How often trouble is reported, lasting or coming back.
-const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What lines are written to.
 pub trait Destination: Write + Send {
@@ -55,14 +54,7 @@ pub struct Sink<D> {
     /// How much of the first block is written.
     first_written: usize,
     blocks_written: u64,
-    trouble: Option<Trouble>,
-    reported: Option<Instant>,
-}
-
-struct Trouble {
-    since: Instant,
-    delay: Duration,
-    is_reported: bool,
+    trouble: Trouble,
 }
 
 impl<D: Destination> Sink<D> {
@@ -72,8 +64,7 @@ impl<D: Destination> Sink<D> {
             blocks: VecDeque::new(),
             first_written: 0,
             blocks_written: 0,
-            trouble: None,
-            reported: None,
+            trouble: Trouble::new(FIRST_DELAY, LONGEST_DELAY),
         }
     }
 
@@ -128,29 +119,16 @@ impl<D: Destination> Sink<D> {
         if error.kind() == io::ErrorKind::WouldBlock {
             return Flushed::TryAgainAfter(FULL_DELAY);
         }
-        let now = Instant::now();
-        let trouble = self.trouble.get_or_insert(Trouble {
-            since: now,
-            delay: FIRST_DELAY / 2,
-            is_reported: false,
-        });
-        if self
-            .reported
-            .is_none_or(|reported| now.duration_since(reported) >= REPORT_INTERVAL)
-        {
-            self.reported = Some(now);
-            trouble.is_reported = true;
-            let seconds = now.duration_since(trouble.since).as_secs();
+        if let Some(lasting) = self.trouble.failed() {
+            let seconds = lasting.as_secs();
             tracing::error!("cannot write the output (for {seconds} s now): {error}; trying again until it works");
         }
-        trouble.delay = (trouble.delay * 2).min(LONGEST_DELAY);
-        Flushed::TryAgainAfter(trouble.delay)
+        Flushed::TryAgainAfter(self.trouble.pause())
     }
 
     fn recovered(&mut self) {
-        let Some(trouble) = self.trouble.take() else { return };
-        if trouble.is_reported {
-            let milliseconds = trouble.since.elapsed().as_millis();
+        if let Some(lasted) = self.trouble.ended() {
+            let milliseconds = lasted.as_millis();
             tracing::info!("the output is written again, after {milliseconds} ms");
         }
     }
