@@ -9,16 +9,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::{ColorChoice, Command, CommandLine, SensorArguments};
 use crate::config::{Config, ConfigError};
 use crate::history::HistoryError;
 use crate::output::text::Style;
 use crate::rule_files::RuleFilesError;
+use crate::telemetry::log;
 use doctor::LackingHost;
 use live::LiveError;
 
@@ -106,7 +103,7 @@ impl From<ExitStatus> for ExitCode {
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
     let line = CommandLine::parse();
-    start_logging(line.log);
+    log::start(line.log);
     let result = match &line.command {
         Command::Replay(arguments) => replay::main(arguments),
         Command::Learn(arguments) => learn::main(arguments),
@@ -142,19 +139,6 @@ pub fn style_for(stream: &impl IsTerminal, choice: ColorChoice) -> Style {
         ColorChoice::Auto => std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && stream.is_terminal(),
     };
     if wanted { Style::Colored } else { Style::Plain }
-}
-
-/// Our own messages at the level asked for, those of libraries only from warnings up.
-fn start_logging(level: LevelFilter) {
-    let filter = Targets::new()
-        .with_target("sensor", level)
-        .with_target("rule_engine", level)
-        .with_default(level.min(LevelFilter::WARN));
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
-        .with_target(false)
-        .with_ansi(false);
-    tracing_subscriber::registry().with(lines).with(filter).init();
 }
 
 fn with_sources(error: &dyn std::error::Error) -> String {

@@ -69,17 +69,6 @@ struct Unfinished {
     left_out: usize,
 }
 
-/// Counts of what came through the ring buffer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DecodeCounts {
-    /// Records that were read, damaged ones included.
-    pub received: u64,
-    /// Records that were no records.
-    pub damaged: u64,
-    /// Records missing between two of a processor, by their sequence numbers.
-    pub gaps: u64,
-}
-
 /// Puts the records of all processors back together.
 #[derive(Default)]
 pub struct Decoder {

@@ -8,11 +8,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rule_engine::engine::{EngineCounters, EngineOptions};
+use rule_engine::engine::EngineOptions;
 use rule_engine::record::Record;
 use rule_engine::schema::fields;
 use serde_json::Value;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::alert::{Alert, ChainLink, ContainerMetadata};
 use crate::container::{ContainerIdentity, Directory, Lookup};
@@ -20,12 +20,13 @@ use crate::document::Document;
 use crate::history::History;
 use crate::kernel::Environment;
 use crate::loss::Losses;
-use crate::metrics::{Metrics, Snapshot};
-use crate::output::escape::Visible;
 use crate::output::{CompleteContainer, Output};
-use crate::pipeline::{Event, EventHandler, Flow, IDLE, PipelineCounts};
+use crate::pipeline::{Event, EventHandler, Flow, IDLE};
 use crate::process::Process;
 use crate::record::{Action, fill_metadata};
+use crate::telemetry::counts::{DetectionCounts, PipelineCounts, Snapshot};
+use crate::telemetry::prometheus::Metrics;
+use crate::telemetry::report;
 
 mod rules;
 mod waiting;
@@ -45,16 +46,6 @@ pub enum Command {
     Stop,
     /// Another set of rules, from the path that the first one came by.
     Rules(Box<Rules>),
-}
-
-/// What detection did, beside what the pipeline counts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DetectionCounts {
-    /// Of the rules that may have to wait, and of the others.
-    pub engines: Vec<EngineCounters>,
-    /// Events that were evaluated without the container's metadata, which a rule reads, because it did not come in
-    /// time.
-    pub without_metadata: u64,
 }
 
 /// What is left of detection at the end.
@@ -167,7 +158,7 @@ impl Detection {
     fn use_rules(&mut self, rules: Rules) {
         self.evictions_reported = 0;
         for engine in self.engines.counters() {
-            report_engine(&engine);
+            report::rule_engine(&engine);
         }
         self.narrow = rules.narrow_record();
         self.history.keep_for(rules.longest_window());
@@ -308,51 +299,6 @@ impl EventHandler for Detection {
 
     fn may_sleep(&self) -> Duration {
         if self.waiting.is_empty() { IDLE } else { LOOKED_AT_EVERY }
-    }
-}
-
-/// Says what a rule set could not look at, or had to forget.
-pub fn report_engine(counters: &EngineCounters) {
-    for (number, what) in [
-        (
-            counters.term_combinations_cut,
-            "combinations of new terms were not looked at: too many in one event",
-        ),
-        (
-            counters.function_combinations_cut,
-            "combinations of values were not computed: too many in one event",
-        ),
-        (
-            counters.group_keys_cut,
-            "events had more keys for a sequence, threshold or suppression than are looked at",
-        ),
-        (
-            counters.groups_evicted,
-            "groups of a sequence, threshold or suppression were forgotten: there were too many",
-        ),
-        (
-            counters.events_without_time,
-            "times an event without `@timestamp` could not be placed in time",
-        ),
-    ] {
-        if number > 0 {
-            warn!("{number} {what}");
-        }
-    }
-    for rule in &counters.rules {
-        let name = Visible(&rule.name);
-        if rule.suppressed > 0 {
-            info!(
-                "{} alerts of `{name}` were suppressed as its `alert_suppression` says",
-                rule.suppressed
-            );
-        }
-        if rule.held_back > 0 {
-            warn!(
-                "{} alerts of `{name}` were held back: more than its `max_signals` in an interval",
-                rule.held_back
-            );
-        }
     }
 }
 

@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 use rule_engine::history::TermHistory;
 use rule_engine::shares::{Owner, Shares};
 
+use crate::telemetry::counts::HistoryCounts;
+
 mod store;
 mod writer;
 
@@ -53,21 +55,6 @@ pub enum HistoryError {
     Open { path: PathBuf, source: io::Error },
     #[error("cannot start the thread that writes the history")]
     Thread(#[source] io::Error),
-}
-
-/// What the history holds and what it could not do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HistoryCounts {
-    /// Terms in memory.
-    pub terms: u64,
-    /// Terms forgotten because their rule had too many.
-    pub evicted: u64,
-    /// Changes that are safely on disk.
-    pub committed: u64,
-    /// Attempts to write that failed and were repeated.
-    pub write_errors: u64,
-    /// Changes that were not on disk when the history was closed.
-    pub unsaved: u64,
 }
 
 /// A change on its way to the disk. A term's last change is all that counts.

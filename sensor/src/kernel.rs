@@ -21,10 +21,12 @@ use aya::{
 };
 pub use log_lines::KernelLog;
 use nix::sys::resource::{Resource, rlim_t, setrlimit};
-use sensor_abi::{ARGUMENTS_LIMIT, Counters, ENVIRONMENT_LIMIT, HOOKS, Hook, KINDS, Limits};
+use sensor_abi::{ARGUMENTS_LIMIT, Counters, ENVIRONMENT_LIMIT, HOOKS, Hook, Limits};
 use thiserror::Error;
 use tracing::debug;
 use zerocopy::{FromBytes, IntoBytes};
+
+use crate::telemetry::counts::{KernelCounts, LostRecords};
 
 /// The running kernel's type information (Linux 5.4 and later with `CONFIG_DEBUG_INFO_BTF`).
 pub const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
@@ -139,55 +141,6 @@ pub enum WakeUp {
 pub struct KernelCounters(PerCpuArray<MapData, [u64; COUNTERS]>);
 
 const COUNTERS: usize = size_of::<Counters>() / size_of::<u64>();
-
-/// What the kernel side counted since load.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KernelCounts {
-    /// Records that each processor made, those that were lost included.
-    pub produced: Vec<u64>,
-    /// Those that were lost, over all processors.
-    pub lost: LostRecords,
-}
-
-/// Numbers of records that were lost, by reason: forks, execs, further arguments, exits, environments.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LostRecords {
-    /// The ring buffer was full.
-    pub ring_full: [u64; KINDS],
-    /// The ring buffer was filling up, and the process's cgroup had filled more than its share.
-    pub over_share: [u64; KINDS],
-}
-
-impl LostRecords {
-    /// All of them.
-    pub fn total(&self) -> u64 {
-        self.by_kind().iter().sum()
-    }
-
-    /// By kind alone.
-    pub fn by_kind(&self) -> [u64; KINDS] {
-        std::array::from_fn(|kind| self.ring_full[kind].saturating_add(self.over_share[kind]))
-    }
-
-    /// These and those.
-    pub fn plus(&self, other: &LostRecords) -> LostRecords {
-        self.combined(other, u64::saturating_add)
-    }
-
-    /// What came to `earlier` since.
-    pub fn since(&self, earlier: &LostRecords) -> LostRecords {
-        self.combined(earlier, u64::saturating_sub)
-    }
-
-    fn combined(&self, other: &LostRecords, combine: fn(u64, u64) -> u64) -> LostRecords {
-        let each =
-            |ours: &[u64; KINDS], theirs: &[u64; KINDS]| std::array::from_fn(|kind| combine(ours[kind], theirs[kind]));
-        LostRecords {
-            ring_full: each(&self.ring_full, &other.ring_full),
-            over_share: each(&self.over_share, &other.over_share),
-        }
-    }
-}
 
 impl Records {
     /// Hands the bytes of the next record to `consume`; gives whether there was one.

@@ -11,7 +11,8 @@ use std::{
 
 use crate::{
     host::{boot_clock_ns, boot_time_ns},
-    kernel::{KernelCounters, KernelCounts, LostRecords},
+    kernel::KernelCounters,
+    telemetry::counts::{KernelCounts, LostRecords},
 };
 
 /// Losses that are told apart; of more, the two oldest become one.

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::alert::{AMENDMENT, Alert, BUILDING_BLOCK_TYPE, ContainerMetadata};
 use crate::cli::Format;
+use crate::telemetry::counts::OutputCounts;
 
 pub mod escape;
 pub mod sink;
@@ -51,22 +52,6 @@ pub struct OutputOptions {
     pub because: Because,
     /// How long an alert may wait for its container's name and image.
     pub metadata_wait: Duration,
-}
-
-/// What the output did and what it could not do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OutputCounts {
-    pub written: u64,
-    /// Refused by a full queue: the reader is slower than the alerts come.
-    pub refused: u64,
-    /// Accepted, but not written when the output was closed or ended.
-    pub lost: u64,
-    /// Alerts that went out before their container's metadata was known.
-    pub without_metadata: u64,
-    /// Those of them that a second document amended.
-    pub amended: u64,
-    /// Attempts to write that failed and were repeated.
-    pub write_errors: u64,
 }
 
 #[derive(Default)]

@@ -14,15 +14,16 @@ use std::{
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rule_engine::record::Record;
-use sensor_abi::{KINDS, RecordHead};
+use sensor_abi::RecordHead;
 
 use crate::{
-    decode::{DecodeCounts, Decoder, ProcessEvent},
+    decode::{Decoder, ProcessEvent},
     host::boot_time_ns,
-    kernel::{Environment, Hooks, KernelLog, KernelSensor, LostRecords, Records, WakeUp},
+    kernel::{Environment, Hooks, KernelLog, KernelSensor, Records, WakeUp},
     loss::Losses,
-    process::{Process, ProcessKey, ProcessTable, TableCounts, cgroup_path},
+    process::{Process, ProcessKey, ProcessTable, cgroup_path},
     record::{Action, RecordBuilder},
+    telemetry::counts::PipelineCounts,
 };
 use pace::{LOOK_INTERVAL, Pace};
 
@@ -91,84 +92,6 @@ pub enum Flow {
     Continue,
     Stop,
 }
-
-/// What was read and what was lost since start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PipelineCounts {
-    /// Records that the kernel side made, those that were lost included.
-    pub produced: u64,
-    pub lost: LostRecords,
-    /// See [`Hooks::missed_runs`].
-    pub missed_runs: u64,
-    pub decode: DecodeCounts,
-    pub table: TableCounts,
-    /// Fork, exec and exit events that became records.
-    pub events: u64,
-    /// Containers whose users' names were not read.
-    pub unread_users: u64,
-}
-
-impl PipelineCounts {
-    /// Says what was lost since start, a line for each reason; no warning if nothing was.
-    pub fn report_losses(&self) {
-        let (received, lost, gaps) = (self.decode.received, self.lost.total(), self.decode.gaps);
-        tracing::debug!(
-            "the kernel side made {} records; {received} were received and {lost} lost; {gaps} are missing by their numbers",
-            self.produced,
-        );
-        if received + lost != self.produced || gaps != lost {
-            tracing::warn!(
-                "the kernel side made {} records, but {received} were received, {lost} counted as lost and {gaps} are \
-                 missing by their numbers; please report this",
-                self.produced,
-            );
-        }
-        for (counts, why) in [
-            (self.lost.ring_full, "the ring buffer was full"),
-            (
-                self.lost.over_share,
-                "the ring buffer was filling up, and their cgroup was over its share",
-            ),
-        ] {
-            for (number, what) in counts.into_iter().zip(KINDS_LOST) {
-                if number > 0 {
-                    tracing::warn!("{number} {what} were lost: {why}");
-                }
-            }
-        }
-        if self.missed_runs > 0 {
-            tracing::warn!(
-                "{} forks, execs or exits were not seen: one came while the kernel side was busy with another on the \
-                 same processor",
-                self.missed_runs
-            );
-        }
-        if self.decode.damaged > 0 {
-            tracing::warn!("{} kernel records were damaged", self.decode.damaged);
-        }
-        if self.table.arguments_cut > 0 {
-            tracing::info!(
-                "of {} processes only the ends of the arguments were kept for later events: all together had too many",
-                self.table.arguments_cut
-            );
-        }
-        if self.unread_users > 0 {
-            tracing::warn!(
-                "the users' names of containers were not read {} times: too many at once, or it took too long",
-                self.unread_users
-            );
-        }
-    }
-}
-
-/// The kinds of records as losses are told of.
-const KINDS_LOST: [&str; KINDS] = [
-    "forks",
-    "execs",
-    "records of further arguments",
-    "exits",
-    "records of environments",
-];
 
 /// Reads the kernel side and keeps the process table.
 pub struct Pipeline {

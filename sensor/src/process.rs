@@ -23,7 +23,7 @@ pub use entry::{Entry, EntryKind};
 pub use executable::ExecutableFile;
 pub use membership::{Evidence, Identify, Membership};
 pub use scan::{ScanReport, cgroup_path, scan};
-pub use table::{CgroupLookup, ProcessTable, TableCounts};
+pub use table::{CgroupLookup, ProcessTable};
 
 /// Clock ticks in a second as `/proc` counts them (`USER_HZ`, 100 on every architecture).
 const TICKS_PER_SECOND: u64 = 100;

@@ -11,7 +11,7 @@ use tracing::info;
 
 use super::{
     CommandError, ExitStatus, doctor,
-    live::{LiveError, Signals, command_channel, report_engines, start_directory, watch},
+    live::{LiveError, Signals, command_channel, start_directory, watch},
 };
 use crate::{
     cli::EventsArguments,
@@ -21,6 +21,7 @@ use crate::{
     loss::Losses,
     pipeline::{Event, EventHandler, Flow},
     record::fill_metadata,
+    telemetry::report,
 };
 
 /// Writes events until a signal, or until nobody reads them any more.
@@ -48,8 +49,8 @@ pub fn main(arguments: &EventsArguments) -> Result<ExitStatus, CommandError> {
     )?;
     let written = writer.finish()?;
     info!("stopped after {} events, {written} of them written", counts.events);
-    counts.report_losses();
-    report_engines(&directory.engines());
+    report::losses(&counts);
+    report::container_engines(&directory.engines());
     Ok(ExitStatus::Ok)
 }
 

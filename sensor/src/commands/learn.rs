@@ -10,9 +10,9 @@ use super::recording::{Recording, unreadable};
 use super::replay::warn_of_broken;
 use super::{CommandError, ExitStatus, configured};
 use crate::cli::LearnArguments;
-use crate::detection::report_engine;
 use crate::history::History;
 use crate::rule_files::RuleFiles;
+use crate::telemetry::report;
 
 /// How long saving may take after the last event.
 const SAVE_LIMIT: Duration = Duration::from_secs(60);
@@ -42,7 +42,7 @@ pub fn main(arguments: &LearnArguments) -> Result<ExitStatus, CommandError> {
     }
     let remembered = history.close(SAVE_LIMIT);
     let status = recording.counts.report();
-    report_engine(&engine.counters());
+    report::rule_engine(&engine.counters());
     tracing::info!(
         "{} events read; `{}` holds {} terms of {rule_count} new_terms rules",
         recording.counts.events,

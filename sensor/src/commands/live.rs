@@ -19,9 +19,10 @@ use crate::{
     container::{Directory, EngineState, EngineStatus, identify},
     host::Host,
     kernel::{KernelError, KernelOptions, KernelSensor, RecordLog},
-    pipeline::{EventHandler, Pipeline, PipelineCounts},
+    pipeline::{EventHandler, Pipeline},
     process::{ProcessTable, scan},
     record::RecordBuilder,
+    telemetry::counts::PipelineCounts,
     users::Users,
 };
 
@@ -89,37 +90,6 @@ pub fn start_directory(config: &Config) -> io::Result<Directory> {
         info!("no {}; their containers would have only their id", absent.join(", no "));
     }
     Ok(directory)
-}
-
-/// Says how each engine did that was ever reached.
-pub fn report_engines(engines: &[EngineStatus]) {
-    for EngineStatus { socket, counters, .. } in engines {
-        if counters.inspections + counters.further_questions == 0 {
-            continue;
-        }
-        info!(
-            "{socket}: {} containers known, {} questions about single ones, {} about pods and images",
-            counters.known_containers, counters.inspections, counters.further_questions
-        );
-        for (number, what) in [
-            (
-                counters.refused_questions,
-                "containers were not asked about: too many questions were waiting",
-            ),
-            (
-                counters.evicted_containers,
-                "containers were forgotten: there were too many",
-            ),
-            (
-                counters.cut_labels,
-                "labels and annotations were cut or left out: too many or too long",
-            ),
-        ] {
-            if number > 0 {
-                warn!("{socket}: {number} {what}");
-            }
-        }
-    }
 }
 
 /// The way to tell the event thread something.

@@ -17,9 +17,9 @@ use super::{CommandError, ExitStatus};
 use crate::alert::{Alert, chain_from_event};
 use crate::cli::ReplayArguments;
 use crate::config::Config;
-use crate::detection::report_engine;
 use crate::document::Document;
 use crate::rule_files::RuleFiles;
+use crate::telemetry::report;
 use near_misses::NearMisses;
 
 mod near_misses;
@@ -49,7 +49,7 @@ pub fn main(arguments: &ReplayArguments) -> Result<ExitStatus, CommandError> {
     })?;
     tracing::info!("{} events, {} alerts", counts.recording.events, counts.alerts);
     let status = counts.recording.report();
-    report_engine(&counts.engine);
+    report::rule_engine(&counts.engine);
     Ok(status)
 }
 

@@ -12,18 +12,20 @@ use rule_engine::rule::RuleStatus;
 use rule_engine::schema::fields;
 use tracing::{info, warn};
 
-use super::live::{LiveError, Signals, command_channel, report_engines, start_directory, watch};
+use super::live::{LiveError, Signals, command_channel, start_directory, watch};
 use super::{CommandError, ExitStatus, configured, doctor, style_for};
 use crate::cli::{ColorChoice, Format, RunArguments};
 use crate::config::Config;
-use crate::detection::{Command, Detection, Rules, complete_from, report_engine};
+use crate::detection::{Command, Detection, Rules, complete_from};
 use crate::history::History;
 use crate::kernel::Environment;
-use crate::metrics::{Metrics, Snapshot};
 use crate::output::text::Because;
 use crate::output::{Output, OutputOptions, sink};
 use crate::pipeline::EventHandler;
 use crate::rule_files::RuleFiles;
+use crate::telemetry::counts::Snapshot;
+use crate::telemetry::prometheus::Metrics;
+use crate::telemetry::report;
 
 /// How long the output may take for what is left when the sensor ends.
 const FINISH_LIMIT: Duration = Duration::from_secs(5);
@@ -119,8 +121,8 @@ pub fn main(arguments: &RunArguments, color: ColorChoice) -> Result<ExitStatus, 
         output: parts.output.finish(FINISH_LIMIT),
         history: parts.history.close(FINISH_LIMIT),
     };
-    report(&snapshot);
-    report_engines(&directory.engines());
+    report::summary(&snapshot);
+    report::container_engines(&directory.engines());
     if let Some(metrics) = parts.metrics {
         metrics.finish(snapshot, FINISH_LIMIT);
     }
@@ -150,46 +152,6 @@ fn load_rules(config: &Config) -> Result<Rules, CommandError> {
         warn!("{broken} rules are left out; the others run");
     }
     Ok(rules)
-}
-
-/// The last lines: what was seen, and every loss with its reason.
-fn report(snapshot: &Snapshot) {
-    let Snapshot {
-        pipeline: counts,
-        detection: detected,
-        output: written,
-        history: remembered,
-        ..
-    } = snapshot;
-    info!("stopped after {} events and {} alerts", counts.events, written.written);
-    counts.report_losses();
-    for engine in &detected.engines {
-        report_engine(engine);
-    }
-    for (number, what) in [
-        (
-            detected.without_metadata,
-            "events were evaluated before their container was known by name",
-        ),
-        (written.refused, "alerts were not written: the output was too slow"),
-        (
-            written.lost,
-            "alerts were not written: the output was closed, or could not take them",
-        ),
-        (
-            written.without_metadata.saturating_sub(written.amended),
-            "alerts were written before their container was known, and not amended",
-        ),
-        (remembered.evicted, "terms were forgotten: their rule had too many"),
-        (
-            remembered.unsaved,
-            "terms are not on disk: alerts about them may come again",
-        ),
-    ] {
-        if number > 0 {
-            warn!("{number} {what}");
-        }
-    }
 }
 
 /// Says what is wrong with rule files; gives how many do not run.

@@ -13,7 +13,7 @@ use redb::Database;
 
 use super::store::{self, Batch, OpenError, Opener};
 use super::{Change, Shared};
-use crate::trouble::Trouble;
+use crate::telemetry::backoff::Backoff;
 
 /// The pause after a failed attempt, doubled at each failure that follows.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
@@ -27,7 +27,7 @@ pub struct Writer {
     changes: Receiver<Change>,
     batch: Batch,
     shared: Arc<Shared>,
-    trouble: Trouble,
+    backoff: Backoff,
 }
 
 impl Writer {
@@ -38,14 +38,14 @@ impl Writer {
             changes,
             batch: Batch::default(),
             shared,
-            trouble: Trouble::new(FIRST_DELAY, LONGEST_DELAY),
+            backoff: Backoff::new(FIRST_DELAY, LONGEST_DELAY),
         }
     }
 
     /// Runs until the sending side is gone; what was sent before is written then, if the disk lets it.
     pub fn run(mut self) {
         loop {
-            let retry_at = self.trouble.retry_at();
+            let retry_at = self.backoff.retry_at();
             let wait = retry_at.map_or(IDLE, |retry_at| retry_at.saturating_duration_since(Instant::now()));
             match self.changes.recv_timeout(wait) {
                 Ok(change) => self.add(change),
@@ -90,7 +90,7 @@ impl Writer {
                 self.batch = Batch::default();
                 self.shared.committed.fetch_add(count as u64, Relaxed);
                 tracing::debug!(count, "history committed");
-                if let Some(lasted) = self.trouble.ended() {
+                if let Some(lasted) = self.backoff.recovered() {
                     let seconds = lasted.as_secs();
                     tracing::info!("the history is written again, after {seconds} s; nothing of it was lost");
                 }
@@ -130,7 +130,7 @@ impl Writer {
 
     fn failed(&mut self, error: &str) {
         self.shared.write_errors.fetch_add(1, Relaxed);
-        if let Some(lasting) = self.trouble.failed() {
+        if let Some(lasting) = self.backoff.failed() {
             let seconds = lasting.as_secs();
             tracing::error!(
                 "cannot write the history `{}` (for {seconds} s now): {error}; detection goes on with what is in \

@@ -12,7 +12,7 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 
 use crate::document::Document;
-use crate::trouble::Trouble;
+use crate::telemetry::backoff::Backoff;
 
 /// The pause after a failed write, doubled at each failure that follows.
 const FIRST_DELAY: Duration = Duration::from_millis(50);
@@ -54,7 +54,7 @@ pub struct Sink<D> {
     /// How much of the first block is written.
     first_written: usize,
     blocks_written: u64,
-    trouble: Trouble,
+    backoff: Backoff,
 }
 
 impl<D: Destination> Sink<D> {
@@ -64,7 +64,7 @@ impl<D: Destination> Sink<D> {
             blocks: VecDeque::new(),
             first_written: 0,
             blocks_written: 0,
-            trouble: Trouble::new(FIRST_DELAY, LONGEST_DELAY),
+            backoff: Backoff::new(FIRST_DELAY, LONGEST_DELAY),
         }
     }
 
@@ -119,15 +119,15 @@ impl<D: Destination> Sink<D> {
         if error.kind() == io::ErrorKind::WouldBlock {
             return Flushed::TryAgainAfter(FULL_DELAY);
         }
-        if let Some(lasting) = self.trouble.failed() {
+        if let Some(lasting) = self.backoff.failed() {
             let seconds = lasting.as_secs();
             tracing::error!("cannot write the output (for {seconds} s now): {error}; trying again until it works");
         }
-        Flushed::TryAgainAfter(self.trouble.pause())
+        Flushed::TryAgainAfter(self.backoff.pause())
     }
 
     fn recovered(&mut self) {
-        if let Some(lasted) = self.trouble.ended() {
+        if let Some(lasted) = self.backoff.recovered() {
             let milliseconds = lasted.as_millis();
             tracing::info!("the output is written again, after {milliseconds} ms");
         }

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     container::{ContainerIdentity, identify},
     decode::Exec,
+    telemetry::counts::TableCounts,
 };
 
 /// Ended processes that are kept for the sake of events that come late and of chains of parents.
@@ -34,17 +35,6 @@ const CHAIN_LIMIT: usize = 64;
 /// Finds the cgroup path of a live process from outside the event, for a cgroup that no event has
 /// named yet.
 pub type CgroupLookup<'a> = &'a mut dyn FnMut(u32) -> Option<String>;
-
-/// What the table did that an operator may want to know.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TableCounts {
-    /// Events of processes whose fork was not seen.
-    pub unknown: u64,
-    /// Ended processes that were forgotten, to stay within the limits.
-    pub forgotten: u64,
-    /// Processes of which not all arguments were kept, because all together had too many.
-    pub arguments_cut: u64,
-}
 
 /// All processes by key, and the live ones by pid.
 pub struct ProcessTable {

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use sensor_abi::KINDS;
 
-use super::Snapshot;
 use crate::container::{EngineState, EngineStatus};
+use crate::telemetry::counts::Snapshot;
 
 /// Kinds of kernel records, in the order of their counters.
 const KIND_NAMES: [&str; KINDS] = ["fork", "exec", "arguments", "exit", "environment"];

@@ -14,26 +14,13 @@ use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 use crate::container::Directory;
-use crate::detection::DetectionCounts;
-use crate::history::HistoryCounts;
-use crate::output::OutputCounts;
-use crate::pipeline::PipelineCounts;
-use crate::trouble::Trouble;
+use crate::telemetry::backoff::Backoff;
+use crate::telemetry::counts::Snapshot;
 
 mod page;
 
 /// How often the file is written.
 const INTERVAL: Duration = Duration::from_secs(10);
-
-/// What was counted since the start.
-#[derive(Clone, Debug, Default)]
-pub struct Snapshot {
-    pub rules: usize,
-    pub pipeline: PipelineCounts,
-    pub detection: DetectionCounts,
-    pub output: OutputCounts,
-    pub history: HistoryCounts,
-}
 
 /// The sending side of the metrics.
 pub struct Metrics {
@@ -53,11 +40,13 @@ impl Metrics {
         let (end, ended) = mpsc::channel();
         thread::Builder::new().name("metrics".to_owned()).spawn(move || {
             let _end = end;
-            let mut trouble = Trouble::new(INTERVAL, INTERVAL);
+            let mut backoff = Backoff::new(INTERVAL, INTERVAL);
             for snapshot in received {
                 match replace(&path, &page::render(&snapshot, &directory.engines())) {
-                    Ok(()) if trouble.ended().is_some() => info!("metrics are written to `{}` again", path.display()),
-                    Err(error) if trouble.failed().is_some() => warn!(
+                    Ok(()) if backoff.recovered().is_some() => {
+                        info!("metrics are written to `{}` again", path.display())
+                    }
+                    Err(error) if backoff.failed().is_some() => warn!(
                         "metrics cannot be written to `{}`: {error}; it is tried again",
                         path.display()
                     ),

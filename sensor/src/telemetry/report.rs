@@ -1,0 +1,185 @@
+//! What the sensor says when it ends: what was seen, and every loss with its reason.
+
+use rule_engine::engine::EngineCounters;
+use sensor_abi::KINDS;
+use tracing::{debug, info, warn};
+
+use super::counts::{PipelineCounts, Snapshot};
+use crate::container::EngineStatus;
+use crate::output::escape::Visible;
+
+/// The last lines: what was seen, and every loss with its reason.
+pub fn summary(snapshot: &Snapshot) {
+    let Snapshot {
+        pipeline: counts,
+        detection: detected,
+        output: written,
+        history: remembered,
+        ..
+    } = snapshot;
+    info!("stopped after {} events and {} alerts", counts.events, written.written);
+    losses(counts);
+    for engine in &detected.engines {
+        rule_engine(engine);
+    }
+    for (number, what) in [
+        (
+            detected.without_metadata,
+            "events were evaluated before their container was known by name",
+        ),
+        (written.refused, "alerts were not written: the output was too slow"),
+        (
+            written.lost,
+            "alerts were not written: the output was closed, or could not take them",
+        ),
+        (
+            written.without_metadata.saturating_sub(written.amended),
+            "alerts were written before their container was known, and not amended",
+        ),
+        (remembered.evicted, "terms were forgotten: their rule had too many"),
+        (
+            remembered.unsaved,
+            "terms are not on disk: alerts about them may come again",
+        ),
+    ] {
+        if number > 0 {
+            warn!("{number} {what}");
+        }
+    }
+}
+
+/// Says what was lost since start, a line for each reason; no warning if nothing was.
+pub fn losses(counts: &PipelineCounts) {
+    let (received, lost, gaps) = (counts.decode.received, counts.lost.total(), counts.decode.gaps);
+    debug!(
+        "the kernel side made {} records; {received} were received and {lost} lost; {gaps} are missing by their numbers",
+        counts.produced,
+    );
+    if received + lost != counts.produced || gaps != lost {
+        warn!(
+            "the kernel side made {} records, but {received} were received, {lost} counted as lost and {gaps} are \
+             missing by their numbers; please report this",
+            counts.produced,
+        );
+    }
+    for (numbers, why) in [
+        (counts.lost.ring_full, "the ring buffer was full"),
+        (
+            counts.lost.over_share,
+            "the ring buffer was filling up, and their cgroup was over its share",
+        ),
+    ] {
+        for (number, what) in numbers.into_iter().zip(KINDS_LOST) {
+            if number > 0 {
+                warn!("{number} {what} were lost: {why}");
+            }
+        }
+    }
+    if counts.missed_runs > 0 {
+        warn!(
+            "{} forks, execs or exits were not seen: one came while the kernel side was busy with another on the \
+             same processor",
+            counts.missed_runs
+        );
+    }
+    if counts.decode.damaged > 0 {
+        warn!("{} kernel records were damaged", counts.decode.damaged);
+    }
+    if counts.table.arguments_cut > 0 {
+        info!(
+            "of {} processes only the ends of the arguments were kept for later events: all together had too many",
+            counts.table.arguments_cut
+        );
+    }
+    if counts.unread_users > 0 {
+        warn!(
+            "the users' names of containers were not read {} times: too many at once, or it took too long",
+            counts.unread_users
+        );
+    }
+}
+
+/// What is lost with a record of each kind.
+const KINDS_LOST: [&str; KINDS] = [
+    "forks",
+    "execs",
+    "records of further arguments",
+    "exits",
+    "records of environments",
+];
+
+/// Says how each container engine did that was ever reached.
+pub fn container_engines(engines: &[EngineStatus]) {
+    for EngineStatus { socket, counters, .. } in engines {
+        if counters.inspections + counters.further_questions == 0 {
+            continue;
+        }
+        info!(
+            "{socket}: {} containers known, {} questions about single ones, {} about pods and images",
+            counters.known_containers, counters.inspections, counters.further_questions
+        );
+        for (number, what) in [
+            (
+                counters.refused_questions,
+                "containers were not asked about: too many questions were waiting",
+            ),
+            (
+                counters.evicted_containers,
+                "containers were forgotten: there were too many",
+            ),
+            (
+                counters.cut_labels,
+                "labels and annotations were cut or left out: too many or too long",
+            ),
+        ] {
+            if number > 0 {
+                warn!("{socket}: {number} {what}");
+            }
+        }
+    }
+}
+
+/// Says what a rule set could not look at, or had to forget.
+pub fn rule_engine(counters: &EngineCounters) {
+    for (number, what) in [
+        (
+            counters.term_combinations_cut,
+            "combinations of new terms were not looked at: too many in one event",
+        ),
+        (
+            counters.function_combinations_cut,
+            "combinations of values were not computed: too many in one event",
+        ),
+        (
+            counters.group_keys_cut,
+            "events had more keys for a sequence, threshold or suppression than are looked at",
+        ),
+        (
+            counters.groups_evicted,
+            "groups of a sequence, threshold or suppression were forgotten: there were too many",
+        ),
+        (
+            counters.events_without_time,
+            "times an event without `@timestamp` could not be placed in time",
+        ),
+    ] {
+        if number > 0 {
+            warn!("{number} {what}");
+        }
+    }
+    for rule in &counters.rules {
+        let name = Visible(&rule.name);
+        if rule.suppressed > 0 {
+            info!(
+                "{} alerts of `{name}` were suppressed as its `alert_suppression` says",
+                rule.suppressed
+            );
+        }
+        if rule.held_back > 0 {
+            warn!(
+                "{} alerts of `{name}` were held back: more than its `max_signals` in an interval",
+                rule.held_back
+            );
+        }
+    }
+}
