@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::level_filters::LevelFilter;
 
+use crate::config::Format;
+
 /// See who opens a shell in a container, in the second in which it happens.
 ///
 /// Tidewaiter watches every process on this host with eBPF, says which container, session and
@@ -229,12 +231,6 @@ pub struct DoctorArguments {
     /// Text for a person, or one JSON array
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: Format,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    Text,
-    Json,
 }
 
 #[cfg(test)]

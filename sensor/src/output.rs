@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::alert::{AMENDMENT, Alert, BUILDING_BLOCK_TYPE, ContainerMetadata};
-use crate::cli::Format;
+use crate::config::Format;
 use crate::telemetry::counts::OutputCounts;
 
 pub mod escape;

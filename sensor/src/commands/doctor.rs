@@ -9,8 +9,8 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::{CommandError, ExitStatus, style_for};
-use crate::cli::{ColorChoice, DoctorArguments, Format};
-use crate::config::Config;
+use crate::cli::{ColorChoice, DoctorArguments};
+use crate::config::{Config, Format};
 use crate::kernel::BTF_PATH;
 use crate::kernel::layout::{self, Resolved};
 use crate::output::escape::Visible;

@@ -9,8 +9,8 @@ use rule_engine::diagnostic::{Diagnostic, Severity};
 use rule_engine::rule::{ExampleOutcome, Expectation, RuleReport, RuleStatus, run_examples};
 
 use super::{CommandError, ExitStatus};
-use crate::cli::{Format, RulesCommand};
-use crate::config::Config;
+use crate::cli::RulesCommand;
+use crate::config::{Config, Format};
 use crate::output::escape::Visible;
 use crate::rule_files::{RuleFile, RuleFiles, line_of};
 

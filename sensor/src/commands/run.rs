@@ -14,8 +14,8 @@ use tracing::{info, warn};
 
 use super::live::{LiveError, Signals, command_channel, start_directory, watch};
 use super::{CommandError, ExitStatus, configured, doctor, style_for};
-use crate::cli::{ColorChoice, Format, RunArguments};
-use crate::config::Config;
+use crate::cli::{ColorChoice, RunArguments};
+use crate::config::{Config, Format};
 use crate::detection::{Command, Detection, Rules, complete_from};
 use crate::history::History;
 use crate::kernel::Environment;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Checker, parse_duration};
+use super::problem::{Checker, parse_duration};
 use crate::container::{DirectoryOptions, EngineKind, EngineSocket, Place};
 
 /// The most engines beside the four usual ones.

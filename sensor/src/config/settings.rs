@@ -1,0 +1,74 @@
+//! What can be configured, and the defaults.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use rule_engine::streams::DataStreams;
+
+use super::containers::ContainersConfig;
+
+/// The one rules path that need not exist.
+pub const DEFAULT_RULES_DIRECTORY: &str = "/etc/tidewaiter/rules";
+
+/// Variables that decide what a program loads or what a shell remembers, and hold no secrets.
+const ENVIRONMENT_VARIABLES: [&str; 8] = [
+    "GLIBC_TUNABLES",
+    "HISTCONTROL",
+    "HISTFILE",
+    "HISTFILESIZE",
+    "HISTSIZE",
+    "LD_AUDIT",
+    "LD_LIBRARY_PATH",
+    "LD_PRELOAD",
+];
+
+/// Values that are in range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    pub rules: Vec<PathBuf>,
+    pub stock_rules: bool,
+    /// What events count as being in, for the `index` of rules.
+    pub data_streams: DataStreams,
+    /// How long a new_terms rule only learns, from the first time it runs.
+    pub learn_for: Duration,
+    /// `None`: text on a terminal, JSON otherwise.
+    pub format: Option<Format>,
+    pub state_directory: PathBuf,
+    /// `None`: no metrics are written.
+    pub metrics_file: Option<PathBuf>,
+    /// `None`: the system's.
+    pub host_name: Option<String>,
+    pub containers: ContainersConfig,
+    /// A power of two and so a multiple of the page size.
+    pub ring_buffer_bytes: u32,
+    pub arguments_limit_bytes: u32,
+    /// Names of the environment's variables that events may tell, where a rule reads them.
+    pub environment_variables: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            rules: vec![PathBuf::from(DEFAULT_RULES_DIRECTORY)],
+            stock_rules: true,
+            data_streams: DataStreams::default(),
+            learn_for: Duration::from_secs(60 * 60),
+            format: None,
+            state_directory: PathBuf::from("/var/lib/tidewaiter"),
+            metrics_file: None,
+            host_name: None,
+            containers: ContainersConfig::default(),
+            ring_buffer_bytes: 8 * 1024 * 1024,
+            arguments_limit_bytes: 32 * 1024,
+            environment_variables: ENVIRONMENT_VARIABLES.map(str::to_owned).to_vec(),
+        }
+    }
+}
+
+/// How alerts and reports are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}

@@ -1,0 +1,83 @@
+//! Which files hold rules, and their text.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// Directories inside one another that are searched.
+const MAX_DEPTH: usize = 16;
+/// Rule files that are read from one path.
+const MAX_FILES: usize = 20_000;
+/// A rule file longer than this is not read; the rule engine's own limits are lower.
+const MAX_FILE_BYTES: u64 = 17 * 1024 * 1024;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RuleFilesError {
+    #[error("cannot read the rules path `{path}`")]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("there is no rule in `{path}`: no file in it ends in `.toml` or `.ndjson`")]
+    NoRules { path: PathBuf },
+    #[error("`{path}` holds more than {MAX_FILES} rule files, or is more than {MAX_DEPTH} directories deep")]
+    TooMuch { path: PathBuf },
+    #[error("there is no rule to run: `stock_rules` is off and no path is given")]
+    NoneConfigured,
+}
+
+/// Whether the path is not there, or is a directory without a rule file.
+pub fn holds_no_rule(path: &Path) -> bool {
+    match files_below(path) {
+        Err(RuleFilesError::NoRules { .. }) => true,
+        Err(RuleFilesError::Unreadable { source, .. }) => source.kind() == io::ErrorKind::NotFound,
+        _ => false,
+    }
+}
+
+/// The path itself if it is a file, else the rule files of the directory in the order of their paths.
+pub fn files_below(path: &Path) -> Result<Vec<PathBuf>, RuleFilesError> {
+    let unreadable = |source| RuleFilesError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    if !fs::metadata(path).map_err(unreadable)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut files = Vec::new();
+    let mut directories = vec![(path.to_owned(), 0)];
+    while let Some((directory, depth)) = directories.pop() {
+        for entry in fs::read_dir(&directory).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?.path();
+            let is_hidden = entry
+                .file_name()
+                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+            // Links are followed: mounted configuration is often made of them.
+            let Some(metadata) = fs::metadata(&entry).ok().filter(|_| !is_hidden) else {
+                continue;
+            };
+            let is_rule = entry
+                .extension()
+                .is_some_and(|extension| extension == "toml" || extension == "ndjson");
+            if metadata.is_dir() {
+                directories.push((entry, depth + 1));
+            } else if metadata.is_file() && is_rule {
+                files.push(entry);
+            }
+        }
+        if depth > MAX_DEPTH || files.len() > MAX_FILES {
+            return Err(RuleFilesError::TooMuch { path: path.to_owned() });
+        }
+    }
+    if files.is_empty() {
+        return Err(RuleFilesError::NoRules { path: path.to_owned() });
+    }
+    files.sort_unstable();
+    Ok(files)
+}
+
+pub fn read_bounded(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(io::Error::other(format!("it is longer than {MAX_FILE_BYTES} bytes")));
+    }
+    Ok(text)
+}
