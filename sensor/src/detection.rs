@@ -14,12 +14,12 @@ use rule_engine::schema::fields;
 use serde_json::Value;
 use tracing::warn;
 
+use crate::alert::loss::Losses;
 use crate::alert::{Alert, ChainLink, ContainerMetadata};
 use crate::container::{ContainerIdentity, Directory, Lookup};
 use crate::document::Document;
 use crate::history::History;
 use crate::kernel::Environment;
-use crate::loss::Losses;
 use crate::output::{CompleteContainer, Output};
 use crate::pipeline::{Event, EventHandler, Flow, IDLE};
 use crate::process::Process;

@@ -11,7 +11,6 @@ pub mod document;
 pub mod history;
 pub mod host;
 pub mod kernel;
-pub mod loss;
 pub mod output;
 pub mod pipeline;
 pub mod process;

@@ -17,10 +17,10 @@ use rule_engine::record::Record;
 use sensor_abi::RecordHead;
 
 use crate::{
+    alert::loss::Losses,
     decode::{Decoder, ProcessEvent},
     host::boot_time_ns,
     kernel::{Environment, Hooks, KernelLog, KernelSensor, Records, WakeUp},
-    loss::Losses,
     process::{Process, ProcessKey, ProcessTable, cgroup_path},
     record::{Action, RecordBuilder},
     telemetry::counts::PipelineCounts,

@@ -14,11 +14,11 @@ use super::{
     live::{LiveError, Signals, command_channel, start_directory, watch},
 };
 use crate::{
+    alert::loss::Losses,
     cli::EventsArguments,
     config::Config,
     container::Directory,
     kernel::Environment,
-    loss::Losses,
     pipeline::{Event, EventHandler, Flow},
     record::fill_metadata,
     telemetry::report,

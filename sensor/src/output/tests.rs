@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use serde_json::json;
 
 use super::*;
-use crate::alert::tests::sample;
+use crate::alert::sample::sample;
 use crate::document::Document;
 
 const LONG: Duration = Duration::from_secs(30);

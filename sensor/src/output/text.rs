@@ -293,9 +293,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::alert::{Alert, tests::sample};
+    use crate::alert::loss::Loss;
+    use crate::alert::{Alert, sample::sample};
     use crate::kernel::LostRecords;
-    use crate::loss::Loss;
 
     #[test]
     fn an_alert_says_what_where_who_and_why() {

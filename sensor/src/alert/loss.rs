@@ -9,6 +9,9 @@ use std::{
     collections::VecDeque,
 };
 
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
 use crate::{
     host::{boot_clock_ns, boot_time_ns},
     kernel::KernelCounters,
@@ -27,6 +30,25 @@ pub struct Loss {
 }
 
 impl Loss {
+    /// As it stands in an alert.
+    pub fn to_document(&self) -> Value {
+        let time =
+            |ns: i64| Timestamp::from_nanosecond(ns.into()).map_or_else(|_| String::new(), |time| time.to_string());
+        let [forks, execs, arguments, exits, environments] = self.records.by_kind();
+        json!({
+            "records": self.records.total(),
+            "forks": forks,
+            "execs": execs,
+            "arguments": arguments,
+            "environments": environments,
+            "exits": exits,
+            "ring_full": self.records.ring_full.iter().sum::<u64>(),
+            "over_share": self.records.over_share.iter().sum::<u64>(),
+            "since": time(self.since_ns),
+            "until": time(self.until_ns),
+        })
+    }
+
     fn joined(&self, other: &Loss) -> Loss {
         Loss {
             since_ns: self.since_ns.min(other.since_ns),

@@ -1,0 +1,82 @@
+//! The process chain of an alert: from the entry leader down to the process itself.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::document::{self, Document};
+
+/// A link keeps this many bytes of its arguments; `args_count` says how many there were.
+const MAX_LINK_ARGUMENT_BYTES: usize = 1024;
+
+/// A process on the way from the entry leader to the process of the alert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ChainLink {
+    pub pid: i64,
+    pub name: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// How many arguments there were; more than `args` holds if they were too long.
+    pub args_count: usize,
+    pub entity_id: String,
+    pub interactive: bool,
+}
+
+impl ChainLink {
+    /// The arguments that fit, and how many there are in all.
+    pub fn bounded_arguments<'a>(arguments: impl IntoIterator<Item = &'a str>) -> (Vec<String>, usize) {
+        let mut kept = Vec::new();
+        let mut count = 0;
+        let mut bytes = 0;
+        for argument in arguments {
+            count += 1;
+            bytes += argument.len();
+            if bytes <= MAX_LINK_ARGUMENT_BYTES {
+                kept.push(argument.to_owned());
+            }
+        }
+        (kept, count)
+    }
+}
+
+/// The chain as far as the event itself tells it: entry leader, session leader, parent, process.
+pub fn chain_from_event(event: &Document) -> Vec<ChainLink> {
+    let mut chain: Vec<ChainLink> = Vec::new();
+    for prefix in [
+        "process.entry_leader",
+        "process.session_leader",
+        "process.parent",
+        "process",
+    ] {
+        let field = |name: &str| format!("{prefix}.{name}");
+        let Some(pid) = document::integer(event, &field("pid")) else {
+            continue;
+        };
+        let (args, args_count) = ChainLink::bounded_arguments(document::texts(event, &field("args")));
+        let link = ChainLink {
+            pid,
+            name: document::text(event, &field("name")).unwrap_or_default().to_owned(),
+            args,
+            args_count,
+            entity_id: document::text(event, &field("entity_id"))
+                .unwrap_or_default()
+                .to_owned(),
+            interactive: document::get(event, &field("interactive")) == Some(&Value::Bool(true)),
+        };
+        // The last mention of a process knows most of it.
+        chain.retain(|known| (known.pid, &known.entity_id) != (link.pid, &link.entity_id));
+        chain.push(link);
+    }
+    chain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_counts_the_arguments_it_does_not_keep() {
+        let long = "x".repeat(MAX_LINK_ARGUMENT_BYTES);
+        let (kept, count) = ChainLink::bounded_arguments(["sh", "-c", &long]);
+        assert_eq!((kept, count), (vec!["sh".to_owned(), "-c".to_owned()], 3));
+    }
+}

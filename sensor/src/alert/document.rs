@@ -1,0 +1,183 @@
+//! An alert: the event that satisfied a rule, that rule, and why.
+//!
+//! The document is the event's own, with the flat keys of Elastic's alert
+//! documents (`kibana.alert.*`) and a few of ours (`tidewaiter.*`). The same event, rule and terms always give the
+//! same `kibana.alert.uuid`.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rule_engine::engine::Match;
+use rule_engine::rule::{RuleInfo, RuleType};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::chain::{ChainLink, chain_from_event};
+use super::loss::Loss;
+use super::reason::reason;
+use crate::container::ContainerIdentity;
+use crate::document::{self, Document};
+
+/// How long before its event an alert is taken to have begun, if no earlier event is known to have led to it; a
+/// threshold counted events before it.
+const LOOK_BACK_NS: i64 = 10_000_000_000;
+const THRESHOLD_LOOK_BACK_NS: i64 = 300_000_000_000;
+
+/// The key that says of an alert that it is only recorded, and nobody is told of it.
+pub const BUILDING_BLOCK_TYPE: &str = "kibana.alert.building_block_type";
+
+/// The key that says of an alert that it repeats one with the same identifier, with more about the container.
+pub const AMENDMENT: &str = "tidewaiter.amendment";
+
+/// Alert identifiers are names in this namespace.
+const ALERT_NAMESPACE: Uuid = Uuid::from_u128(0x6f0e_3bb5_94a1_4c1f_9d0a_2c87_55d6_b81e);
+
+/// A match of a rule, ready to wait for its container's metadata and to be written.
+#[derive(Clone, Debug)]
+pub struct Alert {
+    /// The event that matched; what comes to be known of its container is added here.
+    pub event: Document,
+    /// Whether the event is one before the present: then only a short document is left of it.
+    pub is_of_past_event: bool,
+    pub rule: Arc<RuleInfo>,
+    /// The conditions that held, with the values that made them hold.
+    pub conditions: Vec<String>,
+    /// The values seen for the first time, for a new_terms rule.
+    pub new_terms: Vec<String>,
+    /// The events of a sequence before this one, oldest first, each a short document; empty for other rules.
+    pub earlier_events: Vec<Arc<Document>>,
+    /// From the entry leader down to the process.
+    pub chain: Vec<ChainLink>,
+    /// The container, for asking what is not known of it yet.
+    pub container: Option<Arc<ContainerIdentity>>,
+    pub container_metadata: ContainerMetadata,
+    /// What was lost while that happened which the alert tells of.
+    pub loss: Option<Loss>,
+}
+
+/// What is known of the container's name, image and labels when an alert goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContainerMetadata {
+    /// All there will be to know, which is nothing outside a container.
+    Complete,
+    /// The container engine has not answered; the document says so.
+    Pending,
+    /// The container engine could not be asked; it may be later.
+    Failed,
+}
+
+impl Alert {
+    /// The event is the present one; if an earlier one matched, what is known of that takes its place.
+    pub fn new(event: Document, matched: Match<'_>, chain: Vec<ChainLink>) -> Self {
+        let is_of_past_event = matched.past_event.is_some();
+        let (event, chain) = match matched.past_event {
+            Some(past) => (past.as_ref().clone(), chain_from_event(&past)),
+            None => (event, chain),
+        };
+        Self {
+            event,
+            is_of_past_event,
+            rule: Arc::clone(matched.rule),
+            conditions: matched.reason,
+            new_terms: matched.new_terms,
+            earlier_events: matched.earlier_events,
+            chain,
+            container: None,
+            container_metadata: ContainerMetadata::Complete,
+            loss: None,
+        }
+    }
+
+    /// When the events that led to the alert began, in nanoseconds since the epoch.
+    pub fn since_ns(&self) -> Option<i64> {
+        let time = |event: &Document, field| {
+            let time: Timestamp = document::text(event, field)?.parse().ok()?;
+            i64::try_from(time.as_nanosecond()).ok()
+        };
+        let look_back = match self.rule.rule_type {
+            RuleType::Threshold => THRESHOLD_LOOK_BACK_NS,
+            _ => LOOK_BACK_NS,
+        };
+        let before = time(&self.event, "@timestamp").map(|time| time - look_back);
+        let started = time(&self.event, "process.start");
+        let earlier = self.earlier_events.iter().map(|event| time(event, "@timestamp"));
+        earlier.chain([before, started]).flatten().min()
+    }
+
+    /// The alert document.
+    pub fn into_document(self) -> Document {
+        let uuid = self.uuid();
+        let reason = reason(&self.event, &self.rule, &self.new_terms);
+        let original_event: Vec<(String, Value)> = document::fields_below(&self.event, "event")
+            .into_iter()
+            .map(|(name, value)| (format!("kibana.alert.original_event.{name}"), value.clone()))
+            .collect();
+        let rule = &self.rule;
+
+        let mut alert = self.event;
+        let original_time = document::get(&alert, "@timestamp").cloned();
+        set_event_kind(&mut alert);
+        let mut set = |key: &str, value: Value| alert.insert(key.to_owned(), value);
+        set("kibana.alert.uuid", json!(uuid.to_string()));
+        set("kibana.alert.reason", json!(reason));
+        set("kibana.alert.severity", json!(rule.severity.as_str()));
+        set("kibana.alert.risk_score", json!(rule.risk_score));
+        if let Some(time) = original_time {
+            set("kibana.alert.original_time", time);
+        }
+        if let Some(building_block) = &rule.building_block_type {
+            set(BUILDING_BLOCK_TYPE, json!(building_block));
+        }
+        if !self.new_terms.is_empty() {
+            set("kibana.alert.new_terms", json!(self.new_terms));
+        }
+        set("kibana.alert.rule.rule_id", json!(rule.rule_id));
+        set("kibana.alert.rule.uuid", json!(rule.uuid));
+        set("kibana.alert.rule.name", json!(rule.name));
+        set("kibana.alert.rule.type", json!(rule.rule_type.as_str()));
+        set("kibana.alert.rule.severity", json!(rule.severity.as_str()));
+        set("kibana.alert.rule.risk_score", json!(rule.risk_score));
+        set("kibana.alert.rule.tags", json!(rule.tags));
+        set("kibana.alert.rule.threat", rule.threat.clone());
+        set("tidewaiter.conditions", json!(self.conditions));
+        set("tidewaiter.chain", json!(self.chain));
+        if !self.earlier_events.is_empty() {
+            let events: Vec<&Document> = self.earlier_events.iter().map(Arc::as_ref).collect();
+            set("tidewaiter.earlier_events", json!(events));
+        }
+        if let Some(loss) = self.loss {
+            set("tidewaiter.loss", loss.to_document());
+        }
+        alert.extend(original_event);
+        alert
+    }
+
+    /// From the rule, the event and the terms alone: the same at every replay, and whether or not the container's name
+    /// was known in time. An event without identifiers of its own is identified by all it holds.
+    fn uuid(&self) -> Uuid {
+        let text = |field| document::text(&self.event, field);
+        let event = match (text("event.id"), text("process.entity_id")) {
+            (Some(id), _) => json!(id),
+            (None, Some(entity)) => json!([entity, text("@timestamp"), text("event.action")]),
+            (None, None) => json!(self.event),
+        };
+        let name = json!([self.rule.rule_id, event, self.new_terms]).to_string();
+        Uuid::new_v5(&ALERT_NAMESPACE, name.as_bytes())
+    }
+}
+
+fn set_event_kind(alert: &mut Document) {
+    let signal = json!("signal");
+    match alert.get_mut("event") {
+        Some(Value::Object(event)) => {
+            event.insert("kind".to_owned(), signal);
+            alert.shift_remove("event.kind");
+        }
+        _ => {
+            alert.insert("event.kind".to_owned(), signal);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

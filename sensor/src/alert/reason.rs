@@ -1,0 +1,40 @@
+//! The sentence that an alert begins with.
+
+use rule_engine::rule::RuleInfo;
+
+use crate::document::{self, Document};
+use crate::output::escape::{self, Visible};
+
+/// The sentence shows about this many characters of the command line, and of each argument.
+const REASON_COMMAND_CHARACTERS: usize = 160;
+const REASON_ARGUMENT_CHARACTERS: usize = 80;
+
+/// One sentence that says what happened, where and to whom, and which rule it concerns.
+pub fn reason(event: &Document, rule: &RuleInfo, new_terms: &[String]) -> String {
+    let text = |field| document::text(event, field);
+    let arguments = document::texts(event, "process.args");
+    let process = match text("process.name") {
+        _ if !arguments.is_empty() => {
+            escape::command_line(arguments, REASON_COMMAND_CHARACTERS, REASON_ARGUMENT_CHARACTERS)
+        }
+        Some(name) => Visible(name).to_string(),
+        None => "a process".to_owned(),
+    };
+    let mut reason = format!("`{process}`");
+    let mut add = |before: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            reason.push_str(&format!(" {before} `{}`", Visible(value)));
+        }
+    };
+    add("started by", text("process.parent.name"));
+    add("as", text("user.name").or(text("user.id")));
+    add("in container", text("container.name").or(text("container.id")));
+    add("of image", text("container.image.name"));
+    add("on", text("host.name"));
+    add(
+        "with the new term",
+        (!new_terms.is_empty()).then(|| new_terms.join(", ")).as_deref(),
+    );
+    reason.push_str(&format!(": {} alert `{}`", rule.severity.as_str(), Visible(&rule.name)));
+    reason
+}

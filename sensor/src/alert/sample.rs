@@ -1,0 +1,61 @@
+//! An alert for tests.
+
+use std::sync::Arc;
+
+use rule_engine::rule::{RuleInfo, RuleSeverity, RuleType};
+use serde_json::{Value, json};
+
+use super::chain::chain_from_event;
+use super::document::{Alert, ContainerMetadata};
+
+/// A rule and an event as the sensor makes them, for tests of what shows alerts.
+pub fn sample() -> Alert {
+    let event = json!({
+        "@timestamp": "2026-11-22T00:03:29.123Z",
+        "event": {"kind": "event", "category": ["process"], "type": ["start"], "action": "exec"},
+        "host": {"name": "node-1"},
+        "user": {"name": "root", "id": "0"},
+        "container": {"id": "3f2a9c5d1b2e4f60", "name": "web-1", "image": {"name": "nginx", "tag": ["1.25"]}},
+        "process": {
+            "pid": 4242, "entity_id": "p3", "name": "apt-get", "executable": "/usr/bin/apt-get",
+            "args": ["apt-get", "install", "net cat"], "args_count": 3, "working_directory": "/root",
+            "interactive": true, "tty": {"char_device": {"major": 136, "minor": 3}},
+            "parent": {"pid": 4100, "entity_id": "p2", "name": "bash", "args": ["bash"], "interactive": true},
+            "entry_leader": {
+                "pid": 4100, "entity_id": "p2", "name": "bash", "args": ["bash"], "interactive": true,
+                "entry_meta": {"type": "container"}
+            }
+        }
+    });
+    let Value::Object(event) = event else {
+        panic!("not an object")
+    };
+    let chain = chain_from_event(&event);
+    let rule = RuleInfo {
+        rule_id: "9b2cfe7e-0000-4000-8000-000000000001".to_owned(),
+        uuid: "4be9f0c2-0000-5000-8000-000000000002".to_owned(),
+        name: "Tool installed in a container".to_owned(),
+        description: "text".to_owned(),
+        severity: RuleSeverity::Low,
+        risk_score: 21,
+        rule_type: RuleType::Eql,
+        tags: vec!["Domain: Container".to_owned()],
+        threat: json!([]),
+        building_block_type: None,
+        note: None,
+        references: Vec::new(),
+        examples: Vec::new(),
+    };
+    Alert {
+        event,
+        is_of_past_event: false,
+        rule: Arc::new(rule),
+        conditions: vec!["process.args == \"install\": install".to_owned()],
+        new_terms: Vec::new(),
+        earlier_events: Vec::new(),
+        chain,
+        container: None,
+        container_metadata: ContainerMetadata::Complete,
+        loss: None,
+    }
+}
