@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::agent::start::AgentError;
 use crate::cli::{ColorChoice, Command, CommandLine, SensorArguments};
 use crate::config::{Config, ConfigError};
 use crate::history::HistoryError;
@@ -17,13 +18,11 @@ use crate::output::text::Style;
 use crate::rule_files::RuleFilesError;
 use crate::telemetry::log;
 use doctor::LackingHost;
-use live::LiveError;
 
 pub mod config;
 pub mod doctor;
 pub mod events;
 pub mod learn;
-pub mod live;
 mod recording;
 pub mod replay;
 pub mod rules;
@@ -63,7 +62,7 @@ pub enum CommandError {
     #[error(transparent)]
     History(#[from] HistoryError),
     #[error(transparent)]
-    Live(#[from] LiveError),
+    Agent(#[from] AgentError),
     #[error("cannot write the output")]
     Output(#[source] io::Error),
 }
@@ -78,7 +77,7 @@ impl CommandError {
             | Self::NothingToLearn
             | Self::UnknownRule { .. }
             | Self::History(_) => ExitStatus::Usage,
-            Self::LackingHost(_) | Self::Live(_) => ExitStatus::HostLacks,
+            Self::LackingHost(_) | Self::Agent(_) => ExitStatus::HostLacks,
             Self::OutputClosed | Self::Output(_) => ExitStatus::Findings,
         }
     }

@@ -1,5 +1,6 @@
 //! The agent of Tidewaiter, as a library; the binary `tidewaiter` calls it.
 
+pub mod agent;
 pub mod alert;
 pub mod cli;
 pub mod commands;

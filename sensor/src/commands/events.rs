@@ -9,11 +9,12 @@ use nix::sys::signal::Signal;
 use rule_engine::record::Record;
 use tracing::info;
 
-use super::{
-    CommandError, ExitStatus, doctor,
-    live::{LiveError, Signals, command_channel, start_directory, watch},
-};
+use super::{CommandError, ExitStatus, doctor};
 use crate::{
+    agent::{
+        signals::Signals,
+        start::{AgentError, command_channel, start_directory, watch},
+    },
     alert::loss::Losses,
     cli::EventsArguments,
     config::Config,
@@ -26,7 +27,7 @@ use crate::{
 
 /// Writes events until a signal, or until nobody reads them any more.
 pub fn main(arguments: &EventsArguments) -> Result<ExitStatus, CommandError> {
-    let signals = Signals::hold().map_err(LiveError::Thread)?;
+    let signals = Signals::hold().map_err(AgentError::Thread)?;
     let config = Config::load(arguments.config.config.as_deref())?;
     doctor::require(&config)?;
     let which = if arguments.containers_only {
@@ -34,7 +35,7 @@ pub fn main(arguments: &EventsArguments) -> Result<ExitStatus, CommandError> {
     } else {
         Which::All
     };
-    let directory = start_directory(&config).map_err(LiveError::Thread)?;
+    let directory = start_directory(&config).map_err(AgentError::Thread)?;
     let writer = EventWriter::new(directory.clone(), which);
     let on_signal = |signal| (signal != Signal::SIGHUP).then_some(Flow::Stop);
     let ready = |processes| info!("watching {processes} processes; Ctrl-C ends it");

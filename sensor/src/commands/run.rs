@@ -12,8 +12,9 @@ use rule_engine::rule::RuleStatus;
 use rule_engine::schema::fields;
 use tracing::{info, warn};
 
-use super::live::{LiveError, Signals, command_channel, start_directory, watch};
 use super::{CommandError, ExitStatus, configured, doctor, style_for};
+use crate::agent::signals::Signals;
+use crate::agent::start::{AgentError, command_channel, start_directory, watch};
 use crate::cli::{ColorChoice, RunArguments};
 use crate::config::{Config, Format};
 use crate::detection::{Command, Detection, Rules, complete_from};
@@ -32,12 +33,12 @@ const FINISH_LIMIT: Duration = Duration::from_secs(5);
 
 /// Runs the sensor until a signal, or until nobody reads the output any more.
 pub fn main(arguments: &RunArguments, color: ColorChoice) -> Result<ExitStatus, CommandError> {
-    let signals = Signals::hold().map_err(LiveError::Thread)?;
+    let signals = Signals::hold().map_err(AgentError::Thread)?;
     let config = configured(&arguments.sensor)?;
     doctor::require(&config)?;
     let rules = load_rules(&config)?;
     let history = History::open(&config.state_directory, rules.longest_window())?;
-    let directory = start_directory(&config).map_err(LiveError::Thread)?;
+    let directory = start_directory(&config).map_err(AgentError::Thread)?;
     let (sender, commands) = command_channel();
 
     let closed = Arc::new(AtomicBool::new(false));
@@ -84,7 +85,7 @@ pub fn main(arguments: &RunArguments, color: ColorChoice) -> Result<ExitStatus, 
         .metrics_file
         .clone()
         .map(|path| Metrics::start(path, directory.clone()));
-    let detection = detection.with_metrics(metrics.transpose().map_err(LiveError::Thread)?);
+    let detection = detection.with_metrics(metrics.transpose().map_err(AgentError::Thread)?);
 
     let (reloaded, environment) = (config.clone(), detection.environment());
     let on_signal = move |signal| match signal {

@@ -1,19 +1,18 @@
 //! What `run` and `events` have in common: attach, scan, start the event thread, obey signals.
 
 use std::{
-    ffi::c_void,
     io,
-    ptr::NonNull,
     sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread,
     time::Duration,
 };
 
-use nix::sys::mman::{MmapAdvise, madvise};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::Signal;
 use thiserror::Error;
 use tracing::{info, level_filters::LevelFilter, warn};
 
+use super::memory::{return_freed_memory, return_large_allocations, return_start_up_code};
+use super::signals::{Signals, forward};
 use crate::{
     config::Config,
     container::{Directory, EngineState, EngineStatus, identify},
@@ -35,7 +34,7 @@ const STACK_BYTES: usize = 4 * 1024 * 1024;
 
 /// Why live events cannot be had.
 #[derive(Debug, Error)]
-pub enum LiveError {
+pub enum AgentError {
     #[error(transparent)]
     Kernel(#[from] KernelError),
     #[error("/proc cannot be read: {0}; it has to be mounted, and in a container be the host's (`--pid=host`)")]
@@ -44,30 +43,6 @@ pub enum LiveError {
     Thread(#[from] io::Error),
     #[error("the event thread ended unexpectedly; please report this")]
     Panicked,
-}
-
-/// The C library's own initial limit.
-#[cfg(target_env = "gnu")]
-const LARGE_ALLOCATION: i32 = 128 * 1024;
-
-/// Signals that end or change a running command. They are held back in every thread and waited
-/// for by one, so this has to come before any thread is started.
-pub struct Signals(SigSet);
-
-impl Signals {
-    /// Holds the signals back from now on.
-    ///
-    /// # Errors
-    /// The system refuses, which it never does for valid signals.
-    pub fn hold() -> io::Result<Self> {
-        let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
-        signals.thread_block()?;
-        Ok(Signals(signals))
-    }
-
-    fn wait(&self) -> io::Result<Signal> {
-        Ok(self.0.wait()?)
-    }
 }
 
 /// Starts asking the container engines that the configuration names, and waits a short time for what they have, so
@@ -110,7 +85,7 @@ pub fn watch<H>(
     mut handler: H,
     mut on_signal: impl FnMut(Signal) -> Option<H::Command> + Send + 'static,
     ready: impl FnOnce(usize),
-) -> Result<(H, PipelineCounts), LiveError>
+) -> Result<(H, PipelineCounts), AgentError>
 where
     H: EventHandler + Send + 'static,
     H::Command: Send + 'static,
@@ -159,7 +134,7 @@ where
     return_freed_memory();
     return_start_up_code();
     ready(report.found);
-    events.join().map_err(|_| LiveError::Panicked)
+    events.join().map_err(|_| AgentError::Panicked)
 }
 
 /// What events say of this host. Names in the cluster come from the configuration or else from the environment, where a
@@ -174,49 +149,5 @@ fn host_of(config: &Config) -> Host {
         cluster_name: named(&containers.cluster_name, "TIDEWAITER_CLUSTER_NAME"),
         node_name: named(&containers.node_name, "TIDEWAITER_NODE_NAME"),
         ..Host::read(config.host_name.as_deref())
-    }
-}
-
-/// Has every large allocation go back to the system when it is freed. The C library would raise the limit from which
-/// on it does so to the size of the first one freed, the kernel's type information, and keep up to that much for good.
-fn return_large_allocations() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: sets a number in the allocator, under its own lock.
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE_ALLOCATION);
-    }
-}
-
-/// Has the system take back the pages of code that the start has run through; what runs on comes from the file again.
-fn return_start_up_code() {
-    let Ok(maps) = procfs::process::Process::myself().and_then(|process| process.maps()) else {
-        return;
-    };
-    let here = return_start_up_code as *const () as u64;
-    let Some(code) = maps.iter().find(|map| map.address.0 <= here && here < map.address.1) else {
-        return;
-    };
-    if let Some(begin) = NonNull::new(code.address.0 as *mut c_void) {
-        let length = (code.address.1 - code.address.0) as usize;
-        // SAFETY: code is mapped from the program's file and never written to, so what is read again is the same.
-        let _ = unsafe { madvise(begin, length, MmapAdvise::MADV_DONTNEED) };
-    }
-}
-
-/// Gives back what reading rules, the kernel's type information and `/proc` left behind in the allocator.
-fn return_freed_memory() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: frees unused pages of the allocator, under its own locks.
-    unsafe {
-        libc::malloc_trim(0);
-    }
-}
-
-/// Sends what signals mean, until nobody takes it any more.
-fn forward<C>(signals: &Signals, sender: &SyncSender<C>, on_signal: &mut dyn FnMut(Signal) -> Option<C>) {
-    while let Ok(signal) = signals.wait() {
-        if on_signal(signal).is_some_and(|command| sender.send(command).is_err()) {
-            return;
-        }
     }
 }
