@@ -15,6 +15,8 @@ use sensor_abi::{
 use thiserror::Error;
 use zerocopy::FromBytes;
 
+use crate::telemetry::counts::DecodeCounts;
+
 /// Why bytes from the ring buffer are no record.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum DecodeError {

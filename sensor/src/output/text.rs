@@ -295,7 +295,7 @@ mod tests {
     use super::*;
     use crate::alert::loss::Loss;
     use crate::alert::{Alert, sample::sample};
-    use crate::kernel::LostRecords;
+    use crate::telemetry::counts::LostRecords;
 
     #[test]
     fn an_alert_says_what_where_who_and_why() {

@@ -9,7 +9,7 @@ const MAX_DEPTH: usize = 16;
 /// Rule files that are read from one path.
 const MAX_FILES: usize = 20_000;
 /// A rule file longer than this is not read; the rule engine's own limits are lower.
-const MAX_FILE_BYTES: u64 = 17 * 1024 * 1024;
+pub const MAX_FILE_BYTES: u64 = 17 * 1024 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RuleFilesError {
