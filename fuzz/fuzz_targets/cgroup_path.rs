@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sensor::container::identify;
+use sensor::identity::identify;
 
 fuzz_target!(|path: &str| {
     let Some(identity) = identify(path) else {

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sensor::container::oci::Specification;
+use container_engines::Specification;
 
 fuzz_target!(|json: &[u8]| {
     let Ok(specification) = Specification::from_json(json) else {

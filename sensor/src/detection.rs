@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use container_engines::{Directory, Lookup};
 use rule_engine::engine::EngineOptions;
 use rule_engine::record::Record;
 use rule_engine::schema::fields;
@@ -16,9 +17,9 @@ use tracing::warn;
 
 use crate::alert::loss::Losses;
 use crate::alert::{Alert, ChainLink, ContainerMetadata};
-use crate::container::{ContainerIdentity, Directory, Lookup};
 use crate::document::Document;
 use crate::history::History;
+use crate::identity::ContainerIdentity;
 use crate::kernel::Environment;
 use crate::output::{CompleteContainer, Output};
 use crate::pipeline::{Event, EventHandler, Flow, IDLE};
@@ -195,7 +196,7 @@ impl Detection {
         let directory = &self.directory;
         let taken = self
             .waiting
-            .take(which, self.last_look, |container| directory.get(container));
+            .take(which, self.last_look, |container| directory.get(container.claim()));
         for (mut event, lookup) in taken {
             self.without_metadata += u64::from(matches!(lookup, Lookup::Pending(_)));
             fill_metadata(&mut event.record, &lookup);
@@ -243,7 +244,7 @@ impl EventHandler for Detection {
             return;
         }
         let container = event.process.container.as_ref();
-        let lookup = container.map(|container| self.directory.get(container));
+        let lookup = container.map(|container| self.directory.get(container.claim()));
         let fill = |record: &mut Record| {
             event.fill(record);
             if let Some(lookup) = &lookup {
@@ -309,7 +310,7 @@ pub fn complete_from(directory: Directory) -> CompleteContainer {
         let Some(container) = &alert.container else {
             return ContainerMetadata::Complete;
         };
-        let lookup = directory.get(container);
+        let lookup = directory.get(container.claim());
         scratch.clear();
         fill_metadata(&mut scratch, &lookup);
         merge(&mut alert.event, scratch.to_document());

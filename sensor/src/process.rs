@@ -7,7 +7,6 @@ mod arguments;
 mod capabilities;
 mod entry;
 mod executable;
-mod membership;
 mod scan;
 mod table;
 
@@ -15,13 +14,12 @@ use std::sync::Arc;
 
 use sensor_abi::{Descriptor, Namespaces};
 
-use crate::container::ContainerIdentity;
+use crate::identity::{ContainerIdentity, Membership};
 
 pub use arguments::{HeldBytes, ProcessArguments, allowed_variables};
 pub use capabilities::{FIRST_USER_NAMESPACE, capability_names, given_by_file};
 pub use entry::{Entry, EntryKind};
 pub use executable::ExecutableFile;
-pub use membership::{Evidence, Identify, Membership};
 pub use scan::{ScanReport, cgroup_path, scan};
 pub use table::{CgroupLookup, ProcessTable};
 

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use container_engines::{Directory, EngineState, EngineStatus};
 use nix::sys::signal::Signal;
 use thiserror::Error;
 use tracing::{info, level_filters::LevelFilter, warn};
@@ -15,8 +16,8 @@ use super::memory::{return_freed_memory, return_large_allocations, return_start_
 use super::signals::{Signals, forward};
 use crate::{
     config::Config,
-    container::{Directory, EngineState, EngineStatus, identify},
     host::Host,
+    identity::identify,
     kernel::{KernelError, KernelOptions, KernelSensor, RecordLog},
     pipeline::{EventHandler, Pipeline},
     process::{ProcessTable, scan},
@@ -53,8 +54,8 @@ pub enum AgentError {
 pub fn start_directory(config: &Config) -> io::Result<Directory> {
     let containers = &config.containers;
     let directory = Directory::start(containers.engines.clone(), containers.directory.clone())?;
-    directory.settle(ENGINES_MAY_TAKE);
-    let is_absent = |engine: &EngineStatus| matches!(engine.state, EngineState::Absent { .. });
+    directory.wait_until_synced(ENGINES_MAY_TAKE);
+    let is_absent = |engine: &EngineStatus| matches!(engine.state, EngineState::Absent);
     let engines = directory.engines();
     let absent: Vec<String> = engines
         .iter()
@@ -105,7 +106,7 @@ where
     }
     // A cgroup made inside a container may bear another container's id; the engines know better.
     let mut table = ProcessTable::new(Box::new(move |path| {
-        identify(path).and_then(|identity| directory.unmask(identity))
+        identify(path).and_then(|identity| identity.unmask(|claim| directory.refutes(claim)))
     }));
     table.environment_variables.clone_from(&config.environment_variables);
     let report = scan(&mut table)?;

@@ -5,6 +5,7 @@
 
 use std::io::{self, BufWriter, Stdout, Write};
 
+use container_engines::Directory;
 use nix::sys::signal::Signal;
 use rule_engine::record::Record;
 use tracing::info;
@@ -18,7 +19,6 @@ use crate::{
     alert::loss::Losses,
     cli::EventsArguments,
     config::Config,
-    container::Directory,
     kernel::Environment,
     pipeline::{Event, EventHandler, Flow},
     record::fill_metadata,
@@ -117,7 +117,7 @@ impl EventHandler for EventWriter {
         }
         event.fill(&mut self.record);
         if let Some(container) = container {
-            fill_metadata(&mut self.record, &self.directory.get(container));
+            fill_metadata(&mut self.record, &self.directory.get(container.claim()));
         }
         self.error = self.write().err();
     }

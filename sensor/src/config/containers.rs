@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use container_engines::{DirectoryOptions, EngineKind, EngineSocket, Place};
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::problem::{Checker, parse_duration};
-use crate::container::{DirectoryOptions, EngineKind, EngineSocket, Place};
 
 /// The most engines beside the four usual ones.
 const FURTHER_ENGINES_AT_MOST: usize = 64;
@@ -28,7 +28,7 @@ impl Default for ContainersConfig {
     fn default() -> Self {
         Self {
             engines: EngineKind::ALL
-                .map(|kind| EngineSocket::of_host(kind, usual_socket(kind)))
+                .map(|kind| EngineSocket::on_host(kind, usual_socket(kind)))
                 .to_vec(),
             directory: DirectoryOptions::default(),
             metadata_wait: Duration::from_millis(250),
@@ -84,7 +84,7 @@ impl RawContainers {
             let path = written.unwrap_or_else(|| usual_socket(kind).into());
             // An empty path switches the engine off.
             if !path.as_os_str().is_empty() {
-                engines.push(EngineSocket::of_host(kind, path));
+                engines.push(EngineSocket::on_host(kind, path));
             }
         }
         engines.extend(checker.value(self.further_engines, Vec::new(), |written| {

@@ -6,10 +6,11 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use container_engines::Lookup;
 use rule_engine::record::Record;
 
 use crate::alert::ChainLink;
-use crate::container::{ContainerIdentity, Lookup};
+use crate::identity::ContainerIdentity;
 
 /// Events that may wait for an engine's answer; when more come, all go on without it.
 const WAITING_AT_MOST: usize = 1024;
@@ -81,7 +82,7 @@ impl WaitingEvents {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::container::LookupFailure;
+    use container_engines::LookupFailure;
     use proptest::prelude::*;
     use rule_engine::schema::fields;
     use std::time::Duration;

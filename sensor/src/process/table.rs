@@ -13,14 +13,13 @@ use sensor_abi::{
     ExitRecord, FLAG_CGROUP_V1, FLAG_ENVIRONMENT_FOLLOWS, FLAG_SCRIPT, ForkRecord, Namespaces, ProcessFixed,
 };
 
-use super::membership::{Containers, Shown};
 use super::{
-    Credentials, Evidence, ExecutableFile, Groups, HeldBytes, Identify, Image, Membership, Process, ProcessArguments,
-    ProcessKey, allowed_variables, entry::entry_of, given_by_file, is_interactive, program_name,
+    Credentials, ExecutableFile, Groups, HeldBytes, Image, Membership, Process, ProcessArguments, ProcessKey,
+    allowed_variables, entry::entry_of, given_by_file, is_interactive, program_name,
 };
 use crate::{
-    container::{ContainerIdentity, identify},
     decode::Exec,
+    identity::{ContainerIdentity, Containers, Evidence, Identify, Observation, identify},
     telemetry::counts::TableCounts,
 };
 
@@ -48,7 +47,7 @@ pub struct ProcessTable {
     clean_up_at_ns: u64,
     /// The latest event's, nanoseconds since boot.
     now_ns: u64,
-    containers: Containers,
+    containers: Containers<ProcessKey>,
     /// Of all arguments that are kept.
     pub argument_bytes: HeldBytes,
     /// Names of variables whose values are kept.
@@ -283,9 +282,9 @@ impl ProcessTable {
             Some(like) if like.cgroup_id == fixed.cgroup_id || like.cgroup_id == 0 => like.container.clone(),
             _ => {
                 membership.evidence = Evidence::Cgroup;
-                match self.containers.of_cgroup(fixed.cgroup_id) {
+                match self.containers.container_of_cgroup(fixed.cgroup_id) {
                     Some(container) => container,
-                    None => cgroup_of(fixed.pid).and_then(|path| self.containers.of_path(&path)),
+                    None => cgroup_of(fixed.pid).and_then(|path| self.containers.container_of_path(&path)),
                 }
                 .or_else(|| {
                     membership.evidence = Evidence::Descent;
@@ -340,7 +339,7 @@ impl ProcessTable {
     /// Finds the container of a process that starts a program, or is found running one. `before` is the container that
     /// it was in, or that it comes from.
     fn place(&mut self, process: &mut Process, cgroup: &str, before: Option<Arc<ContainerIdentity>>) {
-        let shown = Shown {
+        let seen = Observation {
             key: process.key,
             cgroup,
             mount_namespace: process.namespaces.mount,
@@ -348,7 +347,7 @@ impl ProcessTable {
         };
         let live = &self.live;
         let is_live = |key: ProcessKey| live.get(&key.pid) == Some(&key);
-        let (container, evidence) = self.containers.of(&shown, &is_live);
+        let (container, evidence) = self.containers.locate(&seen, &is_live);
         process.membership = Membership {
             evidence,
             program_started_in: container.clone(),

@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
+use container_engines::{Lookup, Metadata, Mount, Pod};
 use rule_engine::record::{Record, Value};
 use rule_engine::schema::{FieldId, fields};
 
-use crate::container::{ContainerIdentity, Lookup, Metadata, Mount, Pod};
+use crate::identity::ContainerIdentity;
 use crate::process::Process;
 
 /// What only a container engine can tell, and whether it did: a rule that reads one of these has to wait for it.
@@ -172,7 +173,7 @@ fn put_texts(record: &mut Record, field: FieldId, texts: &[String]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::container::{Access, Image, LookupFailure, Runtime, Workload};
+    use container_engines::{Access, Image, LookupFailure, Runtime, Workload};
     use expect_test::expect;
 
     fn pods_container() -> Metadata {

@@ -3,14 +3,13 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use container_engines::{Access, Image, Lookup, LookupFailure, Metadata, Mount, Pod, Runtime, Workload};
 use sensor_abi::{Descriptor, ExecFixed, ExitRecord, Namespaces, ProcessFixed};
 use zerocopy::FromZeros;
 
 use super::*;
-use crate::container::{
-    Access, ContainerIdentity, Image, Lookup, LookupFailure, Metadata, Mount, Pod, Runtime, Workload,
-};
 use crate::decode::Exec;
+use crate::identity::ContainerIdentity;
 
 const TERMINAL: u32 = 136 << 20 | 1;
 const CGROUP: &str = "/docker/3f2a9c0d1b2e4f5a3f2a9c0d1b2e4f5a3f2a9c0d1b2e4f5a3f2a9c0d1b2e4f5a";

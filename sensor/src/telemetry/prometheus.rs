@@ -11,9 +11,9 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use container_engines::Directory;
 use tracing::{info, warn};
 
-use crate::container::Directory;
 use crate::telemetry::backoff::Backoff;
 use crate::telemetry::counts::Snapshot;
 

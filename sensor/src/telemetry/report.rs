@@ -1,11 +1,11 @@
 //! What the sensor says when it ends: what was seen, and every loss with its reason.
 
+use container_engines::EngineStatus;
 use rule_engine::engine::EngineCounters;
 use sensor_abi::KINDS;
 use tracing::{debug, info, warn};
 
 use super::counts::{PipelineCounts, Snapshot};
-use crate::container::EngineStatus;
 use crate::output::escape::Visible;
 
 /// The last lines: what was seen, and every loss with its reason.

@@ -24,7 +24,7 @@ use nix::{
 };
 
 use super::{ROOT, parse};
-use crate::{container::ContainerIdentity, process::ProcessKey};
+use crate::{identity::ContainerIdentity, process::ProcessKey};
 
 /// Containers that may wait to be read; what comes to more is counted.
 const WAITING_AT_MOST: usize = 256;

@@ -3,10 +3,11 @@
 use std::thread;
 use std::time::Duration;
 
+use container_engines::{Directory, EngineError, EngineSocket, Place};
+
 use super::Check;
 use super::checks::{ok, warn};
 use crate::config::ContainersConfig;
-use crate::container::{EngineError, EngineSocket, Place, probe};
 
 /// How long an engine may take to say what it is.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
@@ -21,7 +22,7 @@ pub struct Asked {
 /// Asks all engines at once.
 pub fn ask(sockets: &[EngineSocket]) -> Vec<Asked> {
     let ask_one = |socket: &EngineSocket| Asked {
-        answer: probe(socket, ANSWER_LIMIT).map(|version| version.to_string()),
+        answer: Directory::probe(socket, ANSWER_LIMIT).map(|version| version.to_string()),
         socket: socket.clone(),
     };
     thread::scope(|scope| {
@@ -69,11 +70,11 @@ fn judge_one(engine: &Asked, usual: &[EngineSocket]) -> Check {
 mod tests {
     use super::*;
     use crate::commands::doctor::CheckStatus;
-    use crate::container::EngineKind;
+    use container_engines::EngineKind;
 
     fn asked(path: &str, answer: Result<&str, EngineError>) -> Asked {
         Asked {
-            socket: EngineSocket::of_host(EngineKind::Docker, path),
+            socket: EngineSocket::on_host(EngineKind::Docker, path),
             answer: answer.map(str::to_owned),
         }
     }
@@ -112,7 +113,7 @@ mod tests {
 
     #[test]
     fn nobody_answers_at_a_socket_that_is_not_there() {
-        let socket = EngineSocket::of_host(EngineKind::Containerd, "/nonexistent/containerd.sock");
+        let socket = EngineSocket::on_host(EngineKind::Containerd, "/nonexistent/containerd.sock");
         let asked = ask(&[socket]);
         assert!(matches!(asked[0].answer, Err(EngineError::Absent)));
     }

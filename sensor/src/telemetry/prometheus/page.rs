@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use container_engines::{EngineState, EngineStatus};
 use sensor_abi::KINDS;
 
-use crate::container::{EngineState, EngineStatus};
 use crate::telemetry::counts::Snapshot;
 
 /// Kinds of kernel records, in the order of their counters.
@@ -135,7 +135,7 @@ fn of_engines(page: &mut Page, engines: &[EngineStatus]) {
         let present = match engine.state {
             EngineState::Connecting => STATES[0],
             EngineState::Connected { .. } => STATES[1],
-            EngineState::Absent { .. } => STATES[2],
+            EngineState::Absent => STATES[2],
             EngineState::Failing { .. } => STATES[3],
         };
         for state in STATES {
@@ -230,24 +230,18 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::container::{EngineKind, EngineSocket};
+    use container_engines::{EngineKind, EngineSocket};
 
     #[test]
     fn each_sample_follows_its_family_and_is_there_once() {
         let engine = |kind, path: &str, state| EngineStatus {
-            socket: EngineSocket::of_host(kind, path),
+            socket: EngineSocket::on_host(kind, path),
             state,
             counters: Default::default(),
         };
         let engines = [
             engine(EngineKind::Docker, "/run/a \"b\"\\\n.sock", EngineState::Connecting),
-            engine(
-                EngineKind::Podman,
-                "/run/podman.sock",
-                EngineState::Absent {
-                    since: std::time::SystemTime::UNIX_EPOCH,
-                },
-            ),
+            engine(EngineKind::Podman, "/run/podman.sock", EngineState::Absent),
         ];
         let mut snapshot = Snapshot::default();
         snapshot.pipeline.lost.over_share[1] = 7;

@@ -1,0 +1,203 @@
+//! What is known about one engine's containers, and for how long.
+//!
+//! Pure data: the time is an argument, nothing here waits or asks. An entry comes from an event,
+//! a listing or a question about an id nobody has mentioned; it stays while the engine has the
+//! container and [`KEPT_AFTER_REMOVAL`] longer, because records of its last processes are still
+//! on their way. Never more than [`CONTAINERS_AT_MOST`] entries: beyond that, those that are gone or that nobody has asked
+//! about for the longest time make room.
+
+use crate::model::{CONTAINERS_AT_MOST, Lookup, LookupFailure, Metadata};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a container is remembered after its engine has removed it.
+const KEPT_AFTER_REMOVAL: Duration = Duration::from_secs(60);
+
+pub(crate) struct Cache {
+    entries: HashMap<String, Entry>,
+    /// In the order of their removal by the engine.
+    removed: VecDeque<(Instant, String)>,
+    /// How long a failure is the answer before the engine is asked again.
+    failure_memory: Duration,
+    evicted: u64,
+}
+
+struct Entry {
+    state: State,
+    metadata: Option<Arc<Metadata>>,
+    last_used: Instant,
+}
+
+enum State {
+    Complete,
+    Pending,
+    Failed { why: LookupFailure, at: Instant },
+}
+
+/// What to do about a container that was looked up.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// It is known, or somebody is asking already.
+    NotNeeded,
+    /// The engine has to be asked; until then the entry is pending.
+    Ask,
+}
+
+impl Cache {
+    pub(crate) fn new(failure_memory: Duration) -> Cache {
+        Cache {
+            entries: HashMap::new(),
+            removed: VecDeque::new(),
+            failure_memory,
+            evicted: 0,
+        }
+    }
+
+    pub(crate) fn look_up(&mut self, id: &str, now: Instant) -> (Lookup, Question) {
+        let Some(entry) = self.entries.get_mut(id) else {
+            self.entry(id, now);
+            return (Lookup::Pending(None), Question::Ask);
+        };
+        entry.last_used = now;
+        if let State::Failed { at, .. } = entry.state
+            && now.duration_since(at) >= self.failure_memory
+        {
+            entry.state = State::Pending;
+            return (entry.lookup(), Question::Ask);
+        }
+        (entry.lookup(), Question::NotNeeded)
+    }
+
+    pub(crate) fn knows(&self, id: &str) -> bool {
+        self.entries.get(id).is_some_and(|entry| entry.metadata.is_some())
+    }
+
+    pub(crate) fn is_complete(&self, id: &str) -> bool {
+        self.entries
+            .get(id)
+            .is_some_and(|entry| matches!(entry.state, State::Complete))
+    }
+
+    /// The engine will be asked about this container. `metadata` is what is known already.
+    pub(crate) fn expect(&mut self, id: &str, metadata: Option<Metadata>, now: Instant) {
+        let entry = self.entry(id, now);
+        if let State::Failed { .. } = entry.state {
+            entry.state = State::Pending;
+        }
+        if entry.metadata.is_none() {
+            entry.metadata = metadata.map(Arc::new);
+        }
+    }
+
+    pub(crate) fn complete(&mut self, id: &str, metadata: Metadata, now: Instant) {
+        let entry = self.entry(id, now);
+        entry.state = State::Complete;
+        entry.metadata = Some(Arc::new(metadata));
+    }
+
+    /// What was complete stays so: an answer that fails takes nothing away.
+    pub(crate) fn fail(&mut self, id: &str, why: LookupFailure, now: Instant) {
+        if let Some(entry) = self.entries.get_mut(id)
+            && !matches!(entry.state, State::Complete)
+        {
+            entry.state = State::Failed { why, at: now };
+        }
+    }
+
+    pub(crate) fn fail_pending(&mut self, why: &LookupFailure, now: Instant) {
+        for entry in self.entries.values_mut() {
+            if let State::Pending = entry.state {
+                let why = why.clone();
+                entry.state = State::Failed { why, at: now };
+            }
+        }
+    }
+
+    /// Lets failures be asked again at once.
+    pub(crate) fn forget_failures(&mut self) {
+        self.entries
+            .retain(|_, entry| !matches!(entry.state, State::Failed { .. }));
+    }
+
+    /// Changes what is known about a container, if anything is.
+    pub(crate) fn amend(&mut self, id: &str, change: impl FnOnce(&mut Metadata)) {
+        if let Some(entry) = self.entries.get_mut(id)
+            && let Some(metadata) = &mut entry.metadata
+        {
+            change(Arc::make_mut(metadata));
+        }
+    }
+
+    pub(crate) fn known_ids(&self) -> HashSet<String> {
+        self.entries
+            .iter()
+            .filter(|(_, entry)| entry.metadata.is_some())
+            .map(|(id, _)| id.clone())
+            .collect()
+    }
+
+    /// The engine has the container no more. Also drops those that have been gone long enough.
+    pub(crate) fn remove(&mut self, id: &str, now: Instant) {
+        if self.entries.contains_key(id) {
+            self.removed.push_back((now, id.to_owned()));
+        }
+        while let Some((at, _)) = self.removed.front()
+            && (now.duration_since(*at) >= KEPT_AFTER_REMOVAL || self.removed.len() > CONTAINERS_AT_MOST)
+            && let Some((_, id)) = self.removed.pop_front()
+        {
+            self.entries.remove(&id);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(crate) fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// The entry of this container; a new one is pending.
+    fn entry(&mut self, id: &str, now: Instant) -> &mut Entry {
+        if !self.entries.contains_key(id) {
+            self.make_room();
+        }
+        self.entries.entry(id.to_owned()).or_insert_with(|| Entry {
+            state: State::Pending,
+            metadata: None,
+            last_used: now,
+        })
+    }
+
+    fn make_room(&mut self) {
+        while self.entries.len() >= CONTAINERS_AT_MOST {
+            let leaving = match self.removed.pop_front() {
+                Some((_, id)) => Some(id),
+                None => self
+                    .entries
+                    .iter()
+                    .min_by_key(|(_, entry)| entry.last_used)
+                    .map(|(id, _)| id.clone()),
+            };
+            if let Some(id) = leaving
+                && self.entries.remove(&id).is_some()
+            {
+                self.evicted += 1;
+            }
+        }
+    }
+}
+
+impl Entry {
+    fn lookup(&self) -> Lookup {
+        match (&self.state, &self.metadata) {
+            (State::Complete, Some(metadata)) => Lookup::Complete(metadata.clone()),
+            (State::Failed { why, .. }, metadata) => Lookup::Failed(why.clone(), metadata.clone()),
+            (State::Complete | State::Pending, metadata) => Lookup::Pending(metadata.clone()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

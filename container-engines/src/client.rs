@@ -1,0 +1,115 @@
+//! One connection to an engine, whichever language it speaks.
+//!
+//! A [`Client`] lists an engine's containers, tells of changes and answers questions about single
+//! ones, all in the same terms; [`crate::watch`] decides what is asked when, and for how long. Only
+//! reading calls are made. What an engine says is cut to size here, before it is kept.
+
+mod containerd;
+mod cri;
+mod docker;
+mod grpc;
+mod oci;
+mod report;
+
+use crate::engine::Engine;
+use crate::model::{DirectoryOptions, EngineError, EngineKind, EngineSocket, EngineVersion, Metadata};
+use futures_util::stream::BoxStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+pub use oci::Specification;
+pub(crate) use report::{EngineEvent, Listed, ListedState};
+
+#[derive(Clone)]
+pub(crate) enum Client {
+    Docker(docker::Client),
+    Containerd(containerd::Client),
+    Cri(cri::Client),
+}
+
+impl Client {
+    /// Reaches an engine and asks what it is.
+    pub(crate) async fn connect(
+        engine: &Arc<Engine>,
+        options: &Arc<DirectoryOptions>,
+        limit: Duration,
+    ) -> Result<(Client, EngineVersion), EngineError> {
+        let path = socket_path(&engine.socket)?;
+        match engine.socket.kind {
+            EngineKind::Docker | EngineKind::Podman => {
+                let client = docker::Client::connect(path, engine.socket.kind, limit)?;
+                let version = within(limit, client.version()).await?;
+                Ok((Client::Docker(client), version))
+            }
+            EngineKind::Containerd => {
+                let connection = grpc::Connection::open(path, limit).await?;
+                let client = containerd::Client::new(connection, engine.clone(), options.clone());
+                let version = within(limit, client.version()).await?;
+                Ok((Client::Containerd(client), version))
+            }
+            EngineKind::CriO => {
+                let connection = grpc::Connection::open(path, limit).await?;
+                let client = cri::Client::new(connection, engine.clone(), options.clone());
+                let version = within(limit, client.version()).await?;
+                Ok((Client::Cri(client), version))
+            }
+        }
+    }
+
+    /// Changes from now on. Ends only with an error or when the engine ends it.
+    pub(crate) fn events(&self) -> BoxStream<'static, Result<EngineEvent, EngineError>> {
+        match self {
+            Client::Docker(client) => client.events(),
+            Client::Containerd(client) => client.events(),
+            Client::Cri(client) => client.events(),
+        }
+    }
+
+    pub(crate) async fn list(&self) -> Result<Vec<Listed>, EngineError> {
+        match self {
+            Client::Docker(client) => client.list().await,
+            Client::Containerd(client) => client.list().await,
+            Client::Cri(client) => client.list().await,
+        }
+    }
+
+    /// All that the engine knows of the container with this very id; `None` if there is none.
+    pub(crate) async fn inspect(&self, id: &str) -> Result<Option<Metadata>, EngineError> {
+        match self {
+            Client::Docker(client) => client.inspect(id).await,
+            Client::Containerd(client) => client.inspect(id).await,
+            Client::Cri(client) => client.inspect(id).await,
+        }
+    }
+
+    /// Whether the engine still answers.
+    pub(crate) async fn ping(&self) -> Result<(), EngineError> {
+        match self {
+            Client::Docker(client) => client.ping().await,
+            Client::Containerd(client) => client.version().await.map(drop),
+            Client::Cri(client) => client.version().await.map(drop),
+        }
+    }
+}
+
+/// The socket's path, if something is there.
+fn socket_path(socket: &EngineSocket) -> Result<&str, EngineError> {
+    let path: &Path = &socket.path;
+    match path.metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(EngineError::Absent),
+        _ => path.to_str().ok_or(EngineError::PathNotUtf8),
+    }
+}
+
+/// One call with its time limit, which covers the whole answer.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, EngineError>>,
+) -> Result<T, EngineError> {
+    match timeout(limit, call).await {
+        Ok(answer) => answer,
+        Err(_) => Err(EngineError::NoAnswer(limit)),
+    }
+}

@@ -1,0 +1,191 @@
+//! Docker's interface, which Podman's socket speaks too.
+//!
+//! A creation event tells name, image and labels before the first process runs. A request about a
+//! container that is just starting is answered only when it has started.
+
+use super::report::{EngineEvent, Listed, ListedState, describe};
+use crate::model::{self, Access, EngineError, EngineKind, EngineVersion, Image, Metadata, Mount, Pod};
+use bollard::Docker;
+use bollard::errors::Error;
+use bollard::models::{ContainerInspectResponse, ContainerSummaryStateEnum, EventMessage, MountPoint};
+use bollard::query_parameters::{EventsOptionsBuilder, ListContainersOptionsBuilder};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Docker's `destroy` is Podman's `remove`.
+const EVENTS: [&str; 5] = ["create", "start", "rename", "destroy", "remove"];
+
+#[derive(Clone)]
+pub(crate) struct Client {
+    docker: Docker,
+    kind: EngineKind,
+}
+
+impl From<Error> for EngineError {
+    fn from(error: Error) -> EngineError {
+        match error {
+            Error::SocketNotFoundError(_) => EngineError::Absent,
+            error => EngineError::Client(describe(&error)),
+        }
+    }
+}
+
+impl Client {
+    pub(crate) fn connect(path: &str, kind: EngineKind, limit: Duration) -> Result<Client, EngineError> {
+        // The client sends paths without a version, so an engine of any age answers in the newest
+        // form it knows, and no version has to be agreed on. Its own limit, in whole seconds, only
+        // bounds what ours does not: the head of the stream of events.
+        let docker = Docker::connect_with_unix(path, limit.as_secs() + 1, bollard::API_DEFAULT_VERSION)?;
+        Ok(Client { docker, kind })
+    }
+
+    pub(crate) async fn version(&self) -> Result<EngineVersion, EngineError> {
+        let version = self.docker.version().await?;
+        Ok(EngineVersion {
+            engine: version.version.unwrap_or_default(),
+            api: version.api_version.unwrap_or_default(),
+        })
+    }
+
+    pub(crate) async fn ping(&self) -> Result<(), EngineError> {
+        self.docker.ping().await?;
+        Ok(())
+    }
+
+    pub(crate) fn events(&self) -> BoxStream<'static, Result<EngineEvent, EngineError>> {
+        let filters = HashMap::from([("type", vec!["container"]), ("event", EVENTS.to_vec())]);
+        let options = EventsOptionsBuilder::default().filters(&filters).build();
+        let kind = self.kind;
+        self.docker
+            .events(Some(options))
+            .filter_map(move |event| async move {
+                match event {
+                    Ok(event) => engine_event(kind, event).map(Ok),
+                    Err(error) => Some(Err(EngineError::EventsBroken(describe(&error)))),
+                }
+            })
+            .boxed()
+    }
+
+    /// Stopped ones too: the first process of a restart comes before any answer could.
+    pub(crate) async fn list(&self) -> Result<Vec<Listed>, EngineError> {
+        let options = ListContainersOptionsBuilder::default().all(true).build();
+        let containers = self.docker.list_containers(Some(options)).await?;
+        let listed = containers.into_iter().filter_map(|container| {
+            Some(Listed {
+                id: container.id?,
+                state: match container.state {
+                    Some(ContainerSummaryStateEnum::RUNNING) => ListedState::Running,
+                    _ => ListedState::Other,
+                },
+                metadata: None,
+            })
+        });
+        Ok(listed.collect())
+    }
+
+    pub(crate) async fn inspect(&self, id: &str) -> Result<Option<Metadata>, EngineError> {
+        match self.docker.inspect_container(id, None).await {
+            Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+            // A name may look like an id; only the id itself counts.
+            Ok(container) if container.id.as_deref() == Some(id) => Ok(Some(metadata_of_answer(self.kind, container))),
+            Ok(_) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn engine_event(kind: EngineKind, event: EventMessage) -> Option<EngineEvent> {
+    let actor = event.actor?;
+    let id = actor.id?;
+    let attributes = actor.attributes.unwrap_or_default();
+    match event.action.as_deref()? {
+        "create" => Some(EngineEvent::Created(
+            id,
+            Some(Box::new(metadata_of_event(kind, attributes))),
+        )),
+        "start" => Some(EngineEvent::Started(id, event.time_nano)),
+        "rename" => {
+            let name = attributes.get("name")?;
+            Some(EngineEvent::Renamed(id, bounded_name(name)))
+        }
+        "destroy" | "remove" => Some(EngineEvent::Removed(id)),
+        _ => None,
+    }
+}
+
+/// A creation event carries the labels as attributes, with the container's own name and image in
+/// place of labels that are called so.
+fn metadata_of_event(kind: EngineKind, mut attributes: HashMap<String, String>) -> Metadata {
+    let name = attributes.remove("name").unwrap_or_default();
+    let image = attributes.remove("image").unwrap_or_default();
+    if kind == EngineKind::Podman {
+        // Podman's own, among the labels.
+        attributes.remove("containerExitCode");
+        attributes.remove("podId");
+    }
+    let (labels, cut_labels) = model::bounded_labels(attributes);
+    Metadata {
+        runtime: kind.runtime(),
+        name: bounded_name(&name),
+        image: Image::from_reference(&image),
+        pod: Pod::from_container_labels(&labels).map(Arc::new),
+        labels,
+        cut_labels,
+        privileged: None,
+        user: None,
+        started: None,
+        mounts: Vec::new(),
+    }
+}
+
+fn metadata_of_answer(kind: EngineKind, container: ContainerInspectResponse) -> Metadata {
+    let config = container.config.unwrap_or_default();
+    let mut image = Image::from_reference(&config.image.unwrap_or_default());
+    image.add_digest(&container.image.unwrap_or_default());
+    let (labels, cut_labels) = model::bounded_labels(config.labels.unwrap_or_default());
+    let started = container.state.and_then(|state| state.started_at);
+    let mounts = container.mounts.unwrap_or_default();
+    Metadata {
+        runtime: kind.runtime(),
+        name: bounded_name(&container.name.unwrap_or_default()),
+        image,
+        pod: Pod::from_container_labels(&labels).map(Arc::new),
+        labels,
+        cut_labels,
+        privileged: container.host_config.and_then(|host| host.privileged),
+        user: config
+            .user
+            .filter(|user| !user.is_empty())
+            .map(|user| model::bounded(&user)),
+        started: started.and_then(|started| nanoseconds(&started)),
+        mounts: model::notable_mounts(mounts.into_iter().filter_map(host_mount)),
+    }
+}
+
+/// A mount of a host path; not of a volume, whose place the engine chose.
+fn host_mount(mount: MountPoint) -> Option<Mount> {
+    if mount.typ.as_deref() != Some("bind") {
+        return None;
+    }
+    let access = match mount.rw {
+        Some(false) => Access::ReadOnly,
+        _ => Access::ReadWrite,
+    };
+    Some(Mount::new(&mount.source?, &mount.destination?, access))
+}
+
+fn bounded_name(name: &str) -> String {
+    model::bounded(name.strip_prefix('/').unwrap_or(name))
+}
+
+/// Nanoseconds since the epoch; `None` for the year 1, which stands for never.
+fn nanoseconds(date: &str) -> Option<i64> {
+    let timestamp: jiff::Timestamp = date.parse().ok()?;
+    i64::try_from(timestamp.as_nanosecond())
+        .ok()
+        .filter(|nanoseconds| *nanoseconds > 0)
+}

@@ -1,0 +1,161 @@
+//! Names, images and labels of containers, ready when the event thread asks.
+//!
+//! A [`Directory`] keeps what the container engines have said. One thread talks to all engines
+//! and fills it ahead of need: with a listing when an engine is reached, then from its events. So
+//! [`Directory::get`] only reads memory and never waits; an id nobody has mentioned starts a
+//! question, at most one per container and engine at a time.
+//!
+//! Nothing an engine does, or fails to do, is an error here: each answer says what is known and,
+//! if that is not all, why.
+
+use crate::client::Client;
+use crate::engine::Engine;
+use crate::model::{
+    ContainerClaim, ContainerRef, DirectoryOptions, EngineError, EngineSocket, EngineStatus, EngineVersion, Lookup,
+    LookupFailure, Place,
+};
+use crate::watch::{self, Timing};
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// The most questions of the event thread that wait for an engine to take them.
+const REQUESTS_AT_MOST: usize = 1024;
+
+/// A handle to what is known about containers. Clones share it; when the last one is gone, the
+/// thread that talks to the engines ends.
+#[derive(Clone)]
+pub struct Directory {
+    links: Arc<[Link]>,
+}
+
+/// An engine and the way to ask it.
+struct Link {
+    engine: Arc<Engine>,
+    requests: mpsc::Sender<String>,
+}
+
+impl Directory {
+    /// Starts the thread that talks to the engines. None of them has to be there. Fails only if
+    /// the system refuses a thread.
+    pub fn start(sockets: Vec<EngineSocket>, options: DirectoryOptions) -> io::Result<Directory> {
+        Directory::start_with(sockets, options, Timing::default())
+    }
+
+    fn start_with(sockets: Vec<EngineSocket>, options: DirectoryOptions, timing: Timing) -> io::Result<Directory> {
+        let options = Arc::new(options);
+        let mut links = Vec::new();
+        let mut watches = Vec::new();
+        for socket in sockets {
+            let engine = Arc::new(Engine::new(socket, timing.failure_memory));
+            let (requests, receiver) = mpsc::channel(REQUESTS_AT_MOST);
+            watches.push(watch::watch(engine.clone(), options.clone(), receiver, timing));
+            links.push(Link { engine, requests });
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        thread::Builder::new()
+            .name("engines".to_owned())
+            .spawn(move || runtime.block_on(futures_util::future::join_all(watches)))?;
+        Ok(Directory { links: links.into() })
+    }
+
+    /// Waits until every engine has told of the containers it has, or was found to be away, at
+    /// most for `limit`. For the start, so that the first records are as complete as later ones.
+    pub fn wait_until_synced(&self, limit: Duration) {
+        let deadline = Instant::now() + limit;
+        for link in self.links.iter() {
+            link.engine.wait_until_synced(deadline);
+        }
+    }
+
+    /// Asks an engine what it is and waits for the answer, at most for `limit`.
+    ///
+    /// # Errors
+    /// There is no engine, or it does not answer as one.
+    pub fn probe(socket: &EngineSocket, limit: Duration) -> Result<EngineVersion, EngineError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| EngineError::Client(error.to_string()))?;
+        let engine = Arc::new(Engine::new(socket.clone(), Duration::ZERO));
+        runtime.block_on(async {
+            let (_, version) = Client::connect(&engine, &Arc::default(), limit).await?;
+            Ok(version)
+        })
+    }
+
+    /// What is known now. Never waits; an engine that has not been asked is asked.
+    ///
+    /// Only an engine whose containers can be where this one is has a say: what is claimed inside another container, or
+    /// in a user's part of the cgroup tree, is nothing that this host's engines know of, whatever its id says.
+    pub fn get(&self, claim: ContainerClaim<'_>) -> Lookup {
+        self.links
+            .iter()
+            .filter(|link| self.may_have(link, claim))
+            .map(|link| link.get(claim.container.id))
+            .reduce(Lookup::or)
+            .unwrap_or(Lookup::Failed(LookupFailure::NoEngine, None))
+    }
+
+    /// Whether a claim is known to be false.
+    ///
+    /// A cgroup made inside a container, or by a user, may bear any id. The own containers of this host's engines are in
+    /// neither place, so a claim made there to be one of them is a lie.
+    pub fn refutes(&self, claim: ContainerClaim<'_>) -> bool {
+        let may_be_forged = claim.nested_in.is_some() || claim.rootless_owner.is_some();
+        may_be_forged
+            && self
+                .links
+                .iter()
+                .filter(|link| link.engine.socket.place == Place::Host)
+                .any(|link| link.engine.knows(claim.container.id))
+    }
+
+    /// Every engine with the state of its connection.
+    pub fn engines(&self) -> Vec<EngineStatus> {
+        self.links.iter().map(|link| link.engine.status()).collect()
+    }
+
+    /// Whether the engine can know this container: by its runtime, where the path tells it, and by its place.
+    fn may_have(&self, link: &Link, claim: ContainerClaim<'_>) -> bool {
+        let socket = &link.engine.socket;
+        if claim
+            .container
+            .runtime
+            .is_some_and(|runtime| runtime != socket.kind.runtime())
+        {
+            return false;
+        }
+        match (&socket.place, claim.nested_in) {
+            (Place::Host, None) => claim.rootless_owner.is_none(),
+            (Place::User(user), None) => claim.rootless_owner == Some(*user),
+            (Place::Inside(name_or_id), Some(outermost)) => self.is_called(outermost, claim.rootless_owner, name_or_id),
+            (Place::Host | Place::User(_), Some(_)) | (Place::Inside(_), None) => false,
+        }
+    }
+
+    fn is_called(&self, outermost: ContainerRef<'_>, rootless_owner: Option<u32>, name_or_id: &str) -> bool {
+        let claim = ContainerClaim {
+            container: outermost,
+            rootless_owner,
+            nested_in: None,
+        };
+        outermost.id == name_or_id
+            || self
+                .get(claim)
+                .metadata()
+                .is_some_and(|metadata| metadata.name == name_or_id)
+    }
+}
+
+impl Link {
+    fn get(&self, id: &str) -> Lookup {
+        self.engine
+            .look_up(id, || self.requests.try_send(id.to_owned()).is_ok())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! What is read of an answer, and who is asked.
+
+use super::asking::{claim, complete, docker_container, failure, id};
+use super::fake::{Fake, PATIENT};
+use crate::directory::Directory;
+use crate::model::{
+    Access, ContainerClaim, ContainerRef, DirectoryOptions, Image, Lookup, LookupFailure, Metadata, Mount, Runtime,
+};
+use serde_json::json;
+
+#[test]
+fn an_answer_is_read_whole() {
+    let fake = Fake::started();
+    fake.add_as(
+        &id('a'),
+        json!({
+            "Id": id('a'),
+            "Name": "/web",
+            "Image": "sha256:1234",
+            "State": { "Status": "running", "StartedAt": "2026-11-22T00:13:54.973969881Z" },
+            "HostConfig": { "Privileged": true },
+            "Mounts": [
+                { "Type": "volume", "Source": "/var/lib/docker/volumes/v", "Destination": "/v", "RW": true },
+                { "Type": "bind", "Source": "/etc", "Destination": "/host", "RW": false },
+                { "Type": "bind", "Source": "/var/run/docker.sock", "Destination": "/s", "RW": true },
+            ],
+            "Config": {
+                "Image": "localhost:5000/team/web:1.2",
+                "User": "1000:1000",
+                "Labels": { "b": "2", "a": "1" },
+            },
+        }),
+    );
+    let directory = fake.directory(PATIENT);
+    assert_eq!(
+        *complete(&directory, &id('a')),
+        Metadata {
+            runtime: Runtime::Docker,
+            name: "web".to_owned(),
+            image: Image {
+                name: "localhost:5000/team/web".to_owned(),
+                tag: Some("1.2".to_owned()),
+                digests: vec!["sha256:1234".to_owned()],
+            },
+            labels: vec![("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned()),],
+            cut_labels: 0,
+            privileged: Some(true),
+            user: Some("1000:1000".to_owned()),
+            started: Some(1_795_306_434_973_969_881),
+            mounts: vec![
+                Mount::new("/var/run/docker.sock", "/s", Access::ReadWrite),
+                Mount::new("/etc", "/host", Access::ReadOnly),
+            ],
+            pod: None,
+        }
+    );
+}
+
+#[test]
+fn an_empty_answer_is_no_trouble() {
+    let fake = Fake::started();
+    fake.add_as(&id('a'), json!({ "Id": id('a') }));
+    let directory = fake.directory(PATIENT);
+    assert_eq!(complete(&directory, &id('a')).name, "");
+}
+
+#[test]
+fn a_container_named_like_an_id_is_not_that_container() {
+    let fake = Fake::started();
+    let directory = fake.connected(PATIENT);
+    fake.add_as(&id('a'), json!({ "Id": id('b'), "Name": format!("/{}", id('a')) }));
+    assert_eq!(failure(&directory, &id('a')), LookupFailure::NotFound);
+}
+
+#[test]
+fn hostile_labels_are_cut_and_counted() {
+    let fake = Fake::started();
+    let mut labels = serde_json::Map::new();
+    for number in 0..1000 {
+        labels.insert(format!("label{number:04}"), json!("x"));
+    }
+    labels.insert("a".to_owned(), json!("\u{1b}]0;owned\u{7}".repeat(100_000)));
+    fake.add_as(
+        &id('a'),
+        json!({ "Id": id('a'), "Name": "/".to_owned() + &"n".repeat(100_000), "Config": { "Labels": labels } }),
+    );
+    let directory = fake.directory(PATIENT);
+    let metadata = complete(&directory, &id('a'));
+    assert_eq!(metadata.labels.len(), 64);
+    assert_eq!(metadata.labels[0].1.len(), 1024);
+    assert_eq!(metadata.name.len(), 512);
+    assert_eq!(metadata.cut_labels, 1001 - 64 + 1);
+    assert_eq!(directory.engines()[0].counters.cut_labels, metadata.cut_labels);
+}
+
+#[test]
+fn what_was_claimed_inside_a_container_gets_nothing() {
+    let fake = Fake::started();
+    fake.add(&id('a'), "victim");
+    fake.add(&id('b'), "attacker");
+    let directory = fake.connected(PATIENT);
+    complete(&directory, &id('a'));
+    let (victim, attacker, other) = (id('a'), id('b'), id('c'));
+    let nested = |id| ContainerClaim {
+        nested_in: Some(docker_container(&attacker)),
+        ..claim(id)
+    };
+    let nobody = Lookup::Failed(LookupFailure::NoEngine, None);
+    assert_eq!(directory.get(nested(&victim)), nobody);
+    assert!(directory.refutes(nested(&victim)));
+    assert!(!directory.refutes(nested(&other)));
+
+    let of_user = ContainerClaim {
+        rootless_owner: Some(1000),
+        ..claim(&victim)
+    };
+    assert_eq!(directory.get(of_user), nobody);
+    assert!(directory.refutes(of_user));
+    assert!(!directory.refutes(claim(&victim)));
+}
+
+#[test]
+fn another_runtimes_container_is_not_asked_about() {
+    let fake = Fake::started();
+    let directory = fake.connected(PATIENT);
+    let id = id('a');
+    let other = ContainerClaim {
+        container: ContainerRef {
+            runtime: Some(Runtime::CriO),
+            id: &id,
+        },
+        ..claim(&id)
+    };
+    let nobody = Lookup::Failed(LookupFailure::NoEngine, None);
+    assert_eq!(directory.get(other), nobody);
+    assert_eq!(fake.times_asked(&id), 0);
+}
+
+#[test]
+fn without_engines_every_answer_is_there_at_once() {
+    let directory = Directory::start(Vec::new(), DirectoryOptions::default()).expect("thread");
+    let nobody = Lookup::Failed(LookupFailure::NoEngine, None);
+    assert_eq!(directory.get(claim(&id('a'))), nobody);
+}
+
+#[test]
+fn a_kubernetes_container_of_docker_names_its_pod() {
+    let fake = Fake::started();
+    let labels = json!({
+        "io.kubernetes.pod.name": "web-0", "io.kubernetes.pod.namespace": "shop", "io.kubernetes.pod.uid": "6a1c",
+    });
+    fake.add_as(
+        &id('a'),
+        json!({ "Id": id('a'), "Name": "/k8s_web", "Config": { "Labels": labels } }),
+    );
+    let directory = fake.directory(PATIENT);
+    let pod = complete(&directory, &id('a')).pod.clone().expect("a pod");
+    assert_eq!(
+        (pod.name.as_str(), pod.namespace.as_str(), pod.uid.as_str()),
+        ("web-0", "shop", "6a1c")
+    );
+}

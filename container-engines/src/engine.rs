@@ -1,0 +1,217 @@
+//! A container engine: what it is, whose containers are its own, and how it does.
+//!
+//! An [`EngineSocket`] is what the operator names or what is found in its usual place. An [`Engine`]
+//! holds what one engine has said and is shared by the thread that talks to it and those that ask.
+//! No lock is held longer than it takes to read or change one entry, or to go through all of them
+//! once.
+
+use crate::cache::{Cache, Question};
+use crate::model::{
+    EngineCounters, EngineError, EngineSocket, EngineState, EngineStatus, EngineVersion, Lookup, LookupFailure,
+    Metadata,
+};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tracing::{info, warn};
+
+/// An engine that comes and goes is heard of at most this often.
+const LOSS_ANNOUNCED_EVERY: Duration = Duration::from_secs(10);
+
+/// One engine's containers and state.
+pub(crate) struct Engine {
+    pub(crate) socket: EngineSocket,
+    connection: Mutex<ConnectionState>,
+    cache: Mutex<Cache>,
+    /// Notified when `is_synced` becomes true.
+    synced: Condvar,
+    inspections: AtomicU64,
+    further_questions: AtomicU64,
+    refused_questions: AtomicU64,
+    cut_labels: AtomicU64,
+}
+
+/// Where the connection stands and what was said of it.
+struct ConnectionState {
+    state: EngineState,
+    /// Whether all that a listing showed has been asked about, or the engine was found to be away.
+    is_synced: bool,
+    loss_announced: bool,
+    last_announced_loss: Option<Instant>,
+}
+
+impl Engine {
+    pub(crate) fn new(socket: EngineSocket, failure_memory: Duration) -> Engine {
+        Engine {
+            socket,
+            connection: Mutex::new(ConnectionState {
+                state: EngineState::Connecting,
+                is_synced: false,
+                loss_announced: false,
+                last_announced_loss: None,
+            }),
+            cache: Mutex::new(Cache::new(failure_memory)),
+            synced: Condvar::new(),
+            inspections: AtomicU64::new(0),
+            further_questions: AtomicU64::new(0),
+            refused_questions: AtomicU64::new(0),
+            cut_labels: AtomicU64::new(0),
+        }
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn connection(&self) -> MutexGuard<'_, ConnectionState> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn status(&self) -> EngineStatus {
+        let cache = self.cache();
+        EngineStatus {
+            socket: self.socket.clone(),
+            state: self.connection().state.clone(),
+            counters: EngineCounters {
+                known_containers: cache.len() as u64,
+                inspections: self.inspections.load(Ordering::Relaxed),
+                further_questions: self.further_questions.load(Ordering::Relaxed),
+                refused_questions: self.refused_questions.load(Ordering::Relaxed),
+                evicted_containers: cache.evicted(),
+                cut_labels: self.cut_labels.load(Ordering::Relaxed),
+            },
+        }
+    }
+
+    /// What is known of a container; `ask` is called if the engine has to be asked, and gives
+    /// whether the question was taken.
+    pub(crate) fn look_up(&self, id: &str, ask: impl FnOnce() -> bool) -> Lookup {
+        let now = Instant::now();
+        let mut cache = self.cache();
+        let (lookup, question) = cache.look_up(id, now);
+        if question == Question::NotNeeded || ask() {
+            return lookup;
+        }
+        self.count_refused_question();
+        cache.fail(id, LookupFailure::TooManyQuestions, now);
+        cache.look_up(id, now).0
+    }
+
+    /// Waits until all that the engine has listed has been asked about, or the engine is found to
+    /// be away, at most until `deadline`.
+    pub(crate) fn wait_until_synced(&self, deadline: Instant) {
+        let mut connection = self.connection();
+        while !connection.is_synced {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            connection = self
+                .synced
+                .wait_timeout(connection, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// All that the first listing showed has been asked about, or the engine is away.
+    pub(crate) fn mark_synced(&self) {
+        self.connection().is_synced = true;
+        self.synced.notify_all();
+    }
+
+    pub(crate) fn knows(&self, id: &str) -> bool {
+        self.cache().knows(id)
+    }
+
+    pub(crate) fn known_ids(&self) -> HashSet<String> {
+        self.cache().known_ids()
+    }
+
+    pub(crate) fn is_complete(&self, id: &str) -> bool {
+        self.cache().is_complete(id)
+    }
+
+    pub(crate) fn expect(&self, id: &str, metadata: Option<Metadata>) {
+        self.cache().expect(id, metadata, Instant::now());
+    }
+
+    pub(crate) fn complete(&self, id: &str, metadata: Metadata) {
+        self.cut_labels.fetch_add(metadata.cut_labels, Ordering::Relaxed);
+        self.cache().complete(id, metadata, Instant::now());
+    }
+
+    pub(crate) fn fail(&self, id: &str, why: LookupFailure) {
+        self.cache().fail(id, why, Instant::now());
+    }
+
+    pub(crate) fn amend(&self, id: &str, change: impl FnOnce(&mut Metadata)) {
+        self.cache().amend(id, change);
+    }
+
+    pub(crate) fn remove(&self, id: &str) {
+        self.cache().remove(id, Instant::now());
+    }
+
+    pub(crate) fn count_inspection(&self) {
+        self.inspections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_further_question(&self) {
+        self.further_questions.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_cut_labels(&self, number: u64) {
+        self.cut_labels.fetch_add(number, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_refused_question(&self) {
+        self.refused_questions.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// An engine that was not there, or whose loss was announced, is announced.
+    pub(crate) fn connected(&self, version: EngineVersion) {
+        self.cache().forget_failures();
+        let mut connection = self.connection();
+        let is_new = matches!(connection.state, EngineState::Connecting | EngineState::Absent);
+        if connection.loss_announced || is_new {
+            let socket = &self.socket;
+            info!("connected to {socket}, {version}: its containers are known by name and image");
+        }
+        connection.loss_announced = false;
+        connection.state = EngineState::Connected { version };
+    }
+
+    /// Announces the loss once, however often the engine is tried again, and not more often than
+    /// [`LOSS_ANNOUNCED_EVERY`] if it comes and goes.
+    pub(crate) fn lost(&self, error: &EngineError) {
+        self.cache()
+            .fail_pending(&LookupFailure::EngineUnreachable, Instant::now());
+        self.mark_synced();
+        let mut connection = self.connection();
+        // What was never there is reported once, for all engines together, at the start.
+        if let (EngineState::Connecting | EngineState::Absent, EngineError::Absent) = (&connection.state, error) {
+            connection.state = EngineState::Absent;
+            return;
+        }
+        connection.state = EngineState::Failing {
+            reason: error.to_string(),
+        };
+        let announced_lately = connection
+            .last_announced_loss
+            .is_some_and(|at| at.elapsed() < LOSS_ANNOUNCED_EVERY);
+        if connection.loss_announced || announced_lately {
+            return;
+        }
+        connection.loss_announced = true;
+        connection.last_announced_loss = Some(Instant::now());
+        let socket = &self.socket;
+        match error {
+            EngineError::Absent => info!("no {socket}: its containers have only their id until it is there"),
+            error => {
+                warn!("{socket} cannot be used: {error}; new containers have only their id until it answers again")
+            }
+        }
+    }
+}

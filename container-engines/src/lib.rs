@@ -1,0 +1,28 @@
+//! Names, images, labels and pods of containers, from the engines that run them.
+//!
+//! A [`Directory`] keeps what Docker, Podman, containerd and CRI-O report about their containers and answers from memory:
+//! nobody who asks it ever waits for an engine. A container is named by a [`ContainerClaim`], which is what a cgroup path
+//! says of it; the directory judges which engines may have a say about it.
+//!
+//! Modules import only from those above them: `model`, `cache`, `engine`, `client`, `watch`, `directory`.
+
+#![deny(missing_docs)]
+#![warn(unreachable_pub)]
+
+mod cache;
+mod client;
+mod directory;
+mod engine;
+mod model;
+mod watch;
+
+pub use directory::Directory;
+pub use model::{
+    Access, ContainerClaim, ContainerRef, DirectoryOptions, EngineCounters, EngineError, EngineKind, EngineSocket,
+    EngineState, EngineStatus, EngineVersion, Image, Lookup, LookupFailure, Metadata, Mount, Place, Pod, Runtime,
+    Workload,
+};
+
+/// For the fuzz target of what engines pass on.
+#[doc(hidden)]
+pub use client::Specification;

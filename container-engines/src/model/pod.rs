@@ -1,0 +1,236 @@
+//! The Kubernetes pod a container is part of, as far as the node knows it.
+//!
+//! The kubelet writes the pod's name, namespace and uid into the labels of each container it
+//! creates; the labels and annotations of the pod itself are told by the engine's CRI. The workload
+//! above the pod is not told to a node; it follows from what controllers write into the labels and
+//! names of their pods, and is left out where that is not certain.
+//!
+//! All of it is text that users of the cluster chose, cut to size like everything of an engine.
+
+use super::text::{bounded, bounded_labels};
+
+/// Written by the kubelet into the labels of containers and sandboxes.
+const POD_NAME: &str = "io.kubernetes.pod.name";
+const POD_NAMESPACE: &str = "io.kubernetes.pod.namespace";
+const POD_UID: &str = "io.kubernetes.pod.uid";
+pub(crate) const CONTAINER_NAME: &str = "io.kubernetes.container.name";
+
+/// A pod. Texts may be empty where an engine did not tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pod {
+    /// The name of the pod in its namespace.
+    pub name: String,
+    /// The namespace in the cluster.
+    pub namespace: String,
+    /// The id that no other pod has.
+    pub uid: String,
+    /// Sorted by key.
+    pub labels: Vec<(String, String)>,
+    /// Those that the configuration allows, sorted by key.
+    pub annotations: Vec<(String, String)>,
+    /// What manages it, where that is certain.
+    pub workload: Option<Workload>,
+    /// Labels and annotations that were left out or cut because of their number or size.
+    pub cut: u64,
+}
+
+/// What manages a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// As Kubernetes spells it: `Deployment`, `StatefulSet`, `DaemonSet`, `Job`, `ReplicaSet`, or
+    /// `Node` for a pod from a file on the node.
+    pub kind: &'static str,
+    /// Not known for a `Node`.
+    pub name: Option<String>,
+}
+
+impl Pod {
+    /// What a container's own labels tell of its pod.
+    pub(crate) fn from_container_labels(labels: &[(String, String)]) -> Option<Pod> {
+        let value = |wanted: &str| {
+            labels
+                .iter()
+                .find(|(key, _)| key == wanted)
+                .map(|(_, value)| bounded(value))
+        };
+        Some(Pod {
+            name: value(POD_NAME)?,
+            namespace: value(POD_NAMESPACE).unwrap_or_default(),
+            uid: value(POD_UID).unwrap_or_default(),
+            ..Pod::default()
+        })
+    }
+
+    /// A pod as its sandbox is described, with those annotations that `allowed` names.
+    pub(crate) fn new(
+        name: &str,
+        namespace: &str,
+        uid: &str,
+        labels: impl IntoIterator<Item = (String, String)>,
+        annotations: Vec<(String, String)>,
+        allowed: &[String],
+    ) -> Pod {
+        let is_static = annotations
+            .iter()
+            .any(|(key, value)| key == "kubernetes.io/config.source" && value == "file");
+        let own = labels.into_iter().filter(|(key, _)| !key.starts_with("io.kubernetes."));
+        let (labels, cut_labels) = bounded_labels(own);
+        let kept = annotations.into_iter().filter(|(key, _)| is_allowed(key, allowed));
+        let (annotations, cut_annotations) = bounded_labels(kept);
+        Pod {
+            workload: if is_static {
+                Some(Workload {
+                    kind: "Node",
+                    name: None,
+                })
+            } else {
+                workload(name, &labels)
+            },
+            name: bounded(name),
+            namespace: bounded(namespace),
+            uid: bounded(uid),
+            labels,
+            annotations,
+            cut: cut_labels + cut_annotations,
+        }
+    }
+}
+
+/// By the whole key, or by its beginning where the pattern ends with `*`.
+fn is_allowed(key: &str, allowed: &[String]) -> bool {
+    allowed.iter().any(|pattern| match pattern.strip_suffix('*') {
+        Some(beginning) => key.starts_with(beginning),
+        None => key == pattern,
+    })
+}
+
+/// From the labels that Kubernetes' controllers give their pods, and the names they make for them.
+fn workload(pod: &str, labels: &[(String, String)]) -> Option<Workload> {
+    let label = |wanted: &str| {
+        let found = labels.iter().find(|(key, _)| key == wanted);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    };
+    let named = |kind, name: &str| {
+        Some(Workload {
+            kind,
+            name: Some(bounded(name)),
+        })
+    };
+    if let Some(job) = label("batch.kubernetes.io/job-name").or_else(|| label("job-name")) {
+        return named("Job", job);
+    }
+    // NAME-HASH-RANDOM; the hash is the ReplicaSet's, and is made by a Deployment alone.
+    if let Some(hash) = label("pod-template-hash") {
+        let (replica_set, _) = pod.rsplit_once('-')?;
+        return match replica_set.strip_suffix(hash).and_then(|name| name.strip_suffix('-')) {
+            Some(deployment) => named("Deployment", deployment),
+            None => named("ReplicaSet", replica_set),
+        };
+    }
+    if label("statefulset.kubernetes.io/pod-name") == Some(pod) {
+        let (name, ordinal) = pod.rsplit_once('-')?;
+        return ordinal.parse::<u32>().ok().and_then(|_| named("StatefulSet", name));
+    }
+    // NAME-RANDOM; a StatefulSet has the first label too, but not the second.
+    if label("controller-revision-hash").is_some() && label("pod-template-generation").is_some() {
+        return named("DaemonSet", pod.rsplit_once('-')?.0);
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn texts(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        pairs.iter().map(owned).collect()
+    }
+
+    fn check(pod: &str, labels: &[(&str, &str)], expected: &str) {
+        let pod = Pod::new(pod, "shop", "uid", texts(labels), Vec::new(), &[]);
+        let told = pod.workload.map_or_else(
+            || "nothing".to_owned(),
+            |workload| format!("{} {}", workload.kind, workload.name.unwrap_or_default()),
+        );
+        assert_eq!(told, expected, "{} {labels:?}", pod.name);
+    }
+
+    #[test]
+    fn the_workload_follows_from_what_controllers_write() {
+        check(
+            "web-7d4b9c6f5-x2x7p",
+            &[("pod-template-hash", "7d4b9c6f5")],
+            "Deployment web",
+        );
+        check("a-b-5f-zzzzz", &[("pod-template-hash", "5f")], "Deployment a-b");
+        check("own-set-zzzzz", &[("pod-template-hash", "5f")], "ReplicaSet own-set");
+        check(
+            "db-0",
+            &[("statefulset.kubernetes.io/pod-name", "db-0")],
+            "StatefulSet db",
+        );
+        check(
+            "agent-x2x7p",
+            &[("controller-revision-hash", "1"), ("pod-template-generation", "2")],
+            "DaemonSet agent",
+        );
+        check(
+            "backup-28391-abcde",
+            &[("job-name", "backup-28391")],
+            "Job backup-28391",
+        );
+        check(
+            "backup-abcde",
+            &[("batch.kubernetes.io/job-name", "backup")],
+            "Job backup",
+        );
+    }
+
+    #[test]
+    fn what_is_not_certain_is_left_out() {
+        check("alone", &[], "nothing");
+        check("alone", &[("pod-template-hash", "")], "nothing");
+        check("db", &[("statefulset.kubernetes.io/pod-name", "db")], "nothing");
+        check("db-x", &[("statefulset.kubernetes.io/pod-name", "db-x")], "nothing");
+        check("db-0", &[("controller-revision-hash", "1")], "nothing");
+    }
+
+    #[test]
+    fn a_pod_from_a_file_on_the_node_says_so() {
+        let annotations = texts(&[("kubernetes.io/config.source", "file")]);
+        let pod = Pod::new("etcd-node", "kube-system", "uid", Vec::new(), annotations, &[]);
+        assert_eq!(pod.workload.map(|workload| workload.kind), Some("Node"));
+        assert_eq!(pod.annotations, []);
+    }
+
+    #[test]
+    fn only_allowed_annotations_are_kept() {
+        let annotations = texts(&[("a/one", "1"), ("a/two", "2"), ("b", "3"), ("c", "secret")]);
+        let allowed = ["a/*".to_owned(), "b".to_owned()];
+        let pod = Pod::new("p", "n", "u", Vec::new(), annotations, &allowed);
+        assert_eq!(pod.annotations, texts(&[("a/one", "1"), ("a/two", "2"), ("b", "3")]));
+    }
+
+    #[test]
+    fn a_containers_own_labels_tell_its_pod() {
+        let labels = texts(&[(POD_NAME, "web-0"), (POD_NAMESPACE, "shop"), (POD_UID, "6a")]);
+        let pod = Pod::from_container_labels(&labels).unwrap();
+        assert_eq!(
+            (pod.name.as_str(), pod.namespace.as_str(), pod.uid.as_str()),
+            ("web-0", "shop", "6a")
+        );
+        assert_eq!(Pod::from_container_labels(&texts(&[("team", "a")])), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_and_labels_are_accepted(name in ".{0,40}", hash in "[a-z-]{0,6}") {
+            for key in ["pod-template-hash", "job-name", "statefulset.kubernetes.io/pod-name", "controller-revision-hash"] {
+                let labels = texts(&[(key, &hash), ("pod-template-generation", "1")]);
+                Pod::new(&name, &name, &name, labels, Vec::new(), &[]);
+            }
+        }
+    }
+}
