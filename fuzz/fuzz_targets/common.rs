@@ -4,12 +4,9 @@
 
 use std::sync::LazyLock;
 
-use rule_engine::engine::{Engine, EngineOptions};
-use rule_engine::history::MemoryHistory;
 use rule_engine::record::{DocumentCounts, Record};
 use rule_engine::rule::{RuleStatus, parse_file, parse_rules, run_examples};
-use rule_engine::ruleset::RuleSet;
-use rule_engine::streams::DataStreams;
+use rule_engine::{DataStreams, Engine, EngineOptions, MemoryHistory, RuleSet};
 
 const EVENT: &str = r#"{"@timestamp": "2026-01-01T00:00:00Z", "event": {"category": ["process"], "type": ["start"]},
     "process": {"name": "apt", "pid": 7, "args": ["apt", "install", "curl"], "interactive": true},

@@ -1,18 +1,20 @@
 //! The checked tree: what both query languages mean, in one form.
 //!
-//! Made only by the checkers of [`crate::eql`] and [`crate::kql`], so every field exists and every literal fits its
+//! Made only by the checkers of [`crate::language::eql`] and [`crate::language::kql`], so every field exists and every literal fits its
 //! field. Conditions are two-valued: a test of a missing field is false, and its negation is true.
 
 use std::fmt::{self, Write as _};
 use std::hash::{Hash, Hasher};
 
-use crate::field_reference::{Case, FieldReference};
-use crate::function::Function;
-use crate::network::Network;
-use crate::new_terms::NewTerms;
-use crate::regex::Regex;
-use crate::sequence::Sequence;
-use crate::threshold::Threshold;
+use crate::condition::functions::Function;
+use crate::run::new_terms::NewTerms;
+use crate::run::sequence::Sequence;
+use crate::run::threshold::Threshold;
+use crate::schema::reference::{Case, FieldReference};
+use crate::value::network::Network;
+use crate::value::regex::Regex;
+
+pub(crate) mod functions;
 
 /// What a rule looks for.
 #[derive(Clone, Debug)]

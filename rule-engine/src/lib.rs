@@ -1,35 +1,37 @@
 //! Elastic's detection rules, compiled to matchers over typed event records.
 //!
-//! A rule file becomes a syntax tree, a checked tree over [`schema::FieldId`]s and then a matcher ([`engine`]);
+//! A rule file becomes a syntax tree, a checked tree over [`schema::FieldId`]s and then a matcher ([`Engine`]);
 //! an event becomes a [`record::Record`]. The crate is pure: it opens no file, reads no clock and keeps no thread;
-//! what has been seen before is asked of a [`history::TermHistory`].
+//! what has been seen before is asked of a [`TermHistory`].
 
-mod alerting;
-mod candidates;
-mod condition;
-mod cost;
-pub mod diagnostic;
-pub mod engine;
-mod eql;
-mod field_reference;
-mod function;
-mod grouping;
-pub mod history;
-mod kql;
+// A room uses only rooms above it.
 pub mod limits;
-mod matcher;
+
+pub mod diagnostic;
+
+mod value;
+
+pub mod schema;
+
+pub mod record;
+
+mod condition;
+
+mod analysis;
+
+mod language;
+
+pub mod rule;
+
+mod compile;
+
+mod run;
+
 #[cfg(test)]
 mod naive;
-mod network;
-mod new_terms;
-mod reach;
-pub mod record;
-mod regex;
-pub mod rule;
-pub mod ruleset;
-pub mod schema;
-mod sequence;
-pub mod shares;
-pub mod streams;
-mod threshold;
-mod timestamp;
+
+pub use compile::rules::RuleSet;
+pub use record::streams::DataStreams;
+pub use run::engine::{Engine, EngineCounters, EngineOptions, Match, NearMiss, RuleCounters};
+pub use run::fair_quota::{Owner, Shares};
+pub use run::history::{MemoryHistory, TermHistory};

@@ -6,12 +6,12 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json};
 
+use crate::compile::graph::CompiledCondition;
 use crate::condition::{Condition, Detection};
 use crate::diagnostic::Findings;
+use crate::language::{eql, kql};
 use crate::limits::MAX_REASON_LINES;
-use crate::matcher::CompiledCondition;
 use crate::record::Record;
-use crate::{eql, kql};
 
 mod compute;
 pub(crate) mod generate;

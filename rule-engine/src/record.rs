@@ -9,6 +9,7 @@ use crate::schema::{FieldId, FieldType};
 
 mod document;
 mod reader;
+pub(crate) mod streams;
 
 pub use document::DocumentCounts;
 pub(crate) use document::SUMMARY;

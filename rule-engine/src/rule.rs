@@ -6,22 +6,20 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::Serialize;
 
-use crate::alerting::AlertLimits;
 use crate::condition::{Condition, Detection};
 use crate::diagnostic::{Diagnostic, Findings, Lines, Severity, Span, general_help};
-use crate::field_reference::FieldReference;
+use crate::record::streams::{Categories, DataStreams};
+use crate::run::alert_limiter::AlertLimits;
 use crate::schema::FieldId;
-use crate::streams::{Categories, DataStreams};
+use crate::schema::reference::FieldReference;
 
 mod alert_limits;
-mod duration;
 mod examples;
-mod exceptions;
+pub(crate) mod exceptions;
 mod export;
-mod filters;
 mod query_position;
 mod source;
-mod table;
+pub(crate) mod table;
 
 pub use examples::{Example, ExampleOutcome, Expectation, run_examples};
 

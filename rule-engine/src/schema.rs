@@ -7,6 +7,8 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+pub(crate) mod reference;
+
 include!(concat!(env!("OUT_DIR"), "/schema.rs"));
 
 /// A field of the schema.

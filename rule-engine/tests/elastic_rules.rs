@@ -10,11 +10,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use corpus::corpus;
-use rule_engine::engine::{Engine, EngineOptions};
-use rule_engine::history::MemoryHistory;
 use rule_engine::record::{DocumentCounts, Record};
 use rule_engine::rule::{CheckedRule, RuleReport, RuleStatus, parse_file};
-use rule_engine::ruleset::RuleSet;
+use rule_engine::{Engine, EngineOptions, MemoryHistory, RuleSet};
 use serde_json::{Map, Value as Json, json};
 
 fn load(path: &Path) -> (RuleReport, Option<CheckedRule>) {

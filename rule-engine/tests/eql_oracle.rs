@@ -13,11 +13,9 @@ use std::process::{Command, Stdio};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
-use rule_engine::engine::{Engine, EngineOptions};
-use rule_engine::history::MemoryHistory;
 use rule_engine::record::Record;
 use rule_engine::rule::{CheckedRule, parse_file};
-use rule_engine::ruleset::RuleSet;
+use rule_engine::{Engine, EngineOptions, MemoryHistory, RuleSet};
 use serde_json::{Value as Json, json};
 
 /// A query, the events it is asked about, and what the package says.

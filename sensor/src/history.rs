@@ -14,8 +14,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rule_engine::history::TermHistory;
-use rule_engine::shares::{Owner, Shares};
+use rule_engine::{Owner, Shares, TermHistory};
 
 use crate::telemetry::counts::HistoryCounts;
 

@@ -10,9 +10,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rule_engine::DataStreams;
 use rule_engine::diagnostic::{Diagnostic, Severity};
 use rule_engine::rule::{self, CheckedRule, RuleReport, RuleStatus};
-use rule_engine::streams::DataStreams;
 
 use crate::config::{Config, DEFAULT_RULES_DIRECTORY};
 

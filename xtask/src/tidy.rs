@@ -16,7 +16,7 @@ const MAX_LINES: usize = 600;
 
 /// Longer files, each with the reason why splitting it would not help.
 const LONGER_FILES: [(&str, &str); 1] = [(
-    "rule-engine/src/eql/tests.rs",
+    "rule-engine/src/language/eql/tests.rs",
     "one table of cases for all of the language; its parts are read side by side",
 )];
 

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use super::{Letters, like};
+use crate::compile::graph::CompiledCondition;
 use crate::condition::{Condition, Detection, Number, Symbol, Test};
-use crate::field_reference::Case;
-use crate::matcher::CompiledCondition;
 use crate::record::{Record, Value};
 use crate::rule::{CheckedRule, Expectation, parse_file};
+use crate::schema::reference::Case;
 
 fn holds(condition: &Condition, record: &Record) -> bool {
     match condition {

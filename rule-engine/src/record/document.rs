@@ -10,7 +10,7 @@ use serde_json::{Map, Number, Value as Json};
 use super::{Record, Value};
 use crate::limits::MAX_SUMMARY_TEXT_BYTES;
 use crate::schema::{FieldId, FieldType, fields};
-use crate::timestamp;
+use crate::value::timestamp;
 
 /// The fields of a summary: single-valued texts, numbers and dates.
 pub(crate) const SUMMARY: [FieldId; 10] = [

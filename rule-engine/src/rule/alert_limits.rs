@@ -1,13 +1,14 @@
 //! The rule's keys that decide which matches become alerts: `alert_suppression`, `max_signals`, `interval`.
 
+use super::RuleType;
 use super::table::Table;
-use super::{RuleType, duration};
-use crate::alerting::{AlertLimits, Grouping, Suppression};
 use crate::condition::Detection;
 use crate::diagnostic::Findings;
-use crate::field_reference::FieldReference;
-use crate::grouping::{GroupField, MissingKey};
 use crate::limits::MAX_SUPPRESSION_FIELDS;
+use crate::run::alert_limiter::{AlertLimits, Grouping, Suppression};
+use crate::run::groups::{GroupField, MissingKey};
+use crate::schema::reference::FieldReference;
+use crate::value::duration;
 
 /// What Kibana takes where a rule says nothing.
 const DEFAULT_MAX_SIGNALS: u64 = 100;
@@ -100,7 +101,7 @@ fn suppression(
     // Without a duration Kibana suppresses within one run of the rule, of which there is one an interval.
     let duration_ns = match table.table("duration", findings) {
         None => Some(interval_ns),
-        Some(duration) => self::duration_ns(duration, findings),
+        Some(duration) => duration_ns(duration, findings),
     };
     let missing = missing?;
     Some(Suppression {

@@ -21,12 +21,12 @@ use serde_json::{Map, Value as Json};
 
 use super::CheckedRule;
 use super::table::Table;
+use crate::compile::rules::RuleSet;
 use crate::condition::Detection;
 use crate::diagnostic::Findings;
-use crate::engine::{Engine, EngineOptions};
-use crate::history::MemoryHistory;
 use crate::record::{DocumentCounts, Record};
-use crate::ruleset::RuleSet;
+use crate::run::engine::{Engine, EngineOptions};
+use crate::run::history::MemoryHistory;
 use crate::schema::fields;
 
 /// An event, or several in a row, with what the rule must say to the last of them.

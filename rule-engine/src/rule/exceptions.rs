@@ -4,22 +4,21 @@
 //! before the rule sees it, also as an event of a sequence. A form that is not read is an error that names it: left
 //! out, the rule would mean something else.
 
-use super::filters;
 use super::table::{Located, Table};
 use crate::condition::{Condition, Order, Pattern, Symbol, Test};
 use crate::diagnostic::{Findings, Span};
-use crate::field_reference::{Case, FieldReference};
-use crate::kql;
+use crate::language::{kql, query_dsl};
 use crate::limits::MAX_LIST_LENGTH;
+use crate::schema::reference::{Case, FieldReference};
 use crate::schema::{FieldId, fields};
-use crate::timestamp;
+use crate::value::timestamp;
 
 /// What an event has to satisfy for the rule to look at it.
 pub(super) fn read(rule: Table<'_>, findings: &mut Findings) -> Option<Condition> {
     let filters = rule.tables("filters", findings);
     let filters: Vec<_> = filters
         .into_iter()
-        .map(|table| filters::read(table, findings))
+        .map(|table| query_dsl::read(table, findings))
         .collect();
     let items = rule.tables("exceptions_list", findings);
     let items: Vec<_> = items.into_iter().map(|table| item(table, findings)).collect();
@@ -160,12 +159,12 @@ fn any_of(field: &FieldReference, patterns: Vec<Pattern>, span: Span, findings: 
     Some(condition)
 }
 
-pub(super) fn literal(text: &str) -> Pattern {
+pub(crate) fn literal(text: &str) -> Pattern {
     Pattern::new(text.chars().map(Symbol::Character))
 }
 
 /// `*` is any run and `?` any character, unless a backslash is before it.
-pub(super) fn wildcards(text: &str) -> Pattern {
+pub(crate) fn wildcards(text: &str) -> Pattern {
     let mut characters = text.chars();
     Pattern::new(std::iter::from_fn(|| {
         Some(match characters.next()? {
@@ -178,4 +177,4 @@ pub(super) fn wildcards(text: &str) -> Pattern {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -5,20 +5,19 @@ use toml::de::DeTable;
 use uuid::Uuid;
 
 use super::table::{Located, Table, span};
-use super::{
-    CheckedRule, RuleInfo, RuleSeverity, RuleType, alert_limits, duration, examples, exceptions, query_position,
-};
+use super::{CheckedRule, RuleInfo, RuleSeverity, RuleType, alert_limits, examples, exceptions, query_position};
+use crate::analysis::cost;
+use crate::analysis::satisfiable;
 use crate::condition::{Condition, Detection};
-use crate::cost;
 use crate::diagnostic::{Findings, Span};
-use crate::field_reference::FieldReference;
-use crate::grouping::{GroupField, MissingKey};
+use crate::language::{eql, kql};
 use crate::limits::{MAX_RULE_FILE_BYTES, MAX_THRESHOLD};
-use crate::new_terms::NewTerms;
-use crate::reach;
-use crate::streams::{Categories, DataStreams};
-use crate::threshold::{Cardinality, Threshold};
-use crate::{eql, kql};
+use crate::record::streams::{Categories, DataStreams};
+use crate::run::groups::{GroupField, MissingKey};
+use crate::run::new_terms::NewTerms;
+use crate::run::threshold::{Cardinality, Threshold};
+use crate::schema::reference::FieldReference;
+use crate::value::duration;
 
 /// What a file gave, as far as it could be read.
 #[derive(Default)]
@@ -123,7 +122,7 @@ impl<'a> Reader<'a, '_> {
         let categories = self.categories();
         let admits = exceptions::read(self.rule, self.findings);
         if let Some(admits) = &admits {
-            reach::fate(admits, self.rule.span).warn("the rule", self.findings);
+            satisfiable::fate(admits, self.rule.span).warn("the rule", self.findings);
         }
         if let Some(detection) = &detection {
             self.compare_categories(detection, categories);
@@ -409,7 +408,7 @@ impl<'a> Reader<'a, '_> {
     /// A field of which an event must have a value to count.
     fn needed_field(&mut self, name: Located<&str>) -> Option<FieldReference> {
         let field = FieldReference::check(name.value, name.span, self.findings)?;
-        reach::warn_of_missing(&field, name.span, self.findings);
+        satisfiable::warn_of_missing(&field, name.span, self.findings);
         Some(field)
     }
 

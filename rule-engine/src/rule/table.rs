@@ -10,7 +10,7 @@ use crate::diagnostic::{Findings, Span};
 
 /// A table of the file, `name` as its header would say it.
 #[derive(Copy, Clone)]
-pub(super) struct Table<'a> {
+pub(crate) struct Table<'a> {
     pub name: &'a str,
     pub span: Span,
     table: &'a DeTable<'a>,
@@ -18,7 +18,7 @@ pub(super) struct Table<'a> {
 
 /// A value and where it stands in the file.
 #[derive(Copy, Clone, Debug)]
-pub(super) struct Located<T> {
+pub(crate) struct Located<T> {
     pub value: T,
     pub span: Span,
 }
@@ -160,7 +160,7 @@ impl<'a> Table<'a> {
     }
 }
 
-pub(super) fn span(range: Range<usize>) -> Span {
+pub(crate) fn span(range: Range<usize>) -> Span {
     Span::new(range.start, range.end)
 }
 

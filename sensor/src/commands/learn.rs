@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use rule_engine::engine::{Engine, EngineOptions};
 use rule_engine::rule::RuleType;
-use rule_engine::ruleset::RuleSet;
+use rule_engine::{Engine, EngineOptions, RuleSet};
 
 use super::recording::{Recording, unreadable};
 use super::replay::warn_of_broken;

@@ -6,11 +6,9 @@
 
 use std::io::{self, BufRead, BufWriter, Write};
 
-use rule_engine::engine::{Engine, EngineCounters, EngineOptions};
-use rule_engine::history::MemoryHistory;
 use rule_engine::record::Record;
 use rule_engine::rule::RuleStatus;
-use rule_engine::ruleset::RuleSet;
+use rule_engine::{Engine, EngineCounters, EngineOptions, MemoryHistory, RuleSet};
 
 use super::recording::{Recording, RecordingCounts, unreadable};
 use super::{CommandError, ExitStatus};

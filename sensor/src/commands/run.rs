@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use rule_engine::EngineOptions;
 use rule_engine::diagnostic::Severity;
-use rule_engine::engine::EngineOptions;
 use rule_engine::rule::RuleStatus;
 use rule_engine::schema::fields;
 use tracing::{info, warn};

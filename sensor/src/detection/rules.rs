@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use rule_engine::engine::{Engine, EngineCounters, EngineOptions};
 use rule_engine::record::Record;
 use rule_engine::rule::CheckedRule;
-use rule_engine::ruleset::RuleSet;
 use rule_engine::schema::FieldId;
+use rule_engine::{Engine, EngineCounters, EngineOptions, RuleSet};
 
 use crate::alert::Alert;
 use crate::document::Document;

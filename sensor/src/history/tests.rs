@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicUsize;
 
 use proptest::prelude::*;
-use rule_engine::history::MemoryHistory;
+use rule_engine::MemoryHistory;
 use tempfile::TempDir;
 
 use super::*;

@@ -1,10 +1,10 @@
 use expect_test::{Expect, expect};
 use serde_json::{Value as Json, json};
 
-use crate::engine::{Engine, EngineOptions};
-use crate::history::MemoryHistory;
+use crate::compile::rules::RuleSet;
 use crate::rule::{ParsedFile, parse_file};
-use crate::ruleset::RuleSet;
+use crate::run::engine::{Engine, EngineOptions};
+use crate::run::history::MemoryHistory;
 
 fn parse(query: &str, tail: &str) -> ParsedFile {
     parse_file(

@@ -1,15 +1,15 @@
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use crate::engine::{Engine, EngineOptions};
-use crate::history::MemoryHistory;
+use crate::record::streams::DataStreams;
 use crate::rule::{ParsedFile, RuleStatus, parse_file};
-use crate::streams::DataStreams;
+use crate::run::engine::{Engine, EngineOptions};
+use crate::run::history::MemoryHistory;
 
 fn parse_rules(path: &str, text: &str) -> Vec<ParsedFile> {
     crate::rule::parse_rules(path, text, &DataStreams::default())
 }
-use crate::ruleset::RuleSet;
+use crate::compile::rules::RuleSet;
 
 fn rule(id: &str, rest: Json) -> Json {
     let mut rule = json!({"rule_id": id, "name": "A rule", "description": "d", "severity": "low", "risk_score": 21,

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use rule_engine::engine::{Engine, NearMiss};
 use rule_engine::record::Record;
+use rule_engine::{Engine, NearMiss};
 use serde_json::json;
 
 use super::whole_document;

@@ -17,11 +17,9 @@ use anyhow::{Context as _, Result, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 use nix::time::{ClockId, clock_gettime};
-use rule_engine::engine::{Engine, EngineOptions};
-use rule_engine::history::MemoryHistory;
 use rule_engine::record::Record;
 use rule_engine::rule::parse_file;
-use rule_engine::ruleset::RuleSet;
+use rule_engine::{Engine, EngineOptions, MemoryHistory, RuleSet};
 use tests::program;
 
 /// Different events; they are shown in turns.

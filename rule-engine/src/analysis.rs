@@ -1,0 +1,5 @@
+//! What can be said of a condition without running it.
+
+pub(crate) mod cost;
+pub(crate) mod prerequisite;
+pub(crate) mod satisfiable;

@@ -1,0 +1,87 @@
+//! Whether a rule costs much: what `rules check` warns of.
+//!
+//! A rule is cheap if something in its condition lets the engine pass over most events ([`Necessary`]). What is costly
+//! is a search that has to be made in every event: patterns that begin with a wildcard and regular expressions without
+//! a fixed part.
+
+use crate::analysis::prerequisite::{Necessary, PartCounts, Values};
+use crate::condition::{Condition, Pattern, Symbol, Test};
+use crate::schema::FieldId;
+
+/// What nearly all events have alike, so a test of it narrows nothing down.
+const COMMON: [&str; 3] = ["event.", "host.", "agent."];
+/// Characters in a row that are worth looking for.
+const MIN_PART: usize = 3;
+/// Patterns with wildcards in one list, past which they are many.
+const MANY_PATTERNS: usize = 1_000;
+
+/// What makes the condition costly.
+pub(crate) fn of_condition(condition: &Condition) -> Option<String> {
+    if let Some((field, patterns)) = find(condition, &many_patterns) {
+        return Some(format!("`{}` is compared with {patterns} patterns", field.name()));
+    }
+    if narrows_down(condition) {
+        return None;
+    }
+    let (field, what) = find(condition, &search)?;
+    Some(format!("every event's `{}` is searched for {what}", field.name()))
+}
+
+fn narrows_down(condition: &Condition) -> bool {
+    match Necessary::of(condition, &PartCounts::default()) {
+        Necessary::Impossible => true,
+        Necessary::Fields(fields) => fields.iter().any(|(field, values)| {
+            let is_common = COMMON.iter().any(|prefix| field.name().starts_with(prefix));
+            !is_common && matches!(values, Values::Keys(_))
+        }),
+    }
+}
+
+/// The first test of a field of which there is something to say.
+fn find<T>(condition: &Condition, look: &dyn Fn(&Test) -> Option<T>) -> Option<(FieldId, T)> {
+    match condition {
+        Condition::All(parts) | Condition::Any(parts) => parts.iter().find_map(|part| find(part, look)),
+        Condition::Not(part) => find(part, look),
+        Condition::Field(tested) => look(&tested.test).map(|found| (tested.field.field, found)),
+        Condition::Always | Condition::Never | Condition::Computed(_) => None,
+    }
+}
+
+fn many_patterns(test: &Test) -> Option<usize> {
+    match test {
+        Test::Like(patterns, _) => {
+            let with_wildcards = patterns.iter().filter(|pattern| pattern.exact_text().is_none()).count();
+            (with_wildcards > MANY_PATTERNS).then_some(with_wildcards)
+        }
+        _ => None,
+    }
+}
+
+fn begins_open(pattern: &Pattern) -> bool {
+    let begins_open = matches!(pattern.symbols(), [Symbol::AnyRun | Symbol::AnyCharacter, ..]);
+    begins_open
+        && pattern
+            .symbols()
+            .iter()
+            .any(|symbol| matches!(symbol, Symbol::Character(_)))
+}
+
+/// Whether the pattern has so many characters in a row that looking for them finds little else.
+fn has_part(pattern: &Pattern) -> bool {
+    let is_character = |symbol: &Symbol| matches!(symbol, Symbol::Character(_));
+    pattern
+        .symbols()
+        .windows(MIN_PART)
+        .any(|symbols| symbols.iter().all(is_character))
+}
+
+fn search(test: &Test) -> Option<&'static str> {
+    match test {
+        Test::Like(patterns, _) => patterns
+            .iter()
+            .any(|pattern| begins_open(pattern) && !has_part(pattern))
+            .then_some("a pattern that begins with a wildcard and has no longer part"),
+        Test::Regex(regex) => (!regex.has_literal()).then_some("a regular expression without a fixed part"),
+        _ => None,
+    }
+}

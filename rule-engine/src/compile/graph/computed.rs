@@ -1,0 +1,166 @@
+//! Conditions on what a function computes. Fields with several values are combined, as many times as a limit allows.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use smallvec::SmallVec;
+
+use super::Evaluation;
+use super::explain::wanted;
+use super::value::ValueTest;
+use crate::condition::functions::Computed;
+use crate::condition::{Call, ComputedCondition, Number, Term};
+use crate::limits::MAX_FUNCTION_COMBINATIONS;
+use crate::record::Value;
+use crate::schema::reference::FieldReference;
+use crate::value::timestamp;
+
+#[derive(Debug)]
+pub(super) struct ComputedMatcher {
+    call: Call,
+    /// The fields of the call, each once: a combination gives each one value.
+    fields: Vec<FieldReference>,
+    /// What the test wants, in words.
+    pub wanted: Box<str>,
+    test: ValueTest,
+}
+
+impl ComputedMatcher {
+    pub fn compile(condition: &ComputedCondition) -> ComputedMatcher {
+        let mut fields = Vec::new();
+        condition.call.visit_fields(&mut |field| {
+            if !fields.contains(field) {
+                fields.push(field.clone());
+            }
+        });
+        ComputedMatcher {
+            call: condition.call.clone(),
+            fields,
+            wanted: wanted(&condition.test),
+            test: ValueTest::compile(&condition.test),
+        }
+    }
+
+    pub fn matches(&self, event: &Evaluation<'_>) -> bool {
+        self.find(event, |computed| self.passes(computed, event)).is_some()
+    }
+
+    /// `CALL is VALUE`: the value that passed, or that of the first combination.
+    pub fn describe(&self, event: &Evaluation<'_>) -> String {
+        let found = self
+            .find(event, |computed| self.passes(computed, event))
+            .or_else(|| self.find(event, |_| true));
+        match found.as_ref().and_then(value) {
+            Some(value) => format!("{} is {}", self.call, super::explain::show(value)),
+            None => format!("{} is missing", self.call),
+        }
+    }
+
+    fn passes(&self, computed: &Computed<'_>, event: &Evaluation<'_>) -> bool {
+        value(computed).is_some_and(|value| self.test.passes(value, &event.scratch.folded))
+    }
+
+    /// The first computed value that is wanted.
+    fn find<'a>(&'a self, event: &Evaluation<'a>, wanted: impl Fn(&Computed<'a>) -> bool) -> Option<Computed<'a>> {
+        // One field alone costs what its values cost; only several together can explode.
+        if let [field] = &self.fields[..] {
+            let mut computed = values(field, event).map(|value| self.compute(&self.call, &|_| value.clone()));
+            return computed.find(|computed| wanted(computed));
+        }
+        let counts: SmallVec<[usize; 4]> = self.fields.iter().map(|field| values(field, event).count()).collect();
+        let combinations = counts
+            .iter()
+            .fold(1_usize, |product, count| product.saturating_mul(*count));
+        if combinations > MAX_FUNCTION_COMBINATIONS {
+            event.note_cut(combinations - MAX_FUNCTION_COMBINATIONS);
+        }
+        (0..combinations.min(MAX_FUNCTION_COMBINATIONS)).find_map(|number| {
+            let computed = self.compute(&self.call, &|field| self.value(field, event, &counts, number));
+            wanted(&computed).then_some(computed)
+        })
+    }
+
+    /// The field's value in a combination, whose number has a digit for each field, to the base of its number of values.
+    fn value<'a>(
+        &self,
+        field: &FieldReference,
+        event: &Evaluation<'a>,
+        counts: &[usize],
+        number: usize,
+    ) -> Computed<'a> {
+        let mut rest = number;
+        for (candidate, count) in self.fields.iter().zip(counts) {
+            if candidate == field {
+                return values(candidate, event).nth(rest % count).unwrap_or(Computed::Null);
+            }
+            rest /= count;
+        }
+        Computed::Null
+    }
+
+    fn compute<'a>(&'a self, call: &'a Call, value: &dyn Fn(&FieldReference) -> Computed<'a>) -> Computed<'a> {
+        let arguments: SmallVec<[Computed<'a>; 4]> = call
+            .arguments
+            .iter()
+            .map(|argument| match argument {
+                Term::Null => Computed::Null,
+                Term::Text(text) => Computed::Text(Cow::Borrowed(text)),
+                Term::Number(number) => Computed::Number(*number),
+                Term::Boolean(truth) => Computed::Boolean(*truth),
+                Term::Field(field) => value(field),
+                Term::Call(inner) => self.compute(inner, value),
+            })
+            .collect();
+        call.function.apply(call.case, &arguments)
+    }
+}
+
+/// The values of a field, at least one: a missing field is null.
+fn values<'a>(field: &FieldReference, event: &Evaluation<'a>) -> impl Iterator<Item = Computed<'a>> {
+    let computed = |value| match value {
+        Value::Text(text) => Some(Computed::Text(Cow::Borrowed(text))),
+        Value::Long(number) => Some(Computed::Number(Number::Long(number))),
+        Value::Float(number) => Some(Computed::Number(Number::Float(number))),
+        Value::Boolean(truth) => Some(Computed::Boolean(truth)),
+        Value::Date(nanoseconds) => Some(Computed::Text(Cow::Owned(timestamp::format(nanoseconds)))),
+        Value::Label { key, value } => field
+            .key
+            .as_deref()
+            .is_none_or(|wanted| wanted == key)
+            .then_some(Computed::Text(Cow::Borrowed(value))),
+    };
+    let mut values = event.record.values(field.field).filter_map(computed).peekable();
+    let missing = values.peek().is_none().then_some(Computed::Null);
+    values.chain(missing)
+}
+
+fn value<'c>(computed: &'c Computed<'_>) -> Option<Value<'c>> {
+    match computed {
+        Computed::Null => None,
+        Computed::Text(text) => Some(Value::Text(text)),
+        Computed::Number(Number::Long(number)) => Some(Value::Long(*number)),
+        Computed::Number(Number::Float(number)) => Some(Value::Float(*number)),
+        Computed::Boolean(truth) => Some(Value::Boolean(*truth)),
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}(", self.function.name())?;
+        for (position, argument) in self.arguments.iter().enumerate() {
+            if position > 0 {
+                formatter.write_str(", ")?;
+            }
+            match argument {
+                Term::Null => formatter.write_str("null"),
+                Term::Text(text) => write!(formatter, "`{text}`"),
+                Term::Number(Number::Long(number)) => number.fmt(formatter),
+                Term::Number(Number::Float(number)) => number.fmt(formatter),
+                Term::Boolean(truth) => truth.fmt(formatter),
+                Term::Field(field) => formatter.write_str(&field.name()),
+                Term::Call(call) => call.fmt(formatter),
+            }?;
+        }
+        formatter.write_str(")")
+    }
+}

@@ -1,0 +1,364 @@
+//! Tests of one text, each in the cheapest form that decides the same, and each linear in the text.
+//!
+//! Where case does not count, texts and patterns are in lower case from the start and the value is folded once, into a
+//! buffer that is used again; behind that, every comparison is one of bytes.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use memchr::memmem::Finder;
+use rustc_hash::FxBuildHasher;
+
+use super::wildcards::Wildcards;
+use crate::condition::{Order, Pattern, Symbol};
+use crate::schema::reference::Case;
+use crate::value::network::Network;
+use crate::value::regex::Regex;
+
+/// Comparing with so many texts costs no more than looking into a set.
+const MOST_TRIED_ONE_BY_ONE: usize = 6;
+
+#[derive(Debug)]
+pub(super) enum TextTest {
+    Is(Box<str>),
+    IsIgnoringCase(Box<str>),
+    OneOf(TextSet, Case),
+    Like(Box<PatternSet>),
+    Regex(Regex),
+    Within(Box<[Network]>),
+    Order(Order, Box<str>),
+}
+
+impl TextTest {
+    pub fn one_of(texts: &[String], case: Case) -> TextTest {
+        match (texts, case) {
+            ([text], Case::Sensitive) => TextTest::Is(text.as_str().into()),
+            ([text], Case::Insensitive) => TextTest::IsIgnoringCase(text.as_str().into()),
+            _ => TextTest::OneOf(TextSet::new(texts.iter().map(|text| fold(text.as_bytes(), case))), case),
+        }
+    }
+
+    pub fn like(patterns: &[Pattern], case: Case) -> TextTest {
+        let exact: Option<Vec<String>> = patterns.iter().map(Pattern::exact_text).collect();
+        match exact {
+            Some(texts) => TextTest::one_of(&texts, case),
+            None => TextTest::Like(Box::new(PatternSet::new(patterns, case))),
+        }
+    }
+
+    pub fn passes(&self, text: &str, scratch: &FoldBuffer) -> bool {
+        match self {
+            TextTest::Is(wanted) => **wanted == *text,
+            TextTest::IsIgnoringCase(wanted) => wanted.eq_ignore_ascii_case(text),
+            TextTest::OneOf(texts, case) => {
+                text.len() <= texts.longest && scratch.folded(text, *case, |text| texts.contains(text))
+            }
+            TextTest::Like(patterns) => patterns.matches(text, scratch),
+            TextTest::Regex(regex) => regex.matches(text),
+            TextTest::Within(networks) => networks.iter().any(|network| network.contains(text)),
+            TextTest::Order(order, limit) => order.holds(text.cmp(limit)),
+        }
+    }
+}
+
+/// Where a value is folded; allocates only for a value longer than all before it.
+#[derive(Debug, Default)]
+pub(crate) struct FoldBuffer(RefCell<Vec<u8>>);
+
+impl FoldBuffer {
+    /// What `look` says of the text, which it gets in lower case where case does not count.
+    pub fn folded<T>(&self, text: &str, case: Case, look: impl FnOnce(&[u8]) -> T) -> T {
+        if case == Case::Sensitive {
+            return look(text.as_bytes());
+        }
+        let mut buffer = self.0.borrow_mut();
+        buffer.clear();
+        buffer.extend_from_slice(text.as_bytes());
+        buffer.make_ascii_lowercase();
+        look(&buffer)
+    }
+}
+
+fn fold(text: &[u8], case: Case) -> Box<[u8]> {
+    match case {
+        Case::Sensitive => text.into(),
+        Case::Insensitive => text.to_ascii_lowercase().into(),
+    }
+}
+
+/// Texts of which one has to be equal as a whole.
+#[derive(Debug)]
+pub(super) struct TextSet {
+    texts: HashSet<Box<[u8]>, FxBuildHasher>,
+    longest: usize,
+}
+
+impl TextSet {
+    fn new(texts: impl Iterator<Item = Box<[u8]>>) -> TextSet {
+        let texts: HashSet<Box<[u8]>, FxBuildHasher> = texts.collect();
+        TextSet {
+            longest: texts.iter().map(|text| text.len()).max().unwrap_or(0),
+            texts,
+        }
+    }
+
+    fn contains(&self, text: &[u8]) -> bool {
+        text.len() <= self.longest && self.texts.contains(text)
+    }
+}
+
+/// Texts of which one has to stand at an end of the value.
+#[derive(Debug)]
+enum Affixes {
+    /// Tried one after the other.
+    Few(Box<[Box<[u8]>]>),
+    /// Looked for once for each length that there is.
+    Many { texts: TextSet, lengths: Box<[usize]> },
+}
+
+impl Affixes {
+    fn new(texts: Vec<Box<[u8]>>) -> Affixes {
+        if texts.len() <= MOST_TRIED_ONE_BY_ONE {
+            return Affixes::Few(texts.into());
+        }
+        let mut lengths: Vec<usize> = texts.iter().map(|text| text.len()).collect();
+        lengths.sort_unstable();
+        lengths.dedup();
+        Affixes::Many {
+            texts: TextSet::new(texts.into_iter()),
+            lengths: lengths.into(),
+        }
+    }
+
+    fn any_starts(&self, text: &[u8]) -> bool {
+        match self {
+            Affixes::Few(texts) => texts.iter().any(|start| text.starts_with(start)),
+            Affixes::Many { texts, lengths } => {
+                let mut heads = lengths.iter().map_while(|length| text.get(..*length));
+                heads.any(|head| texts.contains(head))
+            }
+        }
+    }
+
+    fn any_ends(&self, text: &[u8]) -> bool {
+        match self {
+            Affixes::Few(texts) => texts.iter().any(|end| text.ends_with(end)),
+            Affixes::Many { texts, lengths } => {
+                let tail = |length: &usize| text.len().checked_sub(*length).map(|start| &text[start..]);
+                let mut tails = lengths.iter().map_while(tail);
+                tails.any(|tail| texts.contains(tail))
+            }
+        }
+    }
+}
+
+/// Texts of which one has to stand anywhere.
+#[derive(Debug)]
+enum Parts {
+    None,
+    One(Box<Finder<'static>>),
+    Many(AhoCorasick),
+}
+
+impl Parts {
+    fn new(parts: &[Box<[u8]>]) -> Parts {
+        match parts {
+            [] => Parts::None,
+            [part] => Parts::One(Box::new(Finder::new(part).into_owned())),
+            _ => automaton(parts).map_or(Parts::None, Parts::Many),
+        }
+    }
+
+    fn any_within(&self, text: &[u8]) -> bool {
+        match self {
+            Parts::None => false,
+            Parts::One(finder) => finder.find(text).is_some(),
+            Parts::Many(automaton) => automaton.is_match(text),
+        }
+    }
+}
+
+/// An automaton that finds all of the parts in one go. The form with the least memory: there may be one a condition.
+/// `None` only for more bytes than a rule may have.
+fn automaton(parts: &[Box<[u8]>]) -> Option<AhoCorasick> {
+    AhoCorasick::builder()
+        .kind(Some(AhoCorasickKind::ContiguousNFA))
+        .build(parts)
+        .ok()
+}
+
+/// A pattern with runs between literals: `a*b*c`. Any of the literals may be empty but those in the middle.
+#[derive(Debug)]
+struct Segments {
+    start: Box<[u8]>,
+    middle: Box<[Finder<'static>]>,
+    end: Box<[u8]>,
+}
+
+impl Segments {
+    /// Taking the first place for each literal leaves the most for those behind it.
+    fn matches(&self, text: &[u8]) -> bool {
+        let inner = text.strip_prefix(&*self.start);
+        let Some(mut rest) = inner.and_then(|inner| inner.strip_suffix(&*self.end)) else {
+            return false;
+        };
+        for literal in &self.middle {
+            let Some(at) = literal.find(rest) else { return false };
+            rest = &rest[at + literal.needle().len()..];
+        }
+        true
+    }
+}
+
+/// Wildcard patterns of which one has to describe the whole text, sorted by what they take to decide.
+#[derive(Debug)]
+pub(crate) struct PatternSet {
+    case: Case,
+    anything: bool,
+    exact: TextSet,
+    starts: Affixes,
+    ends: Affixes,
+    parts: Parts,
+    segments: Box<[Segments]>,
+    wildcards: Box<[Wildcards]>,
+}
+
+impl PatternSet {
+    pub fn new(patterns: &[Pattern], case: Case) -> PatternSet {
+        let (mut exact, mut starts, mut ends, mut parts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut segments, mut wildcards) = (Vec::new(), Vec::new());
+        let mut anything = false;
+        for pattern in patterns {
+            let Some(mut literals) = literals(pattern, case) else {
+                wildcards.push(Wildcards::new(pattern, case));
+                continue;
+            };
+            // At least one; the first and the last are what has to stand at the ends.
+            let (Some(end), false) = (literals.pop(), literals.is_empty()) else {
+                exact.extend(pattern.exact_text().map(|text| fold(text.as_bytes(), case)));
+                continue;
+            };
+            let start = literals.remove(0);
+            match (start.is_empty(), literals.len(), end.is_empty()) {
+                (true, 0, true) => anything = true,
+                (false, 0, true) => starts.push(start),
+                (true, 0, false) => ends.push(end),
+                (true, 1, true) => parts.append(&mut literals),
+                _ => segments.push(Segments {
+                    start,
+                    middle: literals.iter().map(|part| Finder::new(part).into_owned()).collect(),
+                    end,
+                }),
+            }
+        }
+        PatternSet {
+            case,
+            anything,
+            exact: TextSet::new(exact.into_iter()),
+            starts: Affixes::new(starts),
+            ends: Affixes::new(ends),
+            parts: Parts::new(&parts),
+            segments: segments.into(),
+            wildcards: wildcards.into(),
+        }
+    }
+
+    pub fn matches(&self, text: &str, scratch: &FoldBuffer) -> bool {
+        self.anything || scratch.folded(text, self.case, |text| self.matches_folded(text))
+    }
+
+    fn matches_folded(&self, text: &[u8]) -> bool {
+        self.exact.contains(text)
+            || self.starts.any_starts(text)
+            || self.ends.any_ends(text)
+            || self.parts.any_within(text)
+            || self.segments.iter().any(|segments| segments.matches(text))
+            || self.wildcards.iter().any(|wildcards| wildcards.matches(text))
+    }
+}
+
+/// What stands between the runs of a pattern, that is one text more than there are runs; only the first and the last
+/// may be empty. `None` if the pattern asks for single characters too.
+fn literals(pattern: &Pattern, case: Case) -> Option<Vec<Box<[u8]>>> {
+    let literal = |symbols: &[Symbol]| {
+        let characters = symbols.iter().map(|symbol| match symbol {
+            Symbol::Character(character) => Some(*character),
+            Symbol::AnyCharacter | Symbol::AnyRun => None,
+        });
+        let text: String = characters.collect::<Option<_>>()?;
+        Some(fold(text.as_bytes(), case))
+    };
+    let runs = pattern.symbols().split(|symbol| *symbol == Symbol::AnyRun);
+    runs.map(literal).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// By definition: a run is empty or takes one character more.
+    fn naive(symbols: &[Symbol], text: &[char], case: Case) -> bool {
+        match (symbols, text) {
+            ([], []) => true,
+            ([Symbol::AnyRun, behind @ ..], _) if naive(behind, text, case) => true,
+            ([Symbol::AnyRun, ..], [_, rest @ ..]) => naive(symbols, rest, case),
+            ([Symbol::AnyCharacter, behind @ ..], [_, rest @ ..]) => naive(behind, rest, case),
+            ([Symbol::Character(wanted), behind @ ..], [character, rest @ ..]) => {
+                let same = match case {
+                    Case::Sensitive => wanted == character,
+                    Case::Insensitive => wanted.eq_ignore_ascii_case(character),
+                };
+                same && naive(behind, rest, case)
+            }
+            _ => false,
+        }
+    }
+
+    fn case() -> impl Strategy<Value = Case> {
+        prop_oneof![Just(Case::Sensitive), Just(Case::Insensitive)]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn sets_of_patterns_decide_as_their_definition(
+            patterns in prop::collection::vec("[aAbé*?]{0,7}", 1..5),
+            text in "[aAbBé]{0,9}",
+            case in case(),
+        ) {
+            let patterns: Vec<Pattern> = patterns.iter().map(|pattern| Pattern::from_like(pattern)).collect();
+            let characters: Vec<char> = text.chars().collect();
+            let expected = patterns.iter().any(|pattern| naive(pattern.symbols(), &characters, case));
+            let test = TextTest::like(&patterns, case);
+            prop_assert_eq!(test.passes(&text, &FoldBuffer::default()), expected);
+            let set = PatternSet::new(&patterns, case);
+            prop_assert_eq!(set.matches(&text, &FoldBuffer::default()), expected);
+        }
+
+        #[test]
+        fn sets_of_texts_decide_as_comparing_one_by_one(
+            texts in prop::collection::vec("[aAbBé]{0,3}", 0..8),
+            text in "[aAbBé]{0,3}",
+        ) {
+            let passes = |case| TextTest::one_of(&texts, case).passes(&text, &FoldBuffer::default());
+            prop_assert_eq!(passes(Case::Sensitive), texts.contains(&text));
+            prop_assert_eq!(
+                passes(Case::Insensitive),
+                texts.iter().any(|wanted| wanted.eq_ignore_ascii_case(&text))
+            );
+        }
+    }
+
+    #[test]
+    fn many_runs_over_a_long_text_end_soon() {
+        let text = "a".repeat(128 << 10) + "b";
+        for pattern in ["*a".repeat(500), "*?a".repeat(300), format!("*{}c*", "a".repeat(1_000))] {
+            let set = PatternSet::new(&[Pattern::from_like(&pattern)], Case::Insensitive);
+            assert!(!set.matches(&text, &FoldBuffer::default()), "{pattern}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Patterns with `?`, all of whose states advance at once: a bit for each place of the pattern.
+//!
+//! A character of the text costs as many words as the pattern needs bits, whatever the text is.
+
+use std::collections::HashMap;
+
+use crate::condition::{Pattern, Symbol};
+use crate::limits::MAX_PATTERN_BYTES;
+use crate::schema::reference::Case;
+
+/// Enough bits for every place of the longest pattern, and one behind the last.
+const MOST_WORDS: usize = MAX_PATTERN_BYTES / 64 + 1;
+
+/// A place for each symbol that takes a character. In a place the pattern waits for its symbol; behind the last one it
+/// has matched.
+#[derive(Debug)]
+pub(super) struct Wildcards {
+    places: usize,
+    /// The places that a run allows to stay in.
+    runs: Box<[u64]>,
+    /// The places whose symbol takes any character.
+    any: Box<[u64]>,
+    /// For each character that some symbol names, the places whose symbol takes it.
+    named: HashMap<char, Box<[u64]>, ahash::RandomState>,
+}
+
+impl Wildcards {
+    /// Of the pattern's first [`MAX_PATTERN_BYTES`] symbols; a longer one is refused when a rule is checked.
+    pub fn new(pattern: &Pattern, case: Case) -> Wildcards {
+        let is_place = |symbol: &&Symbol| **symbol != Symbol::AnyRun;
+        let places = pattern.symbols().iter().filter(is_place).count().min(MAX_PATTERN_BYTES);
+        let none = || vec![0_u64; places / 64 + 1].into_boxed_slice();
+        let (mut runs, mut any, mut named) = (none(), none(), HashMap::<char, Box<[u64]>, _>::default());
+        let mut place = 0;
+        for symbol in pattern.symbols() {
+            match symbol {
+                Symbol::AnyRun => set(&mut runs, place),
+                _ if place == places => break,
+                Symbol::AnyCharacter => set(&mut any, place),
+                Symbol::Character(character) => {
+                    let folded = match case {
+                        Case::Sensitive => *character,
+                        Case::Insensitive => character.to_ascii_lowercase(),
+                    };
+                    set(named.entry(folded).or_insert_with(none), place);
+                }
+            }
+            place += usize::from(*symbol != Symbol::AnyRun);
+        }
+        for taken in named.values_mut() {
+            taken.iter_mut().zip(&any).for_each(|(taken, any)| *taken |= any);
+        }
+        Wildcards {
+            places,
+            runs,
+            any,
+            named,
+        }
+    }
+
+    /// Whether the pattern describes the whole text, which is in lower case where case does not count.
+    pub fn matches(&self, text: &[u8]) -> bool {
+        // Folding letters of ASCII keeps UTF-8 what it is.
+        let Ok(text) = std::str::from_utf8(text) else {
+            return false;
+        };
+        let mut words = [0_u64; MOST_WORDS];
+        let state = &mut words[..self.runs.len()];
+        state[0] = 1;
+        for character in text.chars() {
+            let takes = self.named.get(&character).unwrap_or(&self.any);
+            let (mut carried, mut alive) = (0, 0);
+            for ((word, takes), runs) in state.iter_mut().zip(takes).zip(&self.runs) {
+                let advancing = *word & takes;
+                *word = (advancing << 1) | carried | (*word & runs);
+                carried = advancing >> 63;
+                alive |= *word;
+            }
+            if alive == 0 {
+                return false;
+            }
+        }
+        state[self.places / 64] >> (self.places % 64) & 1 == 1
+    }
+}
+
+fn set(words: &mut [u64], place: usize) {
+    words[place / 64] |= 1 << (place % 64);
+}

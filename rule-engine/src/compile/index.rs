@@ -1,0 +1,338 @@
+//! Which rules an event may concern: an index of what each rule needs, made when a rule set is compiled.
+//!
+//! Stands before the evaluation of the rules and may pick too many of them, never too few. For each field there is a
+//! set of rules for each key (a whole value, or a part of one) that some rule needs; the rules that an event may
+//! concern are those in the sets of all fields together. Fields that tell rules apart well come first. Parts of texts are searched for only while
+//! many rules are left that need one.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+
+use rustc_hash::FxBuildHasher;
+
+use crate::compile::graph::FoldBuffer;
+use crate::record::streams::Categories;
+use crate::record::{Record, Value};
+use crate::schema::reference::Case;
+use crate::schema::{FieldId, fields};
+
+mod rule_bits;
+
+use crate::analysis::prerequisite::{Key, Necessary, PartCounts};
+use rule_bits::RuleBits;
+
+/// Besides its category, what kind of event it is: known before anything else of it.
+const KIND: [FieldId; 2] = [fields::EVENT_TYPE, fields::EVENT_ACTION];
+/// So many rules are evaluated sooner than a text is searched for parts.
+const FEW_RULES_WITH_PARTS: u32 = 3;
+/// Up to so many bytes of parts the automaton is one that takes more memory (about 256 bytes for each) and less time.
+const MAX_FAST_PART_BYTES: usize = 32 << 10;
+/// A set of rules for a key is a list up to this length.
+const MAX_LISTED_RULES: usize = 8;
+
+#[derive(Debug)]
+pub(crate) struct CandidateIndex {
+    /// For each category of events the rules that read it.
+    by_category: Box<[RuleBits]>,
+    /// The rules that can match at all.
+    possible: RuleBits,
+    /// Those that tell rules apart best come first.
+    fields: Box<[FieldIndex]>,
+    parts: Box<[PartIndex]>,
+}
+
+/// Scratch space and result of a look-up.
+#[derive(Debug)]
+pub(crate) struct Candidates {
+    rules: RuleBits,
+    allowed: RuleBits,
+    folded: FoldBuffer,
+}
+
+/// What the rules need of a field's whole values.
+#[derive(Debug)]
+struct FieldIndex {
+    field: FieldId,
+    /// The rules that need a value.
+    needing: RuleBits,
+    /// The rules that need nothing, or any value, or something that is not looked for here.
+    if_present: RuleBits,
+    texts: HashMap<Box<[u8]>, RuleSet, FxBuildHasher>,
+    longest_text: usize,
+    numbers: HashMap<i64, RuleSet, FxBuildHasher>,
+    booleans: [RuleSet; 2],
+}
+
+/// What the rules need to stand somewhere in a field's texts.
+#[derive(Debug)]
+struct PartIndex {
+    field: FieldId,
+    /// The rules that need one of their parts, or of their whole texts.
+    needing: RuleBits,
+    texts: HashMap<Box<[u8]>, RuleSet, FxBuildHasher>,
+    parts: AhoCorasick,
+    /// For each part.
+    rules: Box<[RuleSet]>,
+}
+
+#[derive(Debug)]
+enum RuleSet {
+    Few(Box<[u32]>),
+    Many(RuleBits),
+}
+
+impl RuleSet {
+    fn new(rules: &[u32], count: usize) -> RuleSet {
+        if rules.len() <= MAX_LISTED_RULES {
+            RuleSet::Few(rules.into())
+        } else {
+            RuleSet::Many(RuleBits::of(rules.iter().copied(), count))
+        }
+    }
+
+    fn add_to(&self, bits: &mut RuleBits) {
+        match self {
+            RuleSet::Few(rules) => rules.iter().for_each(|rule| bits.insert(*rule)),
+            RuleSet::Many(rules) => bits.unite(rules),
+        }
+    }
+}
+
+/// For each key the rules that need it, or one of its like.
+type Needs = BTreeMap<FieldId, BTreeMap<Key, Vec<u32>>>;
+
+impl CandidateIndex {
+    /// For rules in their order, with the categories of events that each reads and what it needs.
+    pub fn new(rules: &[(Categories, Necessary)]) -> CandidateIndex {
+        let count = rules.len();
+        let numbered = || rules.iter().zip(0_u32..);
+        let by_category = (0..Categories::COUNT).map(|category| {
+            let reads = numbered().filter(|((read, _), _)| read.numbers().any(|number| number == category));
+            RuleBits::of(reads.map(|(_, rule)| rule), count)
+        });
+        let possible = numbered().filter(|((_, necessary), _)| *necessary != Necessary::Impossible);
+        let (mut whole, mut with_parts) = (Needs::new(), Needs::new());
+        let mut needing: BTreeMap<FieldId, Vec<u32>> = BTreeMap::new();
+        for ((_, necessary), rule) in numbered() {
+            let Necessary::Fields(needed) = necessary else { continue };
+            for (field, values) in needed {
+                needing.entry(*field).or_default().push(rule);
+                let needs = if values.have_parts() {
+                    &mut with_parts
+                } else {
+                    &mut whole
+                };
+                for key in values.keys() {
+                    let rules = needs.entry(*field).or_default().entry(key.clone()).or_default();
+                    rules.push(rule);
+                }
+            }
+        }
+        let nothing = BTreeMap::new();
+        let mut fields: Vec<(f64, FieldIndex)> = needing
+            .iter()
+            .map(|(field, needing)| {
+                let keys = whole.get(field).unwrap_or(&nothing);
+                (
+                    worth(*field, needing, keys),
+                    FieldIndex::new(*field, needing, keys, count),
+                )
+            })
+            .collect();
+        fields.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+        let mut parts: Vec<(f64, PartIndex)> = with_parts
+            .iter()
+            .filter_map(|(field, keys)| Some((worth(*field, &[], keys), PartIndex::new(*field, keys, count)?)))
+            .collect();
+        parts.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+        CandidateIndex {
+            by_category: by_category.collect(),
+            possible: RuleBits::of(possible.map(|(_, rule)| rule), count),
+            fields: fields.into_iter().map(|(_, index)| index).collect(),
+            parts: parts.into_iter().map(|(_, index)| index).collect(),
+        }
+    }
+
+    pub fn scratch(&self) -> Candidates {
+        Candidates {
+            rules: self.possible.clone(),
+            allowed: self.possible.clone(),
+            folded: FoldBuffer::default(),
+        }
+    }
+
+    /// Leaves in `candidates` every rule that may match the event.
+    pub fn find(&self, record: &Record, categories: Categories, candidates: &mut Candidates) {
+        let Candidates { rules, allowed, folded } = candidates;
+        self.read_by(categories, rules);
+        if !rules.intersect(&self.possible) {
+            return;
+        }
+        for field in &self.fields {
+            if rules.overlap(&field.needing) && !field.narrow(record, rules, allowed, folded) {
+                return;
+            }
+        }
+        for parts in &self.parts {
+            if rules.count_common(&parts.needing) > FEW_RULES_WITH_PARTS {
+                parts.narrow(record, rules, allowed, folded);
+            }
+        }
+    }
+
+    /// Whether some rule may match an event of which only its kind is known.
+    pub fn any_of_kind(&self, kind: &Record) -> bool {
+        let mut candidates = self.scratch();
+        let Candidates { rules, allowed, folded } = &mut candidates;
+        self.read_by(Categories::of(kind), rules);
+        let mut any = rules.intersect(&self.possible);
+        for field in self.fields.iter().filter(|index| KIND.contains(&index.field)) {
+            any = field.narrow(kind, rules, allowed, folded);
+        }
+        any
+    }
+
+    /// Puts the rules that read events of these categories into `rules`.
+    fn read_by(&self, categories: Categories, rules: &mut RuleBits) {
+        rules.clear();
+        categories
+            .numbers()
+            .for_each(|category| rules.unite(&self.by_category[category]));
+    }
+}
+
+impl Candidates {
+    /// The rules, in their order.
+    pub fn rules(&self) -> impl Iterator<Item = usize> + '_ {
+        self.rules.iter()
+    }
+}
+
+/// How many rules a look at the field is likely to rule out: every rule that needs one of its values, less the share
+/// of all needs that its own keys are, because a value that many rules need is likely to be common.
+fn worth(field: FieldId, needing: &[u32], keys: &BTreeMap<Key, Vec<u32>>) -> f64 {
+    // What kind of event it is rules out most rules or none, and costs least.
+    if KIND.contains(&field) {
+        return f64::INFINITY;
+    }
+    let needs: usize = keys.values().map(Vec::len).sum();
+    let keyed: f64 = keys.values().map(|rules| (rules.len() * rules.len()) as f64).sum();
+    let expected = if needs == 0 { 0.0 } else { keyed / needs as f64 };
+    let mut rules: Vec<u32> = keys.values().flatten().copied().collect();
+    rules.sort_unstable();
+    rules.dedup();
+    // A field that only has to be there is there in half of all events.
+    (rules.len() as f64 - expected).max(0.0) + needing.len().saturating_sub(rules.len()) as f64 / 2.0
+}
+
+impl FieldIndex {
+    fn new(field: FieldId, needing: &[u32], keys: &BTreeMap<Key, Vec<u32>>, count: usize) -> FieldIndex {
+        let mut if_present = RuleBits::of(0..count as u32, count);
+        keys.values().flatten().for_each(|rule| if_present.remove(*rule));
+        let set = |rules: &[u32]| RuleSet::new(rules, count);
+        let boolean = |truth| set(keys.get(&Key::Boolean(truth)).map_or(&[], Vec::as_slice));
+        let numbers = keys.iter().filter_map(|(key, rules)| match key {
+            Key::Number(number) => Some((*number, set(rules))),
+            _ => None,
+        });
+        let texts = texts(keys, count);
+        FieldIndex {
+            field,
+            needing: RuleBits::of(needing.iter().copied(), count),
+            if_present,
+            longest_text: texts.keys().map(|text| text.len()).max().unwrap_or(0),
+            texts,
+            numbers: numbers.collect(),
+            booleans: [boolean(false), boolean(true)],
+        }
+    }
+
+    /// Takes out the rules that need what the field does not have; gives whether any are left.
+    fn narrow(&self, record: &Record, rules: &mut RuleBits, allowed: &mut RuleBits, folded: &FoldBuffer) -> bool {
+        if record.is_missing(self.field) {
+            return rules.remove_all(&self.needing);
+        }
+        if self.texts.is_empty() && self.numbers.is_empty() && self.booleans.iter().all(RuleSet::is_empty) {
+            return rules.intersect(&self.if_present);
+        }
+        allowed.copy_from(&self.if_present);
+        for value in record.values(self.field) {
+            let needing = match value {
+                Value::Text(text) if text.len() <= self.longest_text => {
+                    folded.folded(text, Case::Insensitive, |text| self.texts.get(text))
+                }
+                Value::Long(number) => self.numbers.get(&number),
+                Value::Boolean(truth) => Some(&self.booleans[usize::from(truth)]),
+                _ => None,
+            };
+            if let Some(needing) = needing {
+                needing.add_to(allowed);
+            }
+        }
+        rules.intersect(allowed)
+    }
+}
+
+impl PartIndex {
+    fn new(field: FieldId, keys: &BTreeMap<Key, Vec<u32>>, count: usize) -> Option<PartIndex> {
+        let (mut parts, mut rules) = (Vec::new(), Vec::new());
+        for (key, needing) in keys {
+            if let Key::Part(part) = key {
+                parts.push(part.as_bytes());
+                rules.push(RuleSet::new(needing, count));
+            }
+        }
+        let bytes: usize = parts.iter().map(|part| part.len()).sum();
+        let kind = if bytes <= MAX_FAST_PART_BYTES {
+            AhoCorasickKind::DFA
+        } else {
+            AhoCorasickKind::ContiguousNFA
+        };
+        Some(PartIndex {
+            field,
+            needing: RuleBits::of(keys.values().flatten().copied(), count),
+            texts: texts(keys, count),
+            parts: AhoCorasick::builder()
+                .kind(Some(kind))
+                .prefilter(false)
+                .build(parts)
+                .ok()?,
+            rules: rules.into(),
+        })
+    }
+
+    /// Takes out the rules that need a part which no value has.
+    fn narrow(&self, record: &Record, rules: &mut RuleBits, allowed: &mut RuleBits, folded: &FoldBuffer) {
+        allowed.clear();
+        for value in record.values(self.field) {
+            let Value::Text(text) = value else { continue };
+            folded.folded(text, Case::Insensitive, |text| {
+                if let Some(needing) = self.texts.get(text) {
+                    needing.add_to(allowed);
+                }
+                for found in self.parts.find_overlapping_iter(text) {
+                    self.rules[found.pattern()].add_to(allowed);
+                }
+            });
+        }
+        rules.remove_unless(&self.needing, allowed);
+    }
+}
+
+impl RuleSet {
+    fn is_empty(&self) -> bool {
+        matches!(self, RuleSet::Few(rules) if rules.is_empty())
+    }
+}
+
+fn texts(keys: &BTreeMap<Key, Vec<u32>>, count: usize) -> HashMap<Box<[u8]>, RuleSet, FxBuildHasher> {
+    let text = |(key, rules): (&Key, &Vec<u32>)| match key {
+        Key::Text(text) => Some((text.as_bytes().into(), RuleSet::new(rules, count))),
+        _ => None,
+    };
+    keys.iter().filter_map(text).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,246 @@
+//! EQL's syntax tree to the checked tree: fields exist, literals fit them. Notes every error, not only the first.
+
+use operand::Operand;
+
+use super::syntax::{Comparison, EventQuery, Expression, ExpressionKind, Membership, Query};
+use crate::analysis::satisfiable::Judged;
+use crate::condition::{Condition, Detection, Order, Test};
+use crate::diagnostic::{Findings, Span};
+use crate::schema::reference::{Case, FieldReference};
+use crate::schema::{FieldType, fields};
+use crate::value::regex::{self, Regex};
+
+mod literal;
+mod operand;
+mod sequence;
+
+pub(super) fn check(query: &Query, findings: &mut Findings) -> Option<Detection> {
+    let mut checker = Checker { findings };
+    match query {
+        Query::Event(query) => {
+            let condition = checker.event(query)?.whole(checker.findings);
+            Some(Detection::Event(condition))
+        }
+        Query::Sequence(query) => checker.sequence(query).map(Detection::Sequence),
+    }
+}
+
+struct Checker<'a> {
+    findings: &'a mut Findings,
+}
+
+impl Checker<'_> {
+    fn error<T>(&mut self, span: Span, code: &'static str, message: impl Into<String>) -> Option<T> {
+        self.findings.error(span, code, message);
+        None
+    }
+
+    fn event(&mut self, query: &EventQuery) -> Option<Judged> {
+        let condition = self.condition(&query.condition)?;
+        let Some(category) = &query.category else {
+            return Some(condition);
+        };
+        let field = FieldReference {
+            field: fields::EVENT_CATEGORY,
+            key: None,
+            case: Case::Sensitive,
+        };
+        let category = Condition::field(field, Test::TextIn(vec![category.clone()], Case::Sensitive));
+        let parts = vec![Judged::leaf(category, query.category_span), condition];
+        Some(Judged::all(parts, query.condition.span))
+    }
+
+    fn condition(&mut self, expression: &Expression) -> Option<Judged> {
+        let span = expression.span;
+        match &expression.kind {
+            ExpressionKind::And(operands) => self.conditions(operands).map(|parts| Judged::all(parts, span)),
+            ExpressionKind::Or(operands) => {
+                let parts = self.conditions(operands)?;
+                Some(Judged::any(parts, self.findings))
+            }
+            ExpressionKind::Not(operand) => self.condition(operand).map(Judged::negate),
+            _ => self.test(expression).map(|condition| Judged::leaf(condition, span)),
+        }
+    }
+
+    /// A condition that no other is part of.
+    fn test(&mut self, expression: &Expression) -> Option<Condition> {
+        match &expression.kind {
+            ExpressionKind::Boolean(true) => Some(Condition::Always),
+            ExpressionKind::Boolean(false) => Some(Condition::Never),
+            ExpressionKind::Comparison { operator, left, right } => self.comparison(*operator, left, right),
+            ExpressionKind::Membership {
+                operand,
+                kind,
+                case,
+                list,
+            } => self.membership(operand, *kind, *case, list),
+            ExpressionKind::Field { .. } => self.boolean(expression),
+            ExpressionKind::Call {
+                function,
+                case,
+                arguments,
+            } => self.call_condition(expression, function, *case, arguments),
+            ExpressionKind::Broken => None,
+            ExpressionKind::And(_)
+            | ExpressionKind::Or(_)
+            | ExpressionKind::Not(_)
+            | ExpressionKind::Null
+            | ExpressionKind::Number(_)
+            | ExpressionKind::Text(_) => {
+                self.error(expression.span, "not-a-condition", "a value alone is not a condition")
+            }
+        }
+    }
+
+    /// All are checked, so that the errors of all are noted.
+    fn conditions(&mut self, operands: &[Expression]) -> Option<Vec<Judged>> {
+        let checked: Vec<_> = operands.iter().map(|operand| self.condition(operand)).collect();
+        checked.into_iter().collect()
+    }
+
+    fn comparison(&mut self, operator: Comparison, left: &Expression, right: &Expression) -> Option<Condition> {
+        let is_value = |side: &Expression| {
+            matches!(
+                side.kind,
+                ExpressionKind::Null | ExpressionKind::Boolean(_) | ExpressionKind::Number(_) | ExpressionKind::Text(_)
+            )
+        };
+        let (field, operator, value) = match (is_value(left), is_value(right)) {
+            (false, true) => (left, operator, right),
+            (true, false) => {
+                let operator = match operator {
+                    Comparison::Order(order) => Comparison::Order(order.exchanged()),
+                    equality => equality,
+                };
+                (right, operator, left)
+            }
+            (true, true) => return self.error(left.span.to(right.span), "constant", "both sides are constant"),
+            (false, false) => {
+                let both = [self.operand(left), self.operand(right)];
+                if both.iter().all(Option::is_some) {
+                    let message = "a field cannot be compared with another field";
+                    self.findings
+                        .error(left.span.to(right.span), "field-comparison", message);
+                }
+                return None;
+            }
+        };
+        let operand = self.operand(field)?;
+        let test = match operator {
+            Comparison::Equal | Comparison::NotEqual => self.equality(&operand, value)?,
+            Comparison::Order(order) => self.order(&operand, order, value)?,
+        };
+        Some(if operator == Comparison::NotEqual {
+            test.negate()
+        } else {
+            test
+        })
+    }
+
+    /// `field == value`
+    fn equality(&mut self, operand: &Operand, value: &Expression) -> Option<Condition> {
+        if matches!(value.kind, ExpressionKind::Null) {
+            return Some(operand.condition(Test::Exists).negate());
+        }
+        self.one_of(operand, std::slice::from_ref(value), Case::Sensitive)
+    }
+
+    /// Equal to one of the values, which must all fit the field.
+    fn one_of(&mut self, operand: &Operand, values: &[Expression], case: Case) -> Option<Condition> {
+        if operand.is_unknown() {
+            return Some(Condition::Never);
+        }
+        let test = match operand.value_type {
+            FieldType::Long | FieldType::Float => Test::NumberIn(self.each(operand, values, Checker::number)?),
+            FieldType::Date => Test::DateIn(self.each(operand, values, Checker::date)?),
+            FieldType::Boolean => {
+                let truths = self.each(operand, values, Checker::truth)?;
+                let tests = truths.into_iter().map(|truth| operand.condition(Test::Boolean(truth)));
+                return Some(Condition::any(tests.collect()));
+            }
+            FieldType::Keyword | FieldType::Text | FieldType::Ip | FieldType::Object | FieldType::Group => {
+                Test::TextIn(self.each(operand, values, Checker::text)?, case.or(operand.case))
+            }
+        };
+        Some(operand.condition(test))
+    }
+
+    fn order(&mut self, operand: &Operand, order: Order, value: &Expression) -> Option<Condition> {
+        if operand.is_unknown() {
+            return Some(Condition::Never);
+        }
+        let test = match operand.value_type {
+            FieldType::Long | FieldType::Float => Test::NumberOrder(order, self.number(operand, value)?),
+            FieldType::Date => Test::DateOrder(order, self.date(operand, value)?),
+            FieldType::Boolean => {
+                return self.error(
+                    value.span,
+                    "type-mismatch",
+                    format!("`{}` has no order: it is a boolean", operand.name),
+                );
+            }
+            FieldType::Keyword | FieldType::Text | FieldType::Ip | FieldType::Object | FieldType::Group => {
+                Test::TextOrder(order, self.text(operand, value)?)
+            }
+        };
+        Some(operand.condition(test))
+    }
+
+    fn membership(
+        &mut self,
+        operand: &Expression,
+        kind: Membership,
+        case: Case,
+        list: &[Expression],
+    ) -> Option<Condition> {
+        let operand_span = operand.span;
+        let operand = self.operand(operand)?;
+        if kind == Membership::In {
+            return self.one_of(&operand, list, case);
+        }
+        if operand.is_unknown() {
+            return Some(Condition::Never);
+        }
+        if !matches!(operand.value_type, FieldType::Keyword | FieldType::Text | FieldType::Ip) {
+            let message = format!("`{}` is not a text, so it is like no pattern", operand.name);
+            return self.error(operand_span, "type-mismatch", message);
+        }
+        let case = case.or(operand.case);
+        let test = match kind {
+            Membership::Regex => self.regex(&operand, case, list)?,
+            Membership::In | Membership::Like => Test::Like(self.each(&operand, list, Checker::pattern)?, case),
+        };
+        Some(operand.condition(test))
+    }
+
+    fn regex(&mut self, operand: &Operand, case: Case, list: &[Expression]) -> Option<Test> {
+        let mut patterns = Vec::new();
+        for (text, expression) in self.each(operand, list, Checker::pattern_text)?.iter().zip(list) {
+            match regex::parse(text, case) {
+                Ok(pattern) => patterns.push(pattern),
+                Err(message) => return self.error(expression.span, "regex", message),
+            }
+        }
+        let regex = Regex::new(patterns);
+        if regex.is_none() {
+            let span = list.first().map_or(Span::default(), |first| first.span);
+            return self.error(
+                span,
+                "regex-too-large",
+                "the regular expression needs too large an automaton",
+            );
+        }
+        regex.map(Test::Regex)
+    }
+
+    /// A boolean field alone: that it is true.
+    fn boolean(&mut self, expression: &Expression) -> Option<Condition> {
+        let operand = self.operand(expression)?;
+        if !operand.is_unknown() && operand.value_type != FieldType::Boolean {
+            let message = format!("`{}` alone is not a condition: it is not a boolean", operand.name);
+            return self.error(expression.span, "not-a-condition", message);
+        }
+        Some(operand.condition(Test::Boolean(true)))
+    }
+}

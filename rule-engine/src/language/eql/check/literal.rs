@@ -1,0 +1,74 @@
+//! The constant side of a comparison: literals that must fit what they are compared with.
+
+use super::super::syntax::{Expression, ExpressionKind};
+use super::Checker;
+use super::operand::Operand;
+use crate::condition::{Number, Pattern};
+use crate::limits::MAX_PATTERN_BYTES;
+use crate::value::timestamp;
+
+impl Checker<'_> {
+    /// All are checked, so that the errors of all are noted.
+    pub(super) fn each<T>(
+        &mut self,
+        operand: &Operand,
+        values: &[Expression],
+        check: fn(&mut Self, &Operand, &Expression) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let checked: Vec<_> = values.iter().map(|value| check(self, operand, value)).collect();
+        checked.into_iter().collect()
+    }
+
+    fn mismatch<T>(&mut self, operand: &Operand, value: &Expression, wanted: &str) -> Option<T> {
+        self.error(
+            value.span,
+            "type-mismatch",
+            format!("`{}` is compared with {wanted}", operand.name),
+        )
+    }
+
+    pub(super) fn text(&mut self, operand: &Operand, value: &Expression) -> Option<String> {
+        match &value.kind {
+            ExpressionKind::Text(text) => Some(text.clone()),
+            _ => self.mismatch(operand, value, "a text in double quotes"),
+        }
+    }
+
+    pub(super) fn pattern(&mut self, operand: &Operand, value: &Expression) -> Option<Pattern> {
+        self.pattern_text(operand, value).map(|text| Pattern::from_like(&text))
+    }
+
+    pub(super) fn pattern_text(&mut self, operand: &Operand, value: &Expression) -> Option<String> {
+        let text = self.text(operand, value)?;
+        if text.len() > MAX_PATTERN_BYTES {
+            let message = format!("the pattern is longer than {MAX_PATTERN_BYTES} bytes");
+            return self.error(value.span, "pattern-too-long", message);
+        }
+        Some(text)
+    }
+
+    pub(super) fn number(&mut self, operand: &Operand, value: &Expression) -> Option<Number> {
+        match &value.kind {
+            ExpressionKind::Number(number) => Some(*number),
+            _ => self.mismatch(operand, value, "a number"),
+        }
+    }
+
+    pub(super) fn truth(&mut self, operand: &Operand, value: &Expression) -> Option<bool> {
+        match &value.kind {
+            ExpressionKind::Boolean(truth) => Some(*truth),
+            _ => self.mismatch(operand, value, "`true` or `false`"),
+        }
+    }
+
+    pub(super) fn date(&mut self, operand: &Operand, value: &Expression) -> Option<i64> {
+        let date = match &value.kind {
+            ExpressionKind::Text(text) => timestamp::parse(text),
+            _ => None,
+        };
+        if date.is_none() {
+            return self.mismatch(operand, value, "a date such as `\"2026-01-31T10:00:00Z\"`");
+        }
+        date
+    }
+}

@@ -1,0 +1,257 @@
+//! What stands on the side of a comparison that is not constant: a field, or a function of fields.
+
+use super::super::syntax::{Expression, ExpressionKind, Presence};
+use super::Checker;
+use crate::condition::functions::{Function, Kind};
+use crate::condition::{Call, ComputedCondition, Condition, Pattern, Symbol, Term, Test};
+use crate::schema::FieldType;
+use crate::schema::reference::{Case, FieldReference};
+use crate::value::network::Network;
+
+/// The side of a comparison that differs from event to event.
+pub(super) struct Operand {
+    source: Source,
+    pub value_type: FieldType,
+    /// For messages.
+    pub name: String,
+    /// Whether case counts when the comparison itself says that it does.
+    pub case: Case,
+}
+
+enum Source {
+    Field(FieldReference),
+    Call(Call),
+    /// `?f` of which the schema knows nothing: always missing.
+    Unknown,
+}
+
+impl Operand {
+    pub fn is_unknown(&self) -> bool {
+        matches!(self.source, Source::Unknown)
+    }
+
+    pub fn condition(&self, test: Test) -> Condition {
+        match &self.source {
+            Source::Field(field) => Condition::field(field.clone(), test),
+            Source::Call(call) => Condition::Computed(ComputedCondition {
+                call: call.clone(),
+                test,
+            }),
+            Source::Unknown => Condition::Never,
+        }
+    }
+
+    fn of_field(field: FieldReference) -> Operand {
+        let (value_type, name, case) = (field.value_type(), field.name(), field.case);
+        Operand {
+            source: Source::Field(field),
+            value_type,
+            name,
+            case,
+        }
+    }
+}
+
+impl Checker<'_> {
+    pub(super) fn operand(&mut self, expression: &Expression) -> Option<Operand> {
+        match &expression.kind {
+            ExpressionKind::Field {
+                name,
+                presence: Presence::Optional,
+            } if FieldReference::resolve(name).is_none() => {
+                let (value_type, name) = (FieldType::Keyword, name.clone());
+                Some(Operand {
+                    source: Source::Unknown,
+                    value_type,
+                    name,
+                    case: Case::Sensitive,
+                })
+            }
+            ExpressionKind::Field { name, .. } => {
+                FieldReference::check(name, expression.span, self.findings).map(Operand::of_field)
+            }
+            ExpressionKind::Call {
+                function,
+                case,
+                arguments,
+            } => {
+                let (call, result) = self.call(expression, function, *case, arguments)?;
+                let value_type = match result {
+                    Kind::Number => FieldType::Float,
+                    Kind::Boolean => FieldType::Boolean,
+                    Kind::Text | Kind::Any => FieldType::Keyword,
+                };
+                let name = format!("{function}(..)");
+                Some(Operand {
+                    source: Source::Call(call),
+                    value_type,
+                    name,
+                    case: Case::Sensitive,
+                })
+            }
+            _ => self.error(expression.span, "not-a-field", "expected a field or a function"),
+        }
+    }
+
+    /// A function that is a condition by itself.
+    pub(super) fn call_condition(
+        &mut self,
+        expression: &Expression,
+        function: &str,
+        case: Case,
+        arguments: &[Expression],
+    ) -> Option<Condition> {
+        let (call, result) = self.call(expression, function, case, arguments)?;
+        if result != Kind::Boolean {
+            let message = format!("`{function}(..)` alone is not a condition: it is not a boolean");
+            return self.error(expression.span, "not-a-condition", message);
+        }
+        Some(as_test(&call).unwrap_or(Condition::Computed(ComputedCondition {
+            call,
+            test: Test::Boolean(true),
+        })))
+    }
+
+    /// The networks of `cidrMatch` are constant.
+    fn networks(&mut self, arguments: &[Expression]) -> Option<()> {
+        let mut all = Some(());
+        for argument in arguments {
+            let network = match &argument.kind {
+                ExpressionKind::Text(text) => Network::parse(text),
+                _ => None,
+            };
+            if network.is_none() {
+                all = self.error(
+                    argument.span,
+                    "type-mismatch",
+                    "expected a network such as `\"10.0.0.0/8\"`",
+                );
+            }
+        }
+        all
+    }
+
+    fn wrong_arguments<T>(&mut self, expression: &Expression, function: &str) -> Option<T> {
+        let message = format!("`{function}` does not take these arguments");
+        self.error(expression.span, "function-arguments", message)
+    }
+
+    fn call(
+        &mut self,
+        expression: &Expression,
+        name: &str,
+        case: Case,
+        arguments: &[Expression],
+    ) -> Option<(Call, Kind)> {
+        let Some(function) = Function::by_name(name) else {
+            let message = format!("unknown function `{name}`");
+            let finding = self.findings.error(expression.span, "unknown-function", message);
+            if let Some(help) = Function::help(name) {
+                finding.help(help);
+            }
+            return None;
+        };
+        if case == Case::Insensitive && !function.compares_text() {
+            let message = format!("`{name}` has no form with `~`: it compares no texts");
+            return self.error(expression.span, "unknown-function", message);
+        }
+        let signature = function.signature();
+        let kinds = signature.required.iter().chain(signature.optional).copied();
+        let kinds: Vec<Kind> = match signature.further {
+            None => kinds.collect(),
+            Some(further) => kinds.chain(std::iter::repeat(further)).take(arguments.len()).collect(),
+        };
+        if !(signature.required.len()..=kinds.len()).contains(&arguments.len()) {
+            return self.wrong_arguments(expression, name);
+        }
+        let terms: Vec<_> = arguments
+            .iter()
+            .zip(kinds)
+            .map(|(argument, kind)| self.term(argument, kind))
+            .collect();
+        let terms = terms.into_iter().collect::<Option<Vec<Term>>>()?;
+        if function == Function::CidrMatch {
+            self.networks(&arguments[1..])?;
+        }
+        let arguments = terms;
+        Some((
+            Call {
+                function,
+                case,
+                arguments,
+            },
+            signature.result,
+        ))
+    }
+
+    fn term(&mut self, expression: &Expression, wanted: Kind) -> Option<Term> {
+        let (term, kind) = match &expression.kind {
+            ExpressionKind::Null => (Term::Null, wanted),
+            ExpressionKind::Text(text) => (Term::Text(text.clone()), Kind::Text),
+            ExpressionKind::Number(number) => (Term::Number(*number), Kind::Number),
+            ExpressionKind::Boolean(truth) => (Term::Boolean(*truth), Kind::Boolean),
+            _ => {
+                let operand = self.operand(expression)?;
+                match operand.source {
+                    Source::Unknown => (Term::Null, wanted),
+                    Source::Field(field) => (Term::Field(field), kind_of(operand.value_type)),
+                    Source::Call(call) => {
+                        let kind = call.function.signature().result;
+                        (Term::Call(call), kind)
+                    }
+                }
+            }
+        };
+        if wanted != Kind::Any && kind != wanted {
+            let wanted = match wanted {
+                Kind::Text => "a text",
+                Kind::Number => "a number",
+                Kind::Boolean | Kind::Any => "`true` or `false`",
+            };
+            return self.error(
+                expression.span,
+                "type-mismatch",
+                format!("the function takes {wanted} here"),
+            );
+        }
+        Some(term)
+    }
+}
+
+fn kind_of(field_type: FieldType) -> Kind {
+    match field_type {
+        FieldType::Long | FieldType::Float => Kind::Number,
+        FieldType::Boolean => Kind::Boolean,
+        FieldType::Keyword | FieldType::Text | FieldType::Ip | FieldType::Object | FieldType::Group => Kind::Text,
+        FieldType::Date => Kind::Any,
+    }
+}
+
+/// A search for constants in one field is a test of that field, which costs less than a function.
+fn as_test(call: &Call) -> Option<Condition> {
+    let [Term::Field(field), constants @ ..] = call.arguments.as_slice() else {
+        return None;
+    };
+    let texts: Option<Vec<&str>> = constants
+        .iter()
+        .map(|constant| match constant {
+            Term::Text(text) => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    let texts = texts?;
+    let literal = || texts.iter().flat_map(|text| text.chars()).map(Symbol::Character);
+    let run = || std::iter::once(Symbol::AnyRun);
+    let pattern = match call.function {
+        Function::StartsWith => Pattern::new(literal().chain(run())),
+        Function::EndsWith => Pattern::new(run().chain(literal())),
+        Function::StringContains => Pattern::new(run().chain(literal()).chain(run())),
+        Function::CidrMatch => {
+            let networks = texts.into_iter().filter_map(Network::parse).collect();
+            return Some(Condition::field(field.clone(), Test::Within(networks)));
+        }
+        _ => return None,
+    };
+    let case = call.case.or(field.case);
+    Some(Condition::field(field.clone(), Test::Like(vec![pattern], case)))
+}

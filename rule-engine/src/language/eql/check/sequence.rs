@@ -1,0 +1,103 @@
+//! Sequences: each term is an event query, and all have the same number of keys.
+
+use super::super::syntax::{self, Expression, ExpressionKind, Presence, Wanted};
+use super::Checker;
+use crate::analysis::satisfiable;
+use crate::run::groups::{GroupField, MissingKey};
+use crate::run::sequence::{Sequence, SequenceTerm};
+use crate::schema::reference::FieldReference;
+
+impl Checker<'_> {
+    pub(super) fn sequence(&mut self, query: &syntax::SequenceQuery) -> Option<Sequence> {
+        let by = self.keys(&query.by);
+        let terms: Vec<_> = query
+            .terms
+            .iter()
+            .map(|term| {
+                let what = match term.wanted {
+                    Wanted::Present(_) => "the rule",
+                    Wanted::Missing => "the missing event",
+                };
+                self.sequence_term(by.as_deref(), term, what)
+            })
+            .collect();
+        let until = query
+            .until
+            .as_ref()
+            .map(|until| self.sequence_term(by.as_deref(), until, "the event behind `until`"));
+        let terms: Vec<SequenceTerm> = terms.into_iter().collect::<Option<_>>()?;
+        let until = match until {
+            Some(until) => Some(until?),
+            None => None,
+        };
+        let keys = terms.first().map_or(0, |term| term.keys.len());
+        if terms.iter().chain(&until).any(|term| term.keys.len() != keys) {
+            return self.error(
+                query.span,
+                "sequence-keys",
+                "the events of a sequence have different numbers of keys",
+            );
+        }
+        let mut stages = Vec::new();
+        let mut missing = vec![Vec::new()];
+        for (index, term) in query.terms.iter().enumerate() {
+            match term.wanted {
+                Wanted::Missing => missing[stages.len()].push(index),
+                Wanted::Present(runs) => {
+                    stages.extend(std::iter::repeat_n(index, runs));
+                    missing.resize(stages.len() + 1, Vec::new());
+                }
+            }
+        }
+        Some(Sequence {
+            terms,
+            stages,
+            missing,
+            until,
+            max_span_ns: query.max_span_ns,
+        })
+    }
+
+    /// `what` can never match if the term's event cannot.
+    fn sequence_term(
+        &mut self,
+        by: Option<&[GroupField]>,
+        term: &syntax::SequenceTerm,
+        what: &str,
+    ) -> Option<SequenceTerm> {
+        let event = self.event(&term.event);
+        let condition = event.map(|event| {
+            event.fate.warn(what, self.findings);
+            event.condition
+        });
+        let own = self.keys(&term.by);
+        let keys = [by?, &own?].concat();
+        Some(SequenceTerm {
+            condition: condition?,
+            keys,
+        })
+    }
+
+    fn keys(&mut self, keys: &[Expression]) -> Option<Vec<GroupField>> {
+        let checked: Vec<_> = keys.iter().map(|key| self.sequence_key(key)).collect();
+        checked.into_iter().collect()
+    }
+
+    fn sequence_key(&mut self, key: &Expression) -> Option<GroupField> {
+        let ExpressionKind::Field { name, presence } = &key.kind else {
+            return None;
+        };
+        let missing = match presence {
+            Presence::Required => MissingKey::Excludes,
+            Presence::Optional => MissingKey::Joins,
+        };
+        let field = match presence {
+            Presence::Optional if FieldReference::resolve(name).is_none() => None,
+            _ => Some(FieldReference::check(name, key.span, self.findings)?),
+        };
+        if let (MissingKey::Excludes, Some(field)) = (missing, &field) {
+            satisfiable::warn_of_missing(field, key.span, self.findings);
+        }
+        Some(GroupField { field, missing })
+    }
+}

@@ -1,0 +1,220 @@
+//! KQL's syntax tree to the checked tree. KQL is lenient: a value that does not fit its field is no error, it just
+//! never matches, and that is a warning.
+
+use super::syntax::{Literal, Query};
+use crate::analysis::satisfiable::Judged;
+use crate::compile::graph::{FoldBuffer, PatternSet};
+use crate::condition::{Condition, Number, Order, Pattern, Test};
+use crate::diagnostic::{Findings, Span};
+use crate::schema::reference::{Case, FieldReference};
+use crate::schema::{FieldId, FieldType};
+use crate::value::network::Network;
+use crate::value::timestamp;
+
+/// Field tests that the field wildcards of one query may become.
+const MAX_EXPANDED_FIELDS: usize = 20_000;
+
+pub(super) fn check(query: &Query, findings: &mut Findings) -> Option<Condition> {
+    let whole = Checker { findings, expanded: 0 }.query(query)?;
+    Some(whole.whole(findings))
+}
+
+struct Checker<'a> {
+    findings: &'a mut Findings,
+    expanded: usize,
+}
+
+impl Checker<'_> {
+    fn query(&mut self, query: &Query) -> Option<Judged> {
+        match query {
+            Query::Or(queries) => {
+                let parts = self.queries(queries)?;
+                Some(Judged::any(parts, self.findings))
+            }
+            Query::And(queries) => {
+                let parts = self.queries(queries)?;
+                Some(Judged::all(parts, places(query)?))
+            }
+            Query::Not(query) => self.query(query).map(Judged::negate),
+            test => {
+                let span = places(test)?;
+                self.test(test).map(|condition| Judged::told(condition, span))
+            }
+        }
+    }
+
+    /// A condition that no other is part of.
+    fn test(&mut self, query: &Query) -> Option<Condition> {
+        match query {
+            Query::Is { field: None, any_of } if any_of.iter().all(Literal::is_anything) => Some(Condition::Always),
+            Query::Is { field: None, any_of } => self.any_field(None, any_of),
+            Query::Is {
+                field: Some(field),
+                any_of,
+            } => match field.text() {
+                None if field.is_anything() && any_of.iter().any(Literal::is_anything) => Some(Condition::Always),
+                None => self.any_field(Some(field), any_of),
+                Some(name) => {
+                    let field = FieldReference::check(&name, field.span, self.findings)?;
+                    let condition = is(&field, any_of);
+                    if condition.is_never() {
+                        self.never_fits(&field, &any_of[0]);
+                    }
+                    Some(condition)
+                }
+            },
+            Query::Range { field, order, value } => self.range(field, *order, value),
+            Query::Or(_) | Query::And(_) | Query::Not(_) | Query::Broken => None,
+        }
+    }
+
+    /// All are checked, so that the errors of all are noted.
+    fn queries(&mut self, queries: &[Query]) -> Option<Vec<Judged>> {
+        let checked: Vec<_> = queries.iter().map(|query| self.query(query)).collect();
+        checked.into_iter().collect()
+    }
+
+    /// A field with wildcards, or none: any field that it can mean.
+    fn any_field(&mut self, wildcard: Option<&Literal>, any_of: &[Literal]) -> Option<Condition> {
+        let span = wildcard.unwrap_or(&any_of[0]).span;
+        let names = wildcard.map(|literal| PatternSet::new(&[literal.pattern()], Case::Sensitive));
+        let scratch = FoldBuffer::default();
+        let tests: Vec<Condition> = FieldId::all()
+            .filter(|field| field.field_type() != FieldType::Group)
+            .filter(|field| names.as_ref().is_none_or(|names| names.matches(field.name(), &scratch)))
+            .map(|field| {
+                is(
+                    &FieldReference {
+                        field,
+                        key: None,
+                        case: Case::Sensitive,
+                    },
+                    any_of,
+                )
+            })
+            .filter(|condition| !condition.is_never())
+            .collect();
+        self.expanded += tests.len();
+        if self.expanded > MAX_EXPANDED_FIELDS {
+            let message = format!("the query's wildcards stand for more than {MAX_EXPANDED_FIELDS} fields");
+            self.findings.error(span, "too-many-fields", message);
+            return None;
+        }
+        if tests.is_empty() {
+            self.findings
+                .warning(span, "never-matches", "no field fits this wildcard and value");
+        }
+        Some(Condition::any(tests))
+    }
+
+    fn never_fits(&mut self, field: &FieldReference, value: &Literal) {
+        let message = format!("this can never match: `{}` does not hold such values", field.name());
+        self.findings.warning(value.span, "never-matches", message);
+    }
+
+    fn range(&mut self, field: &Literal, order: Order, value: &Literal) -> Option<Condition> {
+        let (Some(name), Some(text)) = (field.text(), value.text()) else {
+            self.findings
+                .error(value.span, "range-wildcard", "a range takes no wildcards");
+            return None;
+        };
+        let field = FieldReference::check(&name, field.span, self.findings)?;
+        let condition = in_order(&field, order, text);
+        if condition.is_never() {
+            self.never_fits(&field, value);
+        }
+        Some(condition)
+    }
+}
+
+/// Before or behind the value; [`Condition::Never`] if the field does not hold such values.
+pub(super) fn in_order(field: &FieldReference, order: Order, text: String) -> Condition {
+    let test = match field.value_type() {
+        FieldType::Long | FieldType::Float => number(&text).map(|number| Test::NumberOrder(order, number)),
+        FieldType::Date => timestamp::parse(&text).map(|date| Test::DateOrder(order, date)),
+        FieldType::Keyword | FieldType::Text | FieldType::Ip => Some(Test::TextOrder(order, text)),
+        FieldType::Boolean | FieldType::Object | FieldType::Group => None,
+    };
+    test.map_or(Condition::Never, |test| Condition::field(field.clone(), test))
+}
+
+/// From the first to the last literal.
+fn places(query: &Query) -> Option<Span> {
+    match query {
+        Query::Or(queries) | Query::And(queries) => Some(places(queries.first()?)?.to(places(queries.last()?)?)),
+        Query::Not(query) => places(query),
+        Query::Is { field, any_of } => {
+            let last = any_of.last()?.span;
+            Some(field.as_ref().map_or(any_of.first()?.span, |field| field.span).to(last))
+        }
+        Query::Range { field, value, .. } => Some(field.span.to(value.span)),
+        Query::Broken => None,
+    }
+}
+
+/// Equal to one of the values, or like one with wildcards; [`Condition::Never`] if no value fits the field.
+pub(super) fn is(field: &FieldReference, any_of: &[Literal]) -> Condition {
+    if any_of.iter().any(Literal::is_anything) {
+        return Condition::field(field.clone(), Test::Exists);
+    }
+    let texts: Vec<String> = any_of.iter().filter_map(Literal::text).collect();
+    let mut tests = Vec::new();
+    match field.value_type() {
+        FieldType::Keyword | FieldType::Text | FieldType::Ip | FieldType::Object => {
+            let wildcards: Vec<Pattern> = any_of
+                .iter()
+                .filter(|literal| literal.text().is_none())
+                .map(Literal::pattern)
+                .collect();
+            let networks = |text: &String| {
+                (field.value_type() == FieldType::Ip)
+                    .then(|| Network::parse(text))
+                    .flatten()
+            };
+            let (within, texts): (Vec<String>, Vec<String>) =
+                texts.into_iter().partition(|text| networks(text).is_some());
+            if !within.is_empty() {
+                tests.push(Test::Within(within.iter().filter_map(networks).collect()));
+            }
+            if !texts.is_empty() {
+                tests.push(Test::TextIn(texts, field.case));
+            }
+            if !wildcards.is_empty() {
+                tests.push(Test::Like(wildcards, field.case));
+            }
+        }
+        FieldType::Long | FieldType::Float => {
+            let numbers: Vec<Number> = texts.iter().filter_map(|text| number(text)).collect();
+            if !numbers.is_empty() {
+                tests.push(Test::NumberIn(numbers));
+            }
+        }
+        FieldType::Boolean => tests.extend(texts.iter().filter_map(|text| text.parse().ok()).map(Test::Boolean)),
+        FieldType::Date => {
+            let dates: Vec<i64> = texts.iter().filter_map(|text| timestamp::parse(text)).collect();
+            if !dates.is_empty() {
+                tests.push(Test::DateIn(dates));
+            }
+        }
+        FieldType::Group => {}
+    }
+    if tests.is_empty() {
+        return Condition::Never;
+    }
+    Condition::any(
+        tests
+            .into_iter()
+            .map(|test| Condition::field(field.clone(), test))
+            .collect(),
+    )
+}
+
+fn number(text: &str) -> Option<Number> {
+    let long = text.parse().ok().map(Number::Long);
+    long.or_else(|| {
+        text.parse()
+            .ok()
+            .filter(|number: &f64| number.is_finite())
+            .map(Number::Float)
+    })
+}

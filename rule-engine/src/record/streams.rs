@@ -1,0 +1,208 @@
+//! Which events a rule reads: its `index` patterns against the data streams that an event counts as being in.
+//!
+//! An event of category C is in `logs-endpoint.events.C-default` and in `logs-cloud_defend.C-default`, or in the streams
+//! that the operator names. The patterns are resolved once for the categories that ECS knows, so that an event costs one
+//! comparison of bit sets.
+
+use crate::compile::graph::{FoldBuffer, PatternSet};
+use crate::condition::{Condition, FieldCondition, Pattern, Test};
+use crate::record::{Record, Value};
+use crate::schema::fields;
+use crate::schema::reference::Case;
+
+/// ECS's values of `event.category`, the one that is looked for most often first.
+const CATEGORIES: [&str; 20] = [
+    "process",
+    "api",
+    "authentication",
+    "configuration",
+    "database",
+    "driver",
+    "email",
+    "file",
+    "host",
+    "iam",
+    "intrusion_detection",
+    "library",
+    "malware",
+    "network",
+    "package",
+    "registry",
+    "session",
+    "threat",
+    "vulnerability",
+    "web",
+];
+/// The categories of the events that the sensor makes.
+const PRODUCED: [&str; 1] = ["process"];
+/// What an event's category stands for in the name of a data stream.
+const PLACE: &str = "{category}";
+
+/// The data streams that an event counts as being in, by its category.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DataStreams(Vec<String>);
+
+impl Default for DataStreams {
+    /// Those of the agents that rules are written for.
+    fn default() -> Self {
+        let names = [
+            "logs-endpoint.events.{category}-default",
+            "logs-cloud_defend.{category}-default",
+        ];
+        DataStreams(names.map(str::to_owned).to_vec())
+    }
+}
+
+impl DataStreams {
+    /// Streams of these names, in each of which `{category}` stands for the event's category.
+    ///
+    /// # Errors
+    /// The first name in which it does not stand.
+    pub fn new(names: Vec<String>) -> Result<DataStreams, String> {
+        match names.iter().find(|name| !name.contains(PLACE)) {
+            None => Ok(DataStreams(names)),
+            Some(name) => Err(name.clone()),
+        }
+    }
+}
+
+/// A set of event categories.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Categories(u32);
+
+impl Categories {
+    pub const ALL: Categories = Categories(u32::MAX);
+
+    /// The categories whose streams the index patterns name. A pattern after `-` takes away.
+    pub fn read_by(index: &[String], streams: &DataStreams) -> Categories {
+        let named = |pattern: &str| {
+            let pattern = PatternSet::new(&[Pattern::from_index(pattern)], Case::Sensitive);
+            let scratch = FoldBuffer::default();
+            let read = |category: &str| {
+                let mut streams = streams.0.iter();
+                streams.any(|stream| pattern.matches(&stream.replace(PLACE, category), &scratch))
+            };
+            from_names(CATEGORIES.into_iter().filter(|category| read(category)))
+        };
+        index
+            .iter()
+            .fold(Categories(0), |read, pattern| match pattern.strip_prefix('-') {
+                Some(excluded) => Categories(read.0 & !named(excluded)),
+                None => Categories(read.0 | named(pattern)),
+            })
+    }
+
+    /// The category that an EQL query begins with; all if it is `any`, or none that ECS knows.
+    pub fn asked_for(condition: &Condition) -> Categories {
+        let Condition::All(parts) = condition else {
+            return Categories::ALL;
+        };
+        match parts.first() {
+            Some(Condition::Field(FieldCondition {
+                field,
+                test: Test::TextIn(names, _),
+            })) if field.field == fields::EVENT_CATEGORY => match from_names(names.iter().map(String::as_str)) {
+                0 => Categories::ALL,
+                categories => Categories(categories),
+            },
+            _ => Categories::ALL,
+        }
+    }
+
+    /// The categories of an event. One that says none, or one that ECS does not know, may be in any stream.
+    pub fn of(record: &Record) -> Categories {
+        let names = record.values(fields::EVENT_CATEGORY).filter_map(|value| match value {
+            Value::Text(name) => Some(name),
+            _ => None,
+        });
+        match from_names(names) {
+            0 => Categories::ALL,
+            categories => Categories(categories),
+        }
+    }
+
+    /// How many categories ECS knows.
+    pub const COUNT: usize = CATEGORIES.len();
+
+    /// The numbers of those in the set that ECS knows, each below [`Categories::COUNT`].
+    pub fn numbers(self) -> impl Iterator<Item = usize> {
+        let mut left = self.0 & ((1 << Self::COUNT) - 1);
+        std::iter::from_fn(move || {
+            let number = left.trailing_zeros() as usize;
+            left &= left.wrapping_sub(1);
+            (number < Self::COUNT).then_some(number)
+        })
+    }
+
+    pub fn overlaps(self, other: Categories) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Whether the sensor makes events of one of the categories.
+    pub fn has_source(self) -> bool {
+        self.0 & from_names(PRODUCED) != 0
+    }
+}
+
+fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> u32 {
+    names
+        .into_iter()
+        .filter_map(|name| CATEGORIES.iter().position(|category| *category == name))
+        .fold(0, |set, position| set | 1 << position)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_by(index: &[&str]) -> Categories {
+        let index: Vec<String> = index.iter().map(|pattern| (*pattern).to_owned()).collect();
+        Categories::read_by(&index, &DataStreams::default())
+    }
+
+    fn event(category: Option<&str>) -> Categories {
+        let mut record = Record::new();
+        if let Some(category) = category {
+            record.text(fields::EVENT_CATEGORY, category);
+        }
+        Categories::of(&record)
+    }
+
+    #[test]
+    fn index_patterns_decide_which_categories_a_rule_reads() {
+        for (index, category, reads) in [
+            (&["logs-endpoint.events.process*"][..], "process", true),
+            (&["logs-cloud_defend.process*"], "process", true),
+            (&["logs-cloud_defend.process*"], "file", false),
+            (&["logs-endpoint.events.*"], "file", true),
+            (&["logs-*"], "process", true),
+            (&["auditbeat-*", "endgame-*"], "process", false),
+            (&["logs-*", "-logs-*.process-*"], "process", false),
+            (&["logs-endpoint.events.process"], "process", false),
+        ] {
+            assert_eq!(
+                read_by(index).overlaps(event(Some(category))),
+                reads,
+                "{index:?} {category}"
+            );
+        }
+        assert!(!read_by(&["logs-cloud_defend.file*"]).has_source());
+    }
+
+    #[test]
+    fn the_streams_of_events_can_be_others() {
+        let streams = DataStreams::new(vec!["metrics-{category}.own".to_owned()]).expect("names with a category");
+        let read = |index: &str| Categories::read_by(&[index.to_owned()], &streams);
+        assert!(read("metrics-*").overlaps(event(Some("process"))));
+        assert!(read("metrics-process.own").has_source());
+        assert!(!read("logs-*").has_source());
+        let named = DataStreams::new(vec!["a-{category}".to_owned(), "b".to_owned()]);
+        assert_eq!(named, Err("b".to_owned()));
+    }
+
+    #[test]
+    fn an_event_without_a_known_category_may_be_in_any_stream() {
+        assert!(read_by(&["logs-cloud_defend.file*"]).overlaps(event(None)));
+        assert!(read_by(&["logs-cloud_defend.file*"]).overlaps(event(Some("weather"))));
+    }
+}

@@ -1,0 +1,10 @@
+//! What runs on events, and remembers: sequences, thresholds, terms, alerts.
+
+pub(crate) mod alert_limiter;
+pub(crate) mod engine;
+pub(crate) mod fair_quota;
+pub(crate) mod groups;
+pub(crate) mod history;
+pub(crate) mod new_terms;
+pub(crate) mod sequence;
+pub(crate) mod threshold;

@@ -1,0 +1,258 @@
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
+
+use crate::compile::rules::RuleSet;
+use crate::limits::MAX_GROUPS;
+use crate::record::Record;
+use crate::rule::{RuleStatus, parse_file};
+use crate::run::engine::{Engine, EngineOptions, RuleCounters};
+use crate::run::history::MemoryHistory;
+
+const QUERY: &str = "type = \"query\"\nquery = 'process.name:*'\n";
+const EQL: &str = "type = \"eql\"\nquery = 'any where process.name != null'\n";
+
+/// An engine with one rule, shown events one after the other.
+struct Run {
+    engine: Engine,
+    record: Record,
+}
+
+fn text(body: &str) -> String {
+    format!(
+        "[rule]\nrule_id = \"one\"\nname = \"One\"\ndescription = \"d\"\nseverity = \"low\"\nrisk_score = 1\n{body}"
+    )
+}
+
+impl Run {
+    fn new(body: &str) -> Run {
+        let parsed = parse_file("a.toml", &text(body));
+        assert_eq!(parsed.report.status, RuleStatus::Ok, "{:?}", parsed.report.diagnostics);
+        let rules = RuleSet::compile(parsed.rule.into_iter().collect());
+        Run {
+            record: rules.narrow_record(),
+            engine: Engine::new(rules, EngineOptions::default()),
+        }
+    }
+
+    fn show(&mut self, second: i64, mut document: Json) -> usize {
+        document["@timestamp"] = (second * 1_000).into();
+        let Json::Object(document) = document else {
+            panic!("not an object")
+        };
+        self.record.fill_from_document(&document);
+        let mut alerts = 0;
+        self.engine
+            .evaluate(&self.record, &mut MemoryHistory::default(), &mut |_| alerts += 1);
+        alerts
+    }
+
+    fn show_named(&mut self, events: &[(i64, &str)]) -> Vec<usize> {
+        let named = |(second, name): &(i64, &str)| self.show(*second, json!({"process.name": name}));
+        events.iter().map(named).collect()
+    }
+
+    /// Of the one rule: suppressed and held back.
+    fn counted(&self) -> (u64, u64) {
+        match self.engine.counters().rules.as_slice() {
+            [] => (0, 0),
+            [
+                RuleCounters {
+                    suppressed, held_back, ..
+                },
+            ] => (*suppressed, *held_back),
+            more => panic!("one rule has {more:?}"),
+        }
+    }
+}
+
+fn suppression(rest: &str) -> String {
+    format!("[rule.alert_suppression]\ngroup_by = [\"process.name\"]\n{rest}")
+}
+
+#[test]
+fn alike_alerts_within_the_duration_are_suppressed_and_counted() {
+    let tail = suppression("duration = { value = 10, unit = \"s\" }\n");
+    let mut run = Run::new(&(EQL.to_owned() + &tail));
+    let events = [(0, "a"), (1, "b"), (9, "a"), (5, "a"), (10, "a"), (19, "a"), (20, "a")];
+    assert_eq!(run.show_named(&events), [1, 1, 0, 0, 1, 0, 1]);
+    assert_eq!(run.counted(), (3, 0));
+    assert_eq!(run.engine.counters().matches, 4);
+}
+
+#[test]
+fn without_a_duration_the_rules_interval_counts() {
+    let mut run = Run::new(&(EQL.to_owned() + "interval = \"1m\"\n" + &suppression("")));
+    assert_eq!(run.show_named(&[(0, "a"), (59, "a"), (60, "a")]), [1, 0, 1]);
+    let mut run = Run::new(&(EQL.to_owned() + &suppression("")));
+    assert_eq!(run.show_named(&[(0, "a"), (299, "a"), (300, "a")]), [1, 0, 1]);
+}
+
+#[test]
+fn a_missing_field_is_a_group_of_its_own_or_is_not_suppressed() {
+    let tail = "[rule.alert_suppression]\ngroup_by = [\"process.title\"]\n";
+    let mut run = Run::new(&(EQL.to_owned() + tail));
+    assert_eq!(run.show_named(&[(0, "a"), (1, "b")]), [1, 0]);
+    let tail = format!("{tail}missing_fields_strategy = \"doNotSuppress\"\n");
+    let mut run = Run::new(&(EQL.to_owned() + &tail));
+    assert_eq!(run.show_named(&[(0, "a"), (1, "b")]), [1, 1]);
+}
+
+#[test]
+fn several_values_are_groups_each_in_kql_and_one_together_elsewhere() {
+    let tail = "[rule.alert_suppression]\ngroup_by = [\"process.args\"]\n";
+    let events = [json!(["x", "y"]), json!(["x"]), json!(["x", "z"]), json!(["x", "y"])];
+    for (rule, expected) in [(QUERY, [1, 0, 1, 0]), (EQL, [1, 1, 1, 0])] {
+        let mut run = Run::new(&(rule.to_owned() + tail));
+        let alerts: Vec<usize> = events
+            .iter()
+            .map(|args| run.show(0, json!({"process": {"name": "a", "args": args}})))
+            .collect();
+        assert_eq!(alerts, expected, "{rule}");
+    }
+}
+
+#[test]
+fn a_thresholds_alerts_are_suppressed_by_its_own_groups() {
+    let mut run = Run::new(
+        "type = \"threshold\"\nquery = 'process.name:*'\nfrom = \"now-1s\"\n\
+         [rule.threshold]\nfield = [\"process.name\"]\nvalue = 1\n\
+         [rule.alert_suppression]\nduration = { value = 10, unit = \"s\" }\n",
+    );
+    let events = [(0, "a"), (2, "b"), (4, "a"), (10, "a")];
+    assert_eq!(run.show_named(&events), [1, 1, 0, 1]);
+    assert_eq!(run.counted(), (1, 0));
+}
+
+#[test]
+fn alerts_past_max_signals_are_held_back_until_the_next_interval_and_counted() {
+    let mut run = Run::new(&(EQL.to_owned() + "max_signals = 2\ninterval = \"10s\"\n"));
+    let events = [
+        (0, "a"),
+        (1, "b"),
+        (2, "c"),
+        (9, "d"),
+        (10, "e"),
+        (11, "f"),
+        (12, "g"),
+        (25, "h"),
+    ];
+    assert_eq!(run.show_named(&events), [1, 1, 0, 0, 1, 1, 0, 1]);
+    assert_eq!(run.counted(), (0, 3));
+}
+
+#[test]
+fn a_rule_that_says_nothing_tells_a_hundred_in_five_minutes() {
+    let mut run = Run::new(EQL);
+    let told: usize = (0..150)
+        .map(|second| run.show(second, json!({"process.name": "a"})))
+        .sum();
+    assert_eq!((told, run.counted()), (100, (0, 50)));
+    assert_eq!(run.show(300, json!({"process.name": "a"})), 1);
+}
+
+#[test]
+fn a_time_far_in_the_future_silences_nothing() {
+    let tail = "max_signals = 1\ninterval = \"10s\"\n".to_owned() + &suppression("");
+    let mut run = Run::new(&(EQL.to_owned() + &tail));
+    assert_eq!(run.show_named(&[(1_000_000, "a"), (0, "a"), (-9, "a")]), [1, 1, 0]);
+}
+
+#[test]
+fn what_is_held_back_suppresses_nothing() {
+    let tail =
+        "max_signals = 1\ninterval = \"10s\"\n".to_owned() + &suppression("duration = { value = 1, unit = \"h\" }\n");
+    let mut run = Run::new(&(EQL.to_owned() + &tail));
+    assert_eq!(
+        run.show_named(&[(0, "a"), (1, "b"), (2, "a"), (10, "b"), (11, "b")]),
+        [1, 0, 0, 1, 0]
+    );
+    assert_eq!(run.counted(), (2, 1));
+}
+
+#[test]
+fn groups_past_the_limit_push_out_the_oldest_and_are_counted() {
+    let tail = "max_signals = 100000\n".to_owned() + &suppression("duration = { value = 1, unit = \"d\" }\n");
+    let mut run = Run::new(&(EQL.to_owned() + &tail));
+    for number in 0..=MAX_GROUPS {
+        assert_eq!(run.show(0, json!({"process.name": number.to_string()})), 1);
+    }
+    assert_eq!(run.engine.counters().groups_evicted, 1);
+    assert_eq!(run.show_named(&[(1, "1"), (1, "0")]), [0, 1]);
+}
+
+#[test]
+fn limits_that_say_nothing_sound_are_errors() {
+    for (tail, expected) in [
+        ("max_signals = 0\n", "`max_signals` must be at least 1"),
+        ("interval = \"0s\"\n", "`0s` is not a length of time such as `5m`"),
+        (
+            "[rule.alert_suppression]\n",
+            "`group_by` must name 1 to 5 fields in a rule of type `eql`",
+        ),
+        (
+            "[rule.alert_suppression]\ngroup_by = [\"proces.name\"]\n",
+            "unknown field `proces.name`",
+        ),
+        (
+            "[rule.alert_suppression]\ngroup_by = [\"process.name\"]\nduration = { value = 0, unit = \"h\" }\n",
+            "`duration` needs a `value` above 0 and a `unit`: `s`, `m`, `h`, `d` or `w`",
+        ),
+        (
+            "[rule.alert_suppression]\ngroup_by = [\"process.name\"]\nmissing_fields_strategy = \"never\"\n",
+            "`never` is neither `suppress` nor `doNotSuppress`",
+        ),
+    ] {
+        let report = parse_file("a.toml", &text(&(EQL.to_owned() + tail))).report;
+        let messages: Vec<&str> = report.diagnostics.iter().map(|found| found.message.as_str()).collect();
+        assert_eq!(messages, [expected], "{tail}");
+        assert_eq!(report.status, RuleStatus::Error);
+    }
+}
+
+#[test]
+fn suppression_of_a_sequence_is_a_warning_and_all_alerts_are_told() {
+    let body = "type = \"eql\"\nquery = 'sequence [any where process.name == \"a\"] [any where process.name == \"b\"]'\n\
+                [rule.alert_suppression]\ngroup_by = [\"process.name\"]\n";
+    let report = parse_file("a.toml", &text(body)).report;
+    assert_eq!(report.diagnostics[0].code, "no-effect");
+    let mut run = Run::new(body);
+    assert_eq!(run.show_named(&[(0, "a"), (0, "b"), (0, "a"), (0, "b")]), [0, 1, 0, 1]);
+}
+
+proptest! {
+    #[test]
+    fn what_is_told_is_what_the_definition_says(
+        steps in prop::collection::vec((0..6_i64, 0..4_u8), 0..60),
+        duration in 1..12_i64,
+        max_signals in 1..6_usize,
+        interval in 1..12_i64,
+    ) {
+        let mut run = Run::new(&format!(
+            "{EQL}max_signals = {max_signals}\ninterval = \"{interval}s\"\n{}",
+            suppression(&format!("duration = {{ value = {duration}, unit = \"s\" }}\n")),
+        ));
+        // All alerts told so far, and where the present interval begins among them.
+        let mut told: Vec<(i64, u8)> = Vec::new();
+        let mut interval_start = i64::MIN;
+        let mut in_interval = 0;
+        let mut time = 0;
+        let (mut suppressed, mut held_back) = (0, 0);
+        for (step, name) in steps {
+            time += step;
+            let is_alike = told.iter().rev().find(|(_, other)| *other == name).is_some_and(|(at, _)| time - at < duration);
+            if interval_start == i64::MIN || (!is_alike && time - interval_start >= interval) {
+                (interval_start, in_interval) = (time, 0);
+            }
+            let is_held_back = !is_alike && in_interval == max_signals;
+            suppressed += u64::from(is_alike);
+            held_back += u64::from(is_held_back);
+            if !is_alike && !is_held_back {
+                in_interval += 1;
+                told.push((time, name));
+            }
+            let alerts = run.show(time, json!({"process.name": name.to_string()}));
+            prop_assert_eq!(alerts == 1, !is_alike && !is_held_back);
+        }
+        prop_assert_eq!(run.counted(), (suppressed, held_back));
+    }
+}

@@ -1,0 +1,120 @@
+//! The events that a sequence wants to be missing (`![..]`): when they came, and sequences that wait for them.
+//!
+//! Between two events of a sequence, and before its first, it is enough to know when unwanted events came. Behind the
+//! last one nothing is known before the time has passed: such a sequence waits here, complete but for that, with what
+//! its match will say, and an event past its time lets it go.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value as Json};
+
+use super::EarlierEvents;
+use crate::limits::MAX_WAITING_SEQUENCES;
+use crate::run::fair_quota::{Owner, Shares};
+
+/// When unwanted events came, as far as it can matter: the two newest times.
+#[derive(Copy, Clone, Debug, Default)]
+pub(super) struct Sightings {
+    newest: Option<i64>,
+    before_newest: Option<i64>,
+}
+
+impl Sightings {
+    pub fn note(&mut self, time_ns: i64) {
+        if self.newest < Some(time_ns) {
+            self.before_newest = self.newest;
+            self.newest = Some(time_ns);
+        } else if self.newest > Some(time_ns) {
+            self.before_newest = self.before_newest.max(Some(time_ns));
+        }
+    }
+
+    pub fn newest(&self) -> Option<i64> {
+        self.newest
+    }
+
+    /// The newest one that is older than `time_ns`.
+    pub fn last_before(&self, time_ns: i64) -> Option<i64> {
+        [self.newest, self.before_newest]
+            .into_iter()
+            .flatten()
+            .find(|seen_ns| *seen_ns < time_ns)
+    }
+}
+
+/// A sequence that matches unless an unwanted event comes in time.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub key: String,
+    /// The container of the last event.
+    pub owner: Owner,
+    pub last_ns: i64,
+    pub found: LateMatch,
+}
+
+/// A match that became known only after its last event.
+#[derive(Debug)]
+pub(crate) struct LateMatch {
+    /// The last event, as a short ECS document.
+    pub event: Arc<Map<String, Json>>,
+    pub earlier_events: EarlierEvents,
+    /// Why that event was the last one.
+    pub reason: Vec<String>,
+}
+
+/// Waiting sequences by the last moment at which an unwanted event spoils them, at most [`MAX_WAITING_SEQUENCES`].
+#[derive(Debug, Default)]
+pub(super) struct WaitingSequences {
+    by_deadline: BTreeMap<(i64, u64), Waiting>,
+    by_owner: Shares<(i64, u64)>,
+    /// Keeps apart those with one deadline, in the order in which they came.
+    taken: u64,
+}
+
+impl WaitingSequences {
+    pub fn is_empty(&self) -> bool {
+        self.by_deadline.is_empty()
+    }
+
+    /// Past the limit the one with the oldest deadline of the container with the most is forgotten, which `evicted`
+    /// counts.
+    pub fn add(&mut self, deadline_ns: i64, waiting: Waiting, evicted: &mut u64) {
+        if self.by_deadline.len() == MAX_WAITING_SEQUENCES
+            && let Some(number) = self.by_owner.take_oldest_of_largest()
+        {
+            self.by_deadline.remove(&number);
+            *evicted += 1;
+        }
+        self.taken += 1;
+        let number = (deadline_ns, self.taken);
+        self.by_owner.insert(&waiting.owner, deadline_ns, number);
+        self.by_deadline.insert(number, waiting);
+    }
+
+    /// An unwanted event came under these keys.
+    pub fn spoil(&mut self, keys: &[String], time_ns: i64) {
+        let by_owner = &mut self.by_owner;
+        self.by_deadline.retain(|number, waiting| {
+            let deadline_ns = number.0;
+            let is_spoiled = waiting.last_ns < time_ns && time_ns <= deadline_ns && keys.contains(&waiting.key);
+            if is_spoiled {
+                by_owner.remove(&waiting.owner, deadline_ns, number);
+            }
+            !is_spoiled
+        });
+    }
+
+    /// Takes out what no event from now on can spoil.
+    pub fn take_due(&mut self, now_ns: i64) -> Vec<LateMatch> {
+        let mut due = Vec::new();
+        while let Some(first) = self.by_deadline.first_entry()
+            && first.key().0 < now_ns
+        {
+            let (number, waiting) = first.remove_entry();
+            self.by_owner.remove(&waiting.owner, number.0, &number);
+            due.push(waiting.found);
+        }
+        due
+    }
+}

@@ -1,0 +1,141 @@
+//! Threshold rules: so many events of one group within a window, perhaps with so many different values of a field.
+//!
+//! Stands behind the rule's query. For each group only as many times and values are kept as the threshold asks for,
+//! which is enough to decide exactly. One alert a group and window.
+
+use std::collections::{HashMap, VecDeque};
+
+use uuid::Uuid;
+
+use crate::limits::MAX_GROUPS;
+use crate::record::Record;
+use crate::run::engine::EngineCounters;
+use crate::run::groups::{GroupField, Groups, keys, owner};
+use crate::run::new_terms::text;
+use crate::schema::reference::FieldReference;
+
+/// The `threshold` part of a rule, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Threshold {
+    /// None: all events are one group.
+    pub fields: Vec<GroupField>,
+    /// Events within the window, at least 1.
+    pub events: usize,
+    pub cardinality: Option<Cardinality>,
+    pub window_ns: i64,
+}
+
+/// So many different values of a field, at least 1.
+#[derive(Clone, Debug)]
+pub(crate) struct Cardinality {
+    pub field: FieldReference,
+    pub values: usize,
+}
+
+impl Threshold {
+    /// Calls `visit` for every field that the threshold reads.
+    pub fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
+        self.fields
+            .iter()
+            .filter_map(|group| group.field.as_ref())
+            .for_each(&mut *visit);
+        self.cardinality
+            .iter()
+            .for_each(|cardinality| visit(&cardinality.field));
+    }
+}
+
+/// The compiled form with what it remembers.
+#[derive(Debug)]
+pub(crate) struct ThresholdCounter {
+    threshold: Threshold,
+    groups: Groups<Group>,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    /// When the newest events came, oldest first.
+    times: VecDeque<i64>,
+    /// A digest of each of the values seen last, with when it was.
+    values: HashMap<Uuid, i64>,
+    alerted_ns: Option<i64>,
+}
+
+impl ThresholdCounter {
+    pub fn new(threshold: Threshold) -> ThresholdCounter {
+        ThresholdCounter {
+            threshold,
+            groups: Groups::new(MAX_GROUPS),
+        }
+    }
+
+    /// Counts an event that satisfies the query and returns the groups that reached the threshold by it.
+    pub fn observe(&mut self, record: &Record, time_ns: i64, counters: &mut EngineCounters) -> Vec<String> {
+        let window_ns = self.threshold.window_ns;
+        let mut reached = Vec::new();
+        for key in keys(&self.threshold.fields, record, &mut counters.group_keys_cut) {
+            let is_over = |group: &Group| {
+                group
+                    .times
+                    .back()
+                    .is_none_or(|last| *last < time_ns.saturating_sub(window_ns))
+            };
+            let group = self.groups.use_state(
+                &key,
+                owner(record),
+                Group::default,
+                is_over,
+                &mut counters.groups_evicted,
+            );
+            if group.count(&self.threshold, record, time_ns) {
+                reached.push(key);
+            }
+        }
+        reached
+    }
+}
+
+impl Group {
+    /// Takes the event in and says whether it raises an alert. A late event counts as one of now.
+    fn count(&mut self, threshold: &Threshold, record: &Record, time_ns: i64) -> bool {
+        let now_ns = self.times.back().map_or(time_ns, |last| time_ns.max(*last));
+        let start_ns = now_ns.saturating_sub(threshold.window_ns);
+        self.times.push_back(now_ns);
+        if self.times.len() > threshold.events {
+            self.times.pop_front();
+        }
+        let enough_events = self.times.len() == threshold.events && self.times.front() >= Some(&start_ns);
+        let enough_values = match &threshold.cardinality {
+            None => true,
+            Some(cardinality) => {
+                self.note_values(cardinality, record, now_ns);
+                self.values.values().filter(|seen_ns| **seen_ns >= start_ns).count() >= cardinality.values
+            }
+        };
+        let silent = self.alerted_ns.is_some_and(|alerted_ns| alerted_ns >= start_ns);
+        if !enough_events || !enough_values || silent {
+            return false;
+        }
+        self.alerted_ns = Some(now_ns);
+        true
+    }
+
+    fn note_values(&mut self, cardinality: &Cardinality, record: &Record, now_ns: i64) {
+        let field = &cardinality.field;
+        for value in record.values(field.field).filter_map(|value| text(value, field)) {
+            self.values
+                .insert(Uuid::new_v5(&Uuid::NAMESPACE_OID, value.as_bytes()), now_ns);
+            if self.values.len() > cardinality.values {
+                let oldest = self
+                    .values
+                    .iter()
+                    .min_by_key(|(_, seen_ns)| **seen_ns)
+                    .map(|(value, _)| *value);
+                oldest.map(|value| self.values.remove(&value));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
