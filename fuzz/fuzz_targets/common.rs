@@ -5,8 +5,8 @@
 use std::sync::LazyLock;
 
 use rule_engine::record::{DocumentCounts, Record};
-use rule_engine::rule::{RuleStatus, parse_file, parse_rules, run_examples};
-use rule_engine::{DataStreams, Engine, EngineOptions, MemoryHistory, RuleSet};
+use rule_engine::rule::{RuleStatus, parse_file, parse_rules};
+use rule_engine::{DataStreams, Engine, EngineOptions, MemoryHistory, RuleSet, run_examples};
 
 const EVENT: &str = r#"{"@timestamp": "2026-01-01T00:00:00Z", "event": {"category": ["process"], "type": ["start"]},
     "process": {"name": "apt", "pid": 7, "args": ["apt", "install", "curl"], "interactive": true},

@@ -27,11 +27,15 @@ mod compile;
 
 mod run;
 
+mod examples;
+
 #[cfg(test)]
 mod naive;
 
 pub use compile::rules::RuleSet;
+pub use examples::{ExampleOutcome, run_examples};
 pub use record::streams::DataStreams;
-pub use run::engine::{Engine, EngineCounters, EngineOptions, Match, NearMiss, RuleCounters};
+pub use run::counters::{EngineCounters, RuleCounters};
+pub use run::engine::{Engine, EngineOptions, Match, NearMiss};
 pub use run::fair_quota::{Owner, Shares};
 pub use run::history::{MemoryHistory, TermHistory};

@@ -220,11 +220,11 @@ fn check(
     let condition = parse(text, &mut findings);
     prop_assert!(condition.is_some(), "{}: {:?}", text, findings.list);
     let mut read = Vec::new();
-    if let Some(condition) = &condition {
-        condition.visit_fields(&mut |field| read.push(field.field));
-    }
+    let condition = condition.unwrap_or(Condition::Never);
+    condition.visit_fields(&mut |field| read.push(field.field));
+    let is_plain = !calls_function(&condition);
     let mut narrow = Record::only(|field| read.contains(&field));
-    let mut compiled = CompiledCondition::compile(&condition.unwrap_or(Condition::Never));
+    let mut compiled = CompiledCondition::compile(&condition);
     let mut record = Record::new();
     for event in events {
         record.fill_from_document(event);
@@ -238,6 +238,11 @@ fn check(
             "{} on {}",
             text,
             Json::Object(event.clone())
+        );
+        prop_assert!(
+            !is_plain || plain::holds(&condition, &record) == matched,
+            "{} plainly",
+            text
         );
         let (distance, failures) = compiled.evaluate(&record, |matcher, event| {
             (matcher.distance(event), matcher.failures(event))
@@ -256,6 +261,15 @@ fn check(
         prop_assert!(reason.len() <= MAX_REASON_LINES);
     }
     Ok(())
+}
+
+fn calls_function(condition: &Condition) -> bool {
+    match condition {
+        Condition::All(conditions) | Condition::Any(conditions) => conditions.iter().any(calls_function),
+        Condition::Not(condition) => calls_function(condition),
+        Condition::Computed(_) => true,
+        Condition::Always | Condition::Never | Condition::Field(_) => false,
+    }
 }
 
 /// Cases of each test below, each with a few events.

@@ -8,6 +8,7 @@
 use crate::schema::{FieldId, FieldType};
 
 mod document;
+pub(crate) mod key;
 mod reader;
 pub(crate) mod streams;
 

@@ -6,12 +6,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::Serialize;
 
-use crate::condition::{Condition, Detection};
+use crate::condition::{AlertLimits, Condition, Detection};
 use crate::diagnostic::{Diagnostic, Findings, Lines, Severity, Span, general_help};
 use crate::record::streams::{Categories, DataStreams};
-use crate::run::alert_limiter::AlertLimits;
-use crate::schema::FieldId;
-use crate::schema::reference::FieldReference;
+use crate::schema::{FieldId, FieldReference};
 
 mod alert_limits;
 mod examples;
@@ -21,7 +19,7 @@ mod query_position;
 mod source;
 pub(crate) mod table;
 
-pub use examples::{Example, ExampleOutcome, Expectation, run_examples};
+pub use examples::{Example, Expectation};
 
 /// Reads all rules of a file: those that Kibana exported if its name ends in `.ndjson`, else the one of a TOML file.
 /// Never fails and never gives none: what is wrong is in the reports.

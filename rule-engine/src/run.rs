@@ -1,6 +1,7 @@
 //! What runs on events, and remembers: sequences, thresholds, terms, alerts.
 
 pub(crate) mod alert_limiter;
+pub(crate) mod counters;
 pub(crate) mod engine;
 pub(crate) mod fair_quota;
 pub(crate) mod groups;

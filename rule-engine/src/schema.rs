@@ -7,7 +7,11 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-pub(crate) mod reference;
+mod nearest;
+mod reference;
+
+pub(crate) use nearest::nearest;
+pub(crate) use reference::FieldReference;
 
 include!(concat!(env!("OUT_DIR"), "/schema.rs"));
 

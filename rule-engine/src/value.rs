@@ -1,6 +1,16 @@
 //! What values are and how they compare, before there are fields.
 
+pub(crate) mod case;
 pub(crate) mod duration;
-pub(crate) mod network;
+mod network;
+mod number;
+mod order;
+mod pattern;
 pub(crate) mod regex;
 pub(crate) mod timestamp;
+
+pub(crate) use case::{Case, FoldBuffer};
+pub(crate) use network::Network;
+pub(crate) use number::Number;
+pub(crate) use order::Order;
+pub(crate) use pattern::{Pattern, Symbol};

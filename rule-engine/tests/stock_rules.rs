@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rule_engine::rule::{CheckedRule, Example, ExampleOutcome, Expectation, RuleType, parse_file, run_examples};
+use rule_engine::rule::{CheckedRule, Example, Expectation, RuleType, parse_file};
+use rule_engine::{ExampleOutcome, run_examples};
 
 fn stock_rules() -> Vec<(PathBuf, CheckedRule)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rules");

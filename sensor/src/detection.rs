@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use container_engines::{Directory, Lookup};
-use rule_engine::engine::EngineOptions;
+use rule_engine::EngineOptions;
 use rule_engine::record::Record;
 use rule_engine::schema::fields;
 use serde_json::Value;

@@ -5,8 +5,9 @@
 //! a fixed part.
 
 use crate::analysis::prerequisite::{Necessary, PartCounts, Values};
-use crate::condition::{Condition, Pattern, Symbol, Test};
+use crate::condition::{Condition, Test};
 use crate::schema::FieldId;
+use crate::value::{Pattern, Symbol};
 
 /// What nearly all events have alike, so a test of it narrows nothing down.
 const COMMON: [&str; 3] = ["event.", "host.", "agent."];

@@ -6,8 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::condition::{Condition, FieldCondition, Number, Pattern, Symbol, Test};
+use crate::condition::{Condition, FieldCondition, Test};
 use crate::schema::{FieldId, FieldType};
+use crate::value::{Number, Pattern, Symbol};
 
 /// Letters that a part of a pattern needs to be worth looking for.
 const MIN_PART_BYTES: usize = 3;

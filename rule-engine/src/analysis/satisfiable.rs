@@ -4,14 +4,18 @@
 //! sensor's events have: fields that nothing here fills, values that a field never has, tests that exclude one another.
 //! Only warnings come of it, never another meaning: recorded documents of other producers may have what is missing here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use crate::compile::graph::{Evaluation, GraphBuilder, Scratch};
-use crate::condition::{Condition, FieldCondition, Number, Order, Test};
+use super::holds::passes;
+use crate::condition::{Condition, FieldCondition, Test};
 use crate::diagnostic::{Findings, Span};
-use crate::record::{Record, Value};
-use crate::schema::reference::{Case, FieldReference};
-use crate::schema::{FieldId, FieldType};
+use crate::record::Value;
+use crate::schema::{FieldId, FieldReference, FieldType};
+use crate::value::case::fold;
+use crate::value::{Case, Number, Order, Pattern};
+
+/// Comparisons that are made to find out whether tests exclude one another; if it takes more, they are taken not to.
+const MAX_TRIES: usize = 1 << 20;
 
 /// A condition and whether it can hold.
 #[derive(Debug)]
@@ -181,13 +185,7 @@ fn no_produced_value_passes(tested: &FieldCondition) -> Option<String> {
     if values.is_empty() || matches!(tested.test, Test::Exists) {
         return None;
     }
-    let condition = Condition::Field(tested.clone());
-    let passes = |value: &&str| {
-        let mut record = Record::new();
-        record.text(field, value);
-        holds(&condition, &record)
-    };
-    if values.iter().any(passes) {
+    if values.iter().any(|value| passes(&tested.test, Value::Text(value))) {
         return None;
     }
     let values: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
@@ -198,28 +196,30 @@ fn no_produced_value_passes(tested: &FieldCondition) -> Option<String> {
     ))
 }
 
-fn holds(condition: &Condition, record: &Record) -> bool {
-    let mut builder = GraphBuilder::default();
-    let matcher = builder.add(condition);
-    let graph = builder.finish();
-    let mut scratch = Scratch::new(&graph);
-    matcher.matches(&Evaluation::new(record, &graph, &mut scratch))
-}
-
 /// Why the conditions exclude one another, if they do, for an event that has each field once.
 fn contradiction(conditions: &[Condition]) -> Option<String> {
-    let mut tests: HashMap<&FieldReference, Vec<(&Condition, &Test)>> = HashMap::new();
+    let mut tests: HashMap<&FieldReference, Vec<Wanted<'_>>> = HashMap::new();
     let mut waiting: Vec<&Condition> = conditions.iter().collect();
     while let Some(condition) = waiting.pop() {
         match condition {
             Condition::All(inner) => waiting.extend(inner),
             Condition::Not(inner) => {
                 if let Condition::Field(tested) = &**inner {
-                    tests.entry(&tested.field).or_default().push((condition, &tested.test));
+                    let wanted = Wanted {
+                        test: &tested.test,
+                        outcome: false,
+                    };
+                    tests.entry(&tested.field).or_default().push(wanted);
                 }
             }
-            Condition::Field(tested) => tests.entry(&tested.field).or_default().push((condition, &tested.test)),
-            _ => {}
+            Condition::Field(tested) => {
+                let wanted = Wanted {
+                    test: &tested.test,
+                    outcome: true,
+                };
+                tests.entry(&tested.field).or_default().push(wanted);
+            }
+            Condition::Always | Condition::Never | Condition::Any(_) | Condition::Computed(_) => {}
         }
     }
     let single = |field: &FieldId| !field.is_array() && field.field_type() != FieldType::Object;
@@ -234,6 +234,13 @@ fn contradiction(conditions: &[Condition]) -> Option<String> {
         .map(|field| format!("no one value of `{}` passes all of its tests", field.name()))
 }
 
+/// A test and how it has to come out.
+#[derive(Copy, Clone)]
+struct Wanted<'a> {
+    test: &'a Test,
+    outcome: bool,
+}
+
 /// A value that a test can be tried on.
 #[derive(Clone)]
 enum Candidate {
@@ -243,20 +250,31 @@ enum Candidate {
     Date(i64),
 }
 
+impl Candidate {
+    fn value(&self, field: &FieldReference) -> Value<'_> {
+        match self {
+            Candidate::Text(text) => Value::Text(text),
+            Candidate::Number(number) if field.value_type() == FieldType::Float => Value::Float(number.as_float()),
+            Candidate::Number(number) => Value::Long(number.as_float() as i64),
+            Candidate::Boolean(truth) => Value::Boolean(*truth),
+            Candidate::Date(date) => Value::Date(*date),
+        }
+    }
+}
+
 /// Whether no value passes all tests, as far as trying the values that they name can tell.
-fn exclude_each_other(field: &FieldReference, tests: &[(&Condition, &Test)]) -> bool {
-    let is_negated = |condition: &Condition| matches!(condition, Condition::Not(_));
+fn exclude_each_other(field: &FieldReference, tests: &[Wanted<'_>]) -> bool {
     let positive: Vec<&Test> = tests
         .iter()
-        .filter(|(condition, _)| !is_negated(condition))
-        .map(|(_, test)| *test)
+        .filter(|wanted| wanted.outcome)
+        .map(|wanted| wanted.test)
         .collect();
     if positive.is_empty() {
         return false;
     }
     let must_be_missing = tests
         .iter()
-        .any(|(condition, test)| is_negated(condition) && matches!(test, Test::Exists));
+        .any(|wanted| !wanted.outcome && matches!(wanted.test, Test::Exists));
     if must_be_missing {
         return true;
     }
@@ -265,7 +283,7 @@ fn exclude_each_other(field: &FieldReference, tests: &[(&Condition, &Test)]) -> 
         _ => false,
     };
     // Of a text in any case only one spelling is tried, so all others have to take any too.
-    let all_fold = tests.iter().all(|(_, test)| folds(test));
+    let all_fold = tests.iter().all(|wanted| folds(wanted.test));
     let named = positive
         .iter()
         .filter(|test| !folds(test) || all_fold)
@@ -273,20 +291,83 @@ fn exclude_each_other(field: &FieldReference, tests: &[(&Condition, &Test)]) -> 
     let Some(candidates) = named.or_else(|| bounds(field, &positive)) else {
         return false;
     };
-    let all = Condition::All(tests.iter().map(|(condition, _)| (*condition).clone()).collect());
-    !candidates.iter().any(|candidate| {
-        let mut record = Record::new();
-        let value = match candidate {
-            Candidate::Text(text) => Value::Text(text),
-            Candidate::Number(Number::Float(number)) if field.value_type() == FieldType::Float => Value::Float(*number),
-            Candidate::Number(number) if field.value_type() == FieldType::Float => Value::Float(number.as_float()),
-            Candidate::Number(number) => Value::Long(number.as_float() as i64),
-            Candidate::Boolean(truth) => Value::Boolean(*truth),
-            Candidate::Date(date) => Value::Date(*date),
+    let tests: Vec<PreparedTest> = tests
+        .iter()
+        .map(|wanted| PreparedTest::new(*wanted, field.value_type()))
+        .collect();
+    let one_by_one: usize = tests.iter().map(|test| test.one_by_one).sum();
+    candidates.len().saturating_mul(one_by_one) <= MAX_TRIES
+        && !candidates
+            .iter()
+            .any(|candidate| tests.iter().all(|test| test.comes_out(candidate.value(field))))
+}
+
+/// A test made to be tried on many values: what it names is looked up, so that of two long lists not each value is
+/// compared with each other.
+struct PreparedTest<'a> {
+    wanted: Wanted<'a>,
+    texts: HashSet<Box<[u8]>>,
+    patterns: Vec<&'a Pattern>,
+    whole: HashSet<i64>,
+    /// Comparisons that are left to make for each value.
+    one_by_one: usize,
+}
+
+impl<'a> PreparedTest<'a> {
+    fn new(wanted: Wanted<'a>, value_type: FieldType) -> PreparedTest<'a> {
+        let (mut texts, mut patterns) = (HashSet::new(), Vec::new());
+        let (mut whole, mut one_by_one) = (HashSet::new(), 1);
+        match wanted.test {
+            Test::TextIn(named, case) => texts.extend(named.iter().map(|text| fold(text.as_bytes(), *case))),
+            Test::Like(named, case) => {
+                for pattern in named {
+                    match pattern.exact_text() {
+                        Some(text) => drop(texts.insert(fold(text.as_bytes(), *case))),
+                        None => patterns.push(pattern),
+                    }
+                }
+                one_by_one += patterns.len();
+            }
+            Test::DateIn(dates) => whole.extend(dates.iter().copied()),
+            Test::NumberIn(numbers) => {
+                let whole_numbers = numbers.iter().map(|number| match number {
+                    Number::Long(number) if value_type == FieldType::Long => Some(*number),
+                    Number::Long(_) | Number::Float(_) => None,
+                });
+                match whole_numbers.collect() {
+                    Some(all) => whole = all,
+                    None => one_by_one = numbers.len(),
+                }
+            }
+            Test::Within(networks) => one_by_one = networks.len(),
+            Test::Exists
+            | Test::Regex(_)
+            | Test::TextOrder(..)
+            | Test::NumberOrder(..)
+            | Test::Boolean(_)
+            | Test::DateOrder(..) => {}
+        }
+        PreparedTest {
+            wanted,
+            texts,
+            patterns,
+            whole,
+            one_by_one,
+        }
+    }
+
+    fn comes_out(&self, value: Value<'_>) -> bool {
+        let passes = match (self.wanted.test, value) {
+            (Test::TextIn(_, case) | Test::Like(_, case), Value::Text(text)) => {
+                self.texts.contains(&fold(text.as_bytes(), *case))
+                    || self.patterns.iter().any(|pattern| pattern.matches(text, *case))
+            }
+            (Test::DateIn(_), Value::Date(number)) => self.whole.contains(&number),
+            (Test::NumberIn(_), Value::Long(number)) if !self.whole.is_empty() => self.whole.contains(&number),
+            (test, value) => passes(test, value),
         };
-        record.push(field.field, value);
-        holds(&all, &record)
-    })
+        passes == self.wanted.outcome
+    }
 }
 
 /// The only values that pass the test, if it names them.

@@ -16,8 +16,8 @@ mod text;
 mod value;
 mod wildcards;
 
+use crate::value::FoldBuffer;
 use computed::ComputedMatcher;
-pub(crate) use text::{FoldBuffer, PatternSet};
 use value::FieldMatcher;
 
 /// A condition in the graph that it was compiled into.

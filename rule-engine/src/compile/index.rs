@@ -11,15 +11,14 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use rustc_hash::FxBuildHasher;
 
-use crate::compile::graph::FoldBuffer;
 use crate::record::streams::Categories;
 use crate::record::{Record, Value};
-use crate::schema::reference::Case;
 use crate::schema::{FieldId, fields};
+use crate::value::{Case, FoldBuffer};
 
 mod rule_bits;
 
-use crate::analysis::prerequisite::{Key, Necessary, PartCounts};
+use crate::analysis::prerequisite::{Key, Necessary};
 use rule_bits::RuleBits;
 
 /// Besides its category, what kind of event it is: known before anything else of it.

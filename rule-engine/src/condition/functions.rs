@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::condition::Number;
-use crate::schema::reference::{Case, nearest};
-use crate::value::network::Network;
+use crate::schema::nearest;
+use crate::value::{Case, Network, Number};
 
 /// A function that computes a value.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]

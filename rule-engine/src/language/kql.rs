@@ -1,10 +1,11 @@
 //! KQL (Kibana's `kuery`), the language of rules of type `query`, `new_terms` and `threshold`: text, syntax tree,
 //! checked tree.
 
-use crate::condition::{Condition, Order, Pattern};
+use crate::condition::Condition;
 use crate::diagnostic::{Findings, Span};
 use crate::limits::MAX_QUERY_BYTES;
-use crate::schema::reference::FieldReference;
+use crate::schema::FieldReference;
+use crate::value::{Order, Pattern};
 
 mod check;
 mod parser;

@@ -5,15 +5,13 @@
 
 use serde_json::{Map, Value as Json};
 
-use crate::condition::{Condition, Order, Pattern, Symbol, Test};
+use crate::condition::{Condition, Test};
 use crate::diagnostic::{Findings, Span};
 use crate::language::kql;
 use crate::limits::{MAX_LIST_LENGTH, MAX_QUERY_NESTING};
-use crate::rule::exceptions::{literal, wildcards};
-use crate::rule::table::Table;
-use crate::schema::FieldType;
-use crate::schema::reference::{Case, FieldReference};
+use crate::schema::{FieldReference, FieldType};
 use crate::value::regex::{self, Regex};
+use crate::value::{Case, Order, Pattern, Symbol};
 
 /// Keys of a filter that say how Kibana shows it.
 const KEYS_OF_KIBANA: [&str; 2] = ["meta", "$state"];
@@ -30,16 +28,16 @@ const KINDS_OF_TESTS: [&str; 8] = [
     "wildcard",
 ];
 
-pub(crate) fn read(table: Table<'_>, findings: &mut Findings) -> Option<Condition> {
-    let filter = table.object();
+/// Reads a filter as Kibana stores it; `span` is where it stands.
+pub(crate) fn read(filter: &Map<String, Json>, span: Span, findings: &mut Findings) -> Option<Condition> {
     let is_set = |key| filter.get("meta").and_then(|meta| meta.get(key)) == Some(&Json::Bool(true));
     if is_set("disabled") {
         return Some(Condition::Always);
     }
     // Old filters have the query's one key beside `meta`, not in `query`.
-    let query = filter.get("query").and_then(Json::as_object).unwrap_or(&filter);
+    let query = filter.get("query").and_then(Json::as_object).unwrap_or(filter);
     let mut reader = Reader {
-        span: table.span,
+        span,
         depth: 0,
         findings,
     };
@@ -137,13 +135,13 @@ impl Reader<'_> {
         }
         let run = || std::iter::once(Symbol::AnyRun);
         let patterns: Vec<Pattern> = match (kind, text(value), value) {
-            ("term" | "match" | "match_phrase", Some(text), _) => vec![literal(&text)],
-            ("wildcard", Some(text), _) => vec![wildcards(&text)],
+            ("term" | "match" | "match_phrase", Some(text), _) => vec![Pattern::literal(&text)],
+            ("wildcard", Some(text), _) => vec![Pattern::from_wildcard_query(&text)],
             ("prefix", Some(text), _) => vec![Pattern::new(text.chars().map(Symbol::Character).chain(run()))],
             ("regexp", Some(text), _) => return self.regex(field, &text),
             ("terms", _, Json::Array(values)) if (1..=MAX_LIST_LENGTH).contains(&values.len()) => {
                 match values.iter().map(text).collect::<Option<Vec<String>>>() {
-                    Some(texts) => texts.iter().map(|text| literal(text)).collect(),
+                    Some(texts) => texts.iter().map(|text| Pattern::literal(text)).collect(),
                     None => return self.unsupported(kind),
                 }
             }

@@ -3,14 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Letters, like};
+use crate::analysis::holds::passes;
 use crate::compile::graph::CompiledCondition;
-use crate::condition::{Condition, Detection, Number, Symbol, Test};
+use crate::condition::{Condition, Detection};
 use crate::record::{Record, Value};
 use crate::rule::{CheckedRule, Expectation, parse_file};
-use crate::schema::reference::Case;
 
-fn holds(condition: &Condition, record: &Record) -> bool {
+pub(super) fn holds(condition: &Condition, record: &Record) -> bool {
     match condition {
         Condition::Always => true,
         Condition::Never => false,
@@ -24,45 +23,7 @@ fn holds(condition: &Condition, record: &Record) -> bool {
             }
             value => passes(&tested.test, value),
         }),
-        Condition::Computed(computed) => panic!("no stock rule calls a function: {computed:?}"),
-    }
-}
-
-fn letters(case: Case) -> Letters {
-    match case {
-        Case::Sensitive => Letters::Exact,
-        Case::Insensitive => Letters::AnyCase,
-    }
-}
-
-fn passes(test: &Test, value: Value<'_>) -> bool {
-    match (test, value) {
-        (Test::Exists, _) => true,
-        (Test::TextIn(texts, Case::Sensitive), Value::Text(text)) => texts.iter().any(|wanted| wanted == text),
-        (Test::TextIn(texts, Case::Insensitive), Value::Text(text)) => {
-            texts.iter().any(|wanted| wanted.eq_ignore_ascii_case(text))
-        }
-        (Test::Like(patterns, case), Value::Text(text)) => patterns.iter().any(|pattern| {
-            let written = pattern.symbols().iter().map(|symbol| match symbol {
-                Symbol::Character(character) => *character,
-                Symbol::AnyCharacter => '?',
-                Symbol::AnyRun => '*',
-            });
-            like(&written.collect::<String>(), text, letters(*case))
-        }),
-        (Test::Regex(regex), Value::Text(text)) => regex.matches(text),
-        (Test::TextOrder(order, limit), Value::Text(text)) => order.holds(text.cmp(limit)),
-        (Test::NumberIn(numbers), Value::Long(number)) => numbers
-            .iter()
-            .any(|wanted| Number::Long(number).compare(*wanted).is_some_and(|order| order.is_eq())),
-        (Test::NumberOrder(order, limit), Value::Long(number)) => Number::Long(number)
-            .compare(*limit)
-            .is_some_and(|found| order.holds(found)),
-        (Test::Boolean(wanted), Value::Boolean(truth)) => *wanted == truth,
-        (Test::DateIn(dates), Value::Date(date)) => dates.contains(&date),
-        (Test::DateOrder(order, limit), Value::Date(date)) => order.holds(date.cmp(limit)),
-        (Test::Within(networks), _) => panic!("no stock rule asks for {networks:?}"),
-        _ => false,
+        Condition::Computed(computed) => panic!("functions are judged by their definition: {computed:?}"),
     }
 }
 

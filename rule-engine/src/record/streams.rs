@@ -4,11 +4,9 @@
 //! that the operator names. The patterns are resolved once for the categories that ECS knows, so that an event costs one
 //! comparison of bit sets.
 
-use crate::compile::graph::{FoldBuffer, PatternSet};
-use crate::condition::{Condition, FieldCondition, Pattern, Test};
-use crate::record::{Record, Value};
+use super::{Record, Value};
 use crate::schema::fields;
-use crate::schema::reference::Case;
+use crate::value::{Case, Pattern};
 
 /// ECS's values of `event.category`, the one that is looked for most often first.
 const CATEGORIES: [&str; 20] = [
@@ -76,13 +74,12 @@ impl Categories {
     /// The categories whose streams the index patterns name. A pattern after `-` takes away.
     pub fn read_by(index: &[String], streams: &DataStreams) -> Categories {
         let named = |pattern: &str| {
-            let pattern = PatternSet::new(&[Pattern::from_index(pattern)], Case::Sensitive);
-            let scratch = FoldBuffer::default();
+            let pattern = Pattern::from_index(pattern);
             let read = |category: &str| {
                 let mut streams = streams.0.iter();
-                streams.any(|stream| pattern.matches(&stream.replace(PLACE, category), &scratch))
+                streams.any(|stream| pattern.matches(&stream.replace(PLACE, category), Case::Sensitive))
             };
-            from_names(CATEGORIES.into_iter().filter(|category| read(category)))
+            bits(CATEGORIES.into_iter().filter(|category| read(category)))
         };
         index
             .iter()
@@ -92,30 +89,18 @@ impl Categories {
             })
     }
 
-    /// The category that an EQL query begins with; all if it is `any`, or none that ECS knows.
-    pub fn asked_for(condition: &Condition) -> Categories {
-        let Condition::All(parts) = condition else {
-            return Categories::ALL;
-        };
-        match parts.first() {
-            Some(Condition::Field(FieldCondition {
-                field,
-                test: Test::TextIn(names, _),
-            })) if field.field == fields::EVENT_CATEGORY => match from_names(names.iter().map(String::as_str)) {
-                0 => Categories::ALL,
-                categories => Categories(categories),
-            },
-            _ => Categories::ALL,
-        }
-    }
-
     /// The categories of an event. One that says none, or one that ECS does not know, may be in any stream.
     pub fn of(record: &Record) -> Categories {
         let names = record.values(fields::EVENT_CATEGORY).filter_map(|value| match value {
             Value::Text(name) => Some(name),
             _ => None,
         });
-        match from_names(names) {
+        Categories::from_names(names)
+    }
+
+    /// The categories of these names; all if ECS knows none of them.
+    pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Categories {
+        match bits(names) {
             0 => Categories::ALL,
             categories => Categories(categories),
         }
@@ -140,11 +125,11 @@ impl Categories {
 
     /// Whether the sensor makes events of one of the categories.
     pub fn has_source(self) -> bool {
-        self.0 & from_names(PRODUCED) != 0
+        self.0 & bits(PRODUCED) != 0
     }
 }
 
-fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> u32 {
+fn bits<'a>(names: impl IntoIterator<Item = &'a str>) -> u32 {
     names
         .into_iter()
         .filter_map(|name| CATEGORIES.iter().position(|category| *category == name))

@@ -2,12 +2,10 @@
 
 use super::RuleType;
 use super::table::Table;
-use crate::condition::Detection;
+use crate::condition::{AlertLimits, Detection, GroupField, Grouping, MissingKey, Suppression};
 use crate::diagnostic::Findings;
 use crate::limits::MAX_SUPPRESSION_FIELDS;
-use crate::run::alert_limiter::{AlertLimits, Grouping, Suppression};
-use crate::run::groups::{GroupField, MissingKey};
-use crate::schema::reference::FieldReference;
+use crate::schema::FieldReference;
 use crate::value::duration;
 
 /// What Kibana takes where a rule says nothing.

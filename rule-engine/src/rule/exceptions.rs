@@ -5,20 +5,19 @@
 //! out, the rule would mean something else.
 
 use super::table::{Located, Table};
-use crate::condition::{Condition, Order, Pattern, Symbol, Test};
+use crate::condition::{Condition, Test};
 use crate::diagnostic::{Findings, Span};
 use crate::language::{kql, query_dsl};
 use crate::limits::MAX_LIST_LENGTH;
-use crate::schema::reference::{Case, FieldReference};
-use crate::schema::{FieldId, fields};
-use crate::value::timestamp;
+use crate::schema::{FieldId, FieldReference, fields};
+use crate::value::{Case, Order, Pattern, Symbol, timestamp};
 
 /// What an event has to satisfy for the rule to look at it.
 pub(super) fn read(rule: Table<'_>, findings: &mut Findings) -> Option<Condition> {
     let filters = rule.tables("filters", findings);
     let filters: Vec<_> = filters
         .into_iter()
-        .map(|table| query_dsl::read(table, findings))
+        .map(|table| query_dsl::read(&table.object(), table.span, findings))
         .collect();
     let items = rule.tables("exceptions_list", findings);
     let items: Vec<_> = items.into_iter().map(|table| item(table, findings)).collect();
@@ -85,11 +84,11 @@ fn entry(table: Table<'_>, prefix: &str, findings: &mut Findings) -> Option<Cond
     let entry_type = needed("type", findings)?;
     let patterns: Vec<Pattern> = match entry_type.value {
         "exists" => vec![Pattern::new([Symbol::AnyRun])],
-        "match" => vec![literal(needed("value", findings)?.value)],
-        "wildcard" => vec![wildcards(needed("value", findings)?.value)],
+        "match" => vec![Pattern::literal(needed("value", findings)?.value)],
+        "wildcard" => vec![Pattern::from_wildcard_query(needed("value", findings)?.value)],
         "match_any" => {
             let values = table.texts("value", findings);
-            values.into_iter().map(|value| literal(value.value)).collect()
+            values.into_iter().map(|value| Pattern::literal(value.value)).collect()
         }
         "nested" if prefix.is_empty() => return nested(table, field?, findings),
         other => {
@@ -157,23 +156,6 @@ fn any_of(field: &FieldReference, patterns: Vec<Pattern>, span: Span, findings: 
         findings.warning(span, "never-matches", message);
     }
     Some(condition)
-}
-
-pub(crate) fn literal(text: &str) -> Pattern {
-    Pattern::new(text.chars().map(Symbol::Character))
-}
-
-/// `*` is any run and `?` any character, unless a backslash is before it.
-pub(crate) fn wildcards(text: &str) -> Pattern {
-    let mut characters = text.chars();
-    Pattern::new(std::iter::from_fn(|| {
-        Some(match characters.next()? {
-            '*' => Symbol::AnyRun,
-            '?' => Symbol::AnyCharacter,
-            '\\' => Symbol::Character(characters.next().unwrap_or('\\')),
-            other => Symbol::Character(other),
-        })
-    }))
 }
 
 #[cfg(test)]

@@ -6,17 +6,14 @@ use uuid::Uuid;
 
 use super::table::{Located, Table, span};
 use super::{CheckedRule, RuleInfo, RuleSeverity, RuleType, alert_limits, examples, exceptions, query_position};
-use crate::analysis::cost;
-use crate::analysis::satisfiable;
-use crate::condition::{Condition, Detection};
+use crate::analysis::category;
+use crate::analysis::{cost, satisfiable};
+use crate::condition::{Cardinality, Condition, Detection, GroupField, MissingKey, NewTerms, Threshold};
 use crate::diagnostic::{Findings, Span};
 use crate::language::{eql, kql};
 use crate::limits::{MAX_RULE_FILE_BYTES, MAX_THRESHOLD};
 use crate::record::streams::{Categories, DataStreams};
-use crate::run::groups::{GroupField, MissingKey};
-use crate::run::new_terms::NewTerms;
-use crate::run::threshold::{Cardinality, Threshold};
-use crate::schema::reference::FieldReference;
+use crate::schema::FieldReference;
 use crate::value::duration;
 
 /// What a file gave, as far as it could be read.
@@ -248,7 +245,7 @@ impl<'a> Reader<'a, '_> {
             Detection::NewTerms(..) | Detection::Threshold(..) => Vec::new(),
         };
         for condition in conditions {
-            let asked_for = Categories::asked_for(condition);
+            let asked_for = category::asked_for(condition);
             if !asked_for.overlaps(categories)
                 && let Some(index) = self.rule.has_content("index")
             {

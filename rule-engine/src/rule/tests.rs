@@ -2,6 +2,7 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::*;
+use crate::examples::{ExampleOutcome, run_examples};
 
 mod warnings;
 

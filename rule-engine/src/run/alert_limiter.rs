@@ -3,45 +3,11 @@
 //! The last stage before an alert, and the only one that sees matches. Time is the events'. Nothing is lost in
 //! silence: what does not become an alert is counted for its rule.
 
+use crate::condition::{AlertLimits, Grouping};
 use crate::limits::MAX_GROUPS;
 use crate::record::Record;
-use crate::run::engine::EngineCounters;
-use crate::run::groups::{GroupField, Groups, keys, whole_lists_key};
-use crate::schema::reference::FieldReference;
-
-/// A rule's limits, checked.
-#[derive(Clone, Debug)]
-pub(crate) struct AlertLimits {
-    pub suppression: Option<Suppression>,
-    /// Alerts in an interval, at least 1.
-    pub max_signals: u64,
-    pub interval_ns: i64,
-}
-
-/// The rule's `alert_suppression`: one alert a group and duration, which begins with the alert.
-#[derive(Clone, Debug)]
-pub(crate) struct Suppression {
-    pub group_by: Vec<GroupField>,
-    pub grouping: Grouping,
-    pub duration_ns: i64,
-}
-
-/// What an event with several values of a field belongs to.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Grouping {
-    /// The group of each value, as in KQL rules.
-    EachValue,
-    /// The group of just these values together.
-    WholeList,
-}
-
-impl AlertLimits {
-    /// Calls `visit` for every field that the limits read.
-    pub fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
-        let groups = self.suppression.iter().flat_map(|suppression| &suppression.group_by);
-        groups.filter_map(|group| group.field.as_ref()).for_each(visit);
-    }
-}
+use crate::run::counters::EngineCounters;
+use crate::run::groups::{Groups, keys, whole_lists_key};
 
 /// The limits with what they remember.
 #[derive(Debug)]

@@ -8,9 +8,10 @@ use crate::compile::graph::{Evaluation, Matcher, Scratch};
 use crate::compile::index::Candidates;
 use crate::compile::rules::{CompiledDetection, CompiledRule, RuleSet};
 use crate::record::Record;
+use crate::record::key::owner;
 use crate::record::streams::Categories;
 use crate::rule::RuleInfo;
-use crate::run::groups::owner;
+use crate::run::counters::{EngineCounters, RuleCounters};
 use crate::run::history::TermHistory;
 use crate::run::sequence::EarlierEvents;
 use crate::schema::fields;
@@ -29,39 +30,6 @@ pub struct EngineOptions {
     /// How long a new-terms rule only learns after its first event, in milliseconds; a rule's own `learn_for` counts
     /// instead where it has one.
     pub learn_for_ms: i64,
-}
-
-/// What the engine did and what it cut, since it was made.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct EngineCounters {
-    pub events: u64,
-    /// Matches that were told: all but those in `rules`.
-    pub matches: u64,
-    /// New terms that raised no alert because the rule was still learning.
-    pub terms_learned: u64,
-    /// Combinations of values past the limit for one event that were not looked at.
-    pub term_combinations_cut: u64,
-    /// Combinations of the values of several fields that a function was not computed for.
-    pub function_combinations_cut: u64,
-    /// Times that a sequence, threshold or suppression forgot the key unused the longest, or a waiting sequence, for want of room.
-    pub groups_evicted: u64,
-    /// Times that an event had more values in the keys of a sequence, threshold or suppression than are looked at.
-    pub group_keys_cut: u64,
-    /// Times that an event without `@timestamp` could not be placed in time for a rule.
-    pub events_without_time: u64,
-    /// The rules of which some matches were not told.
-    pub rules: Vec<RuleCounters>,
-}
-
-/// Matches of a rule that became no alerts.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RuleCounters {
-    pub rule_id: String,
-    pub name: String,
-    /// Alike to an alert before them, by the rule's `alert_suppression`.
-    pub suppressed: u64,
-    /// Past the rule's `max_signals` in an interval.
-    pub held_back: u64,
 }
 
 /// A rule that matched the event.

@@ -5,29 +5,11 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use crate::condition::{GroupField, MissingKey};
 use crate::limits::MAX_KEY_COMBINATIONS;
 use crate::record::Record;
+use crate::record::key::{bounded, text};
 use crate::run::fair_quota::{Owner, Shares};
-use crate::run::new_terms::{bounded, text};
-use crate::schema::fields;
-use crate::schema::reference::FieldReference;
-
-/// A field whose value the events of a group share.
-#[derive(Clone, Debug)]
-pub(crate) struct GroupField {
-    /// `None` for `?f` of which the schema knows nothing.
-    pub field: Option<FieldReference>,
-    pub missing: MissingKey,
-}
-
-/// What an event without the field does.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub(crate) enum MissingKey {
-    /// It never joins.
-    Excludes,
-    /// `?f`: it joins others that lack the field.
-    Joins,
-}
 
 /// The keys under which an event joins, one for each combination of its values; past [`MAX_KEY_COMBINATIONS`] they
 /// are cut and `cut` counts it.
@@ -90,11 +72,6 @@ impl GroupField {
         }
         values
     }
-}
-
-/// The container that the event is from, empty for the host.
-pub(crate) fn owner(record: &Record) -> &str {
-    record.first_text(fields::CONTAINER_ID).unwrap_or("")
 }
 
 /// Something for each key, up to a limit. Past that the key is forgotten that is unused the longest among those of the

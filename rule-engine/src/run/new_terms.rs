@@ -3,33 +3,15 @@
 //! Stands behind the rule's query: only events that satisfy it are remembered. What is remembered is events seen,
 //! not alerts sent.
 
-use uuid::Uuid;
-
-use crate::limits::{MAX_TERM_BYTES, MAX_TERM_COMBINATIONS};
-use crate::record::{Record, Value};
-use crate::run::engine::EngineCounters;
-use crate::run::groups::owner;
+use crate::condition::NewTerms;
+use crate::limits::MAX_TERM_COMBINATIONS;
+use crate::record::Record;
+use crate::record::key::owner;
+use crate::record::key::{bounded, text};
+use crate::run::counters::EngineCounters;
 use crate::run::history::TermHistory;
-use crate::schema::reference::FieldReference;
-use crate::value::timestamp;
-
-/// The `new_terms` part of a rule, checked.
-#[derive(Clone, Debug)]
-pub(crate) struct NewTerms {
-    /// One to three.
-    pub fields: Vec<FieldReference>,
-    pub window_ms: i64,
-    /// The rule's own learning period; `None` takes the engine's.
-    pub learn_for_ms: Option<i64>,
-}
 
 impl NewTerms {
-    /// Under which name the history keeps the rule's terms. Terms of other fields are other terms.
-    pub fn history_key(&self, rule_id: &str) -> String {
-        let fields: Vec<String> = self.fields.iter().map(FieldReference::name).collect();
-        format!("{rule_id}/{}", fields.join(","))
-    }
-
     /// Remembers the event's combinations and returns those that are new, unless the rule is still learning.
     pub fn observe(
         &self,
@@ -88,29 +70,7 @@ impl NewTerms {
     }
 }
 
-/// A value of the field as text; `None` for another key of an object field.
-pub(crate) fn text(value: Value<'_>, field: &FieldReference) -> Option<String> {
-    match value {
-        Value::Text(text) => Some(text.to_owned()),
-        Value::Long(number) => Some(number.to_string()),
-        Value::Float(number) => Some(number.to_string()),
-        Value::Boolean(truth) => Some(truth.to_string()),
-        Value::Date(nanoseconds) => Some(timestamp::format(nanoseconds)),
-        Value::Label { key, value } => (field.key.as_deref() == Some(key)).then(|| value.to_owned()),
-    }
-}
-
 /// The values as one text that no other values give.
 fn term(values: &[String]) -> String {
     bounded(serde_json::Value::from(values.to_vec()).to_string())
-}
-
-/// The text, or if it is longer than [`MAX_TERM_BYTES`] its beginning and a digest of the whole.
-pub(crate) fn bounded(text: String) -> String {
-    if text.len() <= MAX_TERM_BYTES {
-        return text;
-    }
-    let digest = Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes());
-    let beginning = &text[..text.floor_char_boundary(MAX_TERM_BYTES / 2)];
-    format!("{beginning}…{digest}")
 }

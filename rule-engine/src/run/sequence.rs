@@ -13,50 +13,18 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use crate::compile::graph::{Evaluation, GraphBuilder, Matcher};
-use crate::condition::Condition;
+use crate::condition::GroupField;
+use crate::condition::{Sequence, SequenceTerm};
 use crate::limits::{MAX_GROUPS, MAX_REMEMBERED_EVENTS};
 use crate::record::Record;
-use crate::run::engine::EngineCounters;
-use crate::run::groups::{GroupField, Groups, keys, owner};
-use crate::schema::reference::FieldReference;
+use crate::record::key::owner;
+use crate::run::counters::EngineCounters;
+use crate::run::groups::{Groups, keys};
 
 mod missing;
 
 pub(crate) use missing::LateMatch;
 use missing::{Sightings, Waiting, WaitingSequences};
-
-/// The checked form. Each term names as many keys as the others.
-#[derive(Clone, Debug)]
-pub(crate) struct Sequence {
-    pub terms: Vec<SequenceTerm>,
-    /// For each stage its term; a term with `runs=3` is three stages. At least one, and two if nothing is missing.
-    pub stages: Vec<usize>,
-    /// The terms of events that must be missing: for each stage those before it, then those behind the last. Where
-    /// there are any, there is a maxspan.
-    pub missing: Vec<Vec<usize>>,
-    pub until: Option<SequenceTerm>,
-    /// From the first event of a match to each later one, inclusive, in nanoseconds.
-    pub max_span_ns: Option<i64>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct SequenceTerm {
-    pub condition: Condition,
-    pub keys: Vec<GroupField>,
-}
-
-impl Sequence {
-    /// Calls `visit` for every field that the sequence reads.
-    pub fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
-        for term in self.terms.iter().chain(&self.until) {
-            term.condition.visit_fields(visit);
-            term.keys
-                .iter()
-                .filter_map(|key| key.field.as_ref())
-                .for_each(&mut *visit);
-        }
-    }
-}
 
 /// The compiled form with what it remembers.
 #[derive(Debug)]

@@ -7,43 +7,12 @@ use std::collections::{HashMap, VecDeque};
 
 use uuid::Uuid;
 
+use crate::condition::{Cardinality, Threshold};
 use crate::limits::MAX_GROUPS;
 use crate::record::Record;
-use crate::run::engine::EngineCounters;
-use crate::run::groups::{GroupField, Groups, keys, owner};
-use crate::run::new_terms::text;
-use crate::schema::reference::FieldReference;
-
-/// The `threshold` part of a rule, checked.
-#[derive(Clone, Debug)]
-pub(crate) struct Threshold {
-    /// None: all events are one group.
-    pub fields: Vec<GroupField>,
-    /// Events within the window, at least 1.
-    pub events: usize,
-    pub cardinality: Option<Cardinality>,
-    pub window_ns: i64,
-}
-
-/// So many different values of a field, at least 1.
-#[derive(Clone, Debug)]
-pub(crate) struct Cardinality {
-    pub field: FieldReference,
-    pub values: usize,
-}
-
-impl Threshold {
-    /// Calls `visit` for every field that the threshold reads.
-    pub fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
-        self.fields
-            .iter()
-            .filter_map(|group| group.field.as_ref())
-            .for_each(&mut *visit);
-        self.cardinality
-            .iter()
-            .for_each(|cardinality| visit(&cardinality.field));
-    }
-}
+use crate::record::key::{owner, text};
+use crate::run::counters::EngineCounters;
+use crate::run::groups::{Groups, keys};
 
 /// The compiled form with what it remembers.
 #[derive(Debug)]

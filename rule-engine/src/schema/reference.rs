@@ -1,7 +1,9 @@
 //! What a name in a rule refers to: a field, a key of an object field, or a multi-field of a field.
 
+use super::nearest::nearest;
 use crate::diagnostic::{Findings, Span};
 use crate::schema::{FieldId, FieldType};
+use crate::value::Case;
 
 /// A field of the schema as a rule names it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -11,20 +13,6 @@ pub(crate) struct FieldReference {
     pub key: Option<Box<str>>,
     /// `NAME.caseless` means the values of `NAME`, compared without regard to case.
     pub case: Case,
-}
-
-/// Whether letters of ASCII that differ only in case are the same. Other letters always differ, as in Elasticsearch.
-#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Case {
-    Sensitive,
-    Insensitive,
-}
-
-impl Case {
-    /// Insensitive if either is.
-    pub fn or(self, other: Case) -> Case {
-        if self == Case::Insensitive { self } else { other }
-    }
 }
 
 impl FieldReference {
@@ -96,40 +84,8 @@ fn keyword(name: &str) -> Option<FieldId> {
     FieldId::by_name(name).filter(|field| field.field_type() == FieldType::Keyword)
 }
 
-/// Longest name for which a nearest one is looked for.
-const MAX_SUGGESTED_NAME: usize = 100;
-
-/// The known name with the fewest edits to `name`, if that is few for its length.
-pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    if name.len() > MAX_SUGGESTED_NAME {
-        return None;
-    }
-    let most = (name.len() / 4).clamp(1, 4);
-    known
-        .filter(|known| known.len().abs_diff(name.len()) <= most)
-        .map(|known| (edit_distance(name.as_bytes(), known.as_bytes()), known))
-        .filter(|(distance, _)| *distance <= most)
-        .min()
-        .map(|(_, nearest)| nearest)
-}
-
 fn nearest_name(name: &str) -> Option<&'static str> {
     nearest(name, FieldId::all().map(FieldId::name))
-}
-
-/// Levenshtein's distance, without regard to case.
-fn edit_distance(one: &[u8], other: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in other.iter().enumerate() {
-            let replaced = diagonal + usize::from(!a.eq_ignore_ascii_case(b));
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]

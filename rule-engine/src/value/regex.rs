@@ -13,7 +13,7 @@ use regex_automata::{Anchored, Input};
 use regex_syntax::hir::{Hir, Look};
 
 use crate::limits::MAX_REGEX_AUTOMATON_BYTES;
-use crate::schema::reference::Case;
+use crate::value::Case;
 
 mod automaton;
 mod language;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rule_engine::engine::Match;
+use rule_engine::Match;
 use rule_engine::rule::{RuleInfo, RuleType};
 use serde_json::{Value, json};
 use uuid::Uuid;

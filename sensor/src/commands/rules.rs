@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use rule_engine::diagnostic::{Diagnostic, Severity};
-use rule_engine::rule::{ExampleOutcome, Expectation, RuleReport, RuleStatus, run_examples};
+use rule_engine::rule::{Expectation, RuleReport, RuleStatus};
+use rule_engine::{ExampleOutcome, run_examples};
 
 use super::{CommandError, ExitStatus};
 use crate::cli::RulesCommand;

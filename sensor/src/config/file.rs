@@ -4,7 +4,7 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-use rule_engine::streams::DataStreams;
+use rule_engine::DataStreams;
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::DeTable;

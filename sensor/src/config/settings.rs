@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use rule_engine::streams::DataStreams;
+use rule_engine::DataStreams;
 
 use super::containers::ContainersConfig;
 

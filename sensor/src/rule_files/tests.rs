@@ -39,7 +39,7 @@ fn every_stock_rule_is_built_in() {
 fn every_stock_rule_can_run_and_keeps_to_its_examples() {
     for file in RuleFiles::stock().files {
         assert_eq!(file.report.status, RuleStatus::Ok, "{:?}", file.report);
-        let outcomes = rule::run_examples(file.rule.as_ref().unwrap());
+        let outcomes = rule_engine::run_examples(file.rule.as_ref().unwrap());
         for expectation in [rule::Expectation::Match, rule::Expectation::NoMatch] {
             assert!(
                 outcomes.iter().any(|outcome| outcome.expect == expectation),
@@ -47,7 +47,10 @@ fn every_stock_rule_can_run_and_keeps_to_its_examples() {
                 file.report.path
             );
         }
-        assert!(outcomes.iter().all(rule::ExampleOutcome::passed), "{outcomes:#?}");
+        assert!(
+            outcomes.iter().all(rule_engine::ExampleOutcome::passed),
+            "{outcomes:#?}"
+        );
     }
 }
 
@@ -58,7 +61,7 @@ fn the_rule_in_the_documentation_keeps_to_its_examples() {
     let (text, _) = rest.split_once("```").unwrap();
     let parsed = rule::parse_file("docs/rules.md", text);
     assert!(parsed.report.diagnostics.is_empty(), "{:?}", parsed.report);
-    let outcomes = rule::run_examples(&parsed.rule.unwrap());
+    let outcomes = rule_engine::run_examples(&parsed.rule.unwrap());
     assert_eq!(
         outcomes.iter().filter(|outcome| outcome.passed()).count(),
         3,

@@ -2,7 +2,7 @@
 //!
 //! Here rather than with the stages, so that whoever reports them needs to know none of these.
 
-use rule_engine::engine::EngineCounters;
+use rule_engine::EngineCounters;
 use sensor_abi::KINDS;
 
 /// What was counted since the start.

@@ -1,7 +1,7 @@
 //! What the sensor says when it ends: what was seen, and every loss with its reason.
 
 use container_engines::EngineStatus;
-use rule_engine::engine::EngineCounters;
+use rule_engine::EngineCounters;
 use sensor_abi::KINDS;
 use tracing::{debug, info, warn};
 

@@ -1,7 +1,6 @@
 //! Conditions on what a function computes. Fields with several values are combined, as many times as a limit allows.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use smallvec::SmallVec;
 
@@ -9,11 +8,11 @@ use super::Evaluation;
 use super::explain::wanted;
 use super::value::ValueTest;
 use crate::condition::functions::Computed;
-use crate::condition::{Call, ComputedCondition, Number, Term};
+use crate::condition::{Call, ComputedCondition, Term};
 use crate::limits::MAX_FUNCTION_COMBINATIONS;
 use crate::record::Value;
-use crate::schema::reference::FieldReference;
-use crate::value::timestamp;
+use crate::schema::FieldReference;
+use crate::value::{Number, timestamp};
 
 #[derive(Debug)]
 pub(super) struct ComputedMatcher {
@@ -141,26 +140,5 @@ fn value<'c>(computed: &'c Computed<'_>) -> Option<Value<'c>> {
         Computed::Number(Number::Long(number)) => Some(Value::Long(*number)),
         Computed::Number(Number::Float(number)) => Some(Value::Float(*number)),
         Computed::Boolean(truth) => Some(Value::Boolean(*truth)),
-    }
-}
-
-impl fmt::Display for Call {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}(", self.function.name())?;
-        for (position, argument) in self.arguments.iter().enumerate() {
-            if position > 0 {
-                formatter.write_str(", ")?;
-            }
-            match argument {
-                Term::Null => formatter.write_str("null"),
-                Term::Text(text) => write!(formatter, "`{text}`"),
-                Term::Number(Number::Long(number)) => number.fmt(formatter),
-                Term::Number(Number::Float(number)) => number.fmt(formatter),
-                Term::Boolean(truth) => truth.fmt(formatter),
-                Term::Field(field) => formatter.write_str(&field.name()),
-                Term::Call(call) => call.fmt(formatter),
-            }?;
-        }
-        formatter.write_str(")")
     }
 }

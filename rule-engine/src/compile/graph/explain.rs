@@ -3,13 +3,13 @@
 
 use std::fmt::Write as _;
 
-use super::text::FoldBuffer;
 use super::value::FieldMatcher;
 use super::{Evaluation, Matcher, Node, Operands};
-use crate::condition::{Number, Order, Pattern, Test};
+use crate::condition::Test;
 use crate::limits::{MAX_REASON_LINES, MAX_REASON_VALUE_CHARACTERS, MAX_REASON_VALUES};
 use crate::record::{Record, Value};
-use crate::value::timestamp;
+use crate::value::FoldBuffer;
+use crate::value::{Number, Order, Pattern, timestamp};
 
 /// What is to be explained: that the matcher holds, or that it fails (below a `not`).
 #[derive(Copy, Clone)]

@@ -3,7 +3,6 @@
 //! Where case does not count, texts and patterns are in lower case from the start and the value is folded once, into a
 //! buffer that is used again; behind that, every comparison is one of bytes.
 
-use std::cell::RefCell;
 use std::collections::HashSet;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
@@ -11,10 +10,10 @@ use memchr::memmem::Finder;
 use rustc_hash::FxBuildHasher;
 
 use super::wildcards::Wildcards;
-use crate::condition::{Order, Pattern, Symbol};
-use crate::schema::reference::Case;
-use crate::value::network::Network;
+use crate::value::FoldBuffer;
+use crate::value::case::fold;
 use crate::value::regex::Regex;
+use crate::value::{Case, Network, Order, Pattern, Symbol};
 
 /// Comparing with so many texts costs no more than looking into a set.
 const MOST_TRIED_ONE_BY_ONE: usize = 6;
@@ -59,31 +58,6 @@ impl TextTest {
             TextTest::Within(networks) => networks.iter().any(|network| network.contains(text)),
             TextTest::Order(order, limit) => order.holds(text.cmp(limit)),
         }
-    }
-}
-
-/// Where a value is folded; allocates only for a value longer than all before it.
-#[derive(Debug, Default)]
-pub(crate) struct FoldBuffer(RefCell<Vec<u8>>);
-
-impl FoldBuffer {
-    /// What `look` says of the text, which it gets in lower case where case does not count.
-    pub fn folded<T>(&self, text: &str, case: Case, look: impl FnOnce(&[u8]) -> T) -> T {
-        if case == Case::Sensitive {
-            return look(text.as_bytes());
-        }
-        let mut buffer = self.0.borrow_mut();
-        buffer.clear();
-        buffer.extend_from_slice(text.as_bytes());
-        buffer.make_ascii_lowercase();
-        look(&buffer)
-    }
-}
-
-fn fold(text: &[u8], case: Case) -> Box<[u8]> {
-    match case {
-        Case::Sensitive => text.into(),
-        Case::Insensitive => text.to_ascii_lowercase().into(),
     }
 }
 

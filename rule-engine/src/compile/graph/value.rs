@@ -3,10 +3,12 @@
 use std::cmp::Ordering;
 
 use super::explain::wanted;
-use super::text::{FoldBuffer, TextTest};
-use crate::condition::{FieldCondition, Number, Order, Test};
+use super::text::TextTest;
+use crate::condition::{FieldCondition, Test};
 use crate::record::{Record, Value};
 use crate::schema::FieldId;
+use crate::value::FoldBuffer;
+use crate::value::{Number, Order};
 
 /// Holds when any value of the field, or of the key of an object field, passes.
 #[derive(Debug)]

@@ -4,9 +4,8 @@
 
 use std::collections::HashMap;
 
-use crate::condition::{Pattern, Symbol};
 use crate::limits::MAX_PATTERN_BYTES;
-use crate::schema::reference::Case;
+use crate::value::{Case, Pattern, Symbol};
 
 /// Enough bits for every place of the longest pattern, and one behind the last.
 const MOST_WORDS: usize = MAX_PATTERN_BYTES / 64 + 1;

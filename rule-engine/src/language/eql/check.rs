@@ -4,11 +4,11 @@ use operand::Operand;
 
 use super::syntax::{Comparison, EventQuery, Expression, ExpressionKind, Membership, Query};
 use crate::analysis::satisfiable::Judged;
-use crate::condition::{Condition, Detection, Order, Test};
+use crate::condition::{Condition, Detection, Test};
 use crate::diagnostic::{Findings, Span};
-use crate::schema::reference::{Case, FieldReference};
-use crate::schema::{FieldType, fields};
+use crate::schema::{FieldReference, FieldType, fields};
 use crate::value::regex::{self, Regex};
+use crate::value::{Case, Order};
 
 mod literal;
 mod operand;

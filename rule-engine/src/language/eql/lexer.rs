@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::condition::Number;
 use crate::diagnostic::{Findings, Span};
+use crate::value::Number;
 
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Token {

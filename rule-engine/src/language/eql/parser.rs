@@ -4,10 +4,9 @@
 use super::lexer::{Keyword, Token};
 use super::syntax::{Comparison, EventQuery, Expression, ExpressionKind, Membership, Presence, Query};
 use crate::condition::functions::{Computed, Function};
-use crate::condition::{Number, Order};
 use crate::diagnostic::{Findings, Span};
 use crate::limits::{MAX_LIST_LENGTH, MAX_QUERY_NESTING};
-use crate::schema::reference::Case;
+use crate::value::{Case, Number, Order};
 
 mod recovery;
 mod sequence;

@@ -1,8 +1,7 @@
 //! The syntax tree of EQL: what was written, before anything is known about fields and types.
 
-use crate::condition::{Number, Order};
 use crate::diagnostic::Span;
-use crate::schema::reference::Case;
+use crate::value::{Case, Number, Order};
 
 #[derive(Debug)]
 pub(super) enum Query {

@@ -3,13 +3,10 @@
 
 use super::syntax::{Literal, Query};
 use crate::analysis::satisfiable::Judged;
-use crate::compile::graph::{FoldBuffer, PatternSet};
-use crate::condition::{Condition, Number, Order, Pattern, Test};
+use crate::condition::{Condition, Test};
 use crate::diagnostic::{Findings, Span};
-use crate::schema::reference::{Case, FieldReference};
-use crate::schema::{FieldId, FieldType};
-use crate::value::network::Network;
-use crate::value::timestamp;
+use crate::schema::{FieldId, FieldReference, FieldType};
+use crate::value::{Case, Network, Number, Order, Pattern, timestamp};
 
 /// Field tests that the field wildcards of one query may become.
 const MAX_EXPANDED_FIELDS: usize = 20_000;
@@ -77,11 +74,14 @@ impl Checker<'_> {
     /// A field with wildcards, or none: any field that it can mean.
     fn any_field(&mut self, wildcard: Option<&Literal>, any_of: &[Literal]) -> Option<Condition> {
         let span = wildcard.unwrap_or(&any_of[0]).span;
-        let names = wildcard.map(|literal| PatternSet::new(&[literal.pattern()], Case::Sensitive));
-        let scratch = FoldBuffer::default();
+        let names = wildcard.map(Literal::pattern);
         let tests: Vec<Condition> = FieldId::all()
             .filter(|field| field.field_type() != FieldType::Group)
-            .filter(|field| names.as_ref().is_none_or(|names| names.matches(field.name(), &scratch)))
+            .filter(|field| {
+                names
+                    .as_ref()
+                    .is_none_or(|names| names.matches(field.name(), Case::Sensitive))
+            })
             .map(|field| {
                 is(
                     &FieldReference {

@@ -2,9 +2,9 @@
 //! Behind an error it goes on at the next `and`, `or` or end of the parentheses, where these can be told.
 
 use super::syntax::{Literal, Query};
-use crate::condition::{Order, Symbol};
 use crate::diagnostic::{Findings, Span};
 use crate::limits::{MAX_LIST_LENGTH, MAX_PATTERN_BYTES, MAX_QUERY_NESTING};
+use crate::value::{Order, Symbol};
 
 pub(super) fn parse(text: &str, findings: &mut Findings) -> Option<Query> {
     let mut parser = Parser {

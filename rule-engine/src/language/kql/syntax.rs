@@ -1,7 +1,7 @@
 //! The syntax tree of KQL. Lists of values are already taken apart: `f:(a and not b)` is `f:a and not f:b`.
 
-use crate::condition::{Order, Pattern, Symbol};
 use crate::diagnostic::Span;
+use crate::value::{Order, Pattern, Symbol};
 
 #[derive(Debug)]
 pub(super) enum Query {

@@ -5,7 +5,8 @@ use crate::compile::rules::RuleSet;
 use crate::limits::MAX_GROUPS;
 use crate::record::Record;
 use crate::rule::{RuleStatus, parse_file};
-use crate::run::engine::{Engine, EngineOptions, RuleCounters};
+use crate::run::counters::RuleCounters;
+use crate::run::engine::{Engine, EngineOptions};
 use crate::run::history::MemoryHistory;
 
 const QUERY: &str = "type = \"query\"\nquery = 'process.name:*'\n";

@@ -2,7 +2,9 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::run::groups::MissingKey;
+use crate::condition::GroupField;
+use crate::condition::MissingKey;
+use crate::schema::FieldReference;
 
 const SECOND: i64 = 1_000_000_000;
 

@@ -6,7 +6,7 @@ use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Dot, Hir};
 use super::language::{Language, digits, repeat};
 use super::{RegexPattern, Written};
 use crate::limits::{MAX_QUERY_NESTING, MAX_REGEX_REPEATS};
-use crate::schema::reference::Case;
+use crate::value::Case;
 
 /// Digits of a number in an interval, enough for any process id or port.
 const MAX_INTERVAL_DIGITS: usize = 10;

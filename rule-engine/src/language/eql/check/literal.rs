@@ -3,9 +3,8 @@
 use super::super::syntax::{Expression, ExpressionKind};
 use super::Checker;
 use super::operand::Operand;
-use crate::condition::{Number, Pattern};
 use crate::limits::MAX_PATTERN_BYTES;
-use crate::value::timestamp;
+use crate::value::{Number, Pattern, timestamp};
 
 impl Checker<'_> {
     /// All are checked, so that the errors of all are noted.

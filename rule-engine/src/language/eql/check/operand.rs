@@ -3,10 +3,9 @@
 use super::super::syntax::{Expression, ExpressionKind, Presence};
 use super::Checker;
 use crate::condition::functions::{Function, Kind};
-use crate::condition::{Call, ComputedCondition, Condition, Pattern, Symbol, Term, Test};
-use crate::schema::FieldType;
-use crate::schema::reference::{Case, FieldReference};
-use crate::value::network::Network;
+use crate::condition::{Call, ComputedCondition, Condition, Term, Test};
+use crate::schema::{FieldReference, FieldType};
+use crate::value::{Case, Network, Pattern, Symbol};
 
 /// The side of a comparison that differs from event to event.
 pub(super) struct Operand {

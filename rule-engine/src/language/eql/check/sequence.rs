@@ -3,9 +3,8 @@
 use super::super::syntax::{self, Expression, ExpressionKind, Presence, Wanted};
 use super::Checker;
 use crate::analysis::satisfiable;
-use crate::run::groups::{GroupField, MissingKey};
-use crate::run::sequence::{Sequence, SequenceTerm};
-use crate::schema::reference::FieldReference;
+use crate::condition::{GroupField, MissingKey, Sequence, SequenceTerm};
+use crate::schema::FieldReference;
 
 impl Checker<'_> {
     pub(super) fn sequence(&mut self, query: &syntax::SequenceQuery) -> Option<Sequence> {

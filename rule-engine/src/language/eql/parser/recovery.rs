@@ -4,7 +4,7 @@ use super::super::lexer::{Keyword, Token};
 use super::super::syntax::{Expression, ExpressionKind};
 use super::Parser;
 use crate::diagnostic::Span;
-use crate::schema::reference::FieldReference;
+use crate::schema::FieldReference;
 
 /// In how many brackets each token stands, the brackets themselves not counted; `None` if they are not balanced.
 pub(super) fn brackets(tokens: &[(Token, Span)]) -> Option<Vec<usize>> {

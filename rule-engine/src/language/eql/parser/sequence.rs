@@ -3,8 +3,8 @@
 use super::super::lexer::Token;
 use super::super::syntax::{Expression, ExpressionKind, SequenceQuery, SequenceTerm, Wanted};
 use super::Parser;
-use crate::condition::Number;
 use crate::limits::{MAX_SEQUENCE_RUNS, MAX_SEQUENCE_STAGES};
+use crate::value::Number;
 
 const UNITS: [(&str, i64); 5] = [
     ("ms", 1_000_000),

@@ -1,0 +1,45 @@
+//! Tests of a value by their definition: nothing compiled, nothing prepared.
+//!
+//! Short enough to be read as what each test means. Checks of rules try values with it, and the compiled form is held
+//! against it.
+
+use crate::condition::Test;
+use crate::record::Value;
+use crate::value::Number;
+
+/// Whether the value passes the test. The value of an object field's key is a text.
+pub(crate) fn passes(test: &Test, value: Value<'_>) -> bool {
+    let text = match value {
+        Value::Text(text) => Some(text),
+        _ => None,
+    };
+    let number = match value {
+        Value::Long(number) => Some(Number::Long(number)),
+        Value::Float(number) => Some(Number::Float(number)),
+        _ => None,
+    };
+    let date = match value {
+        Value::Date(date) => Some(date),
+        _ => None,
+    };
+    match test {
+        Test::Exists => true,
+        Test::TextIn(texts, case) => text.is_some_and(|text| texts.iter().any(|wanted| case.same(wanted, text))),
+        Test::Like(patterns, case) => {
+            text.is_some_and(|text| patterns.iter().any(|pattern| pattern.matches(text, *case)))
+        }
+        Test::Regex(regex) => text.is_some_and(|text| regex.matches(text)),
+        Test::Within(networks) => text.is_some_and(|text| networks.iter().any(|network| network.contains(text))),
+        Test::TextOrder(order, limit) => text.is_some_and(|text| order.holds(text.cmp(limit))),
+        Test::NumberIn(numbers) => number.is_some_and(|number| {
+            let mut orderings = numbers.iter().filter_map(|wanted| number.compare(*wanted));
+            orderings.any(|ordering| ordering.is_eq())
+        }),
+        Test::NumberOrder(order, limit) => number
+            .and_then(|number| number.compare(*limit))
+            .is_some_and(|ordering| order.holds(ordering)),
+        Test::Boolean(wanted) => matches!(value, Value::Boolean(truth) if truth == *wanted),
+        Test::DateIn(dates) => date.is_some_and(|date| dates.contains(&date)),
+        Test::DateOrder(order, limit) => date.is_some_and(|date| order.holds(date.cmp(limit))),
+    }
+}

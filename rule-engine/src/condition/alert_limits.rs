@@ -1,0 +1,38 @@
+//! Which of a rule's matches become alerts, checked: `alert_suppression`, `max_signals`, `interval`.
+
+use super::detection::GroupField;
+use crate::schema::FieldReference;
+
+/// A rule's limits, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct AlertLimits {
+    pub suppression: Option<Suppression>,
+    /// Alerts in an interval, at least 1.
+    pub max_signals: u64,
+    pub interval_ns: i64,
+}
+
+/// The rule's `alert_suppression`: one alert a group and duration, which begins with the alert.
+#[derive(Clone, Debug)]
+pub(crate) struct Suppression {
+    pub group_by: Vec<GroupField>,
+    pub grouping: Grouping,
+    pub duration_ns: i64,
+}
+
+/// What an event with several values of a field belongs to.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Grouping {
+    /// The group of each value, as in KQL rules.
+    EachValue,
+    /// The group of just these values together.
+    WholeList,
+}
+
+impl AlertLimits {
+    /// Calls `visit` for every field that the limits read.
+    pub fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
+        let groups = self.suppression.iter().flat_map(|suppression| &suppression.group_by);
+        groups.filter_map(|group| group.field.as_ref()).for_each(visit);
+    }
+}

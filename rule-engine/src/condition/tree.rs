@@ -1,0 +1,110 @@
+//! The condition as a tree.
+
+use super::call::Call;
+use crate::schema::FieldReference;
+use crate::value::regex::Regex;
+use crate::value::{Case, Network, Number, Order, Pattern};
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Condition {
+    Always,
+    Never,
+    All(Vec<Condition>),
+    Any(Vec<Condition>),
+    Not(Box<Condition>),
+    Field(FieldCondition),
+    Computed(ComputedCondition),
+}
+
+/// Holds when any value of the field passes the test.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct FieldCondition {
+    pub field: FieldReference,
+    pub test: Test,
+}
+
+/// Holds when the value of a call, for some combination of the values of its fields, passes the test.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct ComputedCondition {
+    pub call: Call,
+    pub test: Test,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Test {
+    Exists,
+    /// One of the texts, as a whole.
+    TextIn(Vec<String>, Case),
+    /// One of the patterns.
+    Like(Vec<Pattern>, Case),
+    Regex(Regex),
+    /// An address within one of the networks.
+    Within(Vec<Network>),
+    TextOrder(Order, String),
+    NumberIn(Vec<Number>),
+    NumberOrder(Order, Number),
+    Boolean(bool),
+    /// Nanoseconds since the epoch.
+    DateIn(Vec<i64>),
+    DateOrder(Order, i64),
+}
+
+impl Condition {
+    /// Any of the conditions; one alone stays itself.
+    pub fn any(mut conditions: Vec<Condition>) -> Condition {
+        if conditions.len() == 1 {
+            conditions.remove(0)
+        } else {
+            Condition::Any(conditions)
+        }
+    }
+
+    /// The same with conditions of one kind within one another taken together.
+    pub fn flattened(self) -> Condition {
+        fn flatten(
+            conditions: Vec<Condition>,
+            inner: fn(Condition) -> Result<Vec<Condition>, Condition>,
+        ) -> Vec<Condition> {
+            let flat = conditions.into_iter().map(Condition::flattened).map(inner);
+            flat.flat_map(|condition| condition.unwrap_or_else(|other| vec![other]))
+                .collect()
+        }
+        match self {
+            Condition::All(conditions) => Condition::All(flatten(conditions, |condition| match condition {
+                Condition::All(inner) => Ok(inner),
+                other => Err(other),
+            })),
+            Condition::Any(conditions) => Condition::any(flatten(conditions, |condition| match condition {
+                Condition::Any(inner) => Ok(inner),
+                other => Err(other),
+            })),
+            Condition::Not(condition) => condition.flattened().negate(),
+            other => other,
+        }
+    }
+
+    pub fn is_never(&self) -> bool {
+        matches!(self, Condition::Never)
+    }
+
+    pub fn negate(self) -> Condition {
+        Condition::Not(Box::new(self))
+    }
+
+    pub fn field(field: FieldReference, test: Test) -> Condition {
+        Condition::Field(FieldCondition { field, test })
+    }
+
+    /// Calls `visit` for every field that the condition reads.
+    pub fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
+        match self {
+            Condition::Always | Condition::Never => {}
+            Condition::All(conditions) | Condition::Any(conditions) => {
+                conditions.iter().for_each(|condition| condition.visit_fields(visit));
+            }
+            Condition::Not(condition) => condition.visit_fields(visit),
+            Condition::Field(condition) => visit(&condition.field),
+            Condition::Computed(condition) => condition.call.visit_fields(visit),
+        }
+    }
+}

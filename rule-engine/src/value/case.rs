@@ -1,0 +1,51 @@
+//! Case: where it does not count, texts are folded before they are compared.
+
+use std::cell::RefCell;
+
+/// Whether letters of ASCII that differ only in case are the same. Other letters always differ, as in Elasticsearch.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Case {
+    Sensitive,
+    Insensitive,
+}
+
+impl Case {
+    /// Insensitive if either is.
+    pub fn or(self, other: Case) -> Case {
+        if self == Case::Insensitive { self } else { other }
+    }
+
+    /// Whether the texts are the same.
+    pub fn same(self, one: &str, other: &str) -> bool {
+        match self {
+            Case::Sensitive => one == other,
+            Case::Insensitive => one.eq_ignore_ascii_case(other),
+        }
+    }
+}
+
+/// Where a value is folded; allocates only for a value longer than all before it.
+#[derive(Debug, Default)]
+pub(crate) struct FoldBuffer(RefCell<Vec<u8>>);
+
+impl FoldBuffer {
+    /// What `look` says of the text, which it gets in lower case where case does not count.
+    pub fn folded<T>(&self, text: &str, case: Case, look: impl FnOnce(&[u8]) -> T) -> T {
+        if case == Case::Sensitive {
+            return look(text.as_bytes());
+        }
+        let mut buffer = self.0.borrow_mut();
+        buffer.clear();
+        buffer.extend_from_slice(text.as_bytes());
+        buffer.make_ascii_lowercase();
+        look(&buffer)
+    }
+}
+
+/// The text as it is compared: in lower case where case does not count.
+pub(crate) fn fold(text: &[u8], case: Case) -> Box<[u8]> {
+    match case {
+        Case::Sensitive => text.into(),
+        Case::Insensitive => text.to_ascii_lowercase().into(),
+    }
+}
