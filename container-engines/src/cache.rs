@@ -1,10 +1,9 @@
 //! What is known about one engine's containers, and for how long.
 //!
-//! Pure data: the time is an argument, nothing here waits or asks. An entry comes from an event,
-//! a listing or a question about an id nobody has mentioned; it stays while the engine has the
-//! container and [`KEPT_AFTER_REMOVAL`] longer, because records of its last processes are still
-//! on their way. Never more than [`CONTAINERS_AT_MOST`] entries: beyond that, those that are gone or that nobody has asked
-//! about for the longest time make room.
+//! Pure data: the time is an argument, and nothing here waits or asks. An entry is created by an event, by a listing or by
+//! a lookup of an unknown id. It stays while the engine has the container, and for [`KEPT_AFTER_REMOVAL`] after that,
+//! because records of its last processes are still in flight. There are never more than [`CONTAINERS_AT_MOST`] entries:
+//! containers that are gone are evicted first, then those that were looked up least recently.
 
 use crate::model::{CONTAINERS_AT_MOST, Lookup, LookupFailure, Metadata};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -18,7 +17,7 @@ pub(crate) struct Cache {
     entries: HashMap<String, Entry>,
     /// In the order of their removal by the engine.
     removed: VecDeque<(Instant, String)>,
-    /// How long a failure is the answer before the engine is asked again.
+    /// How long a failure is cached before the engine is asked again.
     failure_memory: Duration,
     evicted: u64,
 }
@@ -38,7 +37,7 @@ enum State {
 /// What to do about a container that was looked up.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Question {
-    /// It is known, or somebody is asking already.
+    /// It is known, or being asked about already.
     NotNeeded,
     /// The engine has to be asked; until then the entry is pending.
     Ask,
@@ -96,7 +95,7 @@ impl Cache {
         entry.metadata = Some(Arc::new(metadata));
     }
 
-    /// What was complete stays so: an answer that fails takes nothing away.
+    /// A failed question does not replace a complete answer.
     pub(crate) fn fail(&mut self, id: &str, why: LookupFailure, now: Instant) {
         if let Some(entry) = self.entries.get_mut(id)
             && !matches!(entry.state, State::Complete)
@@ -114,7 +113,7 @@ impl Cache {
         }
     }
 
-    /// Lets failures be asked again at once.
+    /// Drops cached failures, so that these containers are asked about again at once.
     pub(crate) fn forget_failures(&mut self) {
         self.entries
             .retain(|_, entry| !matches!(entry.state, State::Failed { .. }));
@@ -137,7 +136,7 @@ impl Cache {
             .collect()
     }
 
-    /// The engine has the container no more. Also drops those that have been gone long enough.
+    /// Notes that the engine has removed the container, and drops those that were removed long enough ago.
     pub(crate) fn remove(&mut self, id: &str, now: Instant) {
         if self.entries.contains_key(id) {
             self.removed.push_back((now, id.to_owned()));
@@ -158,7 +157,7 @@ impl Cache {
         self.evicted
     }
 
-    /// The entry of this container; a new one is pending.
+    /// The entry of this container, created as pending if there is none.
     fn entry(&mut self, id: &str, now: Instant) -> &mut Entry {
         if !self.entries.contains_key(id) {
             self.make_room();

@@ -1,8 +1,8 @@
 //! One connection to an engine, whichever language it speaks.
 //!
-//! A [`Client`] lists an engine's containers, tells of changes and answers questions about single
-//! ones, all in the same terms; [`crate::watch`] decides what is asked when, and for how long. Only
-//! reading calls are made. What an engine says is cut to size here, before it is kept.
+//! A [`Client`] lists an engine's containers, streams its events and inspects single containers, with the same types for
+//! all engines. What is asked when, and for how long, is up to its caller. Only reading calls are made. What an engine
+//! returns is cut to size here, before it is kept.
 
 mod containerd;
 mod cri;
@@ -30,7 +30,7 @@ pub(crate) enum Client {
 }
 
 impl Client {
-    /// Reaches an engine and asks what it is.
+    /// Connects to an engine and asks for its version.
     pub(crate) async fn connect(
         engine: &Arc<Engine>,
         options: &Arc<DirectoryOptions>,
@@ -58,7 +58,7 @@ impl Client {
         }
     }
 
-    /// Changes from now on. Ends only with an error or when the engine ends it.
+    /// The engine's events from now on. The stream ends only with an error or when the engine ends it.
     pub(crate) fn events(&self) -> BoxStream<'static, Result<EngineEvent, EngineError>> {
         match self {
             Client::Docker(client) => client.events(),
@@ -75,7 +75,7 @@ impl Client {
         }
     }
 
-    /// All that the engine knows of the container with this very id; `None` if there is none.
+    /// All that the engine knows about the container with exactly this id; `None` if there is none.
     pub(crate) async fn inspect(&self, id: &str) -> Result<Option<Metadata>, EngineError> {
         match self {
             Client::Docker(client) => client.inspect(id).await,
@@ -103,7 +103,7 @@ fn socket_path(socket: &EngineSocket) -> Result<&str, EngineError> {
     }
 }
 
-/// One call with its time limit, which covers the whole answer.
+/// A call with a time limit, which covers the whole answer.
 pub(crate) async fn within<T>(
     limit: Duration,
     call: impl Future<Output = Result<T, EngineError>>,

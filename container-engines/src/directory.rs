@@ -1,12 +1,11 @@
 //! Names, images and labels of containers, ready when the event thread asks.
 //!
-//! A [`Directory`] keeps what the container engines have said. One thread talks to all engines
-//! and fills it ahead of need: with a listing when an engine is reached, then from its events. So
-//! [`Directory::get`] only reads memory and never waits; an id nobody has mentioned starts a
-//! question, at most one per container and engine at a time.
+//! A [`Directory`] holds what the container engines have reported. One thread talks to all engines and fills it ahead of
+//! need: from a listing when it connects, then from the engine's events. So [`Directory::get`] only reads memory and never
+//! waits; an unknown id starts a question, at most one per container and engine at a time.
 //!
-//! Nothing an engine does, or fails to do, is an error here: each answer says what is known and,
-//! if that is not all, why.
+//! Nothing that an engine does or fails to do is an error here: each answer says what is known and, if that is not all,
+//! why.
 
 use crate::client::Client;
 use crate::engine::Engine;
@@ -21,11 +20,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-/// The most questions of the event thread that wait for an engine to take them.
+/// How many questions are queued for an engine at most.
 const REQUESTS_AT_MOST: usize = 1024;
 
-/// A handle to what is known about containers. Clones share it; when the last one is gone, the
-/// thread that talks to the engines ends.
+/// A handle to what is known about containers. Clones share it; the thread that talks to the engines ends when the last
+/// one is dropped.
 #[derive(Clone)]
 pub struct Directory {
     links: Arc<[Link]>,
@@ -38,8 +37,10 @@ struct Link {
 }
 
 impl Directory {
-    /// Starts the thread that talks to the engines. None of them has to be there. Fails only if
-    /// the system refuses a thread.
+    /// Starts the thread that talks to the engines. None of them has to be running.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
     pub fn start(sockets: Vec<EngineSocket>, options: DirectoryOptions) -> io::Result<Directory> {
         Directory::start_with(sockets, options, Timing::default())
     }
@@ -61,8 +62,8 @@ impl Directory {
         Ok(Directory { links: links.into() })
     }
 
-    /// Waits until every engine has told of the containers it has, or was found to be away, at
-    /// most for `limit`. For the start, so that the first records are as complete as later ones.
+    /// Waits until the containers of every engine are known or the engine was found to be away, at most for `limit`. For the
+    /// start, so that the first records are as complete as later ones.
     pub fn wait_until_synced(&self, limit: Duration) {
         let deadline = Instant::now() + limit;
         for link in self.links.iter() {
@@ -70,7 +71,7 @@ impl Directory {
         }
     }
 
-    /// Asks an engine what it is and waits for the answer, at most for `limit`.
+    /// Asks an engine for its version and waits for the answer, at most for `limit`.
     ///
     /// # Errors
     /// There is no engine, or it does not answer as one.
@@ -86,7 +87,7 @@ impl Directory {
         })
     }
 
-    /// What is known now. Never waits; an engine that has not been asked is asked.
+    /// What is known now. Never waits; if the container is unknown, the engines are asked about it in the background.
     ///
     /// Only an engine whose containers can be where this one is has a say: what is claimed inside another container, or
     /// in a user's part of the cgroup tree, is nothing that this host's engines know of, whatever its id says.

@@ -1,9 +1,7 @@
-//! A container engine: what it is, whose containers are its own, and how it does.
+//! One engine: what it has reported, and the state of the connection to it.
 //!
-//! An [`EngineSocket`] is what the operator names or what is found in its usual place. An [`Engine`]
-//! holds what one engine has said and is shared by the thread that talks to it and those that ask.
-//! No lock is held longer than it takes to read or change one entry, or to go through all of them
-//! once.
+//! Shared by the thread that talks to the engine and the threads that ask about its containers. No lock is held longer
+//! than it takes to read or change one entry, or to walk all of them once.
 
 use crate::cache::{Cache, Question};
 use crate::model::{
@@ -16,8 +14,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
-/// An engine that comes and goes is heard of at most this often.
-const LOSS_ANNOUNCED_EVERY: Duration = Duration::from_secs(10);
+/// How often the loss of an engine that comes and goes is logged at most.
+const LOSS_LOGGED_EVERY: Duration = Duration::from_secs(10);
 
 /// One engine's containers and state.
 pub(crate) struct Engine {
@@ -32,13 +30,13 @@ pub(crate) struct Engine {
     cut_labels: AtomicU64,
 }
 
-/// Where the connection stands and what was said of it.
+/// The state of the connection, and what was logged about it.
 struct ConnectionState {
     state: EngineState,
-    /// Whether all that a listing showed has been asked about, or the engine was found to be away.
+    /// Whether everything in the first listing has been asked about, or the engine was found to be away.
     is_synced: bool,
-    loss_announced: bool,
-    last_announced_loss: Option<Instant>,
+    loss_logged: bool,
+    last_logged_loss: Option<Instant>,
 }
 
 impl Engine {
@@ -48,8 +46,8 @@ impl Engine {
             connection: Mutex::new(ConnectionState {
                 state: EngineState::Connecting,
                 is_synced: false,
-                loss_announced: false,
-                last_announced_loss: None,
+                loss_logged: false,
+                last_logged_loss: None,
             }),
             cache: Mutex::new(Cache::new(failure_memory)),
             synced: Condvar::new(),
@@ -84,8 +82,8 @@ impl Engine {
         }
     }
 
-    /// What is known of a container; `ask` is called if the engine has to be asked, and gives
-    /// whether the question was taken.
+    /// What is known about a container. `ask` is called if the engine has to be asked; it returns whether the question was
+    /// queued.
     pub(crate) fn look_up(&self, id: &str, ask: impl FnOnce() -> bool) -> Lookup {
         let now = Instant::now();
         let mut cache = self.cache();
@@ -98,8 +96,8 @@ impl Engine {
         cache.look_up(id, now).0
     }
 
-    /// Waits until all that the engine has listed has been asked about, or the engine is found to
-    /// be away, at most until `deadline`.
+    /// Waits until everything in the first listing has been asked about or the engine was found to be away, at most until
+    /// `deadline`.
     pub(crate) fn wait_until_synced(&self, deadline: Instant) {
         let mut connection = self.connection();
         while !connection.is_synced {
@@ -115,7 +113,7 @@ impl Engine {
         }
     }
 
-    /// All that the first listing showed has been asked about, or the engine is away.
+    /// Everything in the first listing has been asked about, or the engine is away.
     pub(crate) fn mark_synced(&self) {
         self.connection().is_synced = true;
         self.synced.notify_all();
@@ -170,21 +168,21 @@ impl Engine {
         self.refused_questions.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// An engine that was not there, or whose loss was announced, is announced.
+    /// Logs the connection if the engine was not there before, or if its loss was logged.
     pub(crate) fn connected(&self, version: EngineVersion) {
         self.cache().forget_failures();
         let mut connection = self.connection();
         let is_new = matches!(connection.state, EngineState::Connecting | EngineState::Absent);
-        if connection.loss_announced || is_new {
+        if connection.loss_logged || is_new {
             let socket = &self.socket;
             info!("connected to {socket}, {version}: its containers are known by name and image");
         }
-        connection.loss_announced = false;
+        connection.loss_logged = false;
         connection.state = EngineState::Connected { version };
     }
 
-    /// Announces the loss once, however often the engine is tried again, and not more often than
-    /// [`LOSS_ANNOUNCED_EVERY`] if it comes and goes.
+    /// Logs the loss once, however often the connection is retried, and at most every [`LOSS_LOGGED_EVERY`] if the engine
+    /// comes and goes.
     pub(crate) fn lost(&self, error: &EngineError) {
         self.cache()
             .fail_pending(&LookupFailure::EngineUnreachable, Instant::now());
@@ -198,14 +196,14 @@ impl Engine {
         connection.state = EngineState::Failing {
             reason: error.to_string(),
         };
-        let announced_lately = connection
-            .last_announced_loss
-            .is_some_and(|at| at.elapsed() < LOSS_ANNOUNCED_EVERY);
-        if connection.loss_announced || announced_lately {
+        let logged_lately = connection
+            .last_logged_loss
+            .is_some_and(|at| at.elapsed() < LOSS_LOGGED_EVERY);
+        if connection.loss_logged || logged_lately {
             return;
         }
-        connection.loss_announced = true;
-        connection.last_announced_loss = Some(Instant::now());
+        connection.loss_logged = true;
+        connection.last_logged_loss = Some(Instant::now());
         let socket = &self.socket;
         match error {
             EngineError::Absent => info!("no {socket}: its containers have only their id until it is there"),

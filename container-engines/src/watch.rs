@@ -1,9 +1,8 @@
-//! Keeps an engine's containers known.
+//! Follows an engine, so that its containers are known before anybody asks.
 //!
-//! One [`watch`] per engine runs on the engines' thread as long as somebody holds the directory.
-//! It reaches the engine, subscribes to its events, lists its containers and asks about each one
-//! once. Every call has a time limit; when the engine is lost, the watch starts over, slower each
-//! time.
+//! One [`watch`] per engine runs on the engines' thread for as long as there is a handle to the directory. It connects,
+//! subscribes to the engine's events, lists its containers and inspects each of them once. Every call has a time limit;
+//! when the engine is lost, the watch reconnects with exponential backoff.
 
 mod session;
 mod timing;
@@ -20,7 +19,7 @@ use tokio::time::{Instant, sleep_until};
 pub(crate) use session::INSPECTIONS_AT_ONCE;
 pub(crate) use timing::Timing;
 
-/// Follows one engine until nobody holds the directory any more.
+/// Follows one engine until the last handle to the directory is dropped.
 pub(crate) async fn watch(
     engine: Arc<Engine>,
     options: Arc<DirectoryOptions>,
@@ -50,7 +49,7 @@ pub(crate) async fn watch(
     }
 }
 
-/// Answers questions while the engine is away.
+/// Fails questions while the engine is away.
 async fn refuse_until(
     engine: &Engine,
     requests: &mut mpsc::Receiver<String>,

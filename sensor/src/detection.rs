@@ -17,7 +17,6 @@ use tracing::warn;
 
 use crate::alert::loss::Losses;
 use crate::alert::{Alert, ChainLink, ContainerMetadata};
-use crate::document::Document;
 use crate::history::History;
 use crate::identity::ContainerIdentity;
 use crate::kernel::Environment;
@@ -28,6 +27,7 @@ use crate::record::{Action, fill_metadata};
 use crate::telemetry::counts::{DetectionCounts, PipelineCounts, Snapshot};
 use crate::telemetry::prometheus::Metrics;
 use crate::telemetry::report;
+use crate::text::document::Document;
 
 mod rules;
 mod waiting;

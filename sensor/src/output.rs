@@ -17,7 +17,6 @@ use crate::alert::{AMENDMENT, Alert, BUILDING_BLOCK_TYPE, ContainerMetadata};
 use crate::config::Format;
 use crate::telemetry::counts::OutputCounts;
 
-pub mod escape;
 pub mod sink;
 pub mod text;
 

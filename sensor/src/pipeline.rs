@@ -18,8 +18,8 @@ use sensor_abi::RecordHead;
 
 use crate::{
     alert::loss::Losses,
+    clock::boot_time_ns,
     decode::{Decoder, ProcessEvent},
-    host::boot_time_ns,
     kernel::{Environment, Hooks, KernelLog, KernelSensor, Records, WakeUp},
     process::{Process, ProcessKey, ProcessTable, cgroup_path},
     record::{Action, RecordBuilder},

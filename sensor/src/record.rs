@@ -12,9 +12,9 @@ use rule_engine::schema::{FieldId, fields};
 use sensor_abi::RecordHead;
 
 use crate::{
-    host::Host,
+    enrich::host::Host,
+    enrich::users::Users,
     process::{Process, ProcessKey, ProcessTable},
-    users::Users,
 };
 
 pub use container::{ENGINE_FIELDS, fill_metadata};
@@ -60,7 +60,7 @@ impl Action {
 pub struct RecordBuilder {
     host: Host,
     boot_prefix: String,
-    /// Wall-clock time of the boot clock's zero; see [`crate::host::boot_time_ns`].
+    /// Wall-clock time of the boot clock's zero; see [`crate::clock::boot_time_ns`].
     pub boot_time_ns: i64,
     pub users: Users,
     process: ProcessFields,
@@ -76,7 +76,7 @@ impl RecordBuilder {
         RecordBuilder {
             boot_prefix: host.boot_prefix(),
             host,
-            boot_time_ns: crate::host::boot_time_ns(),
+            boot_time_ns: crate::clock::boot_time_ns(),
             users,
             process: ProcessFields::below("process"),
             parent: ProcessFields::below("process.parent"),

@@ -1,9 +1,8 @@
 //! containerd's own interface, and CRI on the same socket for what only pods have.
 //!
-//! A creation event names the container and its namespace; one request then tells everything, and
-//! is answered while the container is still being set up. A container of a pod carries the kubelet's
-//! labels, and its sandbox carries the pod's. Docker's containers are left to Docker, which knows
-//! more of them.
+//! A creation event names the container and its namespace; one request then returns everything, and is answered while the
+//! container is still being set up. A pod's containers carry the kubelet's labels, its sandbox carries the pod's own.
+//! Docker's containers are left to Docker, which knows more about them.
 
 mod messages;
 
@@ -36,16 +35,16 @@ const NAMESPACES_LEFT_OUT: [&str; 2] = ["moby", "buildkit"];
 /// Where containers may have names instead of random ids.
 const DEFAULT_NAMESPACE: &str = "default";
 
-/// Images whose digest is remembered.
+/// How many digests of images are cached at most.
 const IMAGES_AT_MOST: usize = 1024;
 
-/// What containerd's CRI writes to its containers.
+/// Labels and annotations that containerd's CRI gives to its containers.
 const KIND: &str = "io.cri-containerd.kind";
 const SANDBOX_KIND: &str = "sandbox";
 const SANDBOX_ID: &str = "io.kubernetes.cri.sandbox-id";
 const IMAGE_NAME: &str = "io.kubernetes.cri.image-name";
 const SANDBOX_EXTENSION: &str = "io.cri-containerd.sandbox.metadata";
-/// What nerdctl calls a container.
+/// The label with a container's name in nerdctl.
 const NERDCTL_NAME: &str = "nerdctl/name";
 
 #[derive(Clone)]
@@ -57,7 +56,7 @@ struct Shared {
     connection: Connection,
     engine: Arc<Engine>,
     pods: Pods,
-    /// The namespace of each container that an event or a listing has named.
+    /// The namespace of each container, from events and listings.
     namespaces: Mutex<HashMap<String, String>>,
     /// Digests by namespace and name.
     images: Mutex<HashMap<(String, String), Option<String>>>,
@@ -110,7 +109,7 @@ impl Client {
         stream::once(events).try_flatten().boxed()
     }
 
-    /// Every container with all that there is to know.
+    /// Every container with its metadata.
     pub(crate) async fn list(&self) -> Result<Vec<Listed>, EngineError> {
         let shared = &self.shared;
         shared.pods.list().await?;
@@ -168,7 +167,7 @@ impl Client {
     }
 }
 
-/// Names instead of ids are only unique in one namespace; a cgroup path tells those of one alone.
+/// Names that are no ids are unique in their namespace only, and a cgroup path shows them for the default one alone.
 fn is_plausible(namespace: &str, id: &str) -> bool {
     let is_id = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_id || namespace == DEFAULT_NAMESPACE
@@ -264,7 +263,7 @@ impl Shared {
         self.pods.learn(sandbox, names, config.labels, config.annotations)
     }
 
-    /// The digest of an image, which is asked for once.
+    /// The digest of an image, which is requested once.
     async fn digest(&self, namespace: &str, name: &str) -> Result<Option<String>, EngineError> {
         let key = (namespace.to_owned(), name.to_owned());
         if let Some(digest) = self.images().get(&key) {

@@ -1,9 +1,7 @@
-//! CRI, the interface between the kubelet and an engine: CRI-O's own, and how containerd tells of
-//! pods.
+//! CRI, the interface between the kubelet and an engine: CRI-O's only one, and containerd's for pods.
 //!
-//! An engine that does not stream events (CRI-O unless told to, containerd before 1.7) is listed
-//! again and again instead; a container that no listing has shown yet is asked about when its first
-//! process is seen.
+//! An engine that does not stream events (CRI-O unless configured to, containerd before 1.7) is listed periodically
+//! instead; a container that is in no listing yet is inspected when its first process is seen.
 
 mod messages;
 mod pods;
@@ -67,8 +65,7 @@ impl Client {
             let answers = connection
                 .stream::<_, ContainerEvent>("/runtime.v1.RuntimeService/GetContainerEvents", None, EventsRequest {})
                 .await;
-            // Which error says that there are no events differs from engine to engine. If the engine is gone, the
-            // listing says so.
+            // The error for unsupported events differs between engines. If the engine is gone, the listing will fail.
             let Ok(mut answers) = answers else {
                 return repeated_listing();
             };
@@ -167,7 +164,7 @@ fn engine_event(event: ContainerEvent) -> EngineEvent {
     }
 }
 
-/// What engines add to an answer when they are asked for details, in a form of their own.
+/// What engines add to a verbose answer, each in its own format.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Details {

@@ -1,7 +1,7 @@
 //! Docker's interface, which Podman's socket speaks too.
 //!
-//! A creation event tells name, image and labels before the first process runs. A request about a
-//! container that is just starting is answered only when it has started.
+//! A creation event has name, image and labels before the first process runs. A request for a container that is starting
+//! is answered only once it has started.
 
 use super::report::{EngineEvent, Listed, ListedState, describe};
 use crate::model::{self, Access, EngineError, EngineKind, EngineVersion, Image, Metadata, Mount, Pod};
@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Docker's `destroy` is Podman's `remove`.
+/// Podman says `remove` where Docker says `destroy`.
 const EVENTS: [&str; 5] = ["create", "start", "rename", "destroy", "remove"];
 
 #[derive(Clone)]
@@ -35,9 +35,9 @@ impl From<Error> for EngineError {
 
 impl Client {
     pub(crate) fn connect(path: &str, kind: EngineKind, limit: Duration) -> Result<Client, EngineError> {
-        // The client sends paths without a version, so an engine of any age answers in the newest
-        // form it knows, and no version has to be agreed on. Its own limit, in whole seconds, only
-        // bounds what ours does not: the head of the stream of events.
+        // The client sends paths without a version, so an engine of any age answers in its newest format and no version
+        // has to be negotiated. The client's own limit, in whole seconds, covers only what ours does not: the head of the
+        // event stream.
         let docker = Docker::connect_with_unix(path, limit.as_secs() + 1, bollard::API_DEFAULT_VERSION)?;
         Ok(Client { docker, kind })
     }
@@ -70,7 +70,7 @@ impl Client {
             .boxed()
     }
 
-    /// Stopped ones too: the first process of a restart comes before any answer could.
+    /// With stopped containers: when one is restarted, its first process runs before an answer could come.
     pub(crate) async fn list(&self) -> Result<Vec<Listed>, EngineError> {
         let options = ListContainersOptionsBuilder::default().all(true).build();
         let containers = self.docker.list_containers(Some(options)).await?;
@@ -117,13 +117,12 @@ fn engine_event(kind: EngineKind, event: EventMessage) -> Option<EngineEvent> {
     }
 }
 
-/// A creation event carries the labels as attributes, with the container's own name and image in
-/// place of labels that are called so.
+/// A creation event has the labels among its attributes; the container's name and image replace labels with these keys.
 fn metadata_of_event(kind: EngineKind, mut attributes: HashMap<String, String>) -> Metadata {
     let name = attributes.remove("name").unwrap_or_default();
     let image = attributes.remove("image").unwrap_or_default();
     if kind == EngineKind::Podman {
-        // Podman's own, among the labels.
+        // Podman's own attributes, which are no labels.
         attributes.remove("containerExitCode");
         attributes.remove("podId");
     }
@@ -166,7 +165,7 @@ fn metadata_of_answer(kind: EngineKind, container: ContainerInspectResponse) -> 
     }
 }
 
-/// A mount of a host path; not of a volume, whose place the engine chose.
+/// A mount of a host path. A volume's path was chosen by the engine and is left out.
 fn host_mount(mount: MountPoint) -> Option<Mount> {
     if mount.typ.as_deref() != Some("bind") {
         return None;
@@ -182,7 +181,7 @@ fn bounded_name(name: &str) -> String {
     model::bounded(name.strip_prefix('/').unwrap_or(name))
 }
 
-/// Nanoseconds since the epoch; `None` for the year 1, which stands for never.
+/// Nanoseconds since the epoch; `None` for the year 1, which means never.
 fn nanoseconds(date: &str) -> Option<i64> {
     let timestamp: jiff::Timestamp = date.parse().ok()?;
     i64::try_from(timestamp.as_nanosecond())

@@ -1,7 +1,7 @@
-//! gRPC over a Unix socket, as containerd and CRI engines speak it.
+//! gRPC over a Unix socket, for containerd and CRI.
 //!
-//! The messages of both interfaces are declared by hand where they are used, with those fields
-//! alone that are read: protobuf passes over the rest. So no compiler for `.proto` files is needed.
+//! The messages of both interfaces are declared by hand, with only the fields that are read: protobuf skips the others. So
+//! no compiler for `.proto` files is needed.
 
 use super::report::describe;
 use crate::model::EngineError;
@@ -16,7 +16,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
-/// The largest answer that is taken.
+/// The largest answer that is accepted.
 const ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
 /// The header that names containerd's namespace.
@@ -27,7 +27,7 @@ pub(crate) struct Connection {
     channel: Channel,
 }
 
-/// What has no content of its own.
+/// A message without fields.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Empty {}
 
@@ -62,7 +62,7 @@ impl From<Status> for EngineError {
     }
 }
 
-/// The answer, or `None` if the engine says that there is no such thing.
+/// The answer, or `None` if the engine has no such thing.
 pub(crate) fn unless_not_found<T>(answer: Result<T, Status>) -> Result<Option<T>, Status> {
     match answer {
         Err(status) if status.code() == Code::NotFound => Ok(None),
@@ -82,7 +82,7 @@ impl Connection {
         Ok(Connection { channel })
     }
 
-    /// One input, one answer. `namespace` is containerd's.
+    /// A unary call. `namespace` is containerd's.
     pub(crate) async fn call<Input, Output>(
         &self,
         method: &'static str,
@@ -100,7 +100,7 @@ impl Connection {
         Ok(answer.into_inner())
     }
 
-    /// One input, many answers.
+    /// A call with a stream of answers.
     pub(crate) async fn stream<Input, Output>(
         &self,
         method: &'static str,

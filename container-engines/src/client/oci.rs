@@ -1,14 +1,13 @@
-//! What the OCI specification of a container says: what containerd keeps of each, and what CRI
-//! engines add to an answer when they are asked for details.
+//! The OCI specification of a container, which containerd stores and CRI engines add to a verbose answer.
 //!
-//! Written by the engine, but with much that the container's owner chose.
+//! Written by the engine, but much of it is chosen by the container's owner.
 
 use crate::model::{Access, Mount};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
 
-/// What is read of a specification; everything may be missing.
+/// The parts of a specification that are read; each may be missing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Specification {
@@ -70,7 +69,7 @@ struct DeviceRule {
 
 impl Specification {
     /// # Errors
-    /// The bytes are no specification.
+    /// The bytes are not a specification.
     pub fn from_json(json: &[u8]) -> Result<Specification, serde_json::Error> {
         serde_json::from_slice(json)
     }
@@ -85,9 +84,8 @@ impl Specification {
         Some(format!("{}:{}", user.uid, user.gid))
     }
 
-    /// Whether the container may do what the host's root may: administer the system, use every
-    /// device, and see what is usually masked. That is what engines make of `privileged`, which
-    /// the specification has no word for.
+    /// Whether the container may do what root on the host may: administer the system, use every device, and see the paths
+    /// that are usually masked. Engines turn `privileged` into that; the specification has no field for it.
     pub fn is_privileged(&self) -> bool {
         let bounding = self
             .process
@@ -101,7 +99,7 @@ impl Specification {
             .as_ref()
             .and_then(|resources| resources.devices.as_deref())
             .unwrap_or_default();
-        // The last rule that speaks of all devices counts.
+        // The last rule about all devices counts.
         let all_devices = rules
             .iter()
             .rfind(|rule| rule.r#type.as_deref().is_none_or(|kind| kind == "a"))
@@ -160,14 +158,14 @@ mod tests {
     }
 
     #[test]
-    fn host_paths_are_told_with_their_access() {
+    fn host_paths_come_with_their_access() {
         let mounts = read(json!({"mounts": [
             {"destination": "/proc", "type": "proc", "source": "proc"},
             {"destination": "/host", "type": "bind", "source": "/etc", "options": ["rbind", "ro"]},
             {"destination": "/data", "type": "none", "source": "/srv", "options": ["bind"]},
         ]}));
-        let told: Vec<String> = mounts.mounts().map(|mount| mount.to_string()).collect();
-        assert_eq!(told, ["/etc:/host:ro", "/srv:/data:rw"]);
+        let mounts: Vec<String> = mounts.mounts().map(|mount| mount.to_string()).collect();
+        assert_eq!(mounts, ["/etc:/host:ro", "/srv:/data:rw"]);
     }
 
     proptest! {

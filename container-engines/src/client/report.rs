@@ -1,39 +1,39 @@
-//! What all clients report alike: listings, changes and errors.
+//! What the clients of all engines return: listings, events and descriptions of errors.
 
 use crate::model::Metadata;
 
-/// The longest text of an engine's error that is shown, in bytes.
+/// The longest description of an engine's error, in bytes.
 const REASON_BYTES: usize = 300;
 
-/// What an engine tells of its own accord.
+/// What an engine reports of its own accord.
 #[derive(Debug)]
 pub(crate) enum EngineEvent {
-    /// A container was made; with what is told of it already, if anything.
+    /// A container was created; with what the event says about it, if anything.
     Created(String, Option<Box<Metadata>>),
-    /// Nanoseconds since the epoch.
+    /// With the time in nanoseconds since the epoch.
     Started(String, Option<i64>),
     Renamed(String, String),
     Removed(String),
-    /// Something may have changed; only a listing tells what.
+    /// Something may have changed; a new listing is needed.
     Resync,
 }
 
-/// A container as a listing shows it.
+/// A container in a listing.
 pub(crate) struct Listed {
     pub(crate) id: String,
     pub(crate) state: ListedState,
-    /// Where the listing tells all that there is.
+    /// If the listing has all that there is to know.
     pub(crate) metadata: Option<Metadata>,
 }
 
-/// Those that run are asked about first.
+/// Running containers are inspected first.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ListedState {
     Running,
     Other,
 }
 
-/// The error with its causes, bounded and without control characters.
+/// An error with its causes, bounded and without control characters.
 pub(crate) fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

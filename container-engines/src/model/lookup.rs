@@ -1,22 +1,22 @@
-//! What is asked about a container, and what the answer may be.
+//! Questions about a container, and their answers.
 
 use super::metadata::Metadata;
 use super::socket::Runtime;
 use std::sync::Arc;
 
-/// A container by its id and, where its cgroup's path tells, what runs it.
+/// A container by its id and, if the cgroup path shows it, what runs it.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct ContainerRef<'a> {
     /// The full id, as the engine spells it.
     pub id: &'a str,
-    /// What runs the container; `None` if the path does not tell.
+    /// What runs the container; `None` if the path does not show it.
     pub runtime: Option<Runtime>,
 }
 
 /// A container as a cgroup path names it.
 ///
-/// It is a claim, because who owns a part of the cgroup tree can write any id there: a container that may make cgroups,
-/// or a user in the part that systemd hands to them.
+/// It is a claim because whoever may create cgroups can give them any id: a container with a writable cgroup tree, or a
+/// user in the part of the tree that systemd delegates.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct ContainerClaim<'a> {
     /// The innermost container of the path.
@@ -30,16 +30,16 @@ pub struct ContainerClaim<'a> {
 /// The answer to a question about a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lookup {
-    /// All that the engine tells.
+    /// All that the engine knows.
     Complete(Arc<Metadata>),
-    /// The engine is being asked; its event about the container may have told a part already.
+    /// The engine is being asked; a part may be known already from its events.
     Pending(Option<Arc<Metadata>>),
-    /// The engine could not be asked or did not know; a part may be known nevertheless.
+    /// The engine could not be asked or does not know the container; a part may be known nevertheless.
     Failed(LookupFailure, Option<Arc<Metadata>>),
 }
 
 impl Lookup {
-    /// All that is known by now.
+    /// All that is known so far.
     pub fn metadata(&self) -> Option<&Arc<Metadata>> {
         match self {
             Lookup::Complete(metadata) => Some(metadata),
@@ -47,7 +47,7 @@ impl Lookup {
         }
     }
 
-    /// Whether a later answer may tell more.
+    /// Whether a later answer may have more.
     pub fn may_improve(&self) -> bool {
         match self {
             Lookup::Complete(_) => false,
@@ -56,7 +56,7 @@ impl Lookup {
         }
     }
 
-    /// Of the answers of two engines, the one that tells more.
+    /// Of the answers of two engines, the one that says more.
     pub(crate) fn or(self, other: Lookup) -> Lookup {
         fn rank(lookup: &Lookup) -> u8 {
             match lookup {

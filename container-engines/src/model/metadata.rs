@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// The most mounts of one container that are kept.
 const MOUNTS_AT_MOST: usize = 32;
 
-/// Where engines listen, below the folder for what runs.
+/// Where engines listen, below the run folder.
 const ENGINE_SOCKETS: [&str; 6] = [
     "docker.sock",
     "containerd/containerd.sock",
@@ -17,11 +17,11 @@ const ENGINE_SOCKETS: [&str; 6] = [
     "dockershim.sock",
     "cri-dockerd.sock",
 ];
-/// Two names of one folder.
+/// Two names of the run folder.
 const RUN_FOLDERS: [&str; 2] = ["/run", "/var/run"];
-/// What engines and the kubelet mount into every container: the last part of both paths.
+/// What engines and the kubelet mount into every container, by the last component of both paths.
 const USUAL_FILES: [&str; 5] = ["hosts", "hostname", "resolv.conf", "shm", ".containerenv"];
-/// Below here are pods' volumes, which are no paths that somebody chose on the host.
+/// Volumes of pods are below this path, which nobody chose on the host.
 const POD_VOLUMES: &str = "/var/lib/kubelet/pods/";
 
 /// A container as its engine describes it.
@@ -37,14 +37,13 @@ pub struct Metadata {
     pub labels: Vec<(String, String)>,
     /// How many labels were left out or lost a part of their value.
     pub cut_labels: u64,
-    /// `None` while only the creation event is known, which does not tell.
+    /// `None` while only the creation event is known, which does not say.
     pub privileged: Option<bool>,
-    /// What the container was told to run as, where that was said: `name`, `uid` or either with
-    /// `:group`.
+    /// The user that the container is configured to run as, if any: `name`, `uid` or either with `:group`.
     pub user: Option<String>,
     /// Nanoseconds since the epoch.
     pub started: Option<i64>,
-    /// Host paths in the container, those left out that every container has.
+    /// Host paths in the container, without those that every container has.
     pub mounts: Vec<Mount>,
     /// The Kubernetes pod that the container is part of.
     pub pod: Option<Arc<Pod>>,
@@ -80,8 +79,7 @@ impl Mount {
         }
     }
 
-    /// Whether somebody chose to show the container this path. Engines and the kubelet mount a few files of their own
-    /// and pods' volumes.
+    /// Whether somebody chose to mount this path. Engines and the kubelet mount a few files of their own, and volumes.
     fn is_notable(&self) -> bool {
         let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
         let is_usual = USUAL_FILES.contains(&last(&self.source).as_str())
@@ -94,7 +92,7 @@ impl Mount {
         self.source.starts_with('/') && !is_usual && !is_volume
     }
 
-    /// Whether an engine's socket is at the path or below it: who reaches it can do all that the engine can.
+    /// Whether an engine's socket is at the path or below it: with it, the container can do all that the engine can.
     pub fn reaches_engine(&self) -> bool {
         let source = self.source.trim_end_matches('/');
         RUN_FOLDERS.iter().any(|folder| {
@@ -120,8 +118,7 @@ impl std::fmt::Display for Mount {
     }
 }
 
-/// Those of a container's bind mounts that are worth knowing, and not too many of them; first those that reach an
-/// engine.
+/// The notable ones of a container's bind mounts up to a limit, those that reach an engine first.
 pub(crate) fn notable_mounts(mounts: impl IntoIterator<Item = Mount>) -> Vec<Mount> {
     let mut notable: Vec<Mount> = mounts.into_iter().filter(Mount::is_notable).collect();
     notable.sort_by_key(|mount| !mount.reaches_engine());
@@ -136,7 +133,7 @@ pub struct Image {
     pub name: String,
     /// As the reference has it.
     pub tag: Option<String>,
-    /// `algorithm:value`: the image's id, and the digest it was asked for by.
+    /// `algorithm:value`: the image's id, and the digest in the reference.
     pub digests: Vec<String>,
 }
 
@@ -186,7 +183,7 @@ impl Image {
     }
 }
 
-/// At least the twelve digits that engines show, at most the whole.
+/// At least the twelve digits that engines display, at most the whole id.
 fn is_image_id(reference: &str) -> bool {
     let digits = reference.strip_prefix("sha256:").unwrap_or(reference);
     (12..=64).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -234,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn mounts_that_every_container_has_are_not_told() {
+    fn mounts_that_every_container_has_are_left_out() {
         let usual = [
             mount("/var/lib/docker/containers/a/hosts", "/etc/hosts"),
             mount("/run/containerd/io.containerd.grpc.v1.cri/sandboxes/a/shm", "/dev/shm"),
@@ -246,13 +243,13 @@ mod tests {
             mount("tmpfs", "/tmp"),
         ];
         assert_eq!(notable_mounts(usual), []);
-        let told = [
+        let notable = [
             mount("/", "/etc/hosts"),
             mount("/etc", "/host"),
             mount("/var/lib/kubelet/pods", "/pods"),
             mount("/var/lib/kubelet/pods/../../../", "/root"),
         ];
-        assert_eq!(notable_mounts(told).len(), 4);
+        assert_eq!(notable_mounts(notable).len(), 4);
     }
 
     #[test]

@@ -1,11 +1,10 @@
 //! The Kubernetes pod a container is part of, as far as the node knows it.
 //!
-//! The kubelet writes the pod's name, namespace and uid into the labels of each container it
-//! creates; the labels and annotations of the pod itself are told by the engine's CRI. The workload
-//! above the pod is not told to a node; it follows from what controllers write into the labels and
-//! names of their pods, and is left out where that is not certain.
+//! The kubelet writes the pod's name, namespace and uid into the labels of each container it creates; the pod's own labels
+//! and annotations come from the engine's CRI. A node does not learn which workload a pod belongs to: it is derived from
+//! the labels and names that controllers give to their pods, and left out where that is ambiguous.
 //!
-//! All of it is text that users of the cluster chose, cut to size like everything of an engine.
+//! All of it is text that users of the cluster chose, cut to size like everything from an engine.
 
 use super::text::{bounded, bounded_labels};
 
@@ -15,7 +14,7 @@ const POD_NAMESPACE: &str = "io.kubernetes.pod.namespace";
 const POD_UID: &str = "io.kubernetes.pod.uid";
 pub(crate) const CONTAINER_NAME: &str = "io.kubernetes.container.name";
 
-/// A pod. Texts may be empty where an engine did not tell.
+/// A pod. Texts are empty where the engine did not say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pod {
     /// The name of the pod in its namespace.
@@ -26,7 +25,7 @@ pub struct Pod {
     pub uid: String,
     /// Sorted by key.
     pub labels: Vec<(String, String)>,
-    /// Those that the configuration allows, sorted by key.
+    /// The allowed ones, sorted by key.
     pub annotations: Vec<(String, String)>,
     /// What manages it, where that is certain.
     pub workload: Option<Workload>,
@@ -45,7 +44,7 @@ pub struct Workload {
 }
 
 impl Pod {
-    /// What a container's own labels tell of its pod.
+    /// What a container's own labels say about its pod.
     pub(crate) fn from_container_labels(labels: &[(String, String)]) -> Option<Pod> {
         let value = |wanted: &str| {
             labels
@@ -150,11 +149,11 @@ mod tests {
 
     fn check(pod: &str, labels: &[(&str, &str)], expected: &str) {
         let pod = Pod::new(pod, "shop", "uid", texts(labels), Vec::new(), &[]);
-        let told = pod.workload.map_or_else(
+        let found = pod.workload.map_or_else(
             || "nothing".to_owned(),
             |workload| format!("{} {}", workload.kind, workload.name.unwrap_or_default()),
         );
-        assert_eq!(told, expected, "{} {labels:?}", pod.name);
+        assert_eq!(found, expected, "{} {labels:?}", pod.name);
     }
 
     #[test]
@@ -214,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_containers_own_labels_tell_its_pod() {
+    fn a_containers_own_labels_name_its_pod() {
         let labels = texts(&[(POD_NAME, "web-0"), (POD_NAMESPACE, "shop"), (POD_UID, "6a")]);
         let pod = Pod::from_container_labels(&labels).unwrap();
         assert_eq!(

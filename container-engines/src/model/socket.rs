@@ -37,16 +37,16 @@ impl fmt::Display for Runtime {
     }
 }
 
-/// Engines that can be asked.
+/// The engines that can be asked.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum EngineKind {
     /// Docker.
     Docker,
-    /// Its socket speaks Docker's language.
+    /// Podman, whose socket speaks Docker's protocol.
     Podman,
-    /// Its own interface, and CRI on the same socket.
+    /// containerd: its own interface, and CRI on the same socket.
     Containerd,
-    /// CRI.
+    /// CRI-O, over CRI.
     CriO,
 }
 
@@ -59,7 +59,7 @@ impl EngineKind {
         EngineKind::CriO,
     ];
 
-    /// What its containers are run by.
+    /// The runtime of its containers.
     pub fn runtime(self) -> Runtime {
         match self {
             EngineKind::Docker => Runtime::Docker,
@@ -81,14 +81,14 @@ impl fmt::Display for EngineKind {
     }
 }
 
-/// Whose containers an engine's are. Nothing it says counts for any other.
+/// Where an engine's containers are. What it says about others does not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// This host's.
+    /// On this host.
     Host,
-    /// A user's, in that user's part of the cgroup tree.
+    /// In this user's part of the cgroup tree.
     User(u32),
-    /// Those inside a container with this id or name, such as a kind node.
+    /// Inside the container with this id or name, such as a kind node.
     Inside(String),
 }
 
@@ -99,7 +99,7 @@ pub struct EngineSocket {
     pub kind: EngineKind,
     /// The path of the socket.
     pub path: PathBuf,
-    /// Whose containers it has.
+    /// Where its containers are.
     pub place: Place,
 }
 

@@ -1,4 +1,4 @@
-//! The state of the connection to an engine, and what was counted on it.
+//! The state of the connection to an engine, and its counters.
 
 use super::socket::EngineSocket;
 use std::fmt;
@@ -34,7 +34,7 @@ pub enum EngineState {
     Connecting,
     /// It answers.
     Connected {
-        /// What it says it is.
+        /// The version that it reports.
         version: EngineVersion,
     },
     /// There is no socket at the path.
@@ -46,7 +46,7 @@ pub enum EngineState {
     },
 }
 
-/// What an engine says it is.
+/// The version that an engine reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineVersion {
     /// The version of the engine.
@@ -75,13 +75,13 @@ pub struct EngineStatus {
 /// Counted since the start.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct EngineCounters {
-    /// Containers that are known at the moment, with those that are remembered for a while.
+    /// Containers that are known now, including recently removed ones.
     pub known_containers: u64,
     /// Questions about single containers that were sent to the engine.
     pub inspections: u64,
     /// Questions about pods and images, each of which many containers share.
     pub further_questions: u64,
-    /// Containers that nobody could be asked about, because too many questions were waiting.
+    /// Containers that were not asked about, because too many questions were waiting.
     pub refused_questions: u64,
     /// Containers that were forgotten to make room.
     pub evicted_containers: u64,

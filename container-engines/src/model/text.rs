@@ -24,8 +24,7 @@ fn cut(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]
 }
 
-/// Sorts labels by key and keeps what fits the limits. The number tells how many labels were left
-/// out or lost a part of their value.
+/// Sorts labels by key and keeps what fits the limits. Also returns how many labels were left out or cut.
 pub(crate) fn bounded_labels(labels: impl IntoIterator<Item = (String, String)>) -> (Vec<(String, String)>, u64) {
     let mut labels: Vec<_> = labels.into_iter().collect();
     labels.sort();

@@ -1,4 +1,4 @@
-//! One connection to an engine, from the listing to the loss.
+//! One connection to an engine, from the first listing until it is lost.
 
 use super::timing::Timing;
 use crate::client::{Client, EngineEvent, Listed, ListedState, within};
@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval_at};
 
-/// The most questions about single containers that an engine has to answer at a time.
+/// How many containers are inspected concurrently at most.
 pub(crate) const INSPECTIONS_AT_ONCE: usize = 16;
 
 pub(crate) struct Session<'a> {
@@ -19,23 +19,21 @@ pub(crate) struct Session<'a> {
     client: Client,
     timing: Timing,
     calls: FuturesUnordered<BoxFuture<'static, Answer>>,
-    /// Containers to ask about, the most urgent first.
+    /// Containers to inspect, the most urgent first.
     waiting: VecDeque<String>,
     inspections: usize,
-    /// Containers that are waiting or being asked about, and what events told meanwhile, because
-    /// the answer may be older than the event.
+    /// Containers that are queued or being inspected, with what events have changed since: the answer may be older than the
+    /// event.
     unanswered: HashMap<String, Amendment>,
-    /// Whether a listing is awaited, and what was known when it was asked for: what it lacks of
-    /// that is gone.
+    /// While a listing is in flight, what was known when it was requested: containers that it lacks are gone.
     listing: Option<HashSet<String>>,
-    /// What was known when the session began and is asked about again, because it may have changed
-    /// in between.
+    /// What was known when the session began, and is inspected again because it may have changed in between.
     to_be_renewed: HashSet<String>,
-    /// Whether all that the first listing showed is known.
+    /// Whether everything in the first listing is known.
     is_synced: bool,
 }
 
-/// All handles to the directory are gone.
+/// The last handle to the directory was dropped.
 pub(crate) struct DirectoryDropped;
 
 enum Answer {
@@ -44,7 +42,7 @@ enum Answer {
     Alive(Result<(), EngineError>),
 }
 
-/// EngineEvent of a container that was known before.
+/// What an event changes about a container.
 #[derive(Clone, Default)]
 struct Amendment {
     name: Option<String>,
@@ -83,7 +81,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Runs until the engine is lost or nobody holds the directory any more.
+    /// Runs until the engine is lost or the last handle to the directory is dropped.
     pub(crate) async fn run(mut self, requests: &mut mpsc::Receiver<String>) -> Result<DirectoryDropped, EngineError> {
         let mut events = self.client.events();
         let mut pings = interval_at(Instant::now() + self.timing.ping, self.timing.ping);
@@ -139,7 +137,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Not twice at a time, and not without bounds.
+    /// Not while the container is being asked about already, and not beyond the limit.
     fn may_ask(&mut self, id: &str) -> bool {
         if self.unanswered.contains_key(id) {
             return false;
@@ -238,8 +236,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Changes what is known, now and again when a question that is out is answered. A container
-    /// that was never heard of is asked about instead.
+    /// Changes what is known now, and once more when a pending inspection is answered. An unknown container is inspected
+    /// instead.
     fn amend(&mut self, id: String, change: Amendment) {
         self.engine.amend(&id, |metadata| change.clone().apply(metadata));
         match self.unanswered.get_mut(&id) {

@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-/// How long things take at most, and how long apart they are.
+/// Time limits and intervals.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Timing {
-    /// The limit of one call. A question about a container that is starting is answered when it
-    /// has started, which may take seconds.
+    /// The limit of one call. Docker answers questions about a container that is starting once it has started, which may
+    /// take seconds.
     pub(crate) call: Duration,
-    /// How often an engine that says nothing is asked whether it lives.
+    /// How often the engine is asked whether it is alive.
     pub(crate) ping: Duration,
-    /// The pause before the first new attempt to reach an engine; it doubles each time.
+    /// The pause before the first reconnect; it doubles with each further attempt.
     pub(crate) first_pause: Duration,
     pub(crate) longest_pause: Duration,
-    /// An engine that stayed this long is taken for sound, and the pauses begin anew.
+    /// A connection that lasted this long resets the backoff.
     pub(crate) steady: Duration,
-    /// How long a failed question is not asked again.
+    /// How long a failed question is not repeated.
     pub(crate) failure_memory: Duration,
 }
 

@@ -16,14 +16,14 @@ use super::memory::{return_freed_memory, return_large_allocations, return_start_
 use super::signals::{Signals, forward};
 use crate::{
     config::Config,
-    host::Host,
+    enrich::host::Host,
+    enrich::users::Users,
     identity::identify,
     kernel::{KernelError, KernelOptions, KernelSensor, RecordLog},
     pipeline::{EventHandler, Pipeline},
     process::{ProcessTable, scan},
     record::RecordBuilder,
     telemetry::counts::PipelineCounts,
-    users::Users,
 };
 
 /// Commands to the event thread that may wait; more are not sent at once.

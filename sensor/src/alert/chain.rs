@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::document::{self, Document};
+use crate::text::document::{self, Document};
 
 /// A link keeps this many bytes of its arguments; `args_count` says how many there were.
 const MAX_LINK_ARGUMENT_BYTES: usize = 1024;

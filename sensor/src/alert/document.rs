@@ -15,8 +15,8 @@ use uuid::Uuid;
 use super::chain::{ChainLink, chain_from_event};
 use super::loss::Loss;
 use super::reason::reason;
-use crate::document::{self, Document};
 use crate::identity::ContainerIdentity;
+use crate::text::document::{self, Document};
 
 /// How long before its event an alert is taken to have begun, if no earlier event is known to have led to it; a
 /// threshold counted events before it.

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    host::{boot_clock_ns, boot_time_ns},
+    clock::{boot_clock_ns, boot_time_ns},
     kernel::KernelCounters,
     telemetry::counts::{KernelCounts, LostRecords},
 };

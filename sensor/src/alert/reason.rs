@@ -2,8 +2,8 @@
 
 use rule_engine::rule::RuleInfo;
 
-use crate::document::{self, Document};
-use crate::output::escape::{self, Visible};
+use crate::text::document::{self, Document};
+use crate::text::escape::{self, Visible};
 
 /// The sentence shows about this many characters of the command line, and of each argument.
 const REASON_COMMAND_CHARACTERS: usize = 160;

@@ -13,8 +13,8 @@ use crate::cli::{ColorChoice, DoctorArguments};
 use crate::config::{Config, Format};
 use crate::kernel::BTF_PATH;
 use crate::kernel::layout::{self, Resolved};
-use crate::output::escape::Visible;
 use crate::output::text::Style;
+use crate::text::escape::Visible;
 
 mod checks;
 mod engines;

@@ -15,9 +15,9 @@ use super::{CommandError, ExitStatus};
 use crate::alert::{Alert, chain_from_event};
 use crate::cli::ReplayArguments;
 use crate::config::Config;
-use crate::document::Document;
 use crate::rule_files::RuleFiles;
 use crate::telemetry::report;
+use crate::text::document::Document;
 use near_misses::NearMisses;
 
 mod near_misses;

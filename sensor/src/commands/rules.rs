@@ -12,8 +12,8 @@ use rule_engine::{ExampleOutcome, run_examples};
 use super::{CommandError, ExitStatus};
 use crate::cli::RulesCommand;
 use crate::config::{Config, Format};
-use crate::output::escape::Visible;
 use crate::rule_files::{RuleFile, RuleFiles, line_of};
+use crate::text::escape::Visible;
 
 pub fn main(command: &RulesCommand) -> Result<ExitStatus, CommandError> {
     let (RulesCommand::Check(arguments) | RulesCommand::List(arguments) | RulesCommand::Test(arguments)) = command;

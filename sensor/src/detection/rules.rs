@@ -8,9 +8,9 @@ use rule_engine::schema::FieldId;
 use rule_engine::{Engine, EngineCounters, EngineOptions, RuleSet};
 
 use crate::alert::Alert;
-use crate::document::Document;
 use crate::history::History;
 use crate::record::{Action, ENGINE_FIELDS};
+use crate::text::document::Document;
 
 /// Compiled rules.
 pub struct Rules {

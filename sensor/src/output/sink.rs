@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 
-use crate::document::Document;
 use crate::telemetry::backoff::Backoff;
+use crate::text::document::Document;
 
 /// The pause after a failed write, doubled at each failure that follows.
 const FIRST_DELAY: Duration = Duration::from_millis(50);

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::alert::sample::sample;
-use crate::document::Document;
+use crate::text::document::Document;
 
 const LONG: Duration = Duration::from_secs(30);
 const JSON: OutputOptions = OutputOptions {

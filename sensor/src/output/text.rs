@@ -1,15 +1,15 @@
 //! An alert for a person on a terminal: a few lines that say what happened, where, who did it, and why it matters.
 //!
 //! Rendered from the alert document, so that it can say nothing that the document does not. Everything that comes
-//! from outside goes through [`super::escape`]: the only control characters in the result are newlines and, with
+//! from outside goes through [`crate::text::escape`]: the only control characters in the result are newlines and, with
 //! [`Style::Colored`], the colours set here.
 
 use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::escape::{self, Visible};
-use crate::document::{self, Document};
+use crate::text::document::{self, Document};
+use crate::text::escape::{self, Visible};
 
 /// About so many characters of a command line are shown, and of each argument.
 const COMMAND_CHARACTERS: usize = 400;

@@ -6,7 +6,7 @@ use sensor_abi::KINDS;
 use tracing::{debug, info, warn};
 
 use super::counts::{PipelineCounts, Snapshot};
-use crate::output::escape::Visible;
+use crate::text::escape::Visible;
 
 /// The last lines: what was seen, and every loss with its reason.
 pub fn summary(snapshot: &Snapshot) {

@@ -1,5 +1,4 @@
-//! Those of containerd's messages and fields that are read, and the record that its CRI keeps of a
-//! sandbox.
+//! The messages and fields of containerd that are read, and the record that its CRI keeps of a sandbox.
 
 use crate::client::grpc::{Any, Timestamp};
 use prost::Message;
@@ -118,8 +117,8 @@ pub(crate) struct ImageChange {
     pub(crate) name: String,
 }
 
-/// What containerd's CRI keeps beside the container of a sandbox; not part of its interface, so it
-/// may be missing or different.
+/// What containerd's CRI stores with the container of a sandbox. It is no part of the interface, so it may be missing or
+/// different.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct SandboxExtension {

@@ -1,4 +1,4 @@
-//! Those of CRI's messages and fields that are read, version `runtime.v1`.
+//! The messages and fields of CRI that are read, version `runtime.v1`.
 
 use prost::{Enumeration, Message};
 use std::collections::HashMap;

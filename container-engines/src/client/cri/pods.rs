@@ -1,4 +1,4 @@
-//! Pods by the ids of their sandboxes: each is asked about once, however many containers it has.
+//! Pods by the ids of their sandboxes. Each is requested once, however many containers it has.
 
 use super::messages::{ListSandboxesRequest, Sandbox, SandboxFilter, Sandboxes};
 use crate::client::grpc::Connection;
@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tonic::{Code, Status};
 
-/// What is known of an engine's pods.
+/// The pods of an engine.
 pub(crate) struct Pods {
     connection: Connection,
     engine: Arc<Engine>,
@@ -26,7 +26,7 @@ impl Pods {
         }
     }
 
-    /// The pod with this sandbox; `None` if the engine knows none, or no pods at all.
+    /// The pod with this sandbox; `None` if there is none, or if the engine has no pods at all.
     pub(crate) async fn get(&self, sandbox: &str) -> Result<Option<Arc<Pod>>, EngineError> {
         if let Some(pod) = self.known().get(sandbox) {
             return Ok(Some(pod.clone()));
@@ -34,12 +34,12 @@ impl Pods {
         self.engine.count_further_question();
         let filter = SandboxFilter { id: sandbox.to_owned() };
         let sandboxes = self.ask(Some(filter)).await?;
-        // An engine takes the beginning of an id for the whole.
+        // Engines match an id by its prefix.
         let found = sandboxes.into_iter().find(|item| item.id == sandbox);
         Ok(found.map(|item| self.keep(item)))
     }
 
-    /// All pods, with the ids of their sandboxes. Those that are not among them are forgotten.
+    /// All pods, with the ids of their sandboxes. Others are forgotten.
     pub(crate) async fn list(&self) -> Result<Vec<(String, Arc<Pod>)>, EngineError> {
         let sandboxes = self.ask(None).await?;
         let ids: HashSet<&str> = sandboxes.iter().map(|item| item.id.as_str()).collect();
@@ -48,7 +48,7 @@ impl Pods {
         Ok(kept.map(|item| (item.id.clone(), self.keep(item))).collect())
     }
 
-    /// Takes in what is known of a pod from elsewhere.
+    /// Adds a pod, with its name, namespace and uid.
     pub(crate) fn learn(
         &self,
         sandbox: &str,
@@ -65,7 +65,7 @@ impl Pods {
         self.engine.count_cut_labels(pod.cut);
         let pod = Arc::new(pod);
         if known.len() >= CONTAINERS_AT_MOST {
-            // Those that no container is known of any more.
+            // Drop those without a known container.
             known.retain(|_, pod| Arc::strong_count(pod) > 1);
         }
         if known.len() < CONTAINERS_AT_MOST {

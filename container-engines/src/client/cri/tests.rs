@@ -1,5 +1,5 @@
-//! Answers as engines give them. CRI-O is not among Debian's packages, so its answers are put together from what its
-//! users have published: the fields, their spelling and their forms.
+//! Answers as engines give them. Debian has no package of CRI-O, so its answers are assembled from what its users have
+//! published: the fields, their spelling and their formats.
 
 use super::messages::{ContainerName, CriMount, ImageName};
 use super::*;
@@ -88,7 +88,7 @@ fn an_answer_of_cri_o_is_read_whole() {
 }
 
 #[test]
-fn privileged_is_told_differently_by_each_engine() {
+fn each_engine_reports_privileged_in_its_own_way() {
     let privileged = |json: &str| details(json).is_privileged();
     assert_eq!(privileged(r#"{"privileged": true}"#), Some(true));
     assert_eq!(

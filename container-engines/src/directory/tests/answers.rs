@@ -1,4 +1,4 @@
-//! What is read of an answer, and who is asked.
+//! What is read from an answer, and which engine is asked.
 
 use super::asking::{claim, complete, docker_container, failure, id};
 use super::fake::{Fake, PATIENT};
@@ -57,7 +57,7 @@ fn an_answer_is_read_whole() {
 }
 
 #[test]
-fn an_empty_answer_is_no_trouble() {
+fn an_empty_answer_is_accepted() {
     let fake = Fake::started();
     fake.add_as(&id('a'), json!({ "Id": id('a') }));
     let directory = fake.directory(PATIENT);

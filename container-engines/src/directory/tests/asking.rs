@@ -1,11 +1,11 @@
-//! Asking a directory, and waiting for what comes of it.
+//! Asking a directory, and waiting for the answer.
 
 use crate::directory::Directory;
 use crate::model::{ContainerClaim, ContainerRef, Lookup, LookupFailure, Metadata, Runtime};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Longer than anything takes that a test waits for.
+/// Longer than anything that a test waits for.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
 
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -35,7 +35,7 @@ pub(crate) fn docker_container(id: &str) -> ContainerRef<'_> {
     }
 }
 
-/// The answer when it is there.
+/// The answer, once it is there.
 pub(crate) fn settled(directory: &Directory, claim: ContainerClaim<'_>) -> Lookup {
     until("an answer", || !matches!(directory.get(claim), Lookup::Pending(_)));
     directory.get(claim)

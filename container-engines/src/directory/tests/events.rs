@@ -57,11 +57,11 @@ fn a_failure_is_asked_again_after_its_time() {
 }
 
 #[test]
-fn a_creation_event_tells_the_name_while_the_answer_is_awaited() {
+fn a_creation_event_names_the_container_before_the_answer() {
     let fake = Fake::started();
     let directory = fake.connected(PATIENT);
     fake.answer(&id('a'), Answer::Hang);
-    fake.tell(
+    fake.emit(
         "create",
         &id('a'),
         json!({ "name": "web", "image": "nginx:1", "team": "x" }),
@@ -80,8 +80,8 @@ fn a_creation_event_tells_the_name_while_the_answer_is_awaited() {
 fn a_container_that_is_gone_before_the_answer_keeps_its_name() {
     let fake = Fake::started();
     let directory = fake.connected(PATIENT);
-    fake.tell("create", &id('a'), json!({ "name": "brief", "image": "nginx" }));
-    fake.tell("destroy", &id('a'), json!({}));
+    fake.emit("create", &id('a'), json!({ "name": "brief", "image": "nginx" }));
+    fake.emit("destroy", &id('a'), json!({}));
     until("the event is taken", || name(&directory, &id('a')).is_some());
     assert_eq!(failure(&directory, &id('a')), LookupFailure::NotFound);
     assert_eq!(name(&directory, &id('a')).as_deref(), Some("brief"));
@@ -93,8 +93,8 @@ fn start_and_rename_need_no_further_question() {
     fake.add(&id('a'), "old");
     let directory = fake.connected(PATIENT);
     assert_eq!(complete(&directory, &id('a')).started, None);
-    fake.tell("start", &id('a'), json!({ "name": "old" }));
-    fake.tell("rename", &id('a'), json!({ "name": "new", "oldName": "/old" }));
+    fake.emit("start", &id('a'), json!({ "name": "old" }));
+    fake.emit("rename", &id('a'), json!({ "name": "new", "oldName": "/old" }));
     until("it is renamed", || name(&directory, &id('a')).as_deref() == Some("new"));
     let started = complete(&directory, &id('a')).started;
     assert_eq!(started, Some(1_700_000_000_000_000_001));
@@ -106,9 +106,9 @@ fn an_event_outweighs_an_older_answer() {
     let fake = Fake::started();
     let directory = fake.connected(PATIENT);
     fake.answer("/containers/", Answer::Hang);
-    fake.tell("create", &id('a'), json!({ "name": "old", "image": "nginx" }));
+    fake.emit("create", &id('a'), json!({ "name": "old", "image": "nginx" }));
     until("the question is out", || fake.hanging() == 1);
-    fake.tell("rename", &id('a'), json!({ "name": "new" }));
+    fake.emit("rename", &id('a'), json!({ "name": "new" }));
     until("it is renamed", || name(&directory, &id('a')).as_deref() == Some("new"));
     fake.release();
     assert!(matches!(failure(&directory, &id('a')), LookupFailure::NoAnswer(_)));
@@ -120,7 +120,7 @@ fn a_stopped_container_that_starts_is_asked_about() {
     let fake = Fake::started();
     let directory = fake.connected(PATIENT);
     fake.add(&id('a'), "restarted");
-    fake.tell("start", &id('a'), json!({ "name": "restarted" }));
+    fake.emit("start", &id('a'), json!({ "name": "restarted" }));
     until("it is asked about", || fake.times_asked(&id('a')) == 1);
     assert_eq!(complete(&directory, &id('a')).name, "restarted");
 }

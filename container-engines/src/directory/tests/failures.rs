@@ -112,7 +112,7 @@ fn garbage_among_the_events_leads_to_a_new_listing() {
     let fake = Fake::started();
     let directory = fake.connected(PATIENT);
     fake.add(&id('a'), "web");
-    fake.tell_raw("}{\n");
+    fake.emit_raw("}{\n");
     until("it is listed again", || fake.times_asked("/containers/json") == 2);
     assert_eq!(complete(&directory, &id('a')).name, "web");
 }

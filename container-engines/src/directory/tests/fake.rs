@@ -1,4 +1,4 @@
-//! An engine that does what a test tells it to, on a real socket.
+//! A fake engine on a real socket.
 
 use super::asking::until;
 use crate::directory::Directory;
@@ -49,7 +49,7 @@ pub(crate) struct Fake {
 struct State {
     /// Id to what `inspect` says.
     containers: BTreeMap<String, serde_json::Value>,
-    /// A piece of a path to what is answered there.
+    /// Answers by a part of the path.
     answers: Vec<(String, Answer)>,
     /// Paths in the order they were asked.
     asked: Vec<String>,
@@ -141,7 +141,7 @@ impl Fake {
         self.state().containers.remove(id);
     }
 
-    /// The newest word on a path counts.
+    /// The latest answer for a path counts.
     pub(crate) fn answer(&self, path: &str, answer: Answer) {
         self.state().answers.push((path.to_owned(), answer));
     }
@@ -159,17 +159,17 @@ impl Fake {
         self.state().hanging.clear();
     }
 
-    pub(crate) fn tell(&self, action: &str, id: &str, attributes: serde_json::Value) {
+    pub(crate) fn emit(&self, action: &str, id: &str, attributes: serde_json::Value) {
         let event = serde_json::json!({
             "Type": "container",
             "Action": action,
             "Actor": { "ID": id, "Attributes": attributes },
             "timeNano": 1_700_000_000_000_000_001_i64,
         });
-        self.tell_raw(&format!("{event}\n"));
+        self.emit_raw(&format!("{event}\n"));
     }
 
-    pub(crate) fn tell_raw(&self, text: &str) {
+    pub(crate) fn emit_raw(&self, text: &str) {
         for follower in &mut self.state().followers {
             follower.write_all(text.as_bytes()).expect("follower");
         }

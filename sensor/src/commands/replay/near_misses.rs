@@ -7,7 +7,7 @@ use rule_engine::{Engine, NearMiss};
 use serde_json::json;
 
 use super::whole_document;
-use crate::document::Document;
+use crate::text::document::Document;
 
 /// Writes the events that lack one condition of a rule as they come; if there are none, and none that it takes in, in the
 /// end the nearest one.

@@ -23,7 +23,7 @@ use nix::{
     sys::stat::{FileStat, Mode, SFlag, fstat},
 };
 
-use super::{ROOT, parse};
+use super::names::{NamesById, ROOT, parse};
 use crate::{identity::ContainerIdentity, process::ProcessKey};
 
 /// Containers that may wait to be read; what comes to more is counted.
@@ -46,8 +46,8 @@ const STACK_BYTES: usize = 128 * 1024;
 /// Names by id.
 #[derive(Debug, Default)]
 pub struct ContainerNames {
-    pub users: HashMap<u32, Arc<str>>,
-    pub groups: HashMap<u32, Arc<str>>,
+    pub users: NamesById,
+    pub groups: NamesById,
 }
 
 type Known = Arc<RwLock<HashMap<String, Arc<ContainerNames>>>>;
@@ -200,7 +200,7 @@ fn text_below(root: BorrowedFd<'_>, path: &str) -> Option<String> {
 }
 
 /// The names that are believed.
-fn bounded(names: HashMap<u32, Arc<str>>) -> HashMap<u32, Arc<str>> {
+fn bounded(names: NamesById) -> NamesById {
     let is_name = |name: &str| {
         (1..=NAME_LIMIT).contains(&name.len())
             && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-$".contains(c))

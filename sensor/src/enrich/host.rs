@@ -1,11 +1,8 @@
-//! What every event says of the host, read once at start; and the host's clocks.
+//! What every event says of the host, read once at the start.
 
 use std::fs;
 
-use nix::{
-    sys::utsname::uname,
-    time::{ClockId, clock_gettime},
-};
+use nix::sys::utsname::uname;
 
 /// `host.*` of every event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,21 +70,6 @@ fn release_value(release: &str, name: &str) -> Option<String> {
         let (key, value) = line.split_once('=')?;
         (key == name).then(|| value.trim_matches('"').to_owned())
     })
-}
-
-/// The wall-clock time of the boot clock's zero, nanoseconds since the epoch. It moves when the
-/// wall clock is set, so it has to be read again now and then.
-pub fn boot_time_ns() -> i64 {
-    clock_ns(ClockId::CLOCK_REALTIME) - boot_clock_ns()
-}
-
-/// Nanoseconds since boot, suspended time included: the clock of the kernel's records.
-pub fn boot_clock_ns() -> i64 {
-    clock_ns(ClockId::CLOCK_BOOTTIME)
-}
-
-fn clock_ns(clock: ClockId) -> i64 {
-    clock_gettime(clock).map_or(0, |time| time.tv_sec() * 1_000_000_000 + time.tv_nsec())
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@
 //! there are no names. What every system agrees on (0, root) is never looked up.
 
 mod container;
+mod names;
 
 use std::{
-    collections::HashMap,
     fs, io,
     path::PathBuf,
     sync::Arc,
@@ -15,7 +15,8 @@ use std::{
 };
 
 use crate::process::{FIRST_USER_NAMESPACE, Process, ProcessTable};
-use container::ContainerUsers;
+use container::{ContainerNames, ContainerUsers};
+use names::{NamesById, ROOT};
 
 /// How often the files' times are looked at.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
@@ -24,13 +25,11 @@ const FILE_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// Other processes of a container through which its files may be read.
 const OTHER_WAYS: usize = 3;
-/// Name of the user and the group that every system has.
-const ROOT: &str = "root";
 
 /// All users and groups.
 pub struct Users {
-    users: Names,
-    groups: Names,
+    users: HostFile,
+    groups: HostFile,
     checked: Instant,
     containers: ContainerUsers,
     root: Arc<str>,
@@ -43,8 +42,8 @@ impl Users {
     /// No thread can be started.
     pub fn start() -> io::Result<Self> {
         Ok(Users {
-            users: Names::read("/etc/passwd"),
-            groups: Names::read("/etc/group"),
+            users: HostFile::read("/etc/passwd"),
+            groups: HostFile::read("/etc/group"),
             checked: Instant::now(),
             containers: ContainerUsers::start()?,
             root: ROOT.into(),
@@ -95,32 +94,33 @@ impl Users {
         &self,
         id: u32,
         process: &Process,
-        host: &Names,
-        of: fn(&container::ContainerNames) -> &HashMap<u32, Arc<str>>,
+        host: &HostFile,
+        select: fn(&ContainerNames) -> &NamesById,
     ) -> Option<Arc<str>> {
         match &process.container {
             None => host.by_id.get(&id).cloned(),
             Some(_) if id == 0 => Some(self.root.clone()),
             Some(container) if process.namespaces.user == FIRST_USER_NAMESPACE => {
-                of(&*self.containers.names(container)?).get(&id).cloned()
+                select(&*self.containers.names(container)?).get(&id).cloned()
             }
             Some(_) => None,
         }
     }
 }
 
-struct Names {
+/// One of the host's files, as it was last read.
+struct HostFile {
     path: PathBuf,
     changed: Option<SystemTime>,
-    by_id: HashMap<u32, Arc<str>>,
+    by_id: NamesById,
 }
 
-impl Names {
+impl HostFile {
     fn read(path: &str) -> Self {
-        let mut names = Names {
+        let mut names = HostFile {
             path: PathBuf::from(path),
             changed: None,
-            by_id: HashMap::new(),
+            by_id: NamesById::new(),
         };
         names.refresh();
         names
@@ -131,7 +131,7 @@ impl Names {
             return;
         };
         if let Some(text) = text {
-            self.by_id = parse(&text);
+            self.by_id = names::parse(&text);
         }
         self.changed = Some(changed);
     }
@@ -144,32 +144,5 @@ impl Names {
         }
         let bytes = fs::read(&self.path)?;
         Ok((changed, Some(String::from_utf8_lossy(&bytes).into_owned())))
-    }
-}
-
-/// Both files have lines of fields with colons between them: the name, a password, the id. The
-/// first name of an id counts, as in the C library.
-fn parse(text: &str) -> HashMap<u32, Arc<str>> {
-    let mut names = HashMap::new();
-    for line in text.lines() {
-        let mut fields = line.split(':');
-        let (name, id) = (fields.next(), fields.nth(1));
-        if let (Some(name), Some(Ok(id))) = (name, id.map(str::parse)) {
-            names.entry(id).or_insert_with(|| name.into());
-        }
-    }
-    names
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_name_of_an_id_counts_and_other_lines_are_passed_over() {
-        let names = parse("root:x:0:0:root:/root:/bin/sh\n\n#note\ntoor:x:0:0\nweb:x:33:33::\nbad:x:minus:1\n+::::\n");
-        assert_eq!(names.len(), 2);
-        assert_eq!(&*names[&0], "root");
-        assert_eq!(&*names[&33], "web");
     }
 }
