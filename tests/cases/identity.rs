@@ -82,10 +82,11 @@ fn a_program_is_known_by_its_file_and_not_by_its_name() -> Result<()> {
 
     run(Command::new("busybox").args(["true", "applet-by-argument"]))?;
     run(Command::new("bash").args(["-c", "exec -a true busybox applet-by-name"]))?;
-    assert_eq!(
-        exec_of(&sensor, "applet-by-name")?.text("tidewaiter.process.applet"),
-        "true"
-    );
+    for marker in ["applet-by-argument", "applet-by-name"] {
+        let event = exec_of(&sensor, marker)?;
+        assert_eq!(event.text("tidewaiter.process.applet"), "true", "{marker}");
+        assert_eq!(event.text("process.name"), "true", "{marker}");
+    }
     Ok(())
 }
 

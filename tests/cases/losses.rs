@@ -92,7 +92,7 @@ fn a_cgroup_that_fills_the_ring_buffer_does_not_keep_the_execs_of_another_out() 
 fn an_alert_that_overlaps_a_loss_says_so_and_one_before_it_does_not() -> Result<()> {
     let home = Home::new()?;
     let (program, fence) = (program(&home, ORDINARY[0])?, program(&home, FENCE)?);
-    let sensor = start(&home, "run", 65_536)?;
+    let sensor = start(&home, "run", 262_144)?;
     let (noisy, quiet) = (Cgroup::new("noisy")?, Cgroup::new("quiet")?);
     let run_fence = |number: &str| {
         run(&mut quiet.shell(REPEAT, &[OsStr::new("1"), fence.as_os_str(), OsStr::new(number)]))?;

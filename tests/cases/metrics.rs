@@ -7,14 +7,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use tests::engine::Engine;
+use tests::lines::PATIENCE;
 use tests::sensor::Home;
-
-/// Longer than the file is written apart.
-const WITHIN: Duration = Duration::from_secs(30);
 
 /// The value of a sample that the file comes to have, once `accept` takes it.
 fn wait_for(file: &Path, sample: &str, accept: impl Fn(u64) -> bool) -> Result<u64> {
-    let deadline = Instant::now() + WITHIN;
+    let deadline = Instant::now() + PATIENCE;
     loop {
         // Before it is first written there is none.
         let text = fs::read_to_string(file).unwrap_or_default();

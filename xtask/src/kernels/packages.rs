@@ -1,5 +1,5 @@
-//! Fetches kernels from Debian's archive with an apt of its own, so that the machine's package sources stay as they
-//! are. Nothing is installed; the image is unpacked and kept.
+//! Fetches kernels from the Debian archive that the machine's own package sources name, with an apt of its own, so that
+//! those sources stay as they are. Nothing is installed; the image is unpacked and kept.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,11 @@ use anyhow::{Context as _, Result, bail};
 use super::Kernel;
 use crate::command::run_logged;
 
-/// Where in Debian's archive a kernel is.
+/// Where in Debian's archives a kernel is.
 pub struct Source {
-    /// Archive and suite of an apt source.
+    /// The archive's label in its release files.
     archive: &'static str,
+    suite: &'static str,
     /// The package that depends on the suite's current kernel.
     metapackage: &'static str,
 }
@@ -21,14 +22,32 @@ pub struct Source {
 impl Source {
     /// Where the kernel is, but for the one that runs here.
     pub fn of(kernel: Kernel) -> Option<Self> {
-        let (archive, metapackage) = match kernel {
-            Kernel::V5_10 => ("debian bullseye", "linux-image-cloud-amd64"),
-            Kernel::V6_1 => ("debian bookworm", "linux-image-cloud-amd64"),
-            Kernel::V6_12 => ("debian-security bookworm-security", "linux-image-6.12-cloud-amd64"),
-            Kernel::Newest => ("debian sid", "linux-image-cloud-amd64"),
+        let (archive, suite, metapackage) = match kernel {
+            Kernel::V5_10 => ("Debian", "bullseye", "linux-image-cloud-amd64"),
+            Kernel::V6_1 => ("Debian", "bookworm", "linux-image-cloud-amd64"),
+            Kernel::V6_12 => ("Debian-Security", "bookworm-security", "linux-image-6.12-cloud-amd64"),
+            Kernel::Newest => ("Debian", "sid", "linux-image-cloud-amd64"),
             Kernel::Native => return None,
         };
-        Some(Source { archive, metapackage })
+        Some(Source {
+            archive,
+            suite,
+            metapackage,
+        })
+    }
+
+    /// Where the machine's own apt fetches this archive from.
+    fn address(&self) -> Result<String> {
+        let output = Command::new("apt-get")
+            .args(["indextargets", "--format", "$(ORIGIN) $(LABEL) $(REPO_URI)"])
+            .output()
+            .context("could not start `apt-get`")?;
+        let prefix = format!("Debian {} ", self.archive);
+        String::from_utf8(output.stdout)?
+            .lines()
+            .find_map(|line| line.strip_prefix(&prefix))
+            .map(str::to_owned)
+            .with_context(|| format!("no apt source with the label `{}` is known here", self.archive))
     }
 }
 
@@ -48,7 +67,7 @@ pub fn fetch(source: &Source, folder: &Path) -> Result<Image> {
     {
         return Ok(Image { file, release });
     }
-    eprintln!("xtask: fetching the kernel of {}", source.archive);
+    eprintln!("xtask: fetching the kernel of {}", source.suite);
     let apt = Apt::prepare(source, folder.join("apt"))?;
     let dependencies = apt.ask(&["depends", source.metapackage])?;
     let release = dependencies
@@ -91,13 +110,10 @@ impl Apt {
         for needed in ["lists/partial", "cache/archives/partial", "packages"] {
             fs::create_dir_all(folder.join(needed))?;
         }
-        let (archive, suite) = source.archive.split_once(' ').context("an archive has a suite")?;
+        let (address, suite) = (source.address()?, source.suite);
         fs::write(
             folder.join("sources.list"),
-            format!(
-                "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] \
-                 http://deb.debian.org/{archive} {suite} main\n"
-            ),
+            format!("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {address} {suite} main\n"),
         )?;
         fs::write(folder.join("status"), "")?;
         let place = folder.display();
