@@ -102,16 +102,17 @@ impl From<ExitStatus> for ExitCode {
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
     let line = CommandLine::parse();
-    log::start(line.log);
+    let log = log::start(line.log);
     let result = match &line.command {
         Command::Replay(arguments) => replay::main(arguments),
         Command::Learn(arguments) => learn::main(arguments),
         Command::Rules(command) => rules::main(command),
         Command::Config => config::main(),
-        Command::Run(arguments) => run::main(arguments, line.color),
+        Command::Run(arguments) => run::main(arguments, line.color, log.dropped.clone()),
         Command::Events(arguments) => events::main(arguments),
         Command::Doctor(arguments) => doctor::main(arguments, line.color),
     };
+    drop(log);
     let status = result.unwrap_or_else(|error| {
         // With stderr gone there is nobody left to tell.
         let _ = writeln!(io::stderr(), "tidewaiter: {}", with_sources(&error));

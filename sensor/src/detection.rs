@@ -25,6 +25,7 @@ use crate::pipeline::{Event, EventHandler, Flow, IDLE};
 use crate::process::Process;
 use crate::record::{Action, fill_metadata};
 use crate::telemetry::counts::{DetectionCounts, PipelineCounts, Snapshot};
+use crate::telemetry::log::DroppedLines;
 use crate::telemetry::prometheus::Metrics;
 use crate::telemetry::report;
 use crate::text::document::Document;
@@ -71,7 +72,7 @@ pub struct Detection {
     history: History,
     directory: Directory,
     output: Output,
-    metrics: Option<Metrics>,
+    metrics: Option<(Metrics, DroppedLines)>,
     /// How long an event may wait for the metadata that a rule reads.
     metadata_wait: Duration,
     waiting: WaitingEvents,
@@ -116,8 +117,11 @@ impl Detection {
     }
 
     /// Has counts written as metrics.
-    pub fn with_metrics(self, metrics: Option<Metrics>) -> Self {
-        Detection { metrics, ..self }
+    pub fn with_metrics(self, metrics: Option<Metrics>, dropped_lines: DroppedLines) -> Self {
+        Detection {
+            metrics: metrics.map(|metrics| (metrics, dropped_lines)),
+            ..self
+        }
     }
 
     /// Gives back what has to be closed, and the counts.
@@ -127,7 +131,7 @@ impl Detection {
             rules: self.engines.rule_count(),
             history: self.history,
             output: self.output,
-            metrics: self.metrics,
+            metrics: self.metrics.map(|(metrics, _)| metrics),
         }
     }
 
@@ -286,15 +290,16 @@ impl EventHandler for Detection {
     }
 
     fn counted(&mut self, counts: &PipelineCounts) {
-        if let Some(mut metrics) = self.metrics.take() {
+        if let Some((mut metrics, dropped_lines)) = self.metrics.take() {
             metrics.offer(|| Snapshot {
                 rules: self.engines.rule_count(),
                 pipeline: *counts,
                 detection: self.counts(),
                 output: self.output.counts(),
                 history: self.history.counts(),
+                log_lines_lost: dropped_lines.count(),
             });
-            self.metrics = Some(metrics);
+            self.metrics = Some((metrics, dropped_lines));
         }
     }
 

@@ -25,6 +25,7 @@ use crate::output::{Output, OutputOptions, sink};
 use crate::pipeline::EventHandler;
 use crate::rule_files::RuleFiles;
 use crate::telemetry::counts::Snapshot;
+use crate::telemetry::log::DroppedLines;
 use crate::telemetry::prometheus::Metrics;
 use crate::telemetry::report;
 
@@ -32,7 +33,11 @@ use crate::telemetry::report;
 const FINISH_LIMIT: Duration = Duration::from_secs(5);
 
 /// Runs the sensor until a signal, or until nobody reads the output any more.
-pub fn main(arguments: &RunArguments, color: ColorChoice) -> Result<ExitStatus, CommandError> {
+pub fn main(
+    arguments: &RunArguments,
+    color: ColorChoice,
+    dropped_lines: DroppedLines,
+) -> Result<ExitStatus, CommandError> {
     let signals = Signals::hold().map_err(AgentError::Thread)?;
     let config = configured(&arguments.sensor)?;
     doctor::require(&config)?;
@@ -85,7 +90,7 @@ pub fn main(arguments: &RunArguments, color: ColorChoice) -> Result<ExitStatus, 
         .metrics_file
         .clone()
         .map(|path| Metrics::start(path, directory.clone()));
-    let detection = detection.with_metrics(metrics.transpose().map_err(AgentError::Thread)?);
+    let detection = detection.with_metrics(metrics.transpose().map_err(AgentError::Thread)?, dropped_lines.clone());
 
     let (reloaded, environment) = (config.clone(), detection.environment());
     let on_signal = move |signal| match signal {
@@ -121,6 +126,7 @@ pub fn main(arguments: &RunArguments, color: ColorChoice) -> Result<ExitStatus, 
         detection: parts.counts,
         output: parts.output.finish(FINISH_LIMIT),
         history: parts.history.close(FINISH_LIMIT),
+        log_lines_lost: dropped_lines.count(),
     };
     report::summary(&snapshot);
     report::container_engines(&directory.engines());

@@ -13,6 +13,8 @@ pub struct Snapshot {
     pub detection: DetectionCounts,
     pub output: OutputCounts,
     pub history: HistoryCounts,
+    /// Lines about the sensor itself that a slow stderr did not take.
+    pub log_lines_lost: u64,
 }
 
 /// What the kernel side counted since load.

@@ -1,21 +1,55 @@
-//! The lines on stderr.
+//! The lines on stderr that say what the sensor does.
+//!
+//! A thread of its own writes them, so that nobody who has something to say waits for stderr: past the room for
+//! waiting lines they are dropped and counted.
 
 use std::io;
 
 use tracing::level_filters::LevelFilter;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Our own messages at the level asked for, those of libraries only from warnings up.
-pub fn start(level: LevelFilter) {
+/// Lines that may wait for stderr.
+const QUEUE_LENGTH: usize = 32 * 1024;
+
+/// Writes what is still waiting when it is dropped, unless stderr takes none of it.
+pub struct Log {
+    _writer: WorkerGuard,
+    pub dropped: DroppedLines,
+}
+
+/// How many lines stderr was too slow for.
+#[derive(Clone)]
+pub struct DroppedLines(ErrorCounter);
+
+impl DroppedLines {
+    pub fn count(&self) -> u64 {
+        self.0.dropped_lines() as u64
+    }
+}
+
+/// Has our own messages written at the level asked for, those of libraries only from warnings up.
+pub fn start(level: LevelFilter) -> Log {
     let filter = Targets::new()
         .with_target("sensor", level)
+        .with_target("container_engines", level)
         .with_target("rule_engine", level)
         .with_default(level.min(LevelFilter::WARN));
+    let (stderr, writer) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(QUEUE_LENGTH)
+        .thread_name("log")
+        .finish(io::stderr());
+    let dropped = DroppedLines(stderr.error_counter());
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
+        .with_writer(stderr)
         .with_target(false)
         .with_ansi(false);
     tracing_subscriber::registry().with(lines).with(filter).init();
+    Log {
+        _writer: writer,
+        dropped,
+    }
 }

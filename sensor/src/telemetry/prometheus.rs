@@ -4,8 +4,9 @@
 //! A thread of its own writes, so a slow disk holds nothing up. The file is replaced as a whole; its age tells whether
 //! the sensor still runs.
 
-use std::fs;
-use std::io;
+use std::fs::Permissions;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
@@ -19,6 +20,8 @@ use crate::telemetry::counts::Snapshot;
 
 mod page;
 
+/// The file's mode, but for what the umask takes away.
+const FILE_MODE: u32 = 0o666;
 /// How often the file is written.
 const INTERVAL: Duration = Duration::from_secs(10);
 
@@ -42,7 +45,7 @@ impl Metrics {
             let _end = end;
             let mut backoff = Backoff::new(INTERVAL, INTERVAL);
             for snapshot in received {
-                match replace(&path, &page::render(&snapshot, &directory.engines())) {
+                match replace(&path, &page::render(snapshot, directory.engines())) {
                     Ok(()) if backoff.recovered().is_some() => {
                         info!("metrics are written to `{}` again", path.display())
                     }
@@ -79,10 +82,40 @@ impl Metrics {
     }
 }
 
-/// Readers see the old text or the new, never a part.
+/// Readers see the old text or the new, never a part. The directory may be another user's, so the file beside has a
+/// name that nobody can foresee and is made anew.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    fs::write(&beside, text)?;
-    fs::rename(&beside, path)
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let mut beside = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(FILE_MODE))
+        .tempfile_in(directory)?;
+    beside.write_all(text.as_bytes())?;
+    beside.persist(path)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn the_file_alone_is_replaced_and_others_may_read_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, target) = (directory.path().join("tw.prom"), directory.path().join("target"));
+        fs::write(&target, "kept").unwrap();
+        symlink(&target, &path).unwrap();
+        symlink(&target, directory.path().join("tw.prom.new")).unwrap();
+        for text in ["old", "new"] {
+            replace(&path, text).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        assert_eq!(fs::read_to_string(&target).unwrap(), "kept");
+        fs::write(&target, "").unwrap();
+        let mode = |path| fs::symlink_metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&path), mode(&target), "it has the mode of any new file");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 3);
+    }
 }

@@ -1,8 +1,13 @@
 //! The text of the metrics.
 
-use std::fmt::Write as _;
+use std::fmt;
 
 use container_engines::{EngineState, EngineStatus};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode_registry;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
 use sensor_abi::KINDS;
 
 use crate::telemetry::counts::Snapshot;
@@ -12,125 +17,154 @@ const KIND_NAMES: [&str; KINDS] = ["fork", "exec", "arguments", "exit", "environ
 const STATES: [&str; 4] = ["connecting", "connected", "absent", "failing"];
 
 /// All families of metrics, each with its samples.
-pub fn render(snapshot: &Snapshot, engines: &[EngineStatus]) -> String {
-    let mut page = Page(String::new());
-    of_the_sensor(&mut page, snapshot);
-    of_alerts(&mut page, snapshot);
-    of_engines(&mut page, engines);
-    page.0
+pub fn render(snapshot: Snapshot, engines: Vec<EngineStatus>) -> String {
+    let mut registry = Registry::with_prefix("tidewaiter");
+    registry.register_collector(Box::new(Counted { snapshot, engines }));
+    let mut text = String::new();
+    // Writing to a `String` does not fail.
+    let _ = encode_registry(&mut text, &registry);
+    text
 }
 
-fn of_the_sensor(page: &mut Page, snapshot: &Snapshot) {
-    let Snapshot { rules, pipeline, .. } = snapshot;
-    page.family("build_info", "The version that runs.");
-    page.sample("build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
-    page.single("rules", "Rules that run.", *rules as u64);
+#[derive(Debug)]
+struct Counted {
+    snapshot: Snapshot,
+    engines: Vec<EngineStatus>,
+}
+
+impl Collector for Counted {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut page = Page(encoder);
+        sensor(&mut page, &self.snapshot)?;
+        alerts(&mut page, &self.snapshot)?;
+        engines(&mut page, &self.engines)
+    }
+}
+
+fn sensor(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
+    let Snapshot {
+        rules,
+        pipeline,
+        log_lines_lost,
+        ..
+    } = snapshot;
+    let mut build_info = page.family("build_info", "The version that runs.")?;
+    sample(&mut build_info, &[("version", env!("CARGO_PKG_VERSION"))], 1)?;
+    page.single("rules", "Rules that run.", *rules as u64)?;
     page.single(
         "events_total",
         "Forks, execs and exits that became events.",
         pipeline.events,
-    );
+    )?;
     page.single(
         "kernel_records_total",
         "Records that the kernel side made, lost ones included.",
         pipeline.produced,
-    );
-    let lost = "kernel_records_lost_total";
-    page.family(lost, "Records that were lost, by kind and reason.");
+    )?;
+    let mut lost = page.family(
+        "kernel_records_lost_total",
+        "Records that were lost, by kind and reason.",
+    )?;
     for (reason, counts) in [
         ("ring_buffer_full", pipeline.lost.ring_full),
         ("cgroup_over_share", pipeline.lost.over_share),
     ] {
         for (kind, count) in KIND_NAMES.into_iter().zip(counts) {
-            page.sample(lost, &[("kind", kind), ("reason", reason)], count);
+            sample(&mut lost, &[("kind", kind), ("reason", reason)], count)?;
         }
     }
     page.single(
         "kernel_runs_missed_total",
         "Forks, execs and exits that came while the kernel side was busy on the same processor.",
         pipeline.missed_runs,
-    );
+    )?;
     page.single(
         "kernel_records_damaged_total",
         "Records that could not be read.",
         pipeline.decode.damaged,
-    );
+    )?;
     page.single(
         "processes_forgotten_total",
         "Ended processes that are no longer known.",
         pipeline.table.forgotten,
-    );
+    )?;
     page.single(
         "processes_arguments_cut_total",
         "Processes of which only the ends of the arguments are kept, because all together had too many.",
         pipeline.table.arguments_cut,
-    );
+    )?;
+    page.single(
+        "log_lines_lost_total",
+        "Lines about the sensor itself that were not written, because stderr was too slow.",
+        *log_lines_lost,
+    )
 }
 
-fn of_alerts(page: &mut Page, snapshot: &Snapshot) {
+fn alerts(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
     let Snapshot {
         detection,
         output,
         history,
         ..
     } = snapshot;
-    page.single("alerts_written_total", "Alerts that were written.", output.written);
-    let lost = "alerts_lost_total";
-    page.family(lost, "Alerts that were not written, by reason.");
-    page.sample(lost, &[("reason", "output_too_slow")], output.refused);
-    page.sample(lost, &[("reason", "output_closed")], output.lost);
+    page.single("alerts_written_total", "Alerts that were written.", output.written)?;
+    let mut lost = page.family("alerts_lost_total", "Alerts that were not written, by reason.")?;
+    sample(&mut lost, &[("reason", "output_too_slow")], output.refused)?;
+    sample(&mut lost, &[("reason", "output_closed")], output.lost)?;
     page.single(
         "output_write_errors_total",
         "Attempts to write alerts that failed and were repeated.",
         output.write_errors,
-    );
+    )?;
     page.single(
         "alerts_without_metadata_total",
         "Alerts that were written before their container was known.",
         output.without_metadata,
-    );
+    )?;
     page.single(
         "alerts_amended_total",
         "Alerts that were completed by a second document.",
         output.amended,
-    );
+    )?;
     page.single(
         "events_without_metadata_total",
         "Events that rules did not wait for any longer.",
         detection.without_metadata,
-    );
+    )?;
     let rules = || detection.engines.iter().flat_map(|engine| &engine.rules);
     page.single(
         "alerts_suppressed_total",
         "Alerts that a rule's alert_suppression left out.",
         rules().map(|rule| rule.suppressed).sum(),
-    );
+    )?;
     page.single(
         "alerts_held_back_total",
         "Alerts past their rule's max_signals.",
         rules().map(|rule| rule.held_back).sum(),
-    );
+    )?;
     page.single(
         "rule_groups_evicted_total",
         "Keys of sequences, thresholds and suppressions that were forgotten for want of room.",
         detection.engines.iter().map(|engine| engine.groups_evicted).sum(),
-    );
-    page.single("history_terms", "Terms that new_terms rules remember.", history.terms);
+    )?;
+    page.single("history_terms", "Terms that new_terms rules remember.", history.terms)?;
     page.single(
         "history_evicted_total",
         "Terms that were forgotten for want of room.",
         history.evicted,
-    );
+    )?;
     page.single(
         "history_write_errors_total",
         "Attempts to save terms that failed and were repeated.",
         history.write_errors,
-    );
+    )
 }
 
-fn of_engines(page: &mut Page, engines: &[EngineStatus]) {
-    let name = "container_engine_state";
-    page.family(name, "1 for the state that the connection to the engine is in.");
+fn engines(page: &mut Page<'_>, engines: &[EngineStatus]) -> fmt::Result {
+    let mut states = page.family(
+        "container_engine_state",
+        "1 for the state that the connection to the engine is in.",
+    )?;
     for engine in engines {
         let present = match engine.state {
             EngineState::Connecting => STATES[0],
@@ -139,7 +173,7 @@ fn of_engines(page: &mut Page, engines: &[EngineStatus]) {
             EngineState::Failing { .. } => STATES[3],
         };
         for state in STATES {
-            page.of_engine(name, engine, &[("state", state)], u64::from(state == present));
+            engine_sample(&mut states, engine, &[("state", state)], u64::from(state == present))?;
         }
     }
     for (name, help, value) in [
@@ -174,55 +208,50 @@ fn of_engines(page: &mut Page, engines: &[EngineStatus]) {
             |engine| engine.counters.cut_labels,
         ),
     ] {
-        page.family(name, help);
+        let mut family = page.family(name, help)?;
         for engine in engines {
-            page.of_engine(name, engine, &[], value(engine));
+            engine_sample(&mut family, engine, &[], value(engine))?;
         }
     }
+    Ok(())
 }
 
-/// Text under construction. Names are without the prefix that all have.
-struct Page(String);
+/// Families under construction. Names are without the prefix that all have.
+struct Page<'a>(DescriptorEncoder<'a>);
 
-impl Page {
+impl Page<'_> {
     /// A family of one sample.
-    fn single(&mut self, name: &str, help: &str, value: u64) {
-        self.family(name, help);
-        self.sample(name, &[], value);
+    fn single(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        self.family(name, help)?.encode_gauge(&value)
     }
 
     /// Counters' names end so, and no others.
-    fn family(&mut self, name: &str, help: &str) {
-        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
-        let _ = writeln!(
-            self.0,
-            "# HELP tidewaiter_{name} {help}\n# TYPE tidewaiter_{name} {kind}"
-        );
-    }
-
-    fn of_engine(&mut self, name: &str, engine: &EngineStatus, labels: &[(&str, &str)], value: u64) {
-        let socket = engine.socket.path.display().to_string();
-        let own = [("engine", engine.socket.kind.name()), ("socket", socket.as_str())];
-        self.sample(name, &[&own, labels].concat(), value);
-    }
-
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: u64) {
-        let labels: Vec<String> = labels
-            .iter()
-            .map(|(label, value)| format!("{label}=\"{}\"", escaped(value)))
-            .collect();
-        let labels = if labels.is_empty() {
-            String::new()
+    ///
+    /// Counters are encoded as gauges are: what `encode_counter` writes is OpenMetrics, where `_total` is no part of
+    /// the family's name, and the textfile collector would take such counters to be untyped.
+    fn family<'s>(&'s mut self, name: &'s str, help: &str) -> Result<MetricEncoder<'s>, fmt::Error> {
+        let kind = if name.ends_with("_total") {
+            MetricType::Counter
         } else {
-            format!("{{{}}}", labels.join(","))
+            MetricType::Gauge
         };
-        let _ = writeln!(self.0, "tidewaiter_{name}{labels} {value}");
+        self.0.encode_descriptor(name, help, None, kind)
     }
 }
 
-/// A label's value as the format has it.
-fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+fn sample(family: &mut MetricEncoder<'_>, labels: &[(&str, &str)], value: u64) -> fmt::Result {
+    family.encode_family(&labels)?.encode_gauge(&value)
+}
+
+fn engine_sample(
+    family: &mut MetricEncoder<'_>,
+    engine: &EngineStatus,
+    labels: &[(&str, &str)],
+    value: u64,
+) -> fmt::Result {
+    let socket = engine.socket.path.display().to_string();
+    let own = [("engine", engine.socket.kind.name()), ("socket", socket.as_str())];
+    sample(family, &[&own, labels].concat(), value)
 }
 
 #[cfg(test)]
@@ -239,13 +268,13 @@ mod tests {
             state,
             counters: Default::default(),
         };
-        let engines = [
+        let engines = vec![
             engine(EngineKind::Docker, "/run/a \"b\"\\\n.sock", EngineState::Connecting),
             engine(EngineKind::Podman, "/run/podman.sock", EngineState::Absent),
         ];
         let mut snapshot = Snapshot::default();
         snapshot.pipeline.lost.over_share[1] = 7;
-        let text = render(&snapshot, &engines);
+        let text = render(snapshot, engines);
 
         let (mut family, mut families, mut samples) = (String::new(), HashSet::new(), HashSet::new());
         for line in text.lines() {
