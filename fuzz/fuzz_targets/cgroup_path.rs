@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sensor::identity::identify;
+use sensor::fuzzing::identify;
 
 fuzz_target!(|path: &str| {
     let Some(identity) = identify(path) else {

@@ -2,8 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sensor::decode::{Decoder, ProcessEvent};
-use sensor::process::ProcessTable;
+use sensor::fuzzing::{Decoder, ProcessEvent, ProcessTable};
 
 fuzz_target!(|records: Vec<Vec<u8>>| {
     let mut decoder = Decoder::default();

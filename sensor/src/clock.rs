@@ -4,12 +4,12 @@ use nix::time::{ClockId, clock_gettime};
 
 /// The wall-clock time of the boot clock's zero, nanoseconds since the epoch. It moves when the
 /// wall clock is set, so it has to be read again now and then.
-pub fn boot_time_ns() -> i64 {
+pub(crate) fn boot_time_ns() -> i64 {
     clock_ns(ClockId::CLOCK_REALTIME) - boot_clock_ns()
 }
 
 /// Nanoseconds since boot, suspended time included: the clock of the kernel's records.
-pub fn boot_clock_ns() -> i64 {
+pub(crate) fn boot_clock_ns() -> i64 {
     clock_ns(ClockId::CLOCK_BOOTTIME)
 }
 

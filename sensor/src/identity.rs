@@ -1,11 +1,12 @@
 //! Which container a process belongs to, and by which evidence.
 //!
-//! Stands below the process table and asks nobody: [`identify`] turns a cgroup path into an identity, [`Containers`] finds
-//! the container of a process whose cgroup names none. The same input always gives the same answer.
+//! The process table asks here for every process that starts a program. [`identify`] turns a cgroup path into an identity;
+//! [`Containers`] adds the evidence of mount namespaces and descent for processes whose cgroup names no container. Nothing
+//! here reads files or asks an engine.
 
 mod cgroup;
 mod membership;
 
-pub use cgroup::{ContainerIdentity, identify};
-pub(crate) use membership::{Containers, Observation};
-pub use membership::{Evidence, Identify, Membership};
+pub(crate) use cgroup::ContainerIdentity;
+pub use cgroup::identify;
+pub(crate) use membership::{Containers, Evidence, Identify, Membership, Observation};

@@ -1,21 +1,35 @@
-//! The agent of Tidewaiter, as a library; the binary `tidewaiter` calls it.
+//! The agent of Tidewaiter, as a library; the binary `tidewaiter` calls its [`main`].
+//!
+//! Modules import only from those above them: `text`, `clock`, `telemetry`, `config`, `kernel`, `decode`, `identity`,
+//! `process`, `enrich`, `event`, `record`, `detection`, `alert`, `history`, `rule_files`, `outputs`, `pipeline`, `agent`,
+//! `cli`, `commands`.
 
-pub mod agent;
-pub mod alert;
-pub mod cli;
-pub mod clock;
-pub mod commands;
-pub mod config;
-pub mod decode;
-pub mod detection;
-pub mod enrich;
-pub mod history;
-pub mod identity;
-pub mod kernel;
-pub mod output;
-pub mod pipeline;
-pub mod process;
-pub mod record;
-pub mod rule_files;
-pub mod telemetry;
-pub mod text;
+mod agent;
+mod alert;
+mod cli;
+mod clock;
+mod commands;
+mod config;
+mod decode;
+mod detection;
+mod enrich;
+mod history;
+mod identity;
+mod kernel;
+mod output;
+mod pipeline;
+mod process;
+mod record;
+mod rule_files;
+mod telemetry;
+mod text;
+
+pub use commands::main;
+
+/// What the fuzz targets call.
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::decode::{Decoder, ProcessEvent};
+    pub use crate::identity::identify;
+    pub use crate::process::ProcessTable;
+}

@@ -1,4 +1,4 @@
 //! Text that comes from outside: made visible for people ([`escape`]), found in ECS documents ([`document`]).
 
-pub mod document;
-pub mod escape;
+pub(crate) mod document;
+pub(crate) mod escape;

@@ -6,7 +6,7 @@ use nix::sys::utsname::uname;
 
 /// `host.*` of every event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Host {
+pub(crate) struct Host {
     pub name: String,
     /// The content of `/etc/machine-id`, or else of the boot id.
     pub id: String,
@@ -25,7 +25,7 @@ pub struct Host {
 
 impl Host {
     /// Reads what this host says of itself; `name` overrides the host's name.
-    pub fn read(name: Option<&str>) -> Self {
+    pub(crate) fn read(name: Option<&str>) -> Self {
         let system = uname().ok();
         let of_system = |part: fn(&nix::sys::utsname::UtsName) -> &std::ffi::OsStr| {
             system
@@ -50,7 +50,7 @@ impl Host {
     }
 
     /// The part of the boot id that goes into ids of processes and events: 64 random bits.
-    pub fn boot_prefix(&self) -> String {
+    pub(crate) fn boot_prefix(&self) -> String {
         self.boot_id
             .chars()
             .filter(|character| *character != '-')

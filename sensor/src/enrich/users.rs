@@ -27,7 +27,7 @@ const FILE_LIMIT: u64 = 16 * 1024 * 1024;
 const OTHER_WAYS: usize = 3;
 
 /// All users and groups.
-pub struct Users {
+pub(crate) struct Users {
     users: HostFile,
     groups: HostFile,
     checked: Instant,
@@ -40,7 +40,7 @@ impl Users {
     ///
     /// # Errors
     /// No thread can be started.
-    pub fn start() -> io::Result<Self> {
+    pub(crate) fn start() -> io::Result<Self> {
         Ok(Users {
             users: HostFile::read("/etc/passwd"),
             groups: HostFile::read("/etc/group"),
@@ -51,7 +51,7 @@ impl Users {
     }
 
     /// Reads files again that changed; cheap to call often.
-    pub fn refresh(&mut self) {
+    pub(crate) fn refresh(&mut self) {
         if self.checked.elapsed() >= CHECK_EVERY {
             self.checked = Instant::now();
             self.users.refresh();
@@ -61,7 +61,7 @@ impl Users {
 
     /// Has the names of the process's container read, if it is one that a container engine started: what such a process
     /// has as its root is the container's, and not what somebody in there made. Never waits.
-    pub fn learn_from(&self, process: &Process, table: &ProcessTable) {
+    pub(crate) fn learn_from(&self, process: &Process, table: &ProcessTable) {
         if let Some(container) = &process.container
             && process.is_container_entry()
             && process.namespaces.user == FIRST_USER_NAMESPACE
@@ -76,17 +76,17 @@ impl Users {
     }
 
     /// The name of a user as the process's host or container has it.
-    pub fn user(&self, uid: u32, process: &Process) -> Option<Arc<str>> {
+    pub(crate) fn user(&self, uid: u32, process: &Process) -> Option<Arc<str>> {
         self.name(uid, process, &self.users, |names| &names.users)
     }
 
     /// The name of a group.
-    pub fn group(&self, gid: u32, process: &Process) -> Option<Arc<str>> {
+    pub(crate) fn group(&self, gid: u32, process: &Process) -> Option<Arc<str>> {
         self.name(gid, process, &self.groups, |names| &names.groups)
     }
 
     /// Containers whose names were not read, because too many were asked for, or reading them took too long.
-    pub fn unread(&self) -> u64 {
+    pub(crate) fn unread(&self) -> u64 {
         self.containers.unread()
     }
 

@@ -26,7 +26,7 @@ const CGROUP_LIMIT: usize = 16_384;
 const NAMESPACE_LIMIT: usize = 16_384;
 
 /// Names the container of a cgroup path.
-pub type Identify = Box<dyn Fn(&str) -> Option<ContainerIdentity> + Send>;
+pub(crate) type Identify = Box<dyn Fn(&str) -> Option<ContainerIdentity> + Send>;
 
 type Container = Option<Arc<ContainerIdentity>>;
 

@@ -4,10 +4,10 @@
 use serde_json::{Map, Value};
 
 /// An event or an alert as JSON.
-pub type Document = Map<String, Value>;
+pub(crate) type Document = Map<String, Value>;
 
 /// The value of a field, found under nested and dotted keys alike.
-pub fn get<'a>(document: &'a Document, field: &str) -> Option<&'a Value> {
+pub(crate) fn get<'a>(document: &'a Document, field: &str) -> Option<&'a Value> {
     if let Some(value) = document.get(field) {
         return Some(value);
     }
@@ -20,7 +20,7 @@ pub fn get<'a>(document: &'a Document, field: &str) -> Option<&'a Value> {
 }
 
 /// The first text of a field.
-pub fn text<'a>(document: &'a Document, field: &str) -> Option<&'a str> {
+pub(crate) fn text<'a>(document: &'a Document, field: &str) -> Option<&'a str> {
     match get(document, field)? {
         Value::Array(values) => values.iter().find_map(Value::as_str),
         value => value.as_str(),
@@ -28,7 +28,7 @@ pub fn text<'a>(document: &'a Document, field: &str) -> Option<&'a str> {
 }
 
 /// All texts of a field.
-pub fn texts<'a>(document: &'a Document, field: &str) -> Vec<&'a str> {
+pub(crate) fn texts<'a>(document: &'a Document, field: &str) -> Vec<&'a str> {
     match get(document, field) {
         Some(Value::Array(values)) => values.iter().filter_map(Value::as_str).collect(),
         Some(value) => value.as_str().into_iter().collect(),
@@ -37,12 +37,12 @@ pub fn texts<'a>(document: &'a Document, field: &str) -> Vec<&'a str> {
 }
 
 /// The integer of a field.
-pub fn integer(document: &Document, field: &str) -> Option<i64> {
+pub(crate) fn integer(document: &Document, field: &str) -> Option<i64> {
     get(document, field)?.as_i64()
 }
 
 /// Every field below `prefix`, named by the rest of its name; what is not an object is a value.
-pub fn fields_below<'a>(document: &'a Document, prefix: &str) -> Vec<(String, &'a Value)> {
+pub(crate) fn fields_below<'a>(document: &'a Document, prefix: &str) -> Vec<(String, &'a Value)> {
     let mut found = Vec::new();
     for (key, value) in document {
         collect_fields(key.clone(), value, &mut found);

@@ -10,7 +10,7 @@ use std::fmt::{self, Display, Write};
 const BLANK_LETTERS: [char; 5] = ['\u{115f}', '\u{1160}', '\u{2800}', '\u{3164}', '\u{ffa0}'];
 
 /// Shows a text with everything that is not plainly visible escaped, as `\u{1b}` or `\n`.
-pub struct Visible<'a>(pub &'a str);
+pub(crate) struct Visible<'a>(pub &'a str);
 
 impl Display for Visible<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -20,7 +20,7 @@ impl Display for Visible<'_> {
 
 /// Shows an argument so that its ends are seen: bare if it is plain, else in double quotes. At most `limit`
 /// characters of it, then the length it really has.
-pub struct Argument<'a> {
+pub(crate) struct Argument<'a> {
     pub text: &'a str,
     pub limit: usize,
 }
@@ -50,7 +50,11 @@ impl Display for Argument<'_> {
 
 /// Arguments as one line of at most about `limit` characters, each at most `argument_limit`; then how many more there
 /// are.
-pub fn command_line<'a>(arguments: impl IntoIterator<Item = &'a str>, limit: usize, argument_limit: usize) -> String {
+pub(crate) fn command_line<'a>(
+    arguments: impl IntoIterator<Item = &'a str>,
+    limit: usize,
+    argument_limit: usize,
+) -> String {
     let mut arguments = arguments.into_iter();
     let mut line = String::new();
     while line.chars().count() < limit {

@@ -45,7 +45,7 @@ const STACK_BYTES: usize = 128 * 1024;
 
 /// Names by id.
 #[derive(Debug, Default)]
-pub struct ContainerNames {
+pub(crate) struct ContainerNames {
     pub users: NamesById,
     pub groups: NamesById,
 }
@@ -53,7 +53,7 @@ pub struct ContainerNames {
 type Known = Arc<RwLock<HashMap<String, Arc<ContainerNames>>>>;
 
 /// What is known of all containers.
-pub struct ContainerUsers {
+pub(crate) struct ContainerUsers {
     known: Known,
     requests: SyncSender<Request>,
     unread: Arc<AtomicU64>,
@@ -70,7 +70,7 @@ impl ContainerUsers {
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn start() -> io::Result<Self> {
+    pub(crate) fn start() -> io::Result<Self> {
         let (requests, waiting) = sync_channel(WAITING_AT_MOST);
         let users = ContainerUsers {
             known: Known::default(),
@@ -86,7 +86,7 @@ impl ContainerUsers {
     }
 
     /// Has the files of a container read, through the first of these processes that is still there.
-    pub fn ask(&self, container: &ContainerIdentity, ways: Vec<ProcessKey>) {
+    pub(crate) fn ask(&self, container: &ContainerIdentity, ways: Vec<ProcessKey>) {
         let request = Request {
             container: container.id.clone(),
             ways,
@@ -97,12 +97,12 @@ impl ContainerUsers {
     }
 
     /// The names of a container, once they are read.
-    pub fn names(&self, container: &ContainerIdentity) -> Option<Arc<ContainerNames>> {
+    pub(crate) fn names(&self, container: &ContainerIdentity) -> Option<Arc<ContainerNames>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.get(&container.id).cloned()
     }
 
-    pub fn unread(&self) -> u64 {
+    pub(crate) fn unread(&self) -> u64 {
         self.unread.load(Ordering::Relaxed)
     }
 }
