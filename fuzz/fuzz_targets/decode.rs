@@ -2,16 +2,16 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sensor::fuzzing::{Decoder, ProcessEvent, ProcessTable};
+use sensor::fuzzing::{Decoder, KernelEvent, ProcessTable};
 
 fuzz_target!(|records: Vec<Vec<u8>>| {
     let mut decoder = Decoder::default();
     let mut table = ProcessTable::default();
-    let mut take_in = |event: ProcessEvent| {
+    let mut take_in = |event: KernelEvent| {
         let key = match &event {
-            ProcessEvent::Fork(fork) => Some(table.fork(fork, &mut |_| None)),
-            ProcessEvent::Exec(exec) => Some(table.exec(exec)),
-            ProcessEvent::Exit(exit) => table.exit(exit),
+            KernelEvent::Fork(fork) => Some(table.fork(fork, &mut |_| None)),
+            KernelEvent::Exec(exec) => Some(table.exec(exec)),
+            KernelEvent::Exit(exit) => table.exit(exit),
         };
         assert!(key.is_none_or(|key| table.chain(key).len() <= 64));
     };

@@ -1,10 +1,12 @@
 //! The one table of what the kernel side needs to know of the running kernel's structures.
 //!
 //! The agent resolves each entry from `/sys/kernel/btf/vmlinux` and hands the numbers to the
-//! programs as read-only globals, which the verifier treats as constants. Hooks and numbers each say which kernels they
-//! were found to hold for.
+//! programs as read-only globals, which the verifier treats as constants. Each number says which kernels it was found to
+//! hold for.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::hooks::{ALL, Need};
 
 /// Where a number of [`KernelLayout`] comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,15 +20,6 @@ pub enum Source {
     Size(&'static str),
 }
 
-/// What follows when a kernel lacks an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Need {
-    /// The sensor cannot run.
-    Required,
-    /// What is named here is not reported.
-    Optional(&'static str),
-}
-
 /// One number of [`KernelLayout`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayoutEntry {
@@ -36,42 +29,6 @@ pub struct LayoutEntry {
     /// The kernels that it was found to hold for.
     pub kernels: &'static str,
 }
-
-/// A tracepoint and the program for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hook {
-    pub program: &'static str,
-    /// Runs after it and writes a line, when asked for.
-    pub log_program: &'static str,
-    pub tracepoint: &'static str,
-    pub kernels: &'static str,
-}
-
-/// The programs and the tracepoint that each is attached to. Each has the same arguments on all these kernels, but for
-/// a further one of `sched_process_exit` from 6.16 on, which nothing here reads.
-pub const HOOKS: [Hook; 3] = [
-    Hook {
-        program: "process_fork",
-        log_program: "process_fork_log",
-        tracepoint: "sched_process_fork",
-        kernels: ALL,
-    },
-    Hook {
-        program: "process_exec",
-        log_program: "process_exec_log",
-        tracepoint: "sched_process_exec",
-        kernels: ALL,
-    },
-    Hook {
-        program: "process_exit",
-        log_program: "process_exit_log",
-        tracepoint: "sched_process_exit",
-        kernels: ALL,
-    },
-];
-
-/// Every kernel that was tried: 5.10, 6.1, 6.12, 6.18 and 7.2.
-const ALL: &str = "5.10 to 7.2";
 
 macro_rules! kernel_layout {
     ($($(#[$doc:meta])* $name:ident: $source:expr, $need:expr, $kernels:expr;)*) => {

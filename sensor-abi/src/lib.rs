@@ -1,13 +1,26 @@
-//! What the kernel side and the agent agree on: the records in the ring buffer, their limits, the
-//! reasons for which one is lost, and the layout of kernel structures that the agent resolves.
+//! What the kernel side and the agent agree on: the kinds of records and their bytes, how the ring buffer is shared,
+//! the hooks, and the layout of kernel structures that the agent resolves.
 //!
 //! Every record begins with a [`RecordHead`]. Integers are in host order; every struct here is
 //! `repr(C)` without padding bytes (asserted by `zerocopy`'s derives), so that a record can be
 //! copied out of the ring buffer and read without unsafe code.
 #![no_std]
 
+mod hooks;
+mod kinds;
 mod layout;
 mod record;
+mod ring;
 
-pub use layout::{HOOKS, Hook, KERNEL_LAYOUT, KernelLayout, LayoutEntry, Need, Source};
-pub use record::*;
+pub use hooks::{Attach, HOOKS, Hook, Need, TailCall};
+pub use kinds::{LossTier, RecordKind};
+pub use layout::{KERNEL_LAYOUT, KernelLayout, LayoutEntry, Source};
+pub use record::exec::{
+    ARGUMENTS_CHUNK, ARGUMENTS_LIMIT, ArgumentsFixed, CHUNKS_PER_TAIL_CALL, ENVIRONMENT_LIMIT, ExecFixed,
+    FLAG_ARGUMENTS_CONTINUE, FLAG_ARGUMENTS_CUT, FLAG_ARGUMENTS_UNREADABLE, FLAG_CGROUP_V1, FLAG_ENVIRONMENT_FOLLOWS,
+    FLAG_EXECUTABLE_DELETED, FLAG_EXECUTABLE_DETACHED, FLAG_EXECUTABLE_UPPER, FLAG_PATH_CUT, FLAG_SCRIPT, FileIdentity,
+    GROUPS_LIMIT, OVERLAY_MAGIC, PATH_LIMIT, VARIABLE_LIMIT, arguments_tail,
+};
+pub use record::head::RecordHead;
+pub use record::process::{Descriptor, ExitRecord, ForkRecord, Namespaces, ProcessFixed};
+pub use ring::{Counters, Limits, cgroup_share, pressure_counted_from};

@@ -5,21 +5,21 @@ use aya_ebpf::{EbpfContext as _, macros::btf_tracepoint, programs::BtfTracePoint
 use aya_log_ebpf::info;
 use sensor_abi::Counters;
 
-use crate::records::COUNTERS;
+use crate::emit::COUNTERS;
 
-/// Linux 5.10 to 7.2, as [`crate::process::process_fork`], after which it runs.
+/// Linux 5.10 to 7.2, as [`crate::hooks::process::process_fork`], after which it runs.
 #[btf_tracepoint(function = "sched_process_fork")]
 pub fn process_fork_log(ctx: BtfTracePointContext) -> i32 {
     log(&ctx, "fork")
 }
 
-/// Linux 5.10 to 7.2, as [`crate::process::process_exec`], after which it runs.
+/// Linux 5.10 to 7.2, as [`crate::hooks::exec::process_exec`], after which it runs.
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn process_exec_log(ctx: BtfTracePointContext) -> i32 {
     log(&ctx, "exec")
 }
 
-/// Linux 5.10 to 7.2, as [`crate::process::process_exit`], after which it runs.
+/// Linux 5.10 to 7.2, as [`crate::hooks::process::process_exit`], after which it runs.
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn process_exit_log(ctx: BtfTracePointContext) -> i32 {
     log(&ctx, "exit")

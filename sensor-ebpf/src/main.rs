@@ -6,13 +6,16 @@
 #![no_std]
 #![no_main]
 
+mod emit;
+mod hooks;
 mod layout;
 mod log;
 mod path;
-mod process;
 mod read;
-mod records;
+mod ring;
+mod scratch;
 mod share;
+mod task;
 
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo) -> ! {

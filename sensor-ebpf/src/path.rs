@@ -2,12 +2,13 @@
 //!
 //! Components are written last one first, each with its zero byte; the agent turns them round.
 
+use sensor_abi::{FLAG_EXECUTABLE_DETACHED, FLAG_PATH_CUT, GROUPS_LIMIT, PATH_LIMIT};
+
 use crate::{
     layout::layout,
     read::{Address, bytes, pointer, string},
-    records::Scratch,
+    scratch::ExecScratch,
 };
-use sensor_abi::{FLAG_EXECUTABLE_DETACHED, FLAG_PATH_CUT, GROUPS_LIMIT, PATH_LIMIT};
 
 /// Steps of one walk: path components, and mount points on the way.
 const PATH_STEPS: u32 = 160;
@@ -29,7 +30,7 @@ pub struct Path {
 
 /// Appends a string of at most `limit` bytes; gives the bytes written, its zero byte included.
 #[inline(always)]
-pub fn append_string(scratch: *mut Scratch, limit: u32, source: Address) -> u64 {
+pub fn append_string(scratch: *mut ExecScratch, limit: u32, source: Address) -> u64 {
     // SAFETY: `position & POSITION_MASK` plus `limit` (at most `PATH_LIMIT`) lies in `variable`.
     unsafe {
         let position = core::ptr::read_volatile(&raw const (*scratch).position) & POSITION_MASK;
@@ -42,7 +43,7 @@ pub fn append_string(scratch: *mut Scratch, limit: u32, source: Address) -> u64 
 
 /// Appends `length` bytes of the kernel's memory, at most [`GROUPS_LIMIT`] numbers.
 #[inline(always)]
-pub fn append_bytes(scratch: *mut Scratch, length: u32, source: Address) {
+pub fn append_bytes(scratch: *mut ExecScratch, length: u32, source: Address) {
     // SAFETY: `position & POSITION_MASK` plus `length` lies in `variable`.
     unsafe {
         let position = core::ptr::read_volatile(&raw const (*scratch).position) & POSITION_MASK;
@@ -54,7 +55,7 @@ pub fn append_bytes(scratch: *mut Scratch, length: u32, source: Address) {
 
 /// Appends the components of `path` up to `root`; gives flags and the bytes written.
 #[inline(always)]
-pub fn append_path(scratch: *mut Scratch, path: Path, root: Path) -> (u16, u32) {
+pub fn append_path(scratch: *mut ExecScratch, path: Path, root: Path) -> (u16, u32) {
     // SAFETY (whole function): scratch is this processor's own; plain reads and writes of it.
     let begin = unsafe { core::ptr::read_volatile(&raw const (*scratch).position) };
     unsafe {
@@ -110,7 +111,7 @@ pub fn append_path(scratch: *mut Scratch, path: Path, root: Path) -> (u16, u32) 
 
 /// Appends the components of a cgroup's path; gives flags and the bytes written.
 #[inline(always)]
-pub fn append_cgroup(scratch: *mut Scratch, node: Address) -> (u16, u32) {
+pub fn append_cgroup(scratch: *mut ExecScratch, node: Address) -> (u16, u32) {
     // SAFETY (whole function): as in `append_path`.
     let begin = unsafe { core::ptr::read_volatile(&raw const (*scratch).position) };
     unsafe { core::ptr::write_volatile(&raw mut (*scratch).dentry, node) };
@@ -133,15 +134,15 @@ pub fn append_cgroup(scratch: *mut Scratch, node: Address) -> (u16, u32) {
 
 /// Goes on to `parent`; gives whether there is room for another component.
 #[inline(always)]
-fn climb(scratch: *mut Scratch, parent: Address, begin: u64) -> bool {
-    // SAFETY: a plain write of this processor's scratch space.
+fn climb(scratch: *mut ExecScratch, parent: Address, begin: u64) -> bool {
+    // SAFETY: a plain write of what is this processor's own.
     unsafe { core::ptr::write_volatile(&raw mut (*scratch).dentry, parent) };
     length_since(scratch, begin) <= PATH_LIMIT as u32
 }
 
 #[inline(always)]
-fn length_since(scratch: *mut Scratch, begin: u64) -> u32 {
-    // SAFETY: a plain read of this processor's scratch space.
+fn length_since(scratch: *mut ExecScratch, begin: u64) -> u32 {
+    // SAFETY: a plain read of what is this processor's own.
     let end = unsafe { core::ptr::read_volatile(&raw const (*scratch).position) };
     (end - begin) as u32
 }

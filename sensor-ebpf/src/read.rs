@@ -41,19 +41,22 @@ pub fn read_optional<T: Copy + Default>(base: Address, offset: u32) -> T {
 }
 
 /// How much of a structure is read at once.
-pub const BLOCK_SIZE: usize = 192;
+const BLOCK_SIZE: usize = 192;
+
+/// Where a [`Block`] is read to.
+pub type BlockBytes = [u64; BLOCK_SIZE / 8];
 
 /// The beginning of a structure, read at once: one call instead of one a field.
 #[derive(Clone, Copy)]
 pub struct Block {
     base: Address,
-    bytes: *mut [u64; BLOCK_SIZE / 8],
+    bytes: *mut BlockBytes,
 }
 
 impl Block {
     /// Reads the structure at `base` into `bytes`, which stays in use as long as the block does.
     #[inline(always)]
-    pub fn read(bytes: *mut [u64; BLOCK_SIZE / 8], base: Address) -> Self {
+    pub fn read(bytes: *mut BlockBytes, base: Address) -> Self {
         // SAFETY: the destination is as long as stated; as in `read`.
         unsafe { bpf_probe_read_kernel(bytes.cast(), BLOCK_SIZE as u32, base as *const _) };
         Block { base, bytes }

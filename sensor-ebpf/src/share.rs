@@ -1,15 +1,15 @@
 //! Who may send while the ring buffer fills up: a cgroup that fills it cannot keep the others out.
 //!
 //! With room enough everyone may, and nothing is counted. Under pressure each cgroup has a share
-//! (see [`cgroup_share`]); one that has used it up sends execs only, and from a higher fill on nothing.
+//! (see [`cgroup_share`]); one that has used it up sends fewer and fewer kinds of records, by [`RecordKind::tier`].
 
 use aya_ebpf::{macros::map, maps::LruHashMap};
-use sensor_abi::{KIND_EXEC, cgroup_share, execs_only_from, pressure_counted_from, reserved_from};
+use sensor_abi::{RecordKind, cgroup_share, pressure_counted_from};
 
 use crate::{
     layout::ring_buffer_size,
     read::Address,
-    records::{read_bytes, unread_bytes},
+    ring::{read_bytes, unread_bytes},
 };
 
 /// Cgroups that are told apart; of more, those that sent least lately have a share anew.
@@ -31,20 +31,15 @@ pub struct Share {
 /// Whether a record of `kind` may be sent for a process of the cgroup that `cgroup` names. Under
 /// pressure, `used` then takes the cgroup, whose share is still to be charged; else 0.
 #[inline(always)]
-pub fn admits(kind: u16, cgroup: impl FnOnce() -> Address, used: &mut Address) -> bool {
+pub fn may_send(kind: RecordKind, cgroup: impl FnOnce() -> Address, used: &mut Address) -> bool {
     *used = 0;
     let size = ring_buffer_size();
     let unread = unread_bytes();
     if unread < pressure_counted_from(size) {
         return true;
     }
-    let refused_from = if kind == KIND_EXEC {
-        reserved_from(size)
-    } else {
-        execs_only_from(size)
-    };
     *used = cgroup();
-    unread < refused_from || sent_by(*used) < cgroup_share(size)
+    unread < kind.tier().refused_from(size) || sent_by(*used) < cgroup_share(size)
 }
 
 /// Adds the bytes of a record that was sent to what its cgroup sent, if it was admitted under

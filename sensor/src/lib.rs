@@ -29,7 +29,7 @@ pub use commands::main;
 /// What the fuzz targets call.
 #[doc(hidden)]
 pub mod fuzzing {
-    pub use crate::decode::{Decoder, ProcessEvent};
+    pub use crate::decode::{Decoder, KernelEvent};
     pub use crate::identity::identify;
     pub use crate::process::ProcessTable;
 }

@@ -19,7 +19,7 @@ use sensor_abi::RecordHead;
 use crate::{
     alert::loss::Losses,
     clock::boot_time_ns,
-    decode::{Decoder, ProcessEvent},
+    decode::{Decoder, KernelEvent},
     kernel::{Environment, Hooks, KernelLog, KernelSensor, Records, WakeUp},
     process::{Process, ProcessKey, ProcessTable, cgroup_path},
     record::{Action, RecordBuilder},
@@ -298,16 +298,16 @@ impl Pipeline {
 
 /// Takes an event into the table and hands it on.
 fn take_in<H: EventHandler>(
-    event: &ProcessEvent,
+    event: &KernelEvent,
     table: &mut ProcessTable,
     builder: &RecordBuilder,
     losses: &Losses,
     handler: &mut H,
 ) {
     let (action, head, key): (Action, &RecordHead, ProcessKey) = match event {
-        ProcessEvent::Fork(fork) => (Action::Fork, &fork.head, table.fork(fork, &mut cgroup_path)),
-        ProcessEvent::Exec(exec) => (Action::Exec, &exec.fixed.head, table.exec(exec)),
-        ProcessEvent::Exit(exit) => match table.exit(exit) {
+        KernelEvent::Fork(fork) => (Action::Fork, &fork.head, table.fork(fork, &mut cgroup_path)),
+        KernelEvent::Exec(exec) => (Action::Exec, &exec.fixed.head, table.exec(exec)),
+        KernelEvent::Exit(exit) => match table.exit(exit) {
             Some(key) => (Action::End, &exit.head, key),
             None => return,
         },

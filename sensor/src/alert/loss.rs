@@ -10,12 +10,14 @@ use std::{
 };
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use sensor_abi::RecordKind;
+use serde_json::Value;
 
 use crate::{
     clock::{boot_clock_ns, boot_time_ns},
     kernel::KernelCounters,
     telemetry::counts::{KernelCounts, LostRecords},
+    text::document::Document,
 };
 
 /// Losses that are told apart; of more, the two oldest become one.
@@ -34,19 +36,17 @@ impl Loss {
     pub fn to_document(&self) -> Value {
         let time =
             |ns: i64| Timestamp::from_nanosecond(ns.into()).map_or_else(|_| String::new(), |time| time.to_string());
-        let [forks, execs, arguments, exits, environments] = self.records.by_kind();
-        json!({
-            "records": self.records.total(),
-            "forks": forks,
-            "execs": execs,
-            "arguments": arguments,
-            "environments": environments,
-            "exits": exits,
-            "ring_full": self.records.ring_full.iter().sum::<u64>(),
-            "over_share": self.records.over_share.iter().sum::<u64>(),
-            "since": time(self.since_ns),
-            "until": time(self.until_ns),
-        })
+        let mut document = Document::new();
+        let mut put = |key: &str, value: Value| document.insert(key.to_owned(), value);
+        put("records", self.records.total().into());
+        for (kind, number) in RecordKind::ALL.into_iter().zip(self.records.by_kind()) {
+            put(kind.plural(), number.into());
+        }
+        put("ring_full", self.records.ring_full.iter().sum::<u64>().into());
+        put("over_share", self.records.over_share.iter().sum::<u64>().into());
+        put("since", time(self.since_ns).into());
+        put("until", time(self.until_ns).into());
+        document.into()
     }
 
     fn joined(&self, other: &Loss) -> Loss {

@@ -11,8 +11,7 @@ use serde::Serialize;
 use super::{CommandError, ExitStatus, style_for};
 use crate::cli::{ColorChoice, DoctorArguments};
 use crate::config::{Config, Format};
-use crate::kernel::BTF_PATH;
-use crate::kernel::layout::{self, Resolved};
+use crate::kernel::{self, BTF_PATH, Resolved};
 use crate::output::text::Style;
 use crate::text::escape::Visible;
 
@@ -102,7 +101,7 @@ pub fn main(arguments: &DoctorArguments, color: ColorChoice) -> Result<ExitStatu
 
 /// What this kernel has of what the sensor reads; nothing where its type information is missing, which is told anyway.
 fn resolve_layout() -> Option<Resolved> {
-    layout::resolve(&std::fs::read(BTF_PATH).ok()?).ok()
+    kernel::resolve(&std::fs::read(BTF_PATH).ok()?).ok()
 }
 
 fn render(checks: &[Check], style: Style) -> String {

@@ -58,7 +58,7 @@ struct Type {
 }
 
 impl<'a> Btf<'a> {
-    /// Indexes `bytes` for the structures and enumerations named in `wanted`.
+    /// Indexes `bytes` for the structures, enumerations and type names in `wanted`.
     ///
     /// # Errors
     /// The bytes are not BTF, are cut short, or hold a kind of type that is newer than this.
@@ -92,7 +92,7 @@ impl<'a> Btf<'a> {
             let this = read_type(self.types, at).ok_or(BtfError::Truncated("a type"))?;
             let id = self.begins.len() as u32 + 1;
             self.begins.push(at as u32);
-            if matches!(this.kind, KIND_STRUCT | KIND_UNION | KIND_ENUM) {
+            if matches!(this.kind, KIND_STRUCT | KIND_UNION | KIND_ENUM | KIND_TYPEDEF) {
                 let name = read_u32(self.types, at).unwrap_or(0);
                 if let Some(found) = self.string(name).and_then(|name| self.named.get_mut(name)) {
                     found.push(id);
@@ -106,15 +106,15 @@ impl<'a> Btf<'a> {
     /// The offset in bytes of a member, through nested members where `path` has dots; of several
     /// names with `|` between them, of the first that exists.
     pub fn member_offset(&self, structure: &str, path: &str) -> Option<u32> {
-        self.of_name(structure).find_map(|of| {
+        self.named(structure).find_map(|outermost| {
             let mut offset = 0;
-            let mut of = Some(of);
+            let mut holder = Some(outermost);
             for names in path.split('.') {
                 let (at, next) = names
                     .split('|')
-                    .find_map(|name| self.find_member(of?, name, NESTING_LIMIT))?;
+                    .find_map(|name| self.find_member(holder?, name, NESTING_LIMIT))?;
                 offset += at;
-                of = self.by_id(self.without_qualifiers(next));
+                holder = self.by_id(self.without_qualifiers(next));
             }
             Some(offset)
         })
@@ -122,36 +122,42 @@ impl<'a> Btf<'a> {
 
     /// The size of a structure in bytes.
     pub fn size(&self, structure: &str) -> Option<u32> {
-        self.of_name(structure).next().map(|of| of.size_or_type)
+        let sized = |found: &Type| matches!(found.kind, KIND_STRUCT | KIND_UNION);
+        self.named(structure).find(sized).map(|found| found.size_or_type)
     }
 
     /// The value of an enumerator.
     pub fn enumerator(&self, enumeration: &str, name: &str) -> Option<u32> {
-        self.of_name(enumeration).find_map(|of| {
-            (0..of.members).find_map(|index| {
-                let at = of.data + index * ENUMERATOR_SIZE;
-                let found = self.string(read_u32(self.types, at)?)?;
-                (found == name).then(|| read_u32(self.types, at + 4))?
+        self.named(enumeration).find_map(|found| {
+            (0..found.members).find_map(|index| {
+                let at = found.data + index * ENUMERATOR_SIZE;
+                let enumerator = self.string(read_u32(self.types, at)?)?;
+                (enumerator == name).then(|| read_u32(self.types, at + 4))?
             })
         })
     }
 
-    fn of_name(&self, name: &str) -> impl Iterator<Item = Type> {
+    /// Whether there is a type of this name that stands for another.
+    pub fn has_typedef(&self, name: &str) -> bool {
+        self.named(name).any(|found| found.kind == KIND_TYPEDEF)
+    }
+
+    fn named(&self, name: &str) -> impl Iterator<Item = Type> {
         let ids = self.named.get(name).map_or(&[][..], Vec::as_slice);
         ids.iter().filter_map(|id| self.by_id(*id))
     }
 
     /// The byte offset and type of a member, looked for in anonymous members too.
-    fn find_member(&self, of: Type, name: &str, depth: usize) -> Option<(u32, u32)> {
-        if !matches!(of.kind, KIND_STRUCT | KIND_UNION) || depth == 0 {
+    fn find_member(&self, holder: Type, name: &str, depth: usize) -> Option<(u32, u32)> {
+        if !matches!(holder.kind, KIND_STRUCT | KIND_UNION) || depth == 0 {
             return None;
         }
-        (0..of.members).find_map(|index| {
-            let at = of.data + index * MEMBER_SIZE;
+        (0..holder.members).find_map(|index| {
+            let at = holder.data + index * MEMBER_SIZE;
             let found = self.string(read_u32(self.types, at)?)?;
             let member_type = read_u32(self.types, at + 4)?;
             let bits = read_u32(self.types, at + 8)?;
-            let bits = if of.bitfields { bits & 0xff_ffff } else { bits };
+            let bits = if holder.bitfields { bits & 0xff_ffff } else { bits };
             if found == name {
                 return Some((bits / 8, member_type));
             }

@@ -4,13 +4,13 @@ use aya::Ebpf;
 use aya_log::EbpfLogger;
 use log::{Log, Metadata, Record};
 
-use super::KernelError;
+use super::error::KernelError;
 
 /// The lines that the kernel side has written.
 pub struct KernelLog(EbpfLogger<Lines>);
 
 impl KernelLog {
-    pub(super) fn of(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
+    pub(super) fn new(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
         let logger = EbpfLogger::init_with_logger(ebpf, Lines);
         logger
             .map(KernelLog)

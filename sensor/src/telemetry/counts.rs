@@ -3,7 +3,7 @@
 //! Here rather than with the stages, so that whoever reports them needs to know none of these.
 
 use rule_engine::EngineCounters;
-use sensor_abi::KINDS;
+use sensor_abi::RecordKind;
 
 /// What was counted since the start.
 #[derive(Clone, Debug, Default)]
@@ -26,13 +26,16 @@ pub struct KernelCounts {
     pub lost: LostRecords,
 }
 
-/// Numbers of records that were lost, by reason: forks, execs, further arguments, exits, environments.
+/// Numbers of records, each at its [`RecordKind::index`].
+pub type ByKind = [u64; RecordKind::COUNT];
+
+/// Numbers of records that were lost, by reason and kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LostRecords {
     /// The ring buffer was full.
-    pub ring_full: [u64; KINDS],
+    pub ring_full: ByKind,
     /// The ring buffer was filling up, and the process's cgroup had filled more than its share.
-    pub over_share: [u64; KINDS],
+    pub over_share: ByKind,
 }
 
 impl LostRecords {
@@ -42,7 +45,7 @@ impl LostRecords {
     }
 
     /// By kind alone.
-    pub fn by_kind(&self) -> [u64; KINDS] {
+    pub fn by_kind(&self) -> ByKind {
         std::array::from_fn(|kind| self.ring_full[kind].saturating_add(self.over_share[kind]))
     }
 
@@ -57,8 +60,7 @@ impl LostRecords {
     }
 
     fn combined(&self, other: &LostRecords, combine: fn(u64, u64) -> u64) -> LostRecords {
-        let each =
-            |ours: &[u64; KINDS], theirs: &[u64; KINDS]| std::array::from_fn(|kind| combine(ours[kind], theirs[kind]));
+        let each = |ours: &ByKind, theirs: &ByKind| std::array::from_fn(|kind| combine(ours[kind], theirs[kind]));
         LostRecords {
             ring_full: each(&self.ring_full, &other.ring_full),
             over_share: each(&self.over_share, &other.over_share),

@@ -2,7 +2,7 @@
 
 use container_engines::EngineStatus;
 use rule_engine::EngineCounters;
-use sensor_abi::KINDS;
+use sensor_abi::RecordKind;
 use tracing::{debug, info, warn};
 
 use super::counts::{PipelineCounts, Snapshot};
@@ -73,9 +73,9 @@ pub fn losses(counts: &PipelineCounts) {
             "the ring buffer was filling up, and their cgroup was over its share",
         ),
     ] {
-        for (number, what) in numbers.into_iter().zip(KINDS_LOST) {
+        for (number, kind) in numbers.into_iter().zip(RecordKind::ALL) {
             if number > 0 {
-                warn!("{number} {what} were lost: {why}");
+                warn!("{number} {} were lost: {why}", kind.description());
             }
         }
     }
@@ -102,15 +102,6 @@ pub fn losses(counts: &PipelineCounts) {
         );
     }
 }
-
-/// What is lost with a record of each kind.
-const KINDS_LOST: [&str; KINDS] = [
-    "forks",
-    "execs",
-    "records of further arguments",
-    "exits",
-    "records of environments",
-];
 
 /// Says how each container engine did that was ever reached.
 pub fn container_engines(engines: &[EngineStatus]) {

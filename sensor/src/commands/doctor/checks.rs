@@ -2,10 +2,10 @@
 
 use std::io::ErrorKind;
 
-use super::facts::{BTF_PATH, Cgroups, HostFacts};
+use super::facts::{Cgroups, HostFacts};
 use super::{Check, CheckStatus};
 use crate::config::Config;
-use crate::kernel::layout::Resolved;
+use crate::kernel::{BTF_PATH, Resolved};
 
 /// The oldest kernel whose tracepoints, ring buffer and type information the sensor can use.
 const OLDEST_KERNEL: (u32, u32) = (5, 10);
@@ -333,6 +333,7 @@ mod tests {
         let check = |missing: &[&str], disabled: &[&'static str]| {
             let check = kernel_fields(Some(Resolved {
                 layout: sensor_abi::KernelLayout::UNRESOLVED,
+                hooks: Vec::new(),
                 missing: missing.iter().map(|field| (*field).to_owned()).collect(),
                 disabled: disabled.iter().copied().collect(),
             }));

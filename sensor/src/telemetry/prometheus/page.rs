@@ -8,12 +8,10 @@ use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
-use sensor_abi::KINDS;
+use sensor_abi::RecordKind;
 
 use crate::telemetry::counts::Snapshot;
 
-/// Kinds of kernel records, in the order of their counters.
-const KIND_NAMES: [&str; KINDS] = ["fork", "exec", "arguments", "exit", "environment"];
 const STATES: [&str; 4] = ["connecting", "connected", "absent", "failing"];
 
 /// All families of metrics, each with its samples.
@@ -69,8 +67,8 @@ fn sensor(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
         ("ring_buffer_full", pipeline.lost.ring_full),
         ("cgroup_over_share", pipeline.lost.over_share),
     ] {
-        for (kind, count) in KIND_NAMES.into_iter().zip(counts) {
-            sample(&mut lost, &[("kind", kind), ("reason", reason)], count)?;
+        for (kind, count) in RecordKind::ALL.into_iter().zip(counts) {
+            sample(&mut lost, &[("kind", kind.name()), ("reason", reason)], count)?;
         }
     }
     page.single(

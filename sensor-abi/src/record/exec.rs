@@ -1,0 +1,123 @@
+//! The record of an exec, and those that continue it with further arguments and the environment.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use super::head::RecordHead;
+use super::process::{Descriptor, Namespaces, ProcessFixed};
+#[cfg(doc)]
+use crate::RecordKind;
+
+/// The most bytes that one record carries behind its fixed part. A path is at most 4,096 bytes and
+/// four of them fit before the arguments; longer arguments continue in [`ArgumentsFixed`] records.
+pub const VARIABLE_LIMIT: usize = 48 * 1024;
+
+/// The most argument bytes that one record carries, the first as well as a continuation.
+pub const ARGUMENTS_CHUNK: usize = 16 * 1024;
+
+/// The longest path, as the kernel has it (`PATH_MAX`).
+pub const PATH_LIMIT: usize = 4096;
+
+/// The most supplementary groups that an exec's record carries.
+pub const GROUPS_LIMIT: usize = 64;
+
+/// The most argument bytes that are sent for one exec: a first chunk, and four chunks in each of
+/// the 33 tail calls that the kernel allows. The kernel's own limit is a quarter of the stack
+/// limit: 2 MiB with the usual 8 MiB.
+pub const ARGUMENTS_LIMIT: usize = ARGUMENTS_CHUNK * (1 + CHUNKS_PER_TAIL_CALL * 33);
+
+/// How much of arguments that are longer than `limit` is their end.
+pub const fn arguments_tail(limit: u32) -> u32 {
+    limit / 4
+}
+
+/// The most of an environment that is sent, where it is sent at all.
+pub const ENVIRONMENT_LIMIT: usize = 4 * ARGUMENTS_CHUNK;
+
+/// Argument chunks that one run of the continuation program sends.
+pub const CHUNKS_PER_TAIL_CALL: usize = 4;
+
+/// [`FileIdentity::file_system`] of an overlay file system.
+pub const OVERLAY_MAGIC: u32 = 0x794c_7630;
+
+/// The arguments go on in a [`RecordKind::Arguments`] record of the same processor.
+pub const FLAG_ARGUMENTS_CONTINUE: u16 = 1 << 0;
+/// The arguments are longer than the limit that was set at load: what is left out lies before the
+/// last [`arguments_tail`] bytes of them. Of an environment, its end is left out.
+pub const FLAG_ARGUMENTS_CUT: u16 = 1 << 1;
+/// The arguments could not be read from the process's memory.
+pub const FLAG_ARGUMENTS_UNREADABLE: u16 = 1 << 2;
+/// A path has more components than are walked, or is longer than [`PATH_LIMIT`]; its beginning
+/// is missing.
+pub const FLAG_PATH_CUT: u16 = 1 << 3;
+/// The kernel was given a script (or another interpreted format) and runs its interpreter.
+pub const FLAG_SCRIPT: u16 = 1 << 4;
+/// The executable has no place in any directory tree: a memory file, or one on a mount that hangs
+/// nowhere. Its only component is its name.
+pub const FLAG_EXECUTABLE_DETACHED: u16 = 1 << 5;
+/// The executable's directory entry is gone.
+pub const FLAG_EXECUTABLE_DELETED: u16 = 1 << 6;
+/// The cgroup path is that of a v1 hierarchy: the process stands at the root of the v2 tree.
+pub const FLAG_CGROUP_V1: u16 = 1 << 7;
+/// The executable is on an overlay file system, in its upper layer: written or changed since that
+/// was mounted, so not what a container's image holds.
+pub const FLAG_EXECUTABLE_UPPER: u16 = 1 << 8;
+/// [`RecordKind::Environment`] records of the same processor follow.
+pub const FLAG_ENVIRONMENT_FOLLOWS: u16 = 1 << 9;
+
+/// The file that runs, whatever its name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct FileIdentity {
+    pub inode: u64,
+    /// The file system's `dev_t`, as in [`ProcessFixed::terminal`].
+    pub device: u32,
+    /// The file system's kind: the low half of its magic number.
+    pub file_system: u32,
+    /// `st_mode`.
+    pub mode: u32,
+    /// Owner and group, in the host's user namespace.
+    pub uid: u32,
+    pub gid: u32,
+    /// Directory entries that name the file.
+    pub links: u32,
+}
+
+/// The fixed part of [`RecordKind::Exec`]. Behind it, without gaps: `executable_length` bytes of the
+/// executable's path, `directory_length` of the working directory's, `cgroup_length` of the
+/// cgroup's (all three as path components, last one first, each ended by a zero byte),
+/// `filename_length` of the path as it was given to the kernel, `groups_length` of supplementary
+/// group ids of four bytes each, and `arguments_length` of the arguments, each ended by a zero byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct ExecFixed {
+    pub head: RecordHead,
+    pub process: ProcessFixed,
+    pub descriptors: [Descriptor; 3],
+    pub namespaces: Namespaces,
+    pub executable_length: u32,
+    pub file: FileIdentity,
+    /// Capabilities that an exec keeps without the file's doing; a bit for each.
+    pub ambient_capabilities: u64,
+    pub directory_length: u32,
+    pub cgroup_length: u32,
+    pub filename_length: u32,
+    pub groups_length: u32,
+    /// How many supplementary groups there are.
+    pub groups_total: u32,
+    pub arguments_length: u32,
+    /// Bytes of all arguments in the process's memory.
+    pub arguments_total: u32,
+    pub reserved: u32,
+}
+
+/// The fixed part of [`RecordKind::Arguments`] and [`RecordKind::Environment`]; `length` bytes follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct ArgumentsFixed {
+    pub head: RecordHead,
+    pub pid: u32,
+    /// Where the chunk begins among all bytes of the arguments, or of the environment.
+    pub offset: u32,
+    pub length: u32,
+    pub reserved: u32,
+}

@@ -1,0 +1,43 @@
+//! How the ring buffer is shared out and what is counted about it; what the agent sets before load.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::RecordKind;
+#[cfg(doc)]
+use crate::{ARGUMENTS_LIMIT, ENVIRONMENT_LIMIT};
+
+/// What each processor counts. `sequence` is also the number of records it tried to send; each of
+/// them is in the ring buffer or counted here as lost, by reason and by kind (at [`RecordKind::index`]).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Counters {
+    pub sequence: u64,
+    /// The ring buffer had no room.
+    pub lost_ring_full: [u64; RecordKind::COUNT],
+    /// The ring buffer was filling up, and the process's cgroup had filled more than its share.
+    pub lost_over_share: [u64; RecordKind::COUNT],
+}
+
+/// Bytes in the ring buffer from which on it is counted which cgroup fills it.
+pub const fn pressure_counted_from(ring_buffer: u32) -> u64 {
+    ring_buffer as u64 / 4
+}
+
+/// Bytes that a cgroup may send under pressure whatever the others do; counted anew for each
+/// quarter of the ring buffer that the agent has read.
+pub const fn cgroup_share(ring_buffer: u32) -> u64 {
+    ring_buffer as u64 / 16
+}
+
+/// Limits that the agent sets before load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Limits {
+    /// The most argument bytes to send for one exec, at most [`ARGUMENTS_LIMIT`].
+    pub arguments: u32,
+    /// Size of the ring buffer in bytes.
+    pub ring_buffer: u32,
+    /// The most bytes of the environment to send for one exec, at most [`ENVIRONMENT_LIMIT`]; 0 for
+    /// none.
+    pub environment: u32,
+}

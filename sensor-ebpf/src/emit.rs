@@ -1,0 +1,76 @@
+//! Records on their way out: their head with its number, the sending, and the count of what was lost.
+
+use aya_ebpf::{
+    helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns},
+    macros::map,
+    maps::PerCpuArray,
+};
+use sensor_abi::{Counters, RecordHead, RecordKind};
+
+use crate::{read::Address, ring, share::charge};
+
+/// Sequence numbers and losses of each processor.
+#[map]
+pub static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
+
+/// A head for a record of `kind`, numbered. Every record is sent right after.
+#[inline(always)]
+pub fn head(kind: RecordKind, flags: u16) -> RecordHead {
+    let mut sequence = 0;
+    if let Some(counters) = COUNTERS.get_ptr_mut(0) {
+        // SAFETY: the pointer is to this processor's own value.
+        unsafe {
+            (*counters).sequence += 1;
+            sequence = (*counters).sequence;
+        }
+    }
+    // SAFETY: helpers without arguments.
+    let (cpu, time_ns) = unsafe { (bpf_get_smp_processor_id(), bpf_ktime_get_boot_ns()) };
+    RecordHead {
+        kind: kind.number(),
+        flags,
+        cpu,
+        sequence,
+        time_ns,
+    }
+}
+
+/// Sends a record and charges it to `cgroup` (0 for none), or counts it as lost; gives whether it
+/// was sent.
+#[inline(always)]
+pub fn send(kind: RecordKind, bytes: &[u8], cgroup: Address) -> bool {
+    if ring::output(bytes) {
+        charge(cgroup, bytes.len() as u64);
+        return true;
+    }
+    if let Some(counters) = COUNTERS.get_ptr_mut(0) {
+        // SAFETY: as in `head`.
+        count(unsafe { &mut (*counters).lost_ring_full }, kind);
+    }
+    false
+}
+
+/// Counts a record that is not made, because its cgroup is over its share.
+#[inline(always)]
+pub fn refuse(kind: RecordKind) {
+    if let Some(counters) = COUNTERS.get_ptr_mut(0) {
+        // SAFETY: as in `head`.
+        unsafe { (*counters).sequence += 1 };
+        // SAFETY: as above.
+        count(unsafe { &mut (*counters).lost_over_share }, kind);
+    }
+}
+
+#[inline(always)]
+fn count(counters: &mut [u64; RecordKind::COUNT], kind: RecordKind) {
+    if let Some(counter) = counters.get_mut(kind.index()) {
+        *counter += 1;
+    }
+}
+
+/// The bytes of a record without a part that varies.
+#[inline(always)]
+pub fn bytes_of<T>(record: &T) -> &[u8] {
+    // SAFETY: records are `repr(C)` without padding (asserted where they are defined).
+    unsafe { core::slice::from_raw_parts((&raw const *record).cast(), size_of::<T>()) }
+}

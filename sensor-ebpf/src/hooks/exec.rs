@@ -1,0 +1,316 @@
+//! A process runs another program: exec, and what continues its record.
+
+use aya_ebpf::{
+    macros::{btf_tracepoint, map},
+    maps::ProgramArray,
+    programs::BtfTracePointContext,
+};
+use sensor_abi::{
+    ARGUMENTS_CHUNK, ArgumentsFixed, CHUNKS_PER_TAIL_CALL, ExecFixed, FLAG_ARGUMENTS_CONTINUE, FLAG_ARGUMENTS_CUT,
+    FLAG_ARGUMENTS_UNREADABLE, FLAG_ENVIRONMENT_FOLLOWS, FLAG_EXECUTABLE_DELETED, FLAG_EXECUTABLE_DETACHED,
+    FLAG_EXECUTABLE_UPPER, FLAG_PATH_CUT, FLAG_SCRIPT, FileIdentity, GROUPS_LIMIT, OVERLAY_MAGIC, PATH_LIMIT,
+    RecordKind, VARIABLE_LIMIT, arguments_tail,
+};
+
+use crate::{
+    emit::{head, refuse, send},
+    layout::{arguments_limit, environment_limit, layout},
+    path::{Path, append_bytes, append_cgroup, append_path, append_string},
+    read::{Address, Block, BlockBytes, pointer, read, user_bytes},
+    scratch::{self, ExecScratch, Rest, RestScratch},
+    share::may_send,
+    task::{cgroup_node, credentials, descriptors, namespaces, process},
+};
+
+/// The program that sends further arguments, at index 0.
+#[map]
+static CONTINUATION: ProgramArray = ProgramArray::with_max_entries(1, 0);
+
+/// `TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`, Linux 5.10 to
+/// 7.2. The new image is in place; the thread that called exec is the thread group leader now.
+#[btf_tracepoint(function = "sched_process_exec")]
+pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
+    let task: *const u8 = ctx.arg(0);
+    let bprm: *const u8 = ctx.arg(2);
+    let (Some(scratch), Some(rest)) = (scratch::exec(), scratch::rest()) else {
+        return 0;
+    };
+    // SAFETY: scratch is this processor's own.
+    let charged = unsafe { &mut (*scratch).charged };
+    if !may_send(RecordKind::Exec, || cgroup_node(task as Address).0, charged) {
+        refuse(RecordKind::Exec);
+        return 0;
+    }
+    exec(task as Address, bprm as Address, scratch, rest);
+    if has_more(rest) {
+        // SAFETY: a failed tail call comes back here, and the agent sees that the rest is missing.
+        unsafe { CONTINUATION.tail_call(&ctx, 0) };
+    }
+    0
+}
+
+/// Sends arguments that did not fit into the exec's record, and the environment; runs as its tail
+/// call, and as its own.
+#[btf_tracepoint(function = "sched_process_exec")]
+pub fn process_exec_arguments(ctx: BtfTracePointContext) -> i32 {
+    let Some(rest) = scratch::rest() else { return 0 };
+    for _ in 0..CHUNKS_PER_TAIL_CALL {
+        if !send_more(rest) {
+            return 0;
+        }
+    }
+    // SAFETY: as in `process_exec`.
+    unsafe { CONTINUATION.tail_call(&ctx, 0) };
+    0
+}
+
+/// Puts the exec's record together and sends it, and leaves in `rest` what is still to be sent. (Each step writes to the
+/// scratch space of this family and processor, which nothing else touches while the program runs.)
+#[inline(always)]
+fn exec(task: Address, bprm: Address, scratch: *mut ExecScratch, rest: *mut RestScratch) {
+    // SAFETY: see above.
+    let (inode_bytes, credential_bytes) = unsafe {
+        (*scratch).position = 0;
+        (&raw mut (*scratch).inode, &raw mut (*scratch).credentials)
+    };
+    let mm = pointer(task, layout!(task_mm));
+    let fs = pointer(task, layout!(task_fs));
+    let root = Path {
+        mount: pointer(fs, layout!(fs_root_mount)),
+        dentry: pointer(fs, layout!(fs_root_dentry)),
+    };
+    let file = pointer(mm, layout!(mm_executable));
+    let dentry = pointer(file, layout!(file_dentry));
+    let executable = Path {
+        mount: pointer(file, layout!(file_mount)),
+        dentry,
+    };
+    let (file_identity, file_flags) = file_identity(inode_bytes, pointer(file, layout!(file_inode)));
+    let (mut flags, executable_length) = append_path(scratch, executable, root);
+    flags |= file_flags;
+    if pointer(dentry, layout!(dentry_hash)) == 0 && flags & FLAG_EXECUTABLE_DETACHED == 0 {
+        flags |= FLAG_EXECUTABLE_DELETED;
+    }
+    let directory = Path {
+        mount: pointer(fs, layout!(fs_directory_mount)),
+        dentry: pointer(fs, layout!(fs_directory_dentry)),
+    };
+    let (directory_flags, directory_length) = append_path(scratch, directory, root);
+    flags |= directory_flags & FLAG_PATH_CUT;
+
+    let (node, cgroup_flags) = cgroup_node(task);
+    let (walk_flags, cgroup_length) = append_cgroup(scratch, node);
+    flags |= cgroup_flags | walk_flags;
+
+    let filename = pointer(bprm, layout!(bprm_filename));
+    if pointer(bprm, layout!(bprm_interpreter)) != filename {
+        flags |= FLAG_SCRIPT;
+    }
+    let filename_length = append_string(scratch, PATH_LIMIT as u32, filename) as u32;
+
+    let credentials = credentials(credential_bytes, task);
+    let (groups_length, groups_total) = append_groups(scratch, credentials);
+
+    let start = pointer(mm, layout!(mm_arguments_start));
+    let total = pointer(mm, layout!(mm_arguments_end)) - start;
+    let limit = arguments_limit();
+    let (head_end, tail_start) = if total > limit {
+        flags |= FLAG_ARGUMENTS_CUT;
+        let tail = arguments_tail(limit as u32) as u64;
+        (limit - tail, total - tail)
+    } else {
+        (total, total)
+    };
+    let mut length = if head_end > ARGUMENTS_CHUNK as u64 {
+        ARGUMENTS_CHUNK as u64
+    } else {
+        head_end
+    };
+    if length < total {
+        flags |= FLAG_ARGUMENTS_CONTINUE;
+    }
+    let environment_start = pointer(mm, layout!(mm_environment_start));
+    let mut environment_end = 0;
+    if environment_limit() != 0 {
+        environment_end = pointer(mm, layout!(mm_environment_end)) - environment_start;
+        if environment_end != 0 {
+            flags |= FLAG_ENVIRONMENT_FOLLOWS;
+        }
+    }
+    // SAFETY: see above; `position` is masked below `VARIABLE_LIMIT - ARGUMENTS_CHUNK`.
+    let readable = unsafe {
+        let position = core::ptr::read_volatile(&raw const (*scratch).position) & 0x7fff;
+        (*scratch).position = position;
+        let destination = (&raw mut (*scratch).variable).cast::<u8>().add(position as usize);
+        user_bytes(destination, length, start)
+    };
+    if !readable {
+        flags = (flags & !(FLAG_ARGUMENTS_CONTINUE | FLAG_ENVIRONMENT_FOLLOWS)) | FLAG_ARGUMENTS_UNREADABLE;
+        length = 0;
+        environment_end = 0;
+    }
+
+    // SAFETY: see above.
+    unsafe {
+        (*rest).arguments = Rest {
+            start,
+            sent: length,
+            head_end,
+            tail_start,
+            end: if readable { total } else { 0 },
+        };
+        (*rest).environment = Rest {
+            start: environment_start,
+            sent: 0,
+            head_end: environment_end,
+            tail_start: environment_end,
+            end: environment_end,
+        };
+        (*rest).cgroup = node;
+        let exec = &raw mut (*scratch).exec;
+        (*exec).head = head(RecordKind::Exec, flags);
+        (*exec).process = process(task, credentials);
+        (*rest).pid = (*exec).process.pid;
+        (*exec).descriptors = descriptors(task);
+        (*exec).namespaces = namespaces(task, credentials);
+        (*exec).executable_length = executable_length;
+        (*exec).file = file_identity;
+        (*exec).ambient_capabilities = credentials.get(layout!(cred_ambient));
+        (*exec).directory_length = directory_length;
+        (*exec).cgroup_length = cgroup_length;
+        (*exec).filename_length = filename_length;
+        (*exec).groups_length = groups_length;
+        (*exec).groups_total = groups_total;
+        (*exec).arguments_length = length as u32;
+        (*exec).arguments_total = total as u32;
+        (*exec).reserved = 0;
+        let mut used = core::ptr::read_volatile(&raw const (*scratch).position) + length;
+        if used > VARIABLE_LIMIT as u64 {
+            used = VARIABLE_LIMIT as u64;
+        }
+        let sent = send(
+            RecordKind::Exec,
+            core::slice::from_raw_parts(exec.cast(), size_of::<ExecFixed>() + used as usize),
+            core::ptr::read_volatile(&raw const (*scratch).charged),
+        );
+        if !sent {
+            // Nobody could tell what further arguments belong to.
+            (*rest).arguments.end = 0;
+            (*rest).environment.end = 0;
+        }
+    }
+}
+
+/// Whether something of the exec is still to be sent.
+#[inline(always)]
+fn has_more(rest: *mut RestScratch) -> bool {
+    // SAFETY: `rest` is this processor's own.
+    unsafe {
+        let (arguments, environment) = (&raw const (*rest).arguments, &raw const (*rest).environment);
+        core::ptr::read_volatile(&raw const (*arguments).sent) < core::ptr::read_volatile(&raw const (*arguments).end)
+            || core::ptr::read_volatile(&raw const (*environment).sent)
+                < core::ptr::read_volatile(&raw const (*environment).end)
+    }
+}
+
+/// Sends the next chunk of the arguments, or else of the environment; gives whether there is more.
+#[inline(always)]
+fn send_more(scratch: *mut RestScratch) -> bool {
+    // SAFETY (whole function): scratch is this processor's own; the chunk lies right behind the record's fixed part.
+    unsafe {
+        let mut kind = RecordKind::Arguments;
+        let mut rest = &raw mut (*scratch).arguments;
+        let mut cut = 0;
+        if core::ptr::read_volatile(&raw const (*rest).sent) >= core::ptr::read_volatile(&raw const (*rest).end) {
+            kind = RecordKind::Environment;
+            rest = &raw mut (*scratch).environment;
+        }
+        let mut sent = core::ptr::read_volatile(&raw const (*rest).sent);
+        let head_end = core::ptr::read_volatile(&raw const (*rest).head_end);
+        let tail_start = core::ptr::read_volatile(&raw const (*rest).tail_start);
+        let mut end = core::ptr::read_volatile(&raw const (*rest).end);
+        if kind == RecordKind::Environment && end > environment_limit() {
+            end = environment_limit();
+            cut = FLAG_ARGUMENTS_CUT;
+        }
+        if sent >= end {
+            return false;
+        }
+        let mut charged = 0;
+        if !may_send(kind, || (*scratch).cgroup, &mut charged) {
+            refuse(kind);
+            return false;
+        }
+        if sent == head_end {
+            sent = tail_start;
+        }
+        let stop = if sent < head_end && head_end < end {
+            head_end
+        } else {
+            end
+        };
+        let mut length = stop - sent;
+        if length > ARGUMENTS_CHUNK as u64 {
+            length = ARGUMENTS_CHUNK as u64;
+        }
+        let mut flags = cut;
+        if sent + length < end {
+            flags |= FLAG_ARGUMENTS_CONTINUE;
+        }
+        let record = &raw mut (*scratch).record;
+        if !user_bytes((&raw mut (*scratch).chunk).cast(), length, (*rest).start + sent) {
+            flags = FLAG_ARGUMENTS_UNREADABLE;
+            length = 0;
+            (*scratch).arguments.end = 0;
+            (*scratch).environment.end = 0;
+        }
+        (*record).head = head(kind, flags);
+        (*record).pid = (*scratch).pid;
+        (*record).offset = sent as u32;
+        (*record).length = length as u32;
+        (*record).reserved = 0;
+        (*rest).sent = sent + length;
+        let sent = send(
+            kind,
+            core::slice::from_raw_parts(record.cast(), size_of::<ArgumentsFixed>() + length as usize),
+            charged,
+        );
+        sent && has_more(scratch)
+    }
+}
+
+/// Appends the ids of supplementary groups; gives the bytes written and how many groups there are.
+#[inline(always)]
+fn append_groups(scratch: *mut ExecScratch, credentials: Block) -> (u32, u32) {
+    let groups: Address = credentials.get(layout!(cred_groups));
+    let total = read::<u32>(groups, layout!(groups_count));
+    if total == 0 {
+        return (0, 0);
+    }
+    let count = if total > GROUPS_LIMIT as u32 {
+        GROUPS_LIMIT as u32
+    } else {
+        total
+    };
+    let length = count * 4;
+    append_bytes(scratch, length, groups + layout!(groups_ids) as u64);
+    (length, total)
+}
+
+/// Which file runs, by its inode; with [`FLAG_EXECUTABLE_UPPER`] where it applies.
+#[inline(always)]
+fn file_identity(bytes: *mut BlockBytes, inode: Address) -> (FileIdentity, u16) {
+    let block = Block::read(bytes, inode);
+    let file_system: Address = block.get(layout!(inode_file_system));
+    let identity = FileIdentity {
+        inode: block.get(layout!(inode_number)),
+        device: read(file_system, layout!(file_system_device)),
+        file_system: read(file_system, layout!(file_system_magic)),
+        mode: block.get::<u16>(layout!(inode_mode)) as u32,
+        uid: block.get(layout!(inode_uid)),
+        gid: block.get(layout!(inode_gid)),
+        links: block.get(layout!(inode_links)),
+    };
+    let is_upper = identity.file_system == OVERLAY_MAGIC && pointer(inode, layout!(inode_size)) != 0;
+    (identity, if is_upper { FLAG_EXECUTABLE_UPPER } else { 0 })
+}

@@ -1,0 +1,128 @@
+//! Execs, and the records that continue them with further arguments and the environment.
+
+use sensor_abi::{
+    ARGUMENTS_LIMIT, ArgumentsFixed, ENVIRONMENT_LIMIT, ExecFixed, FLAG_ARGUMENTS_CONTINUE, FLAG_ARGUMENTS_CUT,
+    FLAG_ARGUMENTS_UNREADABLE, FLAG_ENVIRONMENT_FOLLOWS, FLAG_EXECUTABLE_DETACHED, FLAG_PATH_CUT, RecordKind,
+};
+
+use super::bytes::{DecodeError, fixed_part, path, text};
+
+/// A process image was replaced.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exec {
+    pub fixed: ExecFixed,
+    /// Resolved path of the executable; of a script, of its interpreter. A memory file is
+    /// `memfd:NAME`. Begins with `...` where the beginning is missing.
+    pub executable: String,
+    /// The path as it was given to the kernel: a symlink, a relative path, a script.
+    pub filename: String,
+    pub working_directory: String,
+    /// Path of the process's cgroup from its hierarchy's root.
+    pub cgroup: String,
+    /// Supplementary groups, as many as the record carries.
+    pub groups: Vec<u32>,
+    /// The arguments' bytes, each argument ended by a zero byte (the last one perhaps not).
+    pub arguments: Vec<u8>,
+    /// Whether `arguments` is all of them.
+    pub arguments_complete: bool,
+    /// Where in `arguments` the middle is left out, because they are longer than the limit.
+    pub arguments_gap: Option<usize>,
+    /// The environment's bytes, each variable ended by a zero byte; empty where it is not asked for.
+    pub environment: Vec<u8>,
+    /// Whether `environment` is all of it.
+    pub environment_complete: bool,
+}
+
+/// An exec that is not complete.
+pub(super) struct Unfinished {
+    pub exec: Exec,
+    /// Bytes of the arguments that were left out in the middle.
+    left_out: usize,
+}
+
+impl Exec {
+    /// Whether more of it follows in further records.
+    pub(super) fn is_continued(&self) -> bool {
+        self.fixed.head.flags & (FLAG_ARGUMENTS_CONTINUE | FLAG_ENVIRONMENT_FOLLOWS) != 0
+    }
+}
+
+impl Unfinished {
+    pub fn new(exec: Exec) -> Self {
+        Unfinished { exec, left_out: 0 }
+    }
+
+    /// Adds further arguments, or some of the environment; gives whether more will follow.
+    pub fn append(&mut self, kind: RecordKind, bytes: &[u8]) -> Result<bool, DecodeError> {
+        let Unfinished { exec, left_out } = self;
+        let (fixed, rest) = fixed_part::<ArgumentsFixed>(bytes)?;
+        let chunk = rest
+            .get(..fixed.length as usize)
+            .ok_or(DecodeError::Overrun(bytes.len()))?;
+        if fixed.pid != exec.fixed.process.pid {
+            return Ok(false);
+        }
+        let flags = exec.fixed.head.flags;
+        let continues = fixed.head.flags & FLAG_ARGUMENTS_CONTINUE != 0;
+        let is_whole = !continues && fixed.head.flags & (FLAG_ARGUMENTS_UNREADABLE | FLAG_ARGUMENTS_CUT) == 0;
+        let offset = fixed.offset as usize;
+        if kind == RecordKind::Environment {
+            if offset != exec.environment.len() || offset + chunk.len() > ENVIRONMENT_LIMIT {
+                return Err(DecodeError::Overrun(bytes.len()));
+            }
+            exec.environment.extend_from_slice(chunk);
+            exec.environment_complete = is_whole;
+            return Ok(continues);
+        }
+        let length = exec.arguments.len();
+        let is_cut = flags & FLAG_ARGUMENTS_CUT != 0;
+        if is_cut && exec.arguments_gap.is_none() && offset > length {
+            exec.arguments_gap = Some(length);
+            *left_out = offset - length;
+        }
+        if offset != length + *left_out || length + chunk.len() > ARGUMENTS_LIMIT {
+            return Err(DecodeError::Overrun(bytes.len()));
+        }
+        exec.arguments.extend_from_slice(chunk);
+        exec.arguments_complete = is_whole && !is_cut;
+        let is_readable = fixed.head.flags & FLAG_ARGUMENTS_UNREADABLE == 0;
+        Ok(continues || (is_readable && flags & FLAG_ENVIRONMENT_FOLLOWS != 0))
+    }
+}
+
+pub(super) fn decode(bytes: &[u8]) -> Result<Exec, DecodeError> {
+    let (fixed, mut rest) = fixed_part::<ExecFixed>(bytes)?;
+    let mut part = |length: u32| {
+        let (part, after) = rest
+            .split_at_checked(length as usize)
+            .ok_or(DecodeError::Overrun(bytes.len()))?;
+        rest = after;
+        Ok(part)
+    };
+    let executable = part(fixed.executable_length)?;
+    let directory = part(fixed.directory_length)?;
+    let cgroup = part(fixed.cgroup_length)?;
+    let filename = part(fixed.filename_length)?;
+    let groups = part(fixed.groups_length)?;
+    let arguments = part(fixed.arguments_length)?;
+    let flags = fixed.head.flags;
+    let cut = flags & FLAG_PATH_CUT != 0;
+    let executable = if flags & FLAG_EXECUTABLE_DETACHED != 0 {
+        text(executable.strip_suffix(b"\0").unwrap_or(executable))
+    } else {
+        path(executable, cut)
+    };
+    Ok(Exec {
+        executable,
+        filename: text(filename.strip_suffix(b"\0").unwrap_or(filename)),
+        working_directory: path(directory, cut),
+        cgroup: path(cgroup, cut),
+        groups: groups.as_chunks().0.iter().copied().map(u32::from_ne_bytes).collect(),
+        arguments: arguments.to_vec(),
+        arguments_gap: None,
+        environment: Vec::new(),
+        environment_complete: false,
+        arguments_complete: flags & (FLAG_ARGUMENTS_CONTINUE | FLAG_ARGUMENTS_CUT | FLAG_ARGUMENTS_UNREADABLE) == 0,
+        fixed,
+    })
+}

@@ -1,0 +1,191 @@
+use proptest::prelude::*;
+use sensor_abi::{
+    ArgumentsFixed, ExecFixed, FLAG_ARGUMENTS_CONTINUE, FLAG_ARGUMENTS_CUT, FLAG_ENVIRONMENT_FOLLOWS,
+    FLAG_EXECUTABLE_DETACHED,
+};
+use zerocopy::{FromZeros, IntoBytes};
+
+use super::*;
+
+fn exec_record(sequence: u64, flags: u16, parts: [&[u8]; 6]) -> Vec<u8> {
+    let mut fixed = ExecFixed::new_zeroed();
+    fixed.head.kind = RecordKind::Exec.number();
+    fixed.head.flags = flags;
+    fixed.head.sequence = sequence;
+    fixed.process.pid = 7;
+    let lengths = parts.map(|part| part.len() as u32);
+    [
+        fixed.executable_length,
+        fixed.directory_length,
+        fixed.cgroup_length,
+        fixed.filename_length,
+        fixed.groups_length,
+        fixed.arguments_length,
+    ] = lengths;
+    [fixed.as_bytes(), &parts.concat()].concat()
+}
+
+fn arguments_record(sequence: u64, flags: u16, offset: u32, chunk: &[u8]) -> Vec<u8> {
+    let mut fixed = ArgumentsFixed::new_zeroed();
+    fixed.head.kind = RecordKind::Arguments.number();
+    fixed.head.flags = flags;
+    fixed.head.sequence = sequence;
+    fixed.pid = 7;
+    fixed.offset = offset;
+    fixed.length = chunk.len() as u32;
+    [fixed.as_bytes(), chunk].concat()
+}
+
+fn exit_record(sequence: u64) -> Vec<u8> {
+    let mut record = ExitRecord::new_zeroed();
+    record.head.kind = RecordKind::Exit.number();
+    record.head.sequence = sequence;
+    record.as_bytes().to_vec()
+}
+
+fn decode_all(records: &[Vec<u8>]) -> (Vec<KernelEvent>, Decoder) {
+    let mut decoder = Decoder::default();
+    let mut events = Vec::new();
+    for record in records {
+        let _ = decoder.push(record, &mut |event| events.push(event));
+    }
+    decoder.flush(&mut |event| events.push(event));
+    (events, decoder)
+}
+
+fn only_exec(events: &[KernelEvent]) -> &Exec {
+    match &events[0] {
+        KernelEvent::Exec(exec) => exec,
+        other => panic!("{other:?} is no exec"),
+    }
+}
+
+#[test]
+fn paths_are_turned_round_and_arguments_kept_as_they_are() {
+    let parts: [&[u8]; 6] = [
+        b"busybox\0bin\0",
+        b"",
+        b"abc\0docker\0",
+        b"/bin/sh\0",
+        &[7, 0, 0, 0, 0, 1, 0, 0],
+        b"sh\0-c\0\xff\0",
+    ];
+    let (events, decoder) = decode_all(&[exec_record(1, 0, parts)]);
+    let exec = only_exec(&events);
+    assert_eq!(exec.executable, "/bin/busybox");
+    assert_eq!(exec.working_directory, "/");
+    assert_eq!(exec.cgroup, "/docker/abc");
+    assert_eq!(exec.filename, "/bin/sh");
+    assert_eq!(exec.groups, [7, 256]);
+    assert_eq!(exec.arguments, b"sh\0-c\0\xff\0");
+    assert!(exec.arguments_complete);
+    assert_eq!(
+        decoder.counts,
+        DecodeCounts {
+            received: 1,
+            damaged: 0,
+            gaps: 0
+        }
+    );
+}
+
+#[test]
+fn continued_arguments_are_joined() {
+    let first = exec_record(1, FLAG_ARGUMENTS_CONTINUE, [b"", b"", b"", b"", b"", b"a\0b"]);
+    let second = arguments_record(2, FLAG_ARGUMENTS_CONTINUE, 3, b"c\0");
+    let third = arguments_record(3, 0, 5, b"d\0");
+    let (events, _) = decode_all(&[first, second, third]);
+    let exec = only_exec(&events);
+    assert_eq!(exec.arguments, b"a\0bc\0d\0");
+    assert!(exec.arguments_complete);
+}
+
+#[test]
+fn of_arguments_past_the_limit_the_end_is_kept() {
+    let first = exec_record(
+        1,
+        FLAG_ARGUMENTS_CONTINUE | FLAG_ARGUMENTS_CUT,
+        [b"", b"", b"", b"", b"", b"sh\0xxx"],
+    );
+    let second = arguments_record(2, FLAG_ARGUMENTS_CONTINUE, 100, b"xx\0the");
+    let third = arguments_record(3, 0, 106, b" end\0");
+    let (events, _) = decode_all(&[first, second, third]);
+    let exec = only_exec(&events);
+    assert_eq!(exec.arguments, b"sh\0xxxxx\0the end\0");
+    assert_eq!(exec.arguments_gap, Some(6));
+    assert!(!exec.arguments_complete);
+}
+
+#[test]
+fn the_environment_follows_the_arguments() {
+    let of = |kind: u16, mut record: Vec<u8>| {
+        record[..2].copy_from_slice(&kind.to_ne_bytes());
+        record
+    };
+    let flags = FLAG_ARGUMENTS_CONTINUE | FLAG_ENVIRONMENT_FOLLOWS;
+    let records = [
+        exec_record(1, flags, [b"", b"", b"", b"", b"", b"a\0"]),
+        arguments_record(2, 0, 2, b"b\0"),
+        of(
+            RecordKind::Environment.number(),
+            arguments_record(3, FLAG_ARGUMENTS_CONTINUE, 0, b"A=1\0B"),
+        ),
+        of(
+            RecordKind::Environment.number(),
+            arguments_record(4, FLAG_ARGUMENTS_CUT, 5, b"=2\0"),
+        ),
+    ];
+    let (events, decoder) = decode_all(&records);
+    let exec = only_exec(&events);
+    assert_eq!((events.len(), decoder.counts.damaged), (1, 0));
+    assert!(exec.arguments_complete);
+    assert_eq!(exec.environment, b"A=1\0B=2\0");
+    assert!(!exec.environment_complete, "its end was left out");
+}
+
+#[test]
+fn an_exec_whose_further_arguments_are_lost_is_emitted_and_says_so() {
+    let first = || exec_record(1, FLAG_ARGUMENTS_CONTINUE, [b"", b"", b"", b"", b"", b"a\0b"]);
+    for records in [
+        vec![first(), exit_record(3)],
+        vec![first(), arguments_record(3, 0, 3, b"late\0")],
+        vec![first()],
+    ] {
+        let lost = records.len() as u64 - 1;
+        let (events, decoder) = decode_all(&records);
+        let exec = only_exec(&events);
+        assert_eq!(exec.arguments, b"a\0b");
+        assert!(!exec.arguments_complete);
+        assert_eq!(decoder.counts.gaps, lost);
+    }
+}
+
+#[test]
+fn what_is_missing_behind_the_last_record_of_a_processor_is_a_gap_too() {
+    let (_, mut decoder) = decode_all(&[exit_record(1), exit_record(3)]);
+    decoder.end(&[5, 2]);
+    assert_eq!(decoder.counts.gaps, 1 + 2 + 2);
+}
+
+#[test]
+fn a_detached_executable_is_named_as_its_file() {
+    let record = exec_record(1, FLAG_EXECUTABLE_DETACHED, [b"memfd:x\0", b"", b"", b"", b"", b""]);
+    assert_eq!(only_exec(&decode_all(&[record]).0).executable, "memfd:x");
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(records in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..400), 0..8)) {
+        let (_, decoder) = decode_all(&records);
+        prop_assert_eq!(decoder.counts.received, records.len() as u64);
+    }
+
+    #[test]
+    fn no_damage_to_a_record_makes_it_panic(at in 0..350usize, byte: u8, cut in 0..350usize) {
+        let mut record = exec_record(1, FLAG_ARGUMENTS_CONTINUE, [b"sh\0bin\0", b"tmp\0", b"x\0", b"sh\0", b"abcd", b"a\0b\0"]);
+        let length = record.len();
+        record[at % length] = byte;
+        record.truncate(length - cut % length);
+        decode_all(&[record, arguments_record(2, 0, 4, b"rest\0"), exit_record(3)]);
+    }
+}

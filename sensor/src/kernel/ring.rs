@@ -1,0 +1,66 @@
+//! The records in the ring buffer, and what wakes their reader.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+use aya::{
+    Ebpf,
+    maps::{Array, MapData, MapError, RingBuf},
+};
+
+use super::error::KernelError;
+use super::load::take_map;
+
+/// The records in the ring buffer.
+pub struct Records {
+    ring_buffer: RingBuf<MapData>,
+    wake_up: Array<MapData, u32>,
+}
+
+/// Which records wake a thread that waits for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WakeUp {
+    EveryRecord,
+    None,
+}
+
+impl Records {
+    /// The records of the loaded kernel side; each wakes its reader.
+    pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
+        let mut records = Records {
+            ring_buffer: take_map(ebpf, "RECORDS")?,
+            wake_up: take_map(ebpf, "WAKE_UP")?,
+        };
+        records
+            .set_wake_up(WakeUp::EveryRecord)
+            .map_err(|error| KernelError::new("write the map WAKE_UP", &error))?;
+        Ok(records)
+    }
+
+    /// Hands the bytes of the next record to `consume`; gives whether there was one.
+    pub fn next_record(&mut self, consume: impl FnOnce(&[u8])) -> bool {
+        match self.ring_buffer.next() {
+            Some(item) => {
+                consume(&item);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Sets whether records make the descriptor readable. A processor that was just writing one may
+    /// still go by what was set before.
+    ///
+    /// # Errors
+    /// The map cannot be written.
+    pub fn set_wake_up(&mut self, wake_up: WakeUp) -> Result<(), MapError> {
+        self.wake_up.set(0, u32::from(wake_up == WakeUp::EveryRecord), 0)
+    }
+}
+
+impl AsFd for Records {
+    /// Readable when there are records.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the ring buffer owns the descriptor and lives as long as `self`.
+        unsafe { BorrowedFd::borrow_raw(self.ring_buffer.as_raw_fd()) }
+    }
+}
