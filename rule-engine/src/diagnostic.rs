@@ -7,20 +7,30 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-mod help;
+mod code;
 
-/// One finding. `code` is stable; `line` and `column` count from 1, columns in characters.
+pub use code::Code;
+
+/// One finding.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[non_exhaustive]
 pub struct Diagnostic {
-    pub code: &'static str,
+    /// What kind of finding it is.
+    pub code: Code,
+    /// Whether the rule runs all the same.
     pub severity: Severity,
+    /// What is wrong, in one line.
     pub message: String,
+    /// What helps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+    /// The line of the file, from 1.
     pub line: u32,
+    /// The character in the line, from 1.
     pub column: u32,
 }
 
+/// How bad a finding is.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -30,17 +40,24 @@ pub enum Severity {
     Warning,
 }
 
-/// What helps against findings of a kind, if there is nothing more precise to say.
-pub(crate) fn general_help(code: &str) -> Option<String> {
-    help::of_code(code).map(str::to_owned)
-}
-
 /// How many findings of one file are kept; the rest is counted.
 pub const MAX_FINDINGS: usize = 50;
 /// How many characters of a line are shown on each side of the place.
 const SHOWN_AROUND: usize = 60;
 
 impl Diagnostic {
+    /// A finding at the beginning of a line, with the severity and the help of its code.
+    pub fn new(code: Code, message: impl Into<String>, line: u32) -> Diagnostic {
+        Diagnostic {
+            code,
+            severity: code.severity(),
+            message: message.into(),
+            help: code.help().map(str::to_owned),
+            line,
+            column: 1,
+        }
+    }
+
     /// For a person: the message, the place, the line with a caret below it and the help.
     pub fn render(&self, path: &str, text: &str) -> String {
         let severity = match self.severity {
@@ -102,8 +119,7 @@ impl Span {
 /// A finding whose place is not yet one of the file.
 #[derive(Clone, Debug)]
 pub(crate) struct Finding {
-    pub code: &'static str,
-    pub severity: Severity,
+    pub code: Code,
     pub message: String,
     pub help: Option<String>,
     pub span: Span,
@@ -119,20 +135,9 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    pub fn error(&mut self, span: Span, code: &'static str, message: impl Into<String>) -> FindingHelp<'_> {
-        self.add(Finding {
+    pub fn add(&mut self, span: Span, code: Code, message: impl Into<String>) -> FindingHelp<'_> {
+        self.push(Finding {
             code,
-            severity: Severity::Error,
-            message: message.into(),
-            help: None,
-            span,
-        })
-    }
-
-    pub fn warning(&mut self, span: Span, code: &'static str, message: impl Into<String>) -> FindingHelp<'_> {
-        self.add(Finding {
-            code,
-            severity: Severity::Warning,
             message: message.into(),
             help: None,
             span,
@@ -154,13 +159,12 @@ impl Findings {
         self.has_errors |= part.has_errors;
         for mut finding in part.list {
             finding.span = place(finding.span);
-            self.add(finding);
+            self.push(finding);
         }
     }
 
-    fn add(&mut self, finding: Finding) -> FindingHelp<'_> {
-        debug_assert!(help::of_code(finding.code).is_some(), "no help for `{}`", finding.code);
-        self.has_errors |= finding.severity == Severity::Error;
+    fn push(&mut self, finding: Finding) -> FindingHelp<'_> {
+        self.has_errors |= finding.code.severity() == Severity::Error;
         if self.is_full() {
             self.left_out += 1;
             return FindingHelp(None);
@@ -223,12 +227,9 @@ mod tests {
     #[test]
     fn a_diagnostic_shows_the_line_with_a_caret_and_no_control_characters() {
         let diagnostic = Diagnostic {
-            code: "unknown-field",
-            severity: Severity::Error,
-            message: "unknown field `process.nam`".to_owned(),
             help: Some("did you mean `process.name`?".to_owned()),
-            line: 2,
             column: 3,
+            ..Diagnostic::new(Code::UnknownField, "unknown field `process.nam`", 2)
         };
         expect![[r#"
             error[unknown-field]: unknown field `process.nam`
@@ -245,7 +246,7 @@ mod tests {
     fn findings_past_the_limit_are_counted() {
         let mut findings = Findings::default();
         for _ in 0..MAX_FINDINGS + 2 {
-            findings.error(Span::default(), "syntax", "message").help("help");
+            findings.add(Span::default(), Code::Syntax, "message").help("help");
         }
         assert_eq!((findings.list.len(), findings.left_out), (MAX_FINDINGS, 2));
     }

@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde::Serialize;
 
 use crate::condition::{AlertLimits, Condition, Detection};
-use crate::diagnostic::{Diagnostic, Findings, Lines, Severity, Span, general_help};
+use crate::diagnostic::{Code, Diagnostic, Findings, Lines, Severity, Span};
 use crate::record::streams::{Categories, DataStreams};
 use crate::schema::{FieldId, FieldReference};
 
@@ -33,7 +33,7 @@ pub fn parse_rules(path: &str, text: &str, streams: &DataStreams) -> Vec<ParsedF
         let outcome = match exported.rule_file {
             Ok(rule_file) => source::read(&rule_file, streams, &mut findings),
             Err((code, message)) => {
-                findings.error(Span::default(), code, message);
+                findings.add(Span::default(), code, message);
                 source::Outcome::default()
             }
         };
@@ -93,26 +93,19 @@ fn diagnostics(findings: Findings, place: &dyn Fn(Span) -> (u32, u32)) -> Vec<Di
         .into_iter()
         .map(|finding| {
             let (line, column) = place(finding.span);
-            let (code, severity, message) = (finding.code, finding.severity, finding.message);
-            let help = finding.help.or_else(|| general_help(code));
+            let general = Diagnostic::new(finding.code, finding.message, line);
             Diagnostic {
-                code,
-                severity,
-                message,
-                help,
-                line,
+                help: finding.help.or(general.help),
                 column,
+                ..general
             }
         })
         .collect();
     if findings.left_out > 0 {
+        let message = format!("{} more findings are not shown", findings.left_out);
         diagnostics.push(Diagnostic {
-            code: "more-findings",
             severity: severity_of_rest,
-            message: format!("{} more findings are not shown", findings.left_out),
-            help: None,
-            line: place(Span::default()).0,
-            column: 1,
+            ..Diagnostic::new(Code::MoreFindings, message, place(Span::default()).0)
         });
     }
     diagnostics

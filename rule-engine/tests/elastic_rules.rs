@@ -10,6 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use corpus::corpus;
+use rule_engine::diagnostic::Code;
 use rule_engine::record::{DocumentCounts, Record};
 use rule_engine::rule::{CheckedRule, RuleReport, RuleStatus, parse_file};
 use rule_engine::{Engine, EngineOptions, MemoryHistory, RuleSet};
@@ -125,7 +126,7 @@ fn every_rule_is_ok_and_warns_of_what_no_source_produces() {
             let is_told = report
                 .diagnostics
                 .iter()
-                .any(|found| found.code == "index-without-source");
+                .any(|found| found.code == Code::IndexWithoutSource);
             assert_eq!(is_told, is_about_files, "{}: {:?}", report.path, report.diagnostics);
         }
         println!("{folder}: {} rules run", paths.len());

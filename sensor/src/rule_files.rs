@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rule_engine::DataStreams;
-use rule_engine::diagnostic::{Diagnostic, Severity};
+use rule_engine::diagnostic::{Code, Diagnostic};
 use rule_engine::rule::{self, CheckedRule, RuleReport, RuleStatus};
 
 use crate::config::{Config, DEFAULT_RULES_DIRECTORY};
@@ -166,25 +166,12 @@ fn id_line(file: &RuleFile) -> u32 {
 }
 
 fn shadowed(first: &str, file: &RuleFile) -> Diagnostic {
-    Diagnostic {
-        code: "same-condition",
-        severity: Severity::Warning,
-        message: format!("`{first}` looks for the same: each event that one of the two finds gives two alerts"),
-        help: Some("leave one of the two out".to_owned()),
-        line: id_line(file),
-        column: 1,
-    }
+    let message = format!("`{first}` looks for the same: each event that one of the two finds gives two alerts");
+    Diagnostic::new(Code::SameCondition, message, id_line(file))
 }
 
 fn unreadable(path: &str, error: &io::Error) -> RuleFile {
-    let diagnostic = Diagnostic {
-        code: "unreadable-file",
-        severity: Severity::Error,
-        message: format!("the file cannot be read: {error}"),
-        help: None,
-        line: 1,
-        column: 1,
-    };
+    let diagnostic = Diagnostic::new(Code::UnreadableFile, format!("the file cannot be read: {error}"), 1);
     let report = RuleReport {
         path: path.to_owned(),
         rule_id: None,
@@ -202,14 +189,8 @@ fn unreadable(path: &str, error: &io::Error) -> RuleFile {
 }
 
 fn duplicate(rule_id: &str, first: &str, file: &RuleFile) -> Diagnostic {
-    Diagnostic {
-        code: "duplicate-rule-id",
-        severity: Severity::Error,
-        message: format!("the rule_id `{rule_id}` is taken by `{first}`, which was read first and runs"),
-        help: Some("give this rule an id of its own, or leave one of the two out".to_owned()),
-        line: id_line(file),
-        column: 1,
-    }
+    let message = format!("the rule_id `{rule_id}` is taken by `{first}`, which was read first and runs");
+    Diagnostic::new(Code::DuplicateRuleId, message, id_line(file))
 }
 
 /// The number, from 1, of the first line that is wanted; 1 if there is none.

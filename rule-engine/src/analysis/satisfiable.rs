@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::holds::passes;
 use crate::condition::{Condition, FieldCondition, Test};
-use crate::diagnostic::{Findings, Span};
+use crate::diagnostic::{Code, Findings, Span};
 use crate::record::Value;
 use crate::schema::{FieldId, FieldReference, FieldType};
 use crate::value::case::fold;
@@ -132,7 +132,7 @@ impl Fate {
 
     pub fn warn(&self, what: &str, findings: &mut Findings) {
         if let Fate::Never(Reason::Because(span, reason)) = self {
-            findings.warning(*span, "never-matches", format!("{what} can never match: {reason}"));
+            findings.add(*span, Code::NeverMatches, format!("{what} can never match: {reason}"));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! EQL, the language of rules of type `eql`: text, tokens, syntax tree, checked tree.
 
 use crate::condition::Detection;
-use crate::diagnostic::Findings;
+use crate::diagnostic::{Code, Findings};
 use crate::limits::MAX_QUERY_BYTES;
 
 mod check;
@@ -12,9 +12,9 @@ mod syntax;
 /// Reads an event query or a sequence. What is wrong is noted in `findings`, in spans of `text`.
 pub(crate) fn parse(text: &str, findings: &mut Findings) -> Option<Detection> {
     if text.len() > MAX_QUERY_BYTES {
-        findings.error(
+        findings.add(
             Default::default(),
-            "query-too-long",
+            Code::QueryTooLong,
             format!("the query is longer than {MAX_QUERY_BYTES} bytes"),
         );
         return None;

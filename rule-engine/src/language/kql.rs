@@ -2,7 +2,7 @@
 //! checked tree.
 
 use crate::condition::Condition;
-use crate::diagnostic::{Findings, Span};
+use crate::diagnostic::{Code, Findings, Span};
 use crate::limits::MAX_QUERY_BYTES;
 use crate::schema::FieldReference;
 use crate::value::{Order, Pattern};
@@ -14,16 +14,16 @@ mod syntax;
 /// Reads a query. What is wrong is noted in `findings`, in spans of `text`.
 pub(crate) fn parse(text: &str, findings: &mut Findings) -> Option<Condition> {
     if text.len() > MAX_QUERY_BYTES {
-        findings.error(
+        findings.add(
             Default::default(),
-            "query-too-long",
+            Code::QueryTooLong,
             format!("the query is longer than {MAX_QUERY_BYTES} bytes"),
         );
         return None;
     }
     if text.trim().is_empty() {
         let message = "the query is empty, so it matches every event that the rule reads";
-        findings.warning(Default::default(), "matches-everything", message);
+        findings.add(Default::default(), Code::MatchesEverything, message);
         return Some(Condition::Always);
     }
     let query = parser::parse(text, findings)?;

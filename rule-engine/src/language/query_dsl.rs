@@ -6,7 +6,7 @@
 use serde_json::{Map, Value as Json};
 
 use crate::condition::{Condition, Test};
-use crate::diagnostic::{Findings, Span};
+use crate::diagnostic::{Code, Findings, Span};
 use crate::language::kql;
 use crate::limits::{MAX_LIST_LENGTH, MAX_QUERY_NESTING};
 use crate::schema::{FieldReference, FieldType};
@@ -56,14 +56,14 @@ struct Reader<'f> {
 }
 
 impl Reader<'_> {
-    fn error<T>(&mut self, code: &'static str, message: impl Into<String>) -> Option<T> {
-        self.findings.error(self.span, code, message);
+    fn error<T>(&mut self, code: Code, message: impl Into<String>) -> Option<T> {
+        self.findings.add(self.span, code, message);
         None
     }
 
     fn unsupported<T>(&mut self, form: &str) -> Option<T> {
         self.error(
-            "unsupported-filter",
+            Code::UnsupportedFilter,
             format!("a filter of this form (`{form}`) is not supported"),
         )
     }
@@ -156,16 +156,19 @@ impl Reader<'_> {
     fn warn_if_never(&mut self, condition: &Condition, field: &FieldReference) {
         if condition.is_never() {
             let message = format!("this can never match: `{}` does not hold such values", field.name());
-            self.findings.warning(self.span, "never-matches", message);
+            self.findings.add(self.span, Code::NeverMatches, message);
         }
     }
 
     fn regex(&mut self, field: FieldReference, pattern: &str) -> Option<Condition> {
         match regex::parse(pattern, field.case) {
-            Err(message) => self.error("regex", message),
+            Err(message) => self.error(Code::Regex, message),
             Ok(pattern) => match Regex::new(vec![pattern]) {
                 Some(regex) => Some(Condition::field(field, Test::Regex(regex))),
-                None => self.error("regex-too-large", "the regular expression needs too large an automaton"),
+                None => self.error(
+                    Code::RegexTooLarge,
+                    "the regular expression needs too large an automaton",
+                ),
             },
         }
     }
@@ -195,7 +198,7 @@ impl Reader<'_> {
     fn combination(&mut self, clauses: &Map<String, Json>) -> Option<Condition> {
         if self.depth == MAX_QUERY_NESTING {
             return self.error(
-                "nesting",
+                Code::Nesting,
                 format!("the filter nests deeper than {MAX_QUERY_NESTING} levels"),
             );
         }

@@ -3,7 +3,7 @@
 use super::RuleType;
 use super::table::Table;
 use crate::condition::{AlertLimits, Detection, GroupField, Grouping, MissingKey, Suppression};
-use crate::diagnostic::Findings;
+use crate::diagnostic::{Code, Findings};
 use crate::limits::MAX_SUPPRESSION_FIELDS;
 use crate::schema::FieldReference;
 use crate::value::duration;
@@ -23,7 +23,7 @@ pub(super) fn read(
         Some(number) => {
             let max_signals = u64::try_from(number.value).ok().filter(|number| *number > 0);
             if max_signals.is_none() {
-                findings.error(number.span, "bad-value", "`max_signals` must be at least 1");
+                findings.add(number.span, Code::BadValue, "`max_signals` must be at least 1");
             }
             max_signals
         }
@@ -34,7 +34,7 @@ pub(super) fn read(
             let interval = duration::parse(text.value).filter(|length| *length > 0);
             if interval.is_none() {
                 let message = format!("`{}` is not a length of time such as `5m`", text.value);
-                findings.error(text.span, "bad-value", message);
+                findings.add(text.span, Code::BadValue, message);
             }
             interval
         }
@@ -44,7 +44,7 @@ pub(super) fn read(
         None => None,
         Some(table) if matches!(detection, Some(Detection::Sequence(_))) => {
             let message = "`alert_suppression` has no effect on a sequence: all of its alerts are told";
-            findings.warning(table.span, "no-effect", message);
+            findings.add(table.span, Code::NoEffect, message);
             None
         }
         Some(table) => Some(suppression(table, rule_type, interval_ns?, findings)?),
@@ -69,9 +69,9 @@ fn suppression(
         Some("doNotSuppress") => Some(MissingKey::Excludes),
         Some(other) => {
             let message = format!("`{other}` is neither `suppress` nor `doNotSuppress`");
-            findings.error(
+            findings.add(
                 strategy.map_or(table.span, |strategy| strategy.span),
-                "bad-value",
+                Code::BadValue,
                 message,
             );
             None
@@ -89,7 +89,7 @@ fn suppression(
             "`group_by` must name {least} to {most} fields in a rule of type `{}`",
             rule_type.as_str()
         );
-        findings.error(table.span, "bad-value", message);
+        findings.add(table.span, Code::BadValue, message);
         return None;
     }
     let fields: Vec<_> = names
@@ -131,7 +131,7 @@ fn duration_ns(table: Table<'_>, findings: &mut Findings) -> Option<i64> {
         .and_then(|length| length.checked_mul(1_000_000));
     if length.is_none() {
         let message = "`duration` needs a `value` above 0 and a `unit`: `s`, `m`, `h`, `d` or `w`";
-        findings.error(table.span, "bad-value", message);
+        findings.add(table.span, Code::BadValue, message);
     }
     length
 }

@@ -20,7 +20,7 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
 use super::table::Table;
-use crate::diagnostic::Findings;
+use crate::diagnostic::{Code, Findings};
 use crate::record::{DocumentCounts, Record};
 
 /// An event, or several in a row, with what the rule must say to the last of them.
@@ -57,9 +57,9 @@ fn read_example(table: Table<'_>, every_event: &Map<String, Json>, findings: &mu
         .keys()
         .filter(|key| !["name", "expect", "events"].contains(&key.value))
     {
-        findings.error(
+        findings.add(
             key.span,
-            "unknown-key",
+            Code::UnknownKey,
             format!("unknown key `{}` in an example", key.value),
         );
     }
@@ -68,9 +68,9 @@ fn read_example(table: Table<'_>, every_event: &Map<String, Json>, findings: &mu
         "match" => Some(Expectation::Match),
         "no-match" => Some(Expectation::NoMatch),
         other => {
-            findings.error(
+            findings.add(
                 expect.span,
-                "bad-value",
+                Code::BadValue,
                 format!("`{other}` is neither `match` nor `no-match`"),
             );
             None
@@ -86,14 +86,14 @@ fn read_example(table: Table<'_>, every_event: &Map<String, Json>, findings: &mu
                 "the example's event has {} unknown fields and {} values that do not fit theirs",
                 counts.unknown_fields, counts.unfit_values
             );
-            findings.error(event.span, "bad-example", message);
+            findings.add(event.span, Code::BadExample, message);
         }
         events.push(document);
     }
     let (Some(name), Some(expect), false) = (name, expect, events.is_empty()) else {
-        findings.error(
+        findings.add(
             table.span,
-            "bad-example",
+            Code::BadExample,
             "an example needs `name`, `expect` and at least one of `events`",
         );
         return None;

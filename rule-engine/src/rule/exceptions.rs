@@ -6,7 +6,7 @@
 
 use super::table::{Located, Table};
 use crate::condition::{Condition, Test};
-use crate::diagnostic::{Findings, Span};
+use crate::diagnostic::{Code, Findings, Span};
 use crate::language::{kql, query_dsl};
 use crate::limits::MAX_LIST_LENGTH;
 use crate::schema::{FieldId, FieldReference, fields};
@@ -32,12 +32,12 @@ fn item(table: Table<'_>, findings: &mut Findings) -> Option<Condition> {
     if !table.has("entries") {
         let list = table.text("list_id", findings).map_or("", |list| list.value);
         let message = format!("the items of the exception list `{list}` are not in the file");
-        findings.error(table.span, "exceptions-not-in-file", message);
+        findings.add(table.span, Code::ExceptionsNotInFile, message);
         return None;
     }
     let entries = table.tables("entries", findings);
     if entries.is_empty() {
-        findings.error(table.span, "bad-value", "an exception needs `entries`");
+        findings.add(table.span, Code::BadValue, "an exception needs `entries`");
         return None;
     }
     let entries: Vec<_> = entries
@@ -54,7 +54,7 @@ fn item(table: Table<'_>, findings: &mut Findings) -> Option<Condition> {
     if let Some(expires) = table.text("expire_time", findings) {
         let Some(end_ns) = timestamp::parse(expires.value) else {
             let message = format!("`{}` is not a date such as `2026-01-31T00:00:00Z`", expires.value);
-            findings.error(expires.span, "bad-value", message);
+            findings.add(expires.span, Code::BadValue, message);
             return None;
         };
         let time = field(fields::TIMESTAMP);
@@ -76,7 +76,7 @@ fn entry(table: Table<'_>, prefix: &str, findings: &mut Findings) -> Option<Cond
     let needed = |key, findings: &mut Findings| {
         if !table.has(key) {
             let message = format!("`{key}` is missing in an entry of an exception");
-            findings.error(table.span, "missing-key", message);
+            findings.add(table.span, Code::MissingKey, message);
         }
         table.text(key, findings)
     };
@@ -93,7 +93,7 @@ fn entry(table: Table<'_>, prefix: &str, findings: &mut Findings) -> Option<Cond
         "nested" if prefix.is_empty() => return nested(table, field?, findings),
         other => {
             let message = format!("entries of type `{other}` are not supported in exceptions");
-            findings.error(entry_type.span, "unsupported-exception", message);
+            findings.add(entry_type.span, Code::UnsupportedException, message);
             return None;
         }
     };
@@ -108,9 +108,9 @@ fn entry(table: Table<'_>, prefix: &str, findings: &mut Findings) -> Option<Cond
         Some("excluded") => Some(condition.negate()),
         Some(other) => {
             let message = format!("`{other}` is neither `included` nor `excluded`");
-            findings.error(
+            findings.add(
                 operator.map_or(table.span, |operator| operator.span),
-                "bad-value",
+                Code::BadValue,
                 message,
             );
             None
@@ -123,7 +123,7 @@ fn entry(table: Table<'_>, prefix: &str, findings: &mut Findings) -> Option<Cond
 fn nested(table: Table<'_>, field: Located<&str>, findings: &mut Findings) -> Option<Condition> {
     let entries = table.tables("entries", findings);
     if entries.is_empty() {
-        findings.error(table.span, "bad-value", "a nested entry needs `entries`");
+        findings.add(table.span, Code::BadValue, "a nested entry needs `entries`");
         return None;
     }
     if entries.len() > 1 {
@@ -131,7 +131,7 @@ fn nested(table: Table<'_>, field: Located<&str>, findings: &mut Findings) -> Op
             "the entries are compared with all objects below `{}` together",
             field.value
         );
-        findings.warning(field.span, "nested-objects", message);
+        findings.add(field.span, Code::NestedObjects, message);
     }
     let prefix = format!("{}.", field.value);
     let entries: Vec<_> = entries
@@ -143,9 +143,9 @@ fn nested(table: Table<'_>, field: Located<&str>, findings: &mut Findings) -> Op
 
 fn any_of(field: &FieldReference, patterns: Vec<Pattern>, span: Span, findings: &mut Findings) -> Option<Condition> {
     if patterns.is_empty() || patterns.len() > MAX_LIST_LENGTH {
-        findings.error(
+        findings.add(
             span,
-            "bad-value",
+            Code::BadValue,
             format!("`value` must have 1 to {MAX_LIST_LENGTH} values"),
         );
         return None;
@@ -153,7 +153,7 @@ fn any_of(field: &FieldReference, patterns: Vec<Pattern>, span: Span, findings: 
     let condition = kql::is_any_of(field, &patterns);
     if condition.is_never() {
         let message = format!("this can never match: `{}` does not hold such values", field.name());
-        findings.warning(span, "never-matches", message);
+        findings.add(span, Code::NeverMatches, message);
     }
     Some(condition)
 }

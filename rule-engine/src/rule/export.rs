@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value as Json};
 
+use crate::diagnostic::Code;
 use crate::limits::{MAX_EXPORT_BYTES, MAX_RULE_FILE_BYTES};
 
 /// Keys of the lines of an export that are neither rules nor items: lists, connectors and the summary.
@@ -17,7 +18,7 @@ pub(super) struct ExportedRule {
     /// From 1.
     pub line: u32,
     /// The text of a rule file, or why there is none: a code and a message.
-    pub rule_file: Result<String, (&'static str, String)>,
+    pub rule_file: Result<String, (Code, String)>,
 }
 
 /// The items of an exception list and how many bytes their lines have.
@@ -30,14 +31,18 @@ struct ExceptionList {
 pub(super) fn rules(text: &str) -> Vec<ExportedRule> {
     if text.len() > MAX_EXPORT_BYTES {
         let message = format!("the file is longer than {MAX_EXPORT_BYTES} bytes");
-        return vec![failure(1, "file-too-long", message)];
+        return vec![failure(1, Code::FileTooLong, message)];
     }
     let mut rules = Vec::new();
     let mut lists: HashMap<String, ExceptionList> = HashMap::new();
     let mut found = Vec::new();
     for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
         match serde_json::from_str::<Map<String, Json>>(line) {
-            Err(error) => found.push(failure(number, "json", format!("the line is no JSON object: {error}"))),
+            Err(error) => found.push(failure(
+                number,
+                Code::Json,
+                format!("the line is no JSON object: {error}"),
+            )),
             Ok(object) => match object.get("list_id").and_then(Json::as_str) {
                 Some(list_id) if !object.contains_key("rule_id") => {
                     let list = lists.entry(list_id.to_owned()).or_default();
@@ -54,7 +59,7 @@ pub(super) fn rules(text: &str) -> Vec<ExportedRule> {
         }
     }
     if rules.is_empty() && found.is_empty() {
-        found.push(failure(1, "no-rules", "the file holds no rule".to_owned()));
+        found.push(failure(1, Code::NoRules, "the file holds no rule".to_owned()));
     }
     found.extend(rules.into_iter().map(|(line, bytes, rule)| ExportedRule {
         line,
@@ -64,7 +69,7 @@ pub(super) fn rules(text: &str) -> Vec<ExportedRule> {
     found
 }
 
-fn failure(line: u32, code: &'static str, message: String) -> ExportedRule {
+fn failure(line: u32, code: Code, message: String) -> ExportedRule {
     ExportedRule {
         line,
         rule_file: Err((code, message)),
@@ -75,13 +80,13 @@ fn rule_file(
     mut rule: Map<String, Json>,
     bytes: usize,
     lists: &HashMap<String, ExceptionList>,
-) -> Result<String, (&'static str, String)> {
+) -> Result<String, (Code, String)> {
     if let Some(Json::Array(references)) = rule.get_mut("exceptions_list") {
         let list = |reference: &Json| lists.get(reference.get("list_id")?.as_str()?);
         let bytes_of_items: usize = references.iter().filter_map(list).map(|list| list.bytes).sum();
         if bytes + bytes_of_items > MAX_RULE_FILE_BYTES {
             let message = format!("the rule and its exceptions are longer than {MAX_RULE_FILE_BYTES} bytes");
-            return Err(("file-too-long", message));
+            return Err((Code::FileTooLong, message));
         }
         // A reference to a list that is not in the file stays, and is an error of the rule.
         *references = references
@@ -94,7 +99,7 @@ fn rule_file(
     }
     let mut file = Json::Object(Map::from_iter([("rule".to_owned(), Json::Object(rule))]));
     drop_nulls(&mut file);
-    toml::to_string(&file).map_err(|error| ("json", format!("the line is no rule: {error}")))
+    toml::to_string(&file).map_err(|error| (Code::Json, format!("the line is no rule: {error}")))
 }
 
 /// TOML has no null; Kibana writes one where a rule has no value.

@@ -9,7 +9,7 @@ use super::{CheckedRule, RuleInfo, RuleSeverity, RuleType, alert_limits, example
 use crate::analysis::category;
 use crate::analysis::{cost, satisfiable};
 use crate::condition::{Cardinality, Condition, Detection, GroupField, MissingKey, NewTerms, Threshold};
-use crate::diagnostic::{Findings, Span};
+use crate::diagnostic::{Code, Findings, Span};
 use crate::language::{eql, kql};
 use crate::limits::{MAX_RULE_FILE_BYTES, MAX_THRESHOLD};
 use crate::record::streams::{Categories, DataStreams};
@@ -38,18 +38,18 @@ const MAX_NEW_TERMS_FIELDS: usize = 3;
 pub(super) fn read(text: &str, streams: &DataStreams, findings: &mut Findings) -> Outcome {
     if text.len() > MAX_RULE_FILE_BYTES {
         let message = format!("the file is longer than {MAX_RULE_FILE_BYTES} bytes");
-        findings.error(Span::default(), "file-too-long", message);
+        findings.add(Span::default(), Code::FileTooLong, message);
         return Outcome::default();
     }
     let (file, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let message = error.message().lines().next().unwrap_or_default().to_owned();
-        findings.error(span(error.span().unwrap_or_default()), "toml", message);
+        findings.add(span(error.span().unwrap_or_default()), Code::Toml, message);
     }
     let file = Table::new("file", &file);
     let Some(rule) = file.table("rule", findings) else {
         if !findings.has_errors() {
-            findings.error(Span::default(), "missing-key", "the file has no `[rule]` table");
+            findings.add(Span::default(), Code::MissingKey, "the file has no `[rule]` table");
         }
         return Outcome::default();
     };
@@ -75,11 +75,11 @@ pub(super) fn read(text: &str, streams: &DataStreams, findings: &mut Findings) -
         None if UNSUPPORTED_TYPES.contains(&rule_type.value) => {
             outcome.is_unsupported = true;
             let message = format!("rules of type `{}` are not supported", rule_type.value);
-            findings.error(rule_type.span, "unsupported-type", message);
+            findings.add(rule_type.span, Code::UnsupportedType, message);
         }
         None => {
             let message = format!("unknown rule type `{}`", rule_type.value);
-            findings.error(rule_type.span, "unknown-type", message);
+            findings.add(rule_type.span, Code::UnknownType, message);
         }
     }
     outcome
@@ -99,8 +99,11 @@ struct Reader<'a, 'f> {
 impl<'a> Reader<'a, '_> {
     fn required(&mut self, key: &str) -> Option<Located<&'a str>> {
         if !self.rule.has(key) {
-            self.findings
-                .error(self.rule.span, "missing-key", format!("`{key}` is missing in `[rule]`"));
+            self.findings.add(
+                self.rule.span,
+                Code::MissingKey,
+                format!("`{key}` is missing in `[rule]`"),
+            );
         }
         self.rule.text(key, self.findings)
     }
@@ -166,7 +169,7 @@ impl<'a> Reader<'a, '_> {
         for key in UNSUPPORTED_KEYS {
             if let Some(span) = self.rule.has_content(key) {
                 self.findings
-                    .error(span, "unsupported-key", format!("`{key}` is not supported yet"));
+                    .add(span, Code::UnsupportedKey, format!("`{key}` is not supported yet"));
             }
         }
     }
@@ -184,7 +187,7 @@ impl<'a> Reader<'a, '_> {
         let severity = RuleSeverity::from_name(name.value);
         if severity.is_none() {
             let message = format!("`{}` is none of `low`, `medium`, `high`, `critical`", name.value);
-            self.findings.error(name.span, "bad-value", message);
+            self.findings.add(name.span, Code::BadValue, message);
         }
         severity
     }
@@ -192,13 +195,13 @@ impl<'a> Reader<'a, '_> {
     fn risk_score(&mut self) -> Option<u8> {
         if !self.rule.has("risk_score") {
             self.findings
-                .error(self.rule.span, "missing-key", "`risk_score` is missing in `[rule]`");
+                .add(self.rule.span, Code::MissingKey, "`risk_score` is missing in `[rule]`");
         }
         let score = self.rule.integer("risk_score", self.findings)?;
         let risk_score = u8::try_from(score.value).ok().filter(|score| *score <= 100);
         if risk_score.is_none() {
             self.findings
-                .error(score.span, "bad-value", "`risk_score` must be between 0 and 100");
+                .add(score.span, Code::BadValue, "`risk_score` must be between 0 and 100");
         }
         risk_score
     }
@@ -214,7 +217,9 @@ impl<'a> Reader<'a, '_> {
             && !categories.has_source()
         {
             let message = "no source here produces events of the rule's `index` patterns";
-            self.findings.warning(first.span, "index-without-source", message);
+            self.findings
+                .add(first.span, Code::IndexWithoutSource, message)
+                .help("the sensor's events are in `logs-endpoint.events.process-*` and `logs-cloud_defend.process-*`");
         }
         categories
     }
@@ -228,9 +233,7 @@ impl<'a> Reader<'a, '_> {
             Detection::Sequence(sequence) => sequence.terms.iter().map(|term| &term.condition).collect(),
         };
         if let Some(message) = conditions.into_iter().find_map(cost::of_condition) {
-            self.findings
-                .warning(place, "costly", message)
-                .help("put a test beside it that few events pass, such as one of `process.name`");
+            self.findings.add(place, Code::Costly, message);
         }
     }
 
@@ -250,7 +253,7 @@ impl<'a> Reader<'a, '_> {
                 && let Some(index) = self.rule.has_content("index")
             {
                 let message = "the rule can never match: its `index` patterns leave out the category of its events";
-                self.findings.warning(index, "never-matches", message);
+                self.findings.add(index, Code::NeverMatches, message);
                 return;
             }
         }
@@ -263,9 +266,9 @@ impl<'a> Reader<'a, '_> {
             (RuleType::Query | RuleType::NewTerms | RuleType::Threshold, Some("kuery") | None) => parse_kql,
             (_, Some(other)) => {
                 let message = format!("rules of type `{}` in `{other}` are not supported", rule_type.as_str());
-                self.findings.error(
+                self.findings.add(
                     language.map_or(self.rule.span, |l| l.span),
-                    "unsupported-language",
+                    Code::UnsupportedLanguage,
                     message,
                 );
                 return None;
@@ -287,16 +290,16 @@ impl<'a> Reader<'a, '_> {
     fn learn_for(&mut self, tidewaiter: Table<'a>, rule_type: RuleType) -> Option<i64> {
         let known = ["learn_for", "every_event", "examples"];
         for key in tidewaiter.keys().filter(|key| !known.contains(&key.value)) {
-            self.findings.error(
+            self.findings.add(
                 key.span,
-                "unknown-key",
+                Code::UnknownKey,
                 format!("unknown key `{}` in `[tidewaiter]`", key.value),
             );
         }
         let learn_for = tidewaiter.text("learn_for", self.findings)?;
         if rule_type != RuleType::NewTerms {
             self.findings
-                .error(learn_for.span, "bad-value", "only rules of type `new_terms` learn");
+                .add(learn_for.span, Code::BadValue, "only rules of type `new_terms` learn");
         }
         let length = duration::parse(learn_for.value);
         if length.is_none() {
@@ -308,7 +311,7 @@ impl<'a> Reader<'a, '_> {
     fn not_a_duration(&mut self, text: Located<&str>, example: &str) {
         let message = format!("`{}` is not a length of time such as {example}", text.value);
         self.findings
-            .error(text.span, "bad-value", message)
+            .add(text.span, Code::BadValue, message)
             .help("units are `s`, `m`, `h`, `d` and `w`");
     }
 
@@ -323,13 +326,13 @@ impl<'a> Reader<'a, '_> {
         };
         let Some(table) = table else {
             self.findings
-                .error(self.rule.span, "missing-key", "`[rule.new_terms]` is missing");
+                .add(self.rule.span, Code::MissingKey, "`[rule.new_terms]` is missing");
             return None;
         };
         let names = table.texts(if is_flat { "new_terms_fields" } else { "value" }, self.findings);
         if names.is_empty() || names.len() > MAX_NEW_TERMS_FIELDS {
             let message = format!("`value` in `[rule.new_terms]` must name 1 to {MAX_NEW_TERMS_FIELDS} fields");
-            self.findings.error(table.span, "bad-value", message);
+            self.findings.add(table.span, Code::BadValue, message);
         }
         let fields: Vec<FieldReference> = names.into_iter().filter_map(|name| self.needed_field(name)).collect();
         let start = if is_flat {
@@ -340,7 +343,7 @@ impl<'a> Reader<'a, '_> {
         };
         let Some(start) = start else {
             let message = "`[[rule.new_terms.history_window_start]]` with a `value` is missing";
-            self.findings.error(table.span, "missing-key", message);
+            self.findings.add(table.span, Code::MissingKey, message);
             return None;
         };
         let window_ms = duration::parse_look_back(start.value);
@@ -358,7 +361,7 @@ impl<'a> Reader<'a, '_> {
     fn threshold(&mut self) -> Option<Threshold> {
         let Some(table) = self.rule.table("threshold", self.findings) else {
             self.findings
-                .error(self.rule.span, "missing-key", "`[rule.threshold]` is missing");
+                .add(self.rule.span, Code::MissingKey, "`[rule.threshold]` is missing");
             return None;
         };
         let fields: Vec<GroupField> = table
@@ -373,9 +376,9 @@ impl<'a> Reader<'a, '_> {
         let events = self.threshold_value(table);
         let cardinalities = table.tables("cardinality", self.findings);
         if let Some(second) = cardinalities.get(1) {
-            self.findings.error(
+            self.findings.add(
                 second.span,
-                "unsupported-key",
+                Code::UnsupportedKey,
                 "more than one `cardinality` is not supported",
             );
         }
@@ -413,7 +416,7 @@ impl<'a> Reader<'a, '_> {
         let values = self.threshold_value(table);
         let Some(name) = table.text("field", self.findings) else {
             self.findings
-                .error(table.span, "missing-key", "`cardinality` needs a `field`");
+                .add(table.span, Code::MissingKey, "`cardinality` needs a `field`");
             return None;
         };
         let field = self.needed_field(name)?;
@@ -430,7 +433,7 @@ impl<'a> Reader<'a, '_> {
                     table.name
                 );
                 self.findings
-                    .error(value.map_or(table.span, |value| value.span), "bad-value", message);
+                    .add(value.map_or(table.span, |value| value.span), Code::BadValue, message);
                 None
             }
         }

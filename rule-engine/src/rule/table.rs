@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::diagnostic::{Findings, Span};
+use crate::diagnostic::{Code, Findings, Span};
 
 /// A table of the file, `name` as its header would say it.
 #[derive(Copy, Clone)]
@@ -126,9 +126,9 @@ impl<'a> Table<'a> {
         let span = span(value.span());
         let read = read(value.get_ref());
         if read.is_none() {
-            findings.error(
+            findings.add(
                 span,
-                "wrong-type",
+                Code::WrongType,
                 format!("`{key}` in `[{}]` must be {wanted}", self.name),
             );
         }
@@ -152,7 +152,7 @@ impl<'a> Table<'a> {
                 Some(value) => values.push(Located { value, span }),
                 None => {
                     let message = format!("each value of `{key}` in `[{}]` must be {wanted}", self.name);
-                    findings.error(span, "wrong-type", message);
+                    findings.add(span, Code::WrongType, message);
                 }
             }
         }

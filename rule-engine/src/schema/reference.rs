@@ -1,7 +1,7 @@
 //! What a name in a rule refers to: a field, a key of an object field, or a multi-field of a field.
 
 use super::nearest::nearest;
-use crate::diagnostic::{Findings, Span};
+use crate::diagnostic::{Code, Findings, Span};
 use crate::schema::{FieldId, FieldType};
 use crate::value::Case;
 
@@ -46,15 +46,15 @@ impl FieldReference {
         match &reference {
             None => {
                 let nearest = if findings.is_full() { None } else { nearest_name(name) };
-                let finding = findings.error(span, "unknown-field", format!("unknown field `{name}`"));
+                let finding = findings.add(span, Code::UnknownField, format!("unknown field `{name}`"));
                 if let Some(nearest) = nearest {
                     finding.help(format!("did you mean `{nearest}`?"));
                 }
             }
             Some(reference) if reference.field.field_type() == FieldType::Group => {
-                findings.error(
+                findings.add(
                     span,
-                    "field-group",
+                    Code::FieldGroup,
                     format!("`{name}` has no value of its own, only fields below it"),
                 );
                 return None;

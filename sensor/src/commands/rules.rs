@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use rule_engine::diagnostic::{Diagnostic, Severity};
+use rule_engine::diagnostic::{Code, Diagnostic};
 use rule_engine::rule::{Expectation, RuleReport, RuleStatus};
 use rule_engine::{ExampleOutcome, run_examples};
 
@@ -42,14 +42,10 @@ fn test(file: &mut RuleFile) -> usize {
     let Some(rule) = &file.rule else { return 0 };
     let outcomes = run_examples(rule);
     if outcomes.is_empty() {
-        file.report.diagnostics.push(Diagnostic {
-            code: "no-examples",
-            severity: Severity::Warning,
-            message: "the rule has no examples, so nothing was tested".to_owned(),
-            help: Some("`[[tidewaiter.examples]]` tables in the file are its examples".to_owned()),
-            line: 1,
-            column: 1,
-        });
+        let message = "the rule has no examples, so nothing was tested";
+        let mut diagnostic = Diagnostic::new(Code::NoExamples, message, 1);
+        diagnostic.help = Some("`[[tidewaiter.examples]]` tables in the file are its examples".to_owned());
+        file.report.diagnostics.push(diagnostic);
     }
     for failed in outcomes.iter().filter(|outcome| !outcome.passed()) {
         file.report.status = RuleStatus::Error;
@@ -63,16 +59,11 @@ fn example_failed(outcome: &ExampleOutcome, text: &str) -> Diagnostic {
         Expectation::Match => "should match but does not",
         Expectation::NoMatch => "should not match but does",
     };
-    Diagnostic {
-        code: "example-failed",
-        severity: Severity::Error,
-        message: format!("the example `{}` {wanted}", Visible(&outcome.name)),
-        help: None,
-        line: line_of(text, |line| {
-            line.trim_start().starts_with("name") && line.contains(&outcome.name)
-        }),
-        column: 1,
-    }
+    let message = format!("the example `{}` {wanted}", Visible(&outcome.name));
+    let line = line_of(text, |line| {
+        line.trim_start().starts_with("name") && line.contains(&outcome.name)
+    });
+    Diagnostic::new(Code::ExampleFailed, message, line)
 }
 
 fn json(rules: &RuleFiles) -> String {
@@ -180,7 +171,7 @@ mod tests {
                 .report
                 .diagnostics
                 .iter()
-                .all(|diagnostic| diagnostic.code == "example-failed")
+                .all(|diagnostic| diagnostic.code == Code::ExampleFailed)
         );
         assert!(
             rules.files[0]

@@ -1,5 +1,7 @@
 use std::fs;
 
+use rule_engine::diagnostic::Severity;
+
 use super::find::MAX_FILE_BYTES;
 use super::*;
 
@@ -17,7 +19,11 @@ fn codes(rules: &RuleFiles) -> Vec<(String, Vec<&'static str>)> {
         .map(|report| {
             (
                 file_name(&report.path),
-                report.diagnostics.iter().map(|diagnostic| diagnostic.code).collect(),
+                report
+                    .diagnostics
+                    .iter()
+                    .map(|diagnostic| diagnostic.code.as_str())
+                    .collect(),
             )
         })
         .collect()
@@ -52,6 +58,26 @@ fn every_stock_rule_can_run_and_keeps_to_its_examples() {
             "{outcomes:#?}"
         );
     }
+}
+
+#[test]
+fn every_code_is_documented_with_its_severity() {
+    let rows = include_str!("../../../docs/diagnostics.md").lines();
+    let documented: Vec<(&str, &str)> = rows
+        .filter_map(|row| row.strip_prefix("| `")?.split_once("` | "))
+        .filter_map(|(code, rest)| Some((code, rest.split_once(" | ")?.0)))
+        .collect();
+    let codes: Vec<(&str, &str)> = Code::ALL
+        .iter()
+        .map(|code| {
+            let severity = match code.severity() {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            };
+            (code.as_str(), severity)
+        })
+        .collect();
+    assert_eq!(documented, codes);
 }
 
 #[test]

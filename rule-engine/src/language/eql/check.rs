@@ -5,7 +5,7 @@ use operand::Operand;
 use super::syntax::{Comparison, EventQuery, Expression, ExpressionKind, Membership, Query};
 use crate::analysis::satisfiable::Judged;
 use crate::condition::{Condition, Detection, Test};
-use crate::diagnostic::{Findings, Span};
+use crate::diagnostic::{Code, Findings, Span};
 use crate::schema::{FieldReference, FieldType, fields};
 use crate::value::regex::{self, Regex};
 use crate::value::{Case, Order};
@@ -30,8 +30,8 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    fn error<T>(&mut self, span: Span, code: &'static str, message: impl Into<String>) -> Option<T> {
-        self.findings.error(span, code, message);
+    fn error<T>(&mut self, span: Span, code: Code, message: impl Into<String>) -> Option<T> {
+        self.findings.add(span, code, message);
         None
     }
 
@@ -88,7 +88,7 @@ impl Checker<'_> {
             | ExpressionKind::Null
             | ExpressionKind::Number(_)
             | ExpressionKind::Text(_) => {
-                self.error(expression.span, "not-a-condition", "a value alone is not a condition")
+                self.error(expression.span, Code::NotACondition, "a value alone is not a condition")
             }
         }
     }
@@ -115,13 +115,13 @@ impl Checker<'_> {
                 };
                 (right, operator, left)
             }
-            (true, true) => return self.error(left.span.to(right.span), "constant", "both sides are constant"),
+            (true, true) => return self.error(left.span.to(right.span), Code::Constant, "both sides are constant"),
             (false, false) => {
                 let both = [self.operand(left), self.operand(right)];
                 if both.iter().all(Option::is_some) {
                     let message = "a field cannot be compared with another field";
                     self.findings
-                        .error(left.span.to(right.span), "field-comparison", message);
+                        .add(left.span.to(right.span), Code::FieldComparison, message);
                 }
                 return None;
             }
@@ -176,7 +176,7 @@ impl Checker<'_> {
             FieldType::Boolean => {
                 return self.error(
                     value.span,
-                    "type-mismatch",
+                    Code::TypeMismatch,
                     format!("`{}` has no order: it is a boolean", operand.name),
                 );
             }
@@ -204,7 +204,7 @@ impl Checker<'_> {
         }
         if !matches!(operand.value_type, FieldType::Keyword | FieldType::Text | FieldType::Ip) {
             let message = format!("`{}` is not a text, so it is like no pattern", operand.name);
-            return self.error(operand_span, "type-mismatch", message);
+            return self.error(operand_span, Code::TypeMismatch, message);
         }
         let case = case.or(operand.case);
         let test = match kind {
@@ -219,7 +219,7 @@ impl Checker<'_> {
         for (text, expression) in self.each(operand, list, Checker::pattern_text)?.iter().zip(list) {
             match regex::parse(text, case) {
                 Ok(pattern) => patterns.push(pattern),
-                Err(message) => return self.error(expression.span, "regex", message),
+                Err(message) => return self.error(expression.span, Code::Regex, message),
             }
         }
         let regex = Regex::new(patterns);
@@ -227,7 +227,7 @@ impl Checker<'_> {
             let span = list.first().map_or(Span::default(), |first| first.span);
             return self.error(
                 span,
-                "regex-too-large",
+                Code::RegexTooLarge,
                 "the regular expression needs too large an automaton",
             );
         }
@@ -239,7 +239,7 @@ impl Checker<'_> {
         let operand = self.operand(expression)?;
         if !operand.is_unknown() && operand.value_type != FieldType::Boolean {
             let message = format!("`{}` alone is not a condition: it is not a boolean", operand.name);
-            return self.error(expression.span, "not-a-condition", message);
+            return self.error(expression.span, Code::NotACondition, message);
         }
         Some(operand.condition(Test::Boolean(true)))
     }

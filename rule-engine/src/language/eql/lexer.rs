@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::diagnostic::{Findings, Span};
+use crate::diagnostic::{Code, Findings, Span};
 use crate::value::Number;
 
 #[derive(Clone, PartialEq, Debug)]
@@ -126,9 +126,9 @@ impl Lexer<'_> {
         &self.text[self.at..]
     }
 
-    fn error(&mut self, span: Span, code: &'static str, message: &str, help: Option<&str>) {
+    fn error(&mut self, span: Span, code: Code, message: &str, help: Option<&str>) {
         self.failed = true;
-        let finding = self.findings.error(span, code, message);
+        let finding = self.findings.add(span, code, message);
         if let Some(help) = help {
             finding.help(help);
         }
@@ -164,7 +164,7 @@ impl Lexer<'_> {
                     None => {
                         let span = Span::new(self.at, self.at + 2);
                         self.at = self.text.len();
-                        self.error(span, "unclosed-comment", "the comment has no `*/`", None);
+                        self.error(span, Code::UnclosedComment, "the comment has no `*/`", None);
                     }
                 }
             } else {
@@ -184,11 +184,11 @@ impl Lexer<'_> {
             '\'' => {
                 self.at += self.rest().find('\'').map_or(0, |end| end + 1);
                 let help = Some("write texts in double quotes");
-                self.error(span, "single-quotes", "single quotes do not enclose a text", help);
+                self.error(span, Code::SingleQuotes, "single quotes do not enclose a text", help);
             }
             other => self.error(
                 span,
-                "unexpected-character",
+                Code::UnexpectedCharacter,
                 &format!("unexpected character `{other}`"),
                 None,
             ),
@@ -202,7 +202,7 @@ impl Lexer<'_> {
             self.at = self.text.len();
             self.error(
                 Span::new(start, start + 3),
-                "unclosed-text",
+                Code::UnclosedText,
                 "the text has no closing `\"\"\"`",
                 None,
             );
@@ -239,7 +239,7 @@ impl Lexer<'_> {
                             Some(r#"use `\\`, `\"`, `\n`, `\r`, `\t`, `\b`, `\f` or `\u{..}`, or a raw text in `"""`"#);
                         self.error(
                             Span::new(at, self.at),
-                            "unknown-escape",
+                            Code::UnknownEscape,
                             "unknown escape in a text",
                             help,
                         );
@@ -250,7 +250,7 @@ impl Lexer<'_> {
         }
         self.error(
             Span::new(start, start + 1),
-            "unclosed-text",
+            Code::UnclosedText,
             "the text has no closing `\"`",
             None,
         );
@@ -310,7 +310,7 @@ impl Lexer<'_> {
         if number.is_none() {
             self.error(
                 Span::new(start, self.at),
-                "number-too-large",
+                Code::NumberTooLarge,
                 "the number is too large",
                 None,
             );
@@ -374,7 +374,7 @@ impl Lexer<'_> {
         }
         self.error(
             Span::new(start, start + 1),
-            "unclosed-name",
+            Code::UnclosedName,
             "the name has no closing backtick",
             None,
         );

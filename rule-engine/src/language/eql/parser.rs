@@ -4,7 +4,7 @@
 use super::lexer::{Keyword, Token};
 use super::syntax::{Comparison, EventQuery, Expression, ExpressionKind, Membership, Presence, Query};
 use crate::condition::functions::{Computed, Function};
-use crate::diagnostic::{Findings, Span};
+use crate::diagnostic::{Code, Findings, Span};
 use crate::limits::{MAX_LIST_LENGTH, MAX_QUERY_NESTING};
 use crate::value::{Case, Number, Order};
 
@@ -91,9 +91,9 @@ impl Parser<'_> {
         found
     }
 
-    fn error<T>(&mut self, code: &'static str, message: impl Into<String>) -> Option<T> {
+    fn error<T>(&mut self, code: Code, message: impl Into<String>) -> Option<T> {
         let span = self.span();
-        self.findings.error(span, code, message);
+        self.findings.add(span, code, message);
         None
     }
 
@@ -101,7 +101,7 @@ impl Parser<'_> {
         if self.peek() == Some(&Token::Symbol("=")) {
             let span = self.span();
             self.findings
-                .error(span, "single-equals", "a single `=` is no operator")
+                .add(span, Code::SingleEquals, "a single `=` is no operator")
                 .help("write `==`");
             return None;
         }
@@ -116,7 +116,7 @@ impl Parser<'_> {
         };
         let finding = self
             .findings
-            .error(span, "syntax", format!("expected {wanted}, found {found}"));
+            .add(span, Code::Syntax, format!("expected {wanted}, found {found}"));
         if let Some(keyword) = keyword {
             finding.help(format!("keywords are written in small letters: `{keyword}`"));
         }
@@ -127,7 +127,7 @@ impl Parser<'_> {
         let query = self.query()?;
         match self.peek() {
             None => Some(query),
-            Some(Token::Symbol("|")) => self.error("pipe", "pipes have no meaning on an endless stream of events"),
+            Some(Token::Symbol("|")) => self.error(Code::Pipe, "pipes have no meaning on an endless stream of events"),
             Some(_) => self.unexpected(&format!("`and`, `or` or {END_OF_QUERY}")),
         }
     }
@@ -146,7 +146,7 @@ impl Parser<'_> {
             Some(Token::Keyword(Keyword::Any)) => None,
             Some(Token::Name(name) | Token::Text(name)) => Some(name.clone()),
             Some(Token::Keyword(Keyword::Sample)) => {
-                return self.error("sample", "`sample` has no meaning on an endless stream of events");
+                return self.error(Code::Sample, "`sample` has no meaning on an endless stream of events");
             }
             _ => return self.unexpected("an event category or `any`"),
         };
@@ -245,7 +245,7 @@ impl Parser<'_> {
 
     fn too_deep<T>(&mut self) -> Option<T> {
         self.give_up(
-            "nesting",
+            Code::Nesting,
             format!("the query nests deeper than {MAX_QUERY_NESTING} levels"),
         )
     }
@@ -354,7 +354,7 @@ impl Parser<'_> {
         loop {
             if values.len() == MAX_LIST_LENGTH {
                 return self.give_up(
-                    "list-too-long",
+                    Code::ListTooLong,
                     format!("the list has more than {MAX_LIST_LENGTH} values"),
                 );
             }

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::compile::graph::CompiledCondition;
 use crate::condition::Condition;
-use crate::diagnostic::Severity;
+use crate::diagnostic::{Code, Severity};
 use crate::naive::generate::broken;
 use crate::record::Record;
 
@@ -293,22 +293,25 @@ fn every_limit_is_an_error_of_the_query() {
     };
     assert_eq!(
         code(format!("any where {}true{}", "(".repeat(10_000), ")".repeat(10_000))),
-        "nesting"
+        Code::Nesting
     );
-    assert_eq!(code(format!("any where {}true", "not ".repeat(10_000))), "nesting");
+    assert_eq!(code(format!("any where {}true", "not ".repeat(10_000))), Code::Nesting);
     assert_eq!(
         code(format!("any where process.pid{} == 1", " + process.pid".repeat(1_000))),
-        "nesting"
+        Code::Nesting
     );
     assert_eq!(
         code(format!("any where process.pid in ({}1)", "1,".repeat(10_000))),
-        "list-too-long"
+        Code::ListTooLong
     );
     assert_eq!(
         code(format!("any where process.name like \"{}\"", "a*".repeat(1_000))),
-        "pattern-too-long"
+        Code::PatternTooLong
     );
-    assert_eq!(code(format!("any where {}true", " ".repeat(300_000))), "query-too-long");
+    assert_eq!(
+        code(format!("any where {}true", " ".repeat(300_000))),
+        Code::QueryTooLong
+    );
 }
 
 proptest! {

@@ -4,7 +4,7 @@
 use super::syntax::{Literal, Query};
 use crate::analysis::satisfiable::Judged;
 use crate::condition::{Condition, Test};
-use crate::diagnostic::{Findings, Span};
+use crate::diagnostic::{Code, Findings, Span};
 use crate::schema::{FieldId, FieldReference, FieldType};
 use crate::value::{Case, Network, Number, Order, Pattern, timestamp};
 
@@ -97,25 +97,25 @@ impl Checker<'_> {
         self.expanded += tests.len();
         if self.expanded > MAX_EXPANDED_FIELDS {
             let message = format!("the query's wildcards stand for more than {MAX_EXPANDED_FIELDS} fields");
-            self.findings.error(span, "too-many-fields", message);
+            self.findings.add(span, Code::TooManyFields, message);
             return None;
         }
         if tests.is_empty() {
             self.findings
-                .warning(span, "never-matches", "no field fits this wildcard and value");
+                .add(span, Code::NeverMatches, "no field fits this wildcard and value");
         }
         Some(Condition::any(tests))
     }
 
     fn never_fits(&mut self, field: &FieldReference, value: &Literal) {
         let message = format!("this can never match: `{}` does not hold such values", field.name());
-        self.findings.warning(value.span, "never-matches", message);
+        self.findings.add(value.span, Code::NeverMatches, message);
     }
 
     fn range(&mut self, field: &Literal, order: Order, value: &Literal) -> Option<Condition> {
         let (Some(name), Some(text)) = (field.text(), value.text()) else {
             self.findings
-                .error(value.span, "range-wildcard", "a range takes no wildcards");
+                .add(value.span, Code::RangeWildcard, "a range takes no wildcards");
             return None;
         };
         let field = FieldReference::check(&name, field.span, self.findings)?;

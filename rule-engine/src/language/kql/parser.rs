@@ -2,7 +2,7 @@
 //! Behind an error it goes on at the next `and`, `or` or end of the parentheses, where these can be told.
 
 use super::syntax::{Literal, Query};
-use crate::diagnostic::{Findings, Span};
+use crate::diagnostic::{Code, Findings, Span};
 use crate::limits::{MAX_LIST_LENGTH, MAX_PATTERN_BYTES, MAX_QUERY_NESTING};
 use crate::value::{Order, Symbol};
 
@@ -119,16 +119,16 @@ impl<'a> Parser<'a> {
         found
     }
 
-    fn error<T>(&mut self, code: &'static str, message: impl Into<String>) -> Option<T> {
+    fn error<T>(&mut self, code: Code, message: impl Into<String>) -> Option<T> {
         let length = self.rest().chars().next().map_or(0, char::len_utf8);
-        self.findings.error(Span::new(self.at, self.at + length), code, message);
+        self.findings.add(Span::new(self.at, self.at + length), code, message);
         None
     }
 
     fn unexpected<T>(&mut self, wanted: &str) -> Option<T> {
         match self.peek() {
-            None => self.error("syntax", format!("expected {wanted}, found the end of the query")),
-            Some(found) => self.error("syntax", format!("expected {wanted}, found `{found}`")),
+            None => self.error(Code::Syntax, format!("expected {wanted}, found the end of the query")),
+            Some(found) => self.error(Code::Syntax, format!("expected {wanted}, found `{found}`")),
         }
     }
 
@@ -162,7 +162,7 @@ impl<'a> Parser<'a> {
         Some(whole)
     }
 
-    fn give_up<T>(&mut self, code: &'static str, message: String) -> Option<T> {
+    fn give_up<T>(&mut self, code: Code, message: String) -> Option<T> {
         self.can_recover = false;
         self.error(code, message)
     }
@@ -183,7 +183,7 @@ impl<'a> Parser<'a> {
         while self.take_keyword(keyword) {
             if operands.len() == MAX_LIST_LENGTH {
                 return self.give_up(
-                    "list-too-long",
+                    Code::ListTooLong,
                     format!("the list has more than {MAX_LIST_LENGTH} values"),
                 );
             }
@@ -208,7 +208,7 @@ impl<'a> Parser<'a> {
     fn nested(&mut self, parse: Operand<'_, 'a>) -> Option<Query> {
         if self.depth == MAX_QUERY_NESTING {
             return self.give_up(
-                "nesting",
+                Code::Nesting,
                 format!("the query nests deeper than {MAX_QUERY_NESTING} levels"),
             );
         }
@@ -259,7 +259,7 @@ impl<'a> Parser<'a> {
     fn value(&mut self, field: &Literal) -> Option<Query> {
         if self.peek() == Some('{') {
             return self.error(
-                "nested-query",
+                Code::NestedQuery,
                 "queries of nested objects (`field:{..}`) are not supported",
             );
         }
@@ -294,7 +294,7 @@ impl<'a> Parser<'a> {
         let span = Span::new(start, self.at);
         if self.at - start > MAX_PATTERN_BYTES {
             let message = format!("the value is longer than {MAX_PATTERN_BYTES} bytes");
-            self.findings.error(span, "pattern-too-long", message);
+            self.findings.add(span, Code::PatternTooLong, message);
             return None;
         }
         Some(Literal { symbols, span })
@@ -317,9 +317,9 @@ impl<'a> Parser<'a> {
             };
             symbols.push(Symbol::Character(character));
         }
-        self.findings.error(
+        self.findings.add(
             Span::new(start - 1, start),
-            "unclosed-text",
+            Code::UnclosedText,
             "the text has no closing `\"`",
         );
         None
@@ -387,9 +387,9 @@ impl<'a> Parser<'a> {
             // A backslash before anything else is a character like others.
             None if self.at < self.text.len() => return Some('\\'),
             None => {
-                self.findings.error(
+                self.findings.add(
                     Span::new(start, self.at),
-                    "syntax",
+                    Code::Syntax,
                     "a backslash at the end escapes nothing",
                 );
             }

@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::compile::graph::CompiledCondition;
-use crate::diagnostic::Severity;
+use crate::diagnostic::{Code, Severity};
 use crate::naive::generate::broken;
 use crate::record::Record;
 
@@ -42,7 +42,9 @@ fn check_findings(query: &str, expected: Expect) {
                 .unwrap_or_default();
             format!(
                 "{:?} {} at `{place}`: {}{help}\n",
-                finding.severity, finding.code, finding.message
+                finding.code.severity(),
+                finding.code,
+                finding.message
             )
         })
         .collect();
@@ -311,7 +313,7 @@ proptest! {
         let mut findings = Findings::default();
         let parsed = parse(&query, &mut findings);
         prop_assert_eq!(parsed.is_some(), errors == 0);
-        let found = findings.list.iter().filter(|finding| finding.severity == Severity::Error).count();
+        let found = findings.list.iter().filter(|finding| finding.code.severity() == Severity::Error).count();
         prop_assert_eq!(found, errors, "{} {:?}", query, findings.list);
     }
 }
@@ -325,16 +327,19 @@ fn every_limit_is_an_error_of_the_query() {
     };
     assert_eq!(
         code(format!("{}a:b{}", "(".repeat(10_000), ")".repeat(10_000))),
-        "nesting"
+        Code::Nesting
     );
-    assert_eq!(code(format!("{}process.pid:1", "not ".repeat(10_000))), "nesting");
+    assert_eq!(code(format!("{}process.pid:1", "not ".repeat(10_000))), Code::Nesting);
     assert_eq!(
         code(format!("process.pid:({}1)", "1 or ".repeat(10_000))),
-        "list-too-long"
+        Code::ListTooLong
     );
-    assert_eq!(code(format!("process.name:{}", "a*".repeat(1_000))), "pattern-too-long");
-    assert_eq!(code("a or ".repeat(1_000) + "a"), "too-many-fields");
-    assert_eq!(code(" ".repeat(300_000)), "query-too-long");
+    assert_eq!(
+        code(format!("process.name:{}", "a*".repeat(1_000))),
+        Code::PatternTooLong
+    );
+    assert_eq!(code("a or ".repeat(1_000) + "a"), Code::TooManyFields);
+    assert_eq!(code(" ".repeat(300_000)), Code::QueryTooLong);
 }
 
 proptest! {

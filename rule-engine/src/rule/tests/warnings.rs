@@ -159,5 +159,5 @@ fn many_warnings_do_not_make_an_error() {
     let parsed = parse_file("a.toml", &eql(&query));
     assert_eq!(parsed.report.status, RuleStatus::Ok);
     let last = parsed.report.diagnostics.last().expect("warnings");
-    assert_eq!((last.code, last.severity), ("more-findings", Severity::Warning));
+    assert_eq!((last.code, last.severity), (Code::MoreFindings, Severity::Warning));
 }

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use crate::compile::rules::RuleSet;
+use crate::diagnostic::Code;
 use crate::limits::MAX_GROUPS;
 use crate::record::Record;
 use crate::rule::{RuleStatus, parse_file};
@@ -215,7 +216,7 @@ fn suppression_of_a_sequence_is_a_warning_and_all_alerts_are_told() {
     let body = "type = \"eql\"\nquery = 'sequence [any where process.name == \"a\"] [any where process.name == \"b\"]'\n\
                 [rule.alert_suppression]\ngroup_by = [\"process.name\"]\n";
     let report = parse_file("a.toml", &text(body)).report;
-    assert_eq!(report.diagnostics[0].code, "no-effect");
+    assert_eq!(report.diagnostics[0].code, Code::NoEffect);
     let mut run = Run::new(body);
     assert_eq!(run.show_named(&[(0, "a"), (0, "b"), (0, "a"), (0, "b")]), [0, 1, 0, 1]);
 }

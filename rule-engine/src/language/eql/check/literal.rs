@@ -3,6 +3,7 @@
 use super::super::syntax::{Expression, ExpressionKind};
 use super::Checker;
 use super::operand::Operand;
+use crate::diagnostic::Code;
 use crate::limits::MAX_PATTERN_BYTES;
 use crate::value::{Number, Pattern, timestamp};
 
@@ -21,7 +22,7 @@ impl Checker<'_> {
     fn mismatch<T>(&mut self, operand: &Operand, value: &Expression, wanted: &str) -> Option<T> {
         self.error(
             value.span,
-            "type-mismatch",
+            Code::TypeMismatch,
             format!("`{}` is compared with {wanted}", operand.name),
         )
     }
@@ -41,7 +42,7 @@ impl Checker<'_> {
         let text = self.text(operand, value)?;
         if text.len() > MAX_PATTERN_BYTES {
             let message = format!("the pattern is longer than {MAX_PATTERN_BYTES} bytes");
-            return self.error(value.span, "pattern-too-long", message);
+            return self.error(value.span, Code::PatternTooLong, message);
         }
         Some(text)
     }

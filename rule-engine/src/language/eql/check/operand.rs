@@ -4,6 +4,7 @@ use super::super::syntax::{Expression, ExpressionKind, Presence};
 use super::Checker;
 use crate::condition::functions::{Function, Kind};
 use crate::condition::{Call, ComputedCondition, Condition, Term, Test};
+use crate::diagnostic::Code;
 use crate::schema::{FieldReference, FieldType};
 use crate::value::{Case, Network, Pattern, Symbol};
 
@@ -88,7 +89,7 @@ impl Checker<'_> {
                     case: Case::Sensitive,
                 })
             }
-            _ => self.error(expression.span, "not-a-field", "expected a field or a function"),
+            _ => self.error(expression.span, Code::NotAField, "expected a field or a function"),
         }
     }
 
@@ -103,7 +104,7 @@ impl Checker<'_> {
         let (call, result) = self.call(expression, function, case, arguments)?;
         if result != Kind::Boolean {
             let message = format!("`{function}(..)` alone is not a condition: it is not a boolean");
-            return self.error(expression.span, "not-a-condition", message);
+            return self.error(expression.span, Code::NotACondition, message);
         }
         Some(as_test(&call).unwrap_or(Condition::Computed(ComputedCondition {
             call,
@@ -122,7 +123,7 @@ impl Checker<'_> {
             if network.is_none() {
                 all = self.error(
                     argument.span,
-                    "type-mismatch",
+                    Code::TypeMismatch,
                     "expected a network such as `\"10.0.0.0/8\"`",
                 );
             }
@@ -132,7 +133,7 @@ impl Checker<'_> {
 
     fn wrong_arguments<T>(&mut self, expression: &Expression, function: &str) -> Option<T> {
         let message = format!("`{function}` does not take these arguments");
-        self.error(expression.span, "function-arguments", message)
+        self.error(expression.span, Code::FunctionArguments, message)
     }
 
     fn call(
@@ -144,7 +145,7 @@ impl Checker<'_> {
     ) -> Option<(Call, Kind)> {
         let Some(function) = Function::by_name(name) else {
             let message = format!("unknown function `{name}`");
-            let finding = self.findings.error(expression.span, "unknown-function", message);
+            let finding = self.findings.add(expression.span, Code::UnknownFunction, message);
             if let Some(help) = Function::help(name) {
                 finding.help(help);
             }
@@ -152,7 +153,7 @@ impl Checker<'_> {
         };
         if case == Case::Insensitive && !function.compares_text() {
             let message = format!("`{name}` has no form with `~`: it compares no texts");
-            return self.error(expression.span, "unknown-function", message);
+            return self.error(expression.span, Code::UnknownFunction, message);
         }
         let signature = function.signature();
         let kinds = signature.required.iter().chain(signature.optional).copied();
@@ -209,7 +210,7 @@ impl Checker<'_> {
             };
             return self.error(
                 expression.span,
-                "type-mismatch",
+                Code::TypeMismatch,
                 format!("the function takes {wanted} here"),
             );
         }

@@ -4,6 +4,7 @@ use super::super::syntax::{self, Expression, ExpressionKind, Presence, Wanted};
 use super::Checker;
 use crate::analysis::satisfiable;
 use crate::condition::{GroupField, MissingKey, Sequence, SequenceTerm};
+use crate::diagnostic::Code;
 use crate::schema::FieldReference;
 
 impl Checker<'_> {
@@ -33,7 +34,7 @@ impl Checker<'_> {
         if terms.iter().chain(&until).any(|term| term.keys.len() != keys) {
             return self.error(
                 query.span,
-                "sequence-keys",
+                Code::SequenceKeys,
                 "the events of a sequence have different numbers of keys",
             );
         }

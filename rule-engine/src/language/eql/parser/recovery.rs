@@ -3,7 +3,7 @@
 use super::super::lexer::{Keyword, Token};
 use super::super::syntax::{Expression, ExpressionKind};
 use super::Parser;
-use crate::diagnostic::Span;
+use crate::diagnostic::{Code, Span};
 use crate::schema::FieldReference;
 
 /// In how many brackets each token stands, the brackets themselves not counted; `None` if they are not balanced.
@@ -73,7 +73,7 @@ impl Parser<'_> {
     }
 
     /// An error behind which nothing can be told any more.
-    pub(super) fn give_up<T>(&mut self, code: &'static str, message: String) -> Option<T> {
+    pub(super) fn give_up<T>(&mut self, code: Code, message: String) -> Option<T> {
         self.brackets = None;
         self.error(code, message)
     }

@@ -3,6 +3,7 @@
 use super::super::lexer::Token;
 use super::super::syntax::{Expression, ExpressionKind, SequenceQuery, SequenceTerm, Wanted};
 use super::Parser;
+use crate::diagnostic::Code;
 use crate::limits::{MAX_SEQUENCE_RUNS, MAX_SEQUENCE_STAGES};
 use crate::value::Number;
 
@@ -25,7 +26,7 @@ impl Parser<'_> {
             None
         };
         if max_span_ns.is_some() && by.is_empty() && self.take_word("by") {
-            return self.error("syntax", "`by` stands before `with maxspan=T`");
+            return self.error(Code::Syntax, "`by` stands before `with maxspan=T`");
         }
         let mut terms = Vec::new();
         let mut stages = 0;
@@ -33,7 +34,7 @@ impl Parser<'_> {
             let term = self.term()?;
             if term.wanted == Wanted::Missing && max_span_ns.is_none() {
                 return self.error(
-                    "missing-without-maxspan",
+                    Code::MissingWithoutMaxspan,
                     "a missing event (`![..]`) needs `with maxspan=T`",
                 );
             }
@@ -44,24 +45,24 @@ impl Parser<'_> {
             terms.push(term);
             if stages > MAX_SEQUENCE_STAGES {
                 return self.error(
-                    "sequence-too-long",
+                    Code::SequenceTooLong,
                     format!("the sequence has more than {MAX_SEQUENCE_STAGES} events"),
                 );
             }
         }
         let until = if self.take_word("until") {
             if self.peek() == Some(&Token::Symbol("!")) {
-                return self.error("syntax", "the event behind `until` cannot be a missing one");
+                return self.error(Code::Syntax, "the event behind `until` cannot be a missing one");
             }
             Some(self.term()?)
         } else {
             None
         };
         if stages < 2 {
-            return self.error("syntax", "a sequence needs at least two events");
+            return self.error(Code::Syntax, "a sequence needs at least two events");
         }
         if terms.iter().all(|term| term.wanted == Wanted::Missing) {
-            return self.error("syntax", "a sequence needs an event that is not missing");
+            return self.error(Code::Syntax, "a sequence needs an event that is not missing");
         }
         Some(SequenceQuery {
             span,
@@ -112,7 +113,10 @@ impl Parser<'_> {
                 self.next += 1;
                 Some(span)
             }
-            _ => self.error("syntax", "`maxspan` is a whole number with `ms`, `s`, `m`, `h` or `d`"),
+            _ => self.error(
+                Code::Syntax,
+                "`maxspan` is a whole number with `ms`, `s`, `m`, `h` or `d`",
+            ),
         }
     }
 
@@ -140,7 +144,7 @@ impl Parser<'_> {
         match self.assigned("runs")? {
             Number::Long(runs) if (1..=MAX_SEQUENCE_RUNS).contains(&runs) => Some(runs as usize),
             _ => self.error(
-                "syntax",
+                Code::Syntax,
                 format!("`runs` is a whole number from 1 to {MAX_SEQUENCE_RUNS}"),
             ),
         }
@@ -156,7 +160,7 @@ impl Parser<'_> {
             let key = self.primary()?;
             if !matches!(key.kind, ExpressionKind::Field { .. }) {
                 self.findings
-                    .error(key.span, "not-a-field", "a key of a sequence is a field");
+                    .add(key.span, Code::NotAField, "a key of a sequence is a field");
                 return None;
             }
             keys.push(key);

@@ -66,7 +66,7 @@ proptest! {
         let mut findings = Findings::default();
         let parsed = super::parse(&format!("process where {query}"), &mut findings);
         prop_assert_eq!(parsed.is_some(), errors == 0);
-        let found = findings.list.iter().filter(|finding| finding.severity == Severity::Error).count();
+        let found = findings.list.iter().filter(|finding| finding.code.severity() == Severity::Error).count();
         prop_assert_eq!(found, errors, "{} {:?}", query, findings.list);
     }
 }
@@ -327,5 +327,5 @@ fn what_is_no_sequence_is_named_where_it_stands() {
     let long = format!("sequence {}", "[any where true] with runs=100 ".repeat(3));
     let mut findings = Findings::default();
     assert!(super::parse(&long, &mut findings).is_none());
-    assert_eq!(findings.list[0].code, "sequence-too-long");
+    assert_eq!(findings.list[0].code, Code::SequenceTooLong);
 }
