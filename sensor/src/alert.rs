@@ -4,6 +4,7 @@
 //! engines tell; [`document`] is what leaves, as Elastic has it.
 
 pub mod chain;
+pub mod complete;
 pub mod document;
 pub mod loss;
 mod reason;

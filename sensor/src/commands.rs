@@ -14,7 +14,7 @@ use crate::agent::start::AgentError;
 use crate::cli::{ColorChoice, Command, CommandLine, SensorArguments};
 use crate::config::{Config, ConfigError};
 use crate::history::HistoryError;
-use crate::output::text::Style;
+use crate::outputs::text::Style;
 use crate::rule_files::RuleFilesError;
 use crate::telemetry::log;
 use doctor::LackingHost;

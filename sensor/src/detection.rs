@@ -12,15 +12,14 @@ use container_engines::{Directory, Lookup};
 use rule_engine::EngineOptions;
 use rule_engine::record::Record;
 use rule_engine::schema::fields;
-use serde_json::Value;
 use tracing::warn;
 
 use crate::alert::loss::Losses;
-use crate::alert::{Alert, ChainLink, ContainerMetadata};
+use crate::alert::{Alert, ChainLink};
 use crate::history::History;
 use crate::identity::ContainerIdentity;
 use crate::kernel::Environment;
-use crate::output::{CompleteContainer, Output};
+use crate::outputs::Router;
 use crate::pipeline::{Event, EventHandler, Flow, IDLE};
 use crate::process::Process;
 use crate::record::{Action, fill_metadata};
@@ -28,7 +27,6 @@ use crate::telemetry::counts::{DetectionCounts, PipelineCounts, Snapshot};
 use crate::telemetry::log::DroppedLines;
 use crate::telemetry::prometheus::Metrics;
 use crate::telemetry::report;
-use crate::text::document::Document;
 
 mod rules;
 mod waiting;
@@ -55,7 +53,7 @@ pub struct Parts {
     pub counts: DetectionCounts,
     pub rules: usize,
     pub history: History,
-    pub output: Output,
+    pub outputs: Router,
     pub metrics: Option<Metrics>,
 }
 
@@ -71,7 +69,7 @@ pub struct Detection {
     whole: Record,
     history: History,
     directory: Directory,
-    output: Output,
+    outputs: Router,
     metrics: Option<(Metrics, DroppedLines)>,
     /// How long an event may wait for the metadata that a rule reads.
     metadata_wait: Duration,
@@ -92,7 +90,7 @@ impl Detection {
         options: EngineOptions,
         history: History,
         directory: Directory,
-        output: Output,
+        outputs: Router,
         metadata_wait: Duration,
     ) -> Self {
         let narrow = rules.narrow_record();
@@ -105,7 +103,7 @@ impl Detection {
             options,
             history,
             directory,
-            output,
+            outputs,
             metrics: None,
             metadata_wait,
             waiting: WaitingEvents::default(),
@@ -130,7 +128,7 @@ impl Detection {
             counts: self.counts(),
             rules: self.engines.rule_count(),
             history: self.history,
-            output: self.output,
+            outputs: self.outputs,
             metrics: self.metrics.map(|(metrics, _)| metrics),
         }
     }
@@ -227,7 +225,7 @@ impl Detection {
             if let (Some(since), Some(until)) = (alert.since_ns(), record.first_date(fields::TIMESTAMP)) {
                 alert.loss = losses.between(since, until);
             }
-            self.output.offer(alert);
+            self.outputs.offer(alert);
         }
     }
 }
@@ -295,7 +293,7 @@ impl EventHandler for Detection {
                 rules: self.engines.rule_count(),
                 pipeline: *counts,
                 detection: self.counts(),
-                output: self.output.counts(),
+                output: self.outputs.counts(),
                 history: self.history.counts(),
                 log_lines_lost: dropped_lines.count(),
             });
@@ -306,25 +304,6 @@ impl EventHandler for Detection {
     fn may_sleep(&self) -> Duration {
         if self.waiting.is_empty() { IDLE } else { LOOKED_AT_EVERY }
     }
-}
-
-/// The output's way to learn what an alert's container is called.
-pub fn complete_from(directory: Directory) -> CompleteContainer {
-    let mut scratch = Record::new();
-    Box::new(move |alert| {
-        let Some(container) = &alert.container else {
-            return ContainerMetadata::Complete;
-        };
-        let lookup = directory.get(container.claim());
-        scratch.clear();
-        fill_metadata(&mut scratch, &lookup);
-        merge(&mut alert.event, scratch.to_document());
-        match lookup {
-            Lookup::Pending(_) => ContainerMetadata::Pending,
-            lookup if lookup.may_improve() => ContainerMetadata::Failed,
-            _ => ContainerMetadata::Complete,
-        }
-    })
 }
 
 fn chain(event: &Event<'_>) -> Vec<ChainLink> {
@@ -340,16 +319,4 @@ fn chain(event: &Event<'_>) -> Vec<ChainLink> {
         }
     };
     event.table.chain(event.process.key).into_iter().map(link).collect()
-}
-
-/// Puts `addition` into `document`, objects into objects of the same name.
-fn merge(document: &mut Document, addition: Document) {
-    for (key, value) in addition {
-        match (document.get_mut(&key), value) {
-            (Some(Value::Object(known)), Value::Object(value)) => merge(known, value),
-            (_, value) => {
-                document.insert(key, value);
-            }
-        }
-    }
 }

@@ -16,7 +16,7 @@ mod enrich;
 mod history;
 mod identity;
 mod kernel;
-mod output;
+mod outputs;
 mod pipeline;
 mod process;
 mod record;

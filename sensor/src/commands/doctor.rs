@@ -12,7 +12,7 @@ use super::{CommandError, ExitStatus, style_for};
 use crate::cli::{ColorChoice, DoctorArguments};
 use crate::config::{Config, Format};
 use crate::kernel::{self, BTF_PATH, Resolved};
-use crate::output::text::Style;
+use crate::outputs::text::Style;
 use crate::text::escape::Visible;
 
 mod checks;

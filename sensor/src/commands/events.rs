@@ -20,6 +20,7 @@ use crate::{
     cli::EventsArguments,
     config::Config,
     kernel::Environment,
+    outputs::json::write_line,
     pipeline::{Event, EventHandler, Flow},
     record::fill_metadata,
     telemetry::report,
@@ -85,8 +86,7 @@ impl EventWriter {
     }
 
     fn write(&mut self) -> io::Result<()> {
-        serde_json::to_writer(&mut self.output, &self.record.to_document())?;
-        self.output.write_all(b"\n")?;
+        write_line(&mut self.output, &self.record.to_document())?;
         self.written += 1;
         Ok(())
     }

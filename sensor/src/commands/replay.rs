@@ -15,6 +15,7 @@ use super::{CommandError, ExitStatus};
 use crate::alert::{Alert, chain_from_event};
 use crate::cli::ReplayArguments;
 use crate::config::Config;
+use crate::outputs::json::write_line;
 use crate::rule_files::RuleFiles;
 use crate::telemetry::report;
 use crate::text::document::Document;
@@ -90,8 +91,7 @@ fn replay(
             alerts += 1;
             let event: &Document = event.get_or_insert_with(|| whole_document(recording.json(), record));
             let alert = Alert::new(event.clone(), matched, chain_from_event(event)).into_document();
-            let written = serde_json::to_writer(&mut output, &alert).map_err(io::Error::from);
-            let written = written.and_then(|()| output.write_all(b"\n"));
+            let written = write_line(&mut output, &alert);
             if result.is_ok() {
                 result = written;
             }

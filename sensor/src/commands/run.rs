@@ -15,13 +15,14 @@ use tracing::{info, warn};
 use super::{CommandError, ExitStatus, configured, doctor, style_for};
 use crate::agent::signals::Signals;
 use crate::agent::start::{AgentError, command_channel, start_directory, watch};
+use crate::alert::complete::{Completion, complete_from};
 use crate::cli::{ColorChoice, RunArguments};
 use crate::config::{Config, Format};
-use crate::detection::{Command, Detection, Rules, complete_from};
+use crate::detection::{Command, Detection, Rules};
 use crate::history::History;
 use crate::kernel::Environment;
-use crate::output::text::Because;
-use crate::output::{Output, OutputOptions, sink};
+use crate::outputs::text::ReasonDetail;
+use crate::outputs::{Form, Output, Router, stdout};
 use crate::pipeline::EventHandler;
 use crate::rule_files::RuleFiles;
 use crate::telemetry::counts::Snapshot;
@@ -59,21 +60,21 @@ pub fn main(
         .format
         .or(config.format)
         .unwrap_or_else(|| format_for(&io::stdout()));
-    let options = OutputOptions {
-        format,
-        style: style_for(&io::stdout(), color),
-        because: if arguments.explain {
-            Because::All
-        } else {
-            Because::Telling
-        },
-        // A person reads one alert more easily than an alert and its amendment; a program wants it at once.
-        metadata_wait: match format {
-            Format::Text => config.containers.metadata_wait,
-            Format::Json => Duration::ZERO,
-        },
+    let (form, metadata_wait) = match format {
+        Format::Json => (Form::Json, Duration::ZERO),
+        Format::Text => {
+            let style = style_for(&io::stdout(), color);
+            let detail = match arguments.explain {
+                true => ReasonDetail::Full,
+                false => ReasonDetail::Summary,
+            };
+            // A person reads one alert more easily than an alert and its amendment; a program wants it at once.
+            (Form::Text { style, detail }, config.containers.metadata_wait)
+        }
     };
-    let output = Output::start(sink::stdout()?, options, complete_from(directory.clone()), on_closed)?;
+    let (output, _) = Output::start(stdout::stdout()?, on_closed)?;
+    let completion = Completion::new(complete_from(directory.clone()), metadata_wait);
+    let (outputs, _) = Router::start(vec![(form, output)], completion)?;
     let engine_options = EngineOptions {
         learn_for_ms: i64::try_from(config.learn_for.as_millis()).unwrap_or(i64::MAX),
     };
@@ -83,7 +84,7 @@ pub fn main(
         engine_options,
         history,
         directory.clone(),
-        output,
+        outputs,
         config.containers.metadata_wait,
     );
     let metrics = config
@@ -124,7 +125,7 @@ pub fn main(
         rules: parts.rules,
         pipeline: counts,
         detection: parts.counts,
-        output: parts.output.finish(FINISH_LIMIT),
+        output: parts.outputs.finish(FINISH_LIMIT),
         history: parts.history.close(FINISH_LIMIT),
         log_lines_lost: dropped_lines.count(),
     };

@@ -7,6 +7,7 @@ use rule_engine::{Engine, NearMiss};
 use serde_json::json;
 
 use super::whole_document;
+use crate::outputs::json::write_line;
 use crate::text::document::Document;
 
 /// Writes the events that lack one condition of a rule as they come; if there are none, and none that it takes in, in the
@@ -47,7 +48,7 @@ impl NearMisses {
             let document = self.document(whole_document(json, record), &miss, line);
             if is_near {
                 self.is_explained = true;
-                write(&document, output)?;
+                write_line(output, &document)?;
             } else {
                 self.nearest = Some((miss, document));
             }
@@ -57,7 +58,7 @@ impl NearMisses {
 
     pub fn finish(self, output: &mut impl Write) -> io::Result<()> {
         match self.nearest {
-            Some((_, document)) if !self.is_explained => write(&document, output),
+            Some((_, document)) if !self.is_explained => write_line(output, &document),
             _ => Ok(()),
         }
     }
@@ -75,9 +76,4 @@ impl NearMisses {
         event.insert("tidewaiter.near_miss".to_owned(), explanation);
         event
     }
-}
-
-fn write(document: &Document, output: &mut impl Write) -> io::Result<()> {
-    serde_json::to_writer(&mut *output, document)?;
-    output.write_all(b"\n")
 }

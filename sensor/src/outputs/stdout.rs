@@ -3,7 +3,6 @@
 //! Nothing is dropped and nothing is written twice: what a failed write left over is kept and goes first at the next
 //! attempt. Only the output's end gives up on it.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -12,7 +11,6 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 
 use crate::telemetry::backoff::Backoff;
-use crate::text::document::Document;
 
 /// The pause after a failed write, doubled at each failure that follows.
 const FIRST_DELAY: Duration = Duration::from_millis(50);
@@ -20,7 +18,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(2);
 /// The pause after a destination said that it takes nothing at the moment.
 const FULL_DELAY: Duration = Duration::from_millis(5);
 
-/// What lines are written to.
+/// What blocks are written to.
 pub trait Destination: Write + Send {
     /// Whether nobody will ever read what is written.
     fn reader_is_gone(&self) -> bool;
@@ -48,12 +46,12 @@ pub enum Flushed {
     ReaderGone,
 }
 
+/// One block at a time on its way to a destination.
 pub struct Sink<D> {
     destination: D,
-    blocks: VecDeque<Vec<u8>>,
-    /// How much of the first block is written.
-    first_written: usize,
-    blocks_written: u64,
+    block: Vec<u8>,
+    /// How much of the block is written.
+    written: usize,
     backoff: Backoff,
 }
 
@@ -61,34 +59,24 @@ impl<D: Destination> Sink<D> {
     pub fn new(destination: D) -> Self {
         Self {
             destination,
-            blocks: VecDeque::new(),
-            first_written: 0,
-            blocks_written: 0,
+            block: Vec::new(),
+            written: 0,
             backoff: Backoff::new(FIRST_DELAY, LONGEST_DELAY),
         }
     }
 
-    pub fn push_json(&mut self, document: Document) {
-        let mut line = serde_json::Value::Object(document).to_string().into_bytes();
-        line.push(b'\n');
-        self.blocks.push_back(line);
-    }
-
-    pub fn push_text(&mut self, text: &str) {
-        self.blocks.push_back(text.as_bytes().to_vec());
+    /// Takes the next block, after everything of the one before is flushed.
+    pub fn put(&mut self, block: Vec<u8>) {
+        self.block = block;
+        self.written = 0;
     }
 
     pub fn flush(&mut self) -> Flushed {
-        while let Some(block) = self.blocks.front() {
-            match self.destination.write(&block[self.first_written..]) {
+        while self.written < self.block.len() {
+            match self.destination.write(&self.block[self.written..]) {
                 Ok(0) => return self.failed(&io::Error::from(io::ErrorKind::WriteZero)),
                 Ok(count) => {
-                    self.first_written += count;
-                    if self.first_written == block.len() {
-                        self.blocks.pop_front();
-                        self.first_written = 0;
-                        self.blocks_written += 1;
-                    }
+                    self.written += count;
                     self.recovered();
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -100,16 +88,6 @@ impl<D: Destination> Sink<D> {
 
     pub fn reader_is_gone(&self) -> bool {
         self.destination.reader_is_gone()
-    }
-
-    /// How many blocks were written whole since the last call.
-    pub fn take_written(&mut self) -> u64 {
-        std::mem::take(&mut self.blocks_written)
-    }
-
-    /// How many blocks are not written, or only in part.
-    pub fn unwritten(&self) -> usize {
-        self.blocks.len()
     }
 
     fn failed(&mut self, error: &io::Error) -> Flushed {

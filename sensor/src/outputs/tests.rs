@@ -1,21 +1,47 @@
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::json;
 
+use super::queue::OnClosed;
+use super::stdout::{Destination, Flushed, Sink};
+use super::text::{ReasonDetail, Style};
 use super::*;
+use crate::alert::complete::{CompleteContainer, Completion, MAX_AMENDABLE, MAX_PENDING};
 use crate::alert::sample::sample;
+use crate::alert::{AMENDMENT, Alert, ContainerMetadata};
+use crate::telemetry::counts::OutputCounts;
 use crate::text::document::Document;
 
 const LONG: Duration = Duration::from_secs(30);
-const JSON: OutputOptions = OutputOptions {
-    format: Format::Json,
+const TEXT: Form = Form::Text {
     style: Style::Plain,
-    because: Because::Telling,
-    metadata_wait: Duration::ZERO,
+    detail: ReasonDetail::Summary,
 };
+
+/// A router with one output, of JSON, that waits for no metadata.
+fn start(destination: impl Destination + 'static) -> Router {
+    start_with(destination, Form::Json, Duration::ZERO, complete(), Box::new(|| {}))
+}
+
+fn start_with(
+    destination: impl Destination + 'static,
+    form: Form,
+    metadata_wait: Duration,
+    complete: CompleteContainer,
+    on_closed: OnClosed,
+) -> Router {
+    let (output, _) = Output::start(destination, on_closed).unwrap();
+    let completion = Completion::new(complete, metadata_wait);
+    let (router, _) = Router::start(vec![(form, output)], completion).unwrap();
+    router
+}
 
 fn complete() -> CompleteContainer {
     Box::new(|_| ContainerMetadata::Complete)
@@ -78,13 +104,12 @@ fn what_is_only_recorded_is_a_document_but_no_text() {
         Arc::make_mut(&mut alert.rule).building_block_type = Some("default".to_owned());
         alert
     };
-    for (format, lines_with_it) in [(Format::Json, 2), (Format::Text, 1)] {
+    for (form, lines_with_it) in [(Form::Json, 2), (TEXT, 1)] {
         let (reader, writer) = pipe();
-        let options = OutputOptions { format, ..JSON };
-        let output = Output::start(writer, options, complete(), Box::new(|| {})).unwrap();
-        output.offer(building_block());
-        output.offer(sample());
-        output.finish(LONG);
+        let router = start_with(writer, form, Duration::ZERO, complete(), Box::new(|| {}));
+        router.offer(building_block());
+        router.offer(sample());
+        router.finish(LONG);
         let alerts = reader
             .lines()
             .filter(|line| line.as_ref().unwrap().contains("Tool installed"));
@@ -95,16 +120,16 @@ fn what_is_only_recorded_is_a_document_but_no_text() {
 #[test]
 fn alerts_are_written_in_order_one_document_a_line() {
     let (mut reader, writer) = pipe();
-    let output = Output::start(writer, JSON, complete(), Box::new(|| {})).unwrap();
+    let router = start(writer);
     for number in 0..3 {
-        output.offer(numbered(number));
+        router.offer(numbered(number));
     }
-    output.offer(sample());
+    router.offer(sample());
     for number in 0..3 {
         assert_eq!(next_document(&mut reader)["number"], number);
     }
     assert_eq!(next_document(&mut reader)["event"]["kind"], "signal");
-    let counts = output.finish(LONG);
+    let counts = router.finish(LONG);
     assert_eq!(
         counts,
         OutputCounts {
@@ -118,30 +143,30 @@ fn alerts_are_written_in_order_one_document_a_line() {
 fn a_write_that_fails_is_repeated_without_losing_or_doubling_a_byte() {
     let destination = Unreliable::default();
     let mut sink = Sink::new(destination.clone());
-    sink.push_json(Document::from_iter([("number".to_owned(), json!(1))]));
-    sink.push_text("two\nlines\n");
     let mut failures = 0;
-    while sink.flush() != Flushed::Everything {
-        failures += 1;
+    for block in ["{\"number\":1}\n", "two\nlines\n"] {
+        sink.put(block.as_bytes().to_vec());
+        while sink.flush() != Flushed::Everything {
+            failures += 1;
+        }
     }
     assert!(failures > 0);
-    assert_eq!(sink.take_written(), 2);
     assert_eq!(*destination.written.lock().unwrap(), b"{\"number\":1}\ntwo\nlines\n");
 }
 
 #[test]
 fn a_full_disk_is_counted_and_does_not_stop_the_end() {
     let full = File::options().write(true).open("/dev/full").unwrap();
-    let output = Output::start(
+    let router = start_with(
         full,
-        JSON,
+        Form::Json,
+        Duration::ZERO,
         complete(),
         Box::new(|| panic!("a full disk is not a closed pipe")),
-    )
-    .unwrap();
-    output.offer(sample());
-    output.offer(sample());
-    let counts = output.finish(LONG);
+    );
+    router.offer(sample());
+    router.offer(sample());
+    let counts = router.finish(LONG);
     assert_eq!((counts.written, counts.lost), (0, 2));
 }
 
@@ -149,31 +174,43 @@ fn a_full_disk_is_counted_and_does_not_stop_the_end() {
 fn a_closed_pipe_is_noticed_at_the_next_alert() {
     let (reader, writer) = pipe();
     let (closed, noticed) = mpsc::channel();
-    let output = Output::start(writer, JSON, complete(), Box::new(move || closed.send(()).unwrap())).unwrap();
+    let router = start_with(
+        writer,
+        Form::Json,
+        Duration::ZERO,
+        complete(),
+        Box::new(move || closed.send(()).unwrap()),
+    );
     drop(reader);
-    output.offer(sample());
+    router.offer(sample());
     noticed.recv_timeout(LONG).unwrap();
-    assert_eq!(output.finish(LONG).lost, 1);
+    assert_eq!(router.finish(LONG).lost, 1);
 }
 
 #[test]
 fn a_closed_pipe_is_noticed_without_an_alert() {
     let (reader, writer) = pipe();
     let (closed, noticed) = mpsc::channel();
-    let output = Output::start(writer, JSON, complete(), Box::new(move || closed.send(()).unwrap())).unwrap();
+    let router = start_with(
+        writer,
+        Form::Json,
+        Duration::ZERO,
+        complete(),
+        Box::new(move || closed.send(()).unwrap()),
+    );
     drop(reader);
     noticed.recv_timeout(LONG).unwrap();
-    assert_eq!(output.finish(LONG), OutputCounts::default());
+    assert_eq!(router.finish(LONG), OutputCounts::default());
 }
 
 #[test]
 fn what_a_full_queue_refuses_is_counted_and_the_rest_arrives() {
     let (mut reader, writer) = pipe();
-    let output = Output::start(writer, JSON, complete(), Box::new(|| {})).unwrap();
+    let router = start(writer);
     let mut offered = 0;
     // Nobody reads: the pipe fills, then the queue.
-    while output.counts().refused == 0 {
-        output.offer(numbered(offered));
+    while router.counts().refused == 0 {
+        router.offer(numbered(offered));
         offered += 1;
     }
     let reading = thread::spawn(move || {
@@ -181,20 +218,24 @@ fn what_a_full_queue_refuses_is_counted_and_the_rest_arrives() {
         reader.read_to_string(&mut text).unwrap();
         text.lines().count() as u64
     });
-    let counts = output.finish(LONG);
+    let counts = router.finish(LONG);
     assert_eq!(counts.lost, 0);
     assert_eq!(counts.written + counts.refused, offered);
     assert_eq!(reading.join().unwrap(), counts.written);
 }
 
 #[test]
-fn the_end_does_not_wait_for_a_reader_that_does_not_read() {
+fn the_end_does_not_wait_for_a_reader_that_does_not_read_and_counts_what_is_lost() {
     let (_reader, writer) = pipe();
-    let output = Output::start(writer, JSON, complete(), Box::new(|| {})).unwrap();
-    while output.counts().refused == 0 {
-        output.offer(numbered(0));
+    let router = start(writer);
+    let mut offered = 0;
+    while router.counts().refused == 0 {
+        router.offer(numbered(0));
+        offered += 1;
     }
-    output.finish(Duration::from_millis(1));
+    let counts = router.finish(Duration::from_millis(500));
+    assert!(counts.lost > 0);
+    assert_eq!(counts.written + counts.refused + counts.lost, offered);
 }
 
 #[test]
@@ -214,13 +255,10 @@ fn an_alert_that_waits_for_metadata_does_not_hold_up_the_others() {
             false => ContainerMetadata::Pending,
         }
     });
-    let options = OutputOptions {
-        metadata_wait: LONG,
-        ..JSON
-    };
-    let output = Output::start(writer, options, complete, Box::new(|| {})).unwrap();
+    let metadata_wait = LONG;
+    let router = start_with(writer, Form::Json, metadata_wait, complete, Box::new(|| {}));
     for number in 1..=2 {
-        output.offer(numbered(number));
+        router.offer(numbered(number));
     }
     assert_eq!(next_document(&mut reader)["number"], 2);
     known.store(true, Relaxed);
@@ -229,34 +267,37 @@ fn an_alert_that_waits_for_metadata_does_not_hold_up_the_others() {
         (&late["number"], &late["container"]["name"]),
         (&json!(1), &json!("late"))
     );
-    assert_eq!(output.finish(LONG).without_metadata, 0);
+    assert_eq!(router.finish(LONG).without_metadata, 0);
 }
 
 #[test]
 fn an_alert_goes_out_without_metadata_when_its_time_is_up() {
     let (mut reader, writer) = pipe();
-    let output = Output::start(writer, JSON, Box::new(|_| ContainerMetadata::Pending), Box::new(|| {})).unwrap();
-    output.offer(sample());
+    let router = start_with(
+        writer,
+        Form::Json,
+        Duration::ZERO,
+        Box::new(|_| ContainerMetadata::Pending),
+        Box::new(|| {}),
+    );
+    router.offer(sample());
     assert_eq!(next_document(&mut reader)["event"]["kind"], "signal");
-    assert_eq!(output.finish(LONG).without_metadata, 1);
+    assert_eq!(router.finish(LONG).without_metadata, 1);
 }
 
 #[test]
 fn alerts_past_the_room_for_waiting_push_the_oldest_out() {
     let (mut reader, writer) = pipe();
-    let options = OutputOptions {
-        metadata_wait: LONG,
-        ..JSON
-    };
-    let output = Output::start(
+    let metadata_wait = LONG;
+    let router = start_with(
         writer,
-        options,
+        Form::Json,
+        metadata_wait,
         Box::new(|_| ContainerMetadata::Pending),
         Box::new(|| {}),
-    )
-    .unwrap();
+    );
     for number in 0..=MAX_PENDING as u64 {
-        output.offer(numbered(number));
+        router.offer(numbered(number));
     }
     assert_eq!(next_document(&mut reader)["number"], 0);
 }
@@ -264,19 +305,16 @@ fn alerts_past_the_room_for_waiting_push_the_oldest_out() {
 #[test]
 fn the_end_does_not_wait_for_metadata() {
     let (mut reader, writer) = pipe();
-    let options = OutputOptions {
-        metadata_wait: LONG * 1000,
-        ..JSON
-    };
-    let output = Output::start(
+    let metadata_wait = LONG * 1000;
+    let router = start_with(
         writer,
-        options,
+        Form::Json,
+        metadata_wait,
         Box::new(|_| ContainerMetadata::Pending),
         Box::new(|| {}),
-    )
-    .unwrap();
-    output.offer(sample());
-    let counts = output.finish(LONG);
+    );
+    router.offer(sample());
+    let counts = router.finish(LONG);
     assert_eq!((counts.written, counts.without_metadata), (1, 1));
     assert_eq!(next_document(&mut reader)["event"]["kind"], "signal");
 }
@@ -303,15 +341,15 @@ fn an_alert_that_went_out_without_metadata_is_amended_under_the_same_identifier(
     use ContainerMetadata::{Complete, Failed, Pending};
     for before in [vec![Pending, Pending, Complete], vec![Failed, Pending, Complete]] {
         let (mut reader, writer) = pipe();
-        let output = Output::start(writer, JSON, answers(before), Box::new(|| {})).unwrap();
-        output.offer(sample());
+        let router = start_with(writer, Form::Json, Duration::ZERO, answers(before), Box::new(|| {}));
+        router.offer(sample());
         let first = next_document(&mut reader);
         let amendment = next_document(&mut reader);
         assert_eq!(first["kibana.alert.uuid"], amendment["kibana.alert.uuid"]);
         assert_eq!(first.get(AMENDMENT), None);
         assert_eq!(amendment[AMENDMENT], true);
         assert_eq!(amendment["container"]["name"], "late");
-        let counts = output.finish(LONG);
+        let counts = router.finish(LONG);
         assert_eq!((counts.written, counts.without_metadata, counts.amended), (2, 1, 1));
     }
 }
@@ -320,17 +358,19 @@ fn an_alert_that_went_out_without_metadata_is_amended_under_the_same_identifier(
 fn an_amendment_for_a_person_tells_the_container_alone() {
     use ContainerMetadata::{Complete, Pending};
     let (mut reader, writer) = pipe();
-    let options = OutputOptions {
-        format: Format::Text,
-        ..JSON
-    };
-    let output = Output::start(writer, options, answers([Pending, Complete]), Box::new(|| {})).unwrap();
-    output.offer(sample());
+    let router = start_with(
+        writer,
+        TEXT,
+        Duration::ZERO,
+        answers([Pending, Complete]),
+        Box::new(|| {}),
+    );
+    router.offer(sample());
     let mut text = String::new();
     while !text.contains("of the alert before") {
         assert!(reader.read_line(&mut text).unwrap() > 0);
     }
-    output.finish(LONG);
+    router.finish(LONG);
     reader.read_to_string(&mut text).unwrap();
     let (_, amendment) = text.split_once("of the alert before: ").unwrap();
     assert!(amendment.starts_with("Tool installed in a container"), "{amendment}");
@@ -343,11 +383,17 @@ fn an_amendment_for_a_person_tells_the_container_alone() {
 #[test]
 fn only_so_many_alerts_are_kept_for_amending() {
     let (mut reader, writer) = pipe();
-    let output = Output::start(writer, JSON, answers([ContainerMetadata::Failed]), Box::new(|| {})).unwrap();
+    let router = start_with(
+        writer,
+        Form::Json,
+        Duration::ZERO,
+        answers([ContainerMetadata::Failed]),
+        Box::new(|| {}),
+    );
     for number in 0..=MAX_AMENDABLE as u64 {
-        output.offer(numbered(number));
+        router.offer(numbered(number));
         next_document(&mut reader);
     }
-    let counts = output.finish(LONG);
+    let counts = router.finish(LONG);
     assert_eq!((counts.without_metadata, counts.amended), (MAX_AMENDABLE as u64 + 1, 0));
 }

@@ -11,14 +11,14 @@ use serde_json::Value;
 use crate::text::document::{self, Document};
 use crate::text::escape::{self, Visible};
 
-/// About so many characters of a command line are shown, and of each argument.
+/// About so many characters of a command line are displayed, and of each argument.
 const COMMAND_CHARACTERS: usize = 400;
 const ARGUMENT_CHARACTERS: usize = 120;
 /// A container's id is shortened to this, as container tools do.
 const SHORT_ID_CHARACTERS: usize = 12;
 
-/// How conditions begin that are left out of the text.
-const UNTELLING_CONDITIONS: [&str; 3] = ["event.", "host.os.", "container.id "];
+/// How conditions begin that are left out of the summary.
+const COMMON_CONDITIONS: [&str; 3] = ["event.", "host.os.", "container.id "];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
@@ -26,16 +26,16 @@ pub enum Style {
     Colored,
 }
 
-/// Which conditions of a rule are shown.
+/// Which conditions of a rule are displayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Because {
-    /// Those that tell something.
-    Telling,
-    All,
+pub enum ReasonDetail {
+    /// Those that are particular to the event.
+    Summary,
+    Full,
 }
 
 /// The alert as lines of text, the last one empty.
-pub fn render(alert: &Document, style: Style, because: Because) -> String {
+pub fn render(alert: &Document, style: Style, detail: ReasonDetail) -> String {
     let mut out = Rendering {
         text: String::new(),
         style,
@@ -66,9 +66,9 @@ pub fn render(alert: &Document, style: Style, because: Because) -> String {
             &escape::command_line(new_terms, COMMAND_CHARACTERS, ARGUMENT_CHARACTERS),
         );
     }
-    let conditions = match because {
-        Because::Telling => telling_conditions(alert),
-        Because::All => document::texts(alert, "tidewaiter.conditions"),
+    let conditions = match detail {
+        ReasonDetail::Summary => particular_conditions(alert),
+        ReasonDetail::Full => document::texts(alert, "tidewaiter.conditions"),
     };
     for (position, condition) in conditions.iter().enumerate() {
         out.line(
@@ -107,13 +107,13 @@ pub fn render_amendment(alert: &Document, style: Style) -> String {
     out.text
 }
 
-/// The conditions that tell something about this event: those that every event of its kind satisfies, and those that
-/// other lines show already, are left to the document. All of them, if there are no others.
-fn telling_conditions(alert: &Document) -> Vec<&str> {
+/// The conditions that are particular to this event: those that every event of its kind satisfies, and those that other
+/// lines display already, are left to the document. All of them, if there are no others.
+fn particular_conditions(alert: &Document) -> Vec<&str> {
     let all = document::texts(alert, "tidewaiter.conditions");
-    let is_telling = |condition: &&str| !UNTELLING_CONDITIONS.iter().any(|field| condition.starts_with(field));
-    let telling: Vec<&str> = all.iter().copied().filter(is_telling).collect();
-    if telling.is_empty() { all } else { telling }
+    let is_particular = |condition: &&str| !COMMON_CONDITIONS.iter().any(|field| condition.starts_with(field));
+    let particular: Vec<&str> = all.iter().copied().filter(is_particular).collect();
+    if particular.is_empty() { all } else { particular }
 }
 
 fn process(alert: &Document) -> String {
@@ -311,7 +311,7 @@ mod tests {
               rule       9b2cfe7e-0000-4000-8000-000000000001 (risk score 21)
 
         "#]]
-        .assert_eq(&render(&sample().into_document(), Style::Plain, Because::Telling));
+        .assert_eq(&render(&sample().into_document(), Style::Plain, ReasonDetail::Summary));
     }
 
     #[test]
@@ -337,7 +337,7 @@ mod tests {
               rule       9b2cfe7e-0000-4000-8000-000000000001 (risk score 21)
 
         "#]]
-        .assert_eq(&render(&alert.into_document(), Style::Plain, Because::Telling));
+        .assert_eq(&render(&alert.into_document(), Style::Plain, ReasonDetail::Summary));
     }
 
     #[test]
@@ -351,7 +351,7 @@ mod tests {
                 over_share: [5, 0, 0, 0, 0],
             },
         });
-        let text = render(&alert.into_document(), Style::Plain, Because::Telling);
+        let text = render(&alert.into_document(), Style::Plain, ReasonDetail::Summary);
         let line = text.lines().find(|line| line.contains("lost"));
         expect![[r#"
             "  lost       15 records of processes between 2026-10-14T17:46:40Z and 2026-10-14T17:46:41.5Z: what led here may be incomplete"
@@ -360,15 +360,15 @@ mod tests {
     }
 
     #[test]
-    fn only_conditions_that_tell_something_are_shown_unless_there_are_no_others() {
-        let because = |conditions: &[&str]| {
+    fn only_particular_conditions_are_displayed_unless_there_are_no_others() {
+        let displayed = |conditions: &[&str]| {
             let mut alert = sample();
             alert.conditions = conditions.iter().map(|condition| (*condition).to_owned()).collect();
-            let text = render(&alert.into_document(), Style::Plain, Because::Telling);
+            let text = render(&alert.into_document(), Style::Plain, ReasonDetail::Summary);
             text.lines().filter(|line| line.contains(" is ")).count()
         };
-        assert_eq!(because(&["event.action is `exec`", "process.name is `curl`"]), 1);
-        assert_eq!(because(&["event.action is `exec`", "event.type is `start`"]), 2);
+        assert_eq!(displayed(&["event.action is `exec`", "process.name is `curl`"]), 1);
+        assert_eq!(displayed(&["event.action is `exec`", "event.type is `start`"]), 2);
     }
 
     #[test]
@@ -389,17 +389,17 @@ mod tests {
               because    process.args == "install": install
               rule       9b2cfe7e-0000-4000-8000-000000000001 (risk score 21)
 
-        "#]].assert_eq(&render(&alert.into_document(), Style::Plain, Because::Telling));
+        "#]].assert_eq(&render(&alert.into_document(), Style::Plain, ReasonDetail::Summary));
     }
 
     #[test]
     fn colours_are_set_only_when_asked_for() {
         let document = sample().into_document();
-        let colored = render(&document, Style::Colored, Because::Telling);
+        let colored = render(&document, Style::Colored, ReasonDetail::Summary);
         assert!(colored.starts_with("\u{1b}[1;36mLOW\u{1b}[0m"));
         assert_eq!(
             without_colours(&colored),
-            render(&document, Style::Plain, Because::Telling)
+            render(&document, Style::Plain, ReasonDetail::Summary)
         );
     }
 
@@ -455,13 +455,13 @@ mod tests {
             text in prop_oneof![any::<String>(), "[\u{0}-\u{9f}\u{200b}-\u{202e}a\"\\\\]{0,20}"],
         ) {
             let document = hostile(&text);
-            let plain = render(&document, Style::Plain, Because::Telling);
+            let plain = render(&document, Style::Plain, ReasonDetail::Summary);
             let misleading = |c: char| (c.is_control() && c != '\n') || ('\u{200b}'..='\u{200f}').contains(&c)
                 || ('\u{2028}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c);
             prop_assert!(!plain.chars().any(misleading), "{plain:?}");
-            prop_assert_eq!(without_colours(&render(&document, Style::Colored, Because::Telling)), plain.clone());
+            prop_assert_eq!(without_colours(&render(&document, Style::Colored, ReasonDetail::Summary)), plain.clone());
             // No text from outside adds a line.
-            prop_assert_eq!(plain.lines().count(), render(&hostile("x"), Style::Plain, Because::Telling).lines().count());
+            prop_assert_eq!(plain.lines().count(), render(&hostile("x"), Style::Plain, ReasonDetail::Summary).lines().count());
         }
     }
 }

@@ -1,0 +1,200 @@
+//! Alerts wait a stated time for what container engines tell, and are amended with what comes later.
+//!
+//! Nothing here waits itself: a thread that has nothing else to do calls [`Completion::look`] every
+//! [`Completion::interval`]. An alert that waits does not hold up the others.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use container_engines::{Directory, Lookup};
+use rule_engine::record::Record;
+use serde_json::Value;
+
+use super::document::{AMENDMENT, Alert, ContainerMetadata};
+use crate::record::fill_metadata;
+use crate::text::document::Document;
+
+/// Alerts that may wait for their container's metadata; with more, the oldest leaves without.
+pub const MAX_PENDING: usize = 1024;
+/// How often the metadata of waiting alerts is looked for.
+const PENDING_INTERVAL: Duration = Duration::from_millis(10);
+/// Alerts that left without their container's metadata and may be amended; with more, the oldest stays as it is.
+pub const MAX_AMENDABLE: usize = 1024;
+/// How long after an alert it may be amended, and how often it is looked whether it can be.
+const AMENDED_WITHIN: Duration = Duration::from_secs(60);
+const AMENDING_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Adds what is known of an alert's container to its event, and says whether that is all there will be. Asked again
+/// and again while an alert waits, so it must not wait itself.
+pub type CompleteContainer = Box<dyn FnMut(&mut Alert) -> ContainerMetadata + Send>;
+
+/// Takes the documents that leave: alerts, and amendments, which say that they are.
+pub type Emit<'a> = &'a mut dyn FnMut(Document);
+
+/// Alerts on their way out.
+pub struct Completion {
+    complete: CompleteContainer,
+    /// How long an alert may wait for its container's name and image.
+    metadata_wait: Duration,
+    /// Not emitted yet.
+    pending: VecDeque<Pending>,
+    /// Emitted, but not with all that may come to be known.
+    amendable: VecDeque<Pending>,
+    last_look: Instant,
+    last_amending: Instant,
+    pub counts: CompletionCounts,
+}
+
+/// What became of alerts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CompletionCounts {
+    pub emitted: u64,
+    /// Those of them that left before their container's metadata was known.
+    pub without_metadata: u64,
+    /// Those of these that a second document amended.
+    pub amended: u64,
+}
+
+/// An alert whose container is not fully known, and until when that matters.
+struct Pending {
+    deadline: Instant,
+    alert: Box<Alert>,
+}
+
+impl Completion {
+    pub fn new(complete: CompleteContainer, metadata_wait: Duration) -> Self {
+        Completion {
+            complete,
+            metadata_wait,
+            pending: VecDeque::new(),
+            amendable: VecDeque::new(),
+            last_look: Instant::now(),
+            last_amending: Instant::now(),
+            counts: CompletionCounts::default(),
+        }
+    }
+
+    /// Emits the alert, now or after a wait.
+    pub fn accept(&mut self, mut alert: Box<Alert>, emit: Emit<'_>) {
+        alert.container_metadata = (self.complete)(&mut alert);
+        if alert.container_metadata != ContainerMetadata::Pending || self.metadata_wait.is_zero() {
+            self.emit(*alert, emit);
+            return;
+        }
+        if self.pending.len() == MAX_PENDING
+            && let Some(oldest) = self.pending.pop_front()
+        {
+            self.emit(*oldest.alert, emit);
+        }
+        let deadline = Instant::now() + self.metadata_wait;
+        self.pending.push_back(Pending { deadline, alert });
+    }
+
+    /// How long it may take until the next look; `None` if nothing waits for one.
+    pub fn interval(&self) -> Option<Duration> {
+        match (self.pending.is_empty(), self.amendable.is_empty()) {
+            (false, _) => Some(PENDING_INTERVAL),
+            (true, false) => Some(AMENDING_INTERVAL),
+            (true, true) => None,
+        }
+    }
+
+    /// Emits what has become complete or has waited long enough, if it is time to look.
+    pub fn look(&mut self, emit: Emit<'_>) {
+        if self.last_look.elapsed() >= PENDING_INTERVAL {
+            self.last_look = Instant::now();
+            self.release(self.last_look, emit);
+        }
+        if self.last_amending.elapsed() >= AMENDING_INTERVAL {
+            self.last_amending = Instant::now();
+            self.amend(emit);
+        }
+    }
+
+    /// Emits everything that waits.
+    pub fn finish(&mut self, emit: Emit<'_>) {
+        self.release(Instant::now() + self.metadata_wait, emit);
+    }
+
+    /// Emits the alerts whose metadata has come, or that need not wait after `now`.
+    fn release(&mut self, now: Instant, emit: Emit<'_>) {
+        for _ in 0..self.pending.len() {
+            let Some(mut waiting) = self.pending.pop_front() else {
+                return;
+            };
+            waiting.alert.container_metadata = (self.complete)(&mut waiting.alert);
+            if waiting.alert.container_metadata != ContainerMetadata::Pending || waiting.deadline <= now {
+                self.emit(*waiting.alert, emit);
+            } else {
+                self.pending.push_back(waiting);
+            }
+        }
+    }
+
+    fn emit(&mut self, alert: Alert, emit: Emit<'_>) {
+        if alert.container_metadata != ContainerMetadata::Complete {
+            self.counts.without_metadata += 1;
+            if self.amendable.len() == MAX_AMENDABLE {
+                self.amendable.pop_front();
+            }
+            self.amendable.push_back(Pending {
+                deadline: Instant::now() + AMENDED_WITHIN,
+                alert: Box::new(alert.clone()),
+            });
+        }
+        self.counts.emitted += 1;
+        emit(alert.into_document());
+    }
+
+    /// Repeats alerts of whose containers more has come to be known.
+    fn amend(&mut self, emit: Emit<'_>) {
+        let now = Instant::now();
+        for _ in 0..self.amendable.len() {
+            let Some(mut emitted) = self.amendable.pop_front() else {
+                return;
+            };
+            emitted.alert.container_metadata = (self.complete)(&mut emitted.alert);
+            if emitted.alert.container_metadata != ContainerMetadata::Complete {
+                if emitted.deadline > now {
+                    self.amendable.push_back(emitted);
+                }
+                continue;
+            }
+            self.counts.amended += 1;
+            let mut document = emitted.alert.into_document();
+            document.insert(AMENDMENT.to_owned(), true.into());
+            emit(document);
+        }
+    }
+}
+
+/// Completes alerts with what the directory knows.
+pub fn complete_from(directory: Directory) -> CompleteContainer {
+    let mut scratch = Record::new();
+    Box::new(move |alert| {
+        let Some(container) = &alert.container else {
+            return ContainerMetadata::Complete;
+        };
+        let lookup = directory.get(container.claim());
+        scratch.clear();
+        fill_metadata(&mut scratch, &lookup);
+        merge(&mut alert.event, scratch.to_document());
+        match lookup {
+            Lookup::Pending(_) => ContainerMetadata::Pending,
+            lookup if lookup.may_improve() => ContainerMetadata::Failed,
+            _ => ContainerMetadata::Complete,
+        }
+    })
+}
+
+/// Puts `addition` into `document`, objects into objects of the same name.
+fn merge(document: &mut Document, addition: Document) {
+    for (key, value) in addition {
+        match (document.get_mut(&key), value) {
+            (Some(Value::Object(known)), Value::Object(value)) => merge(known, value),
+            (_, value) => {
+                document.insert(key, value);
+            }
+        }
+    }
+}
