@@ -1,14 +1,14 @@
-//! The two clocks: the boot clock of the kernel's records, and the wall clock of what is written.
+//! The boot clock, which the kernel's records use, and the wall clock, which events and alerts use.
 
 use nix::time::{ClockId, clock_gettime};
 
-/// The wall-clock time of the boot clock's zero, nanoseconds since the epoch. It moves when the
-/// wall clock is set, so it has to be read again now and then.
+/// The wall-clock time of the boot clock's zero, in nanoseconds since the epoch. It changes when the wall clock is set, so
+/// it has to be read again from time to time.
 pub(crate) fn boot_time_ns() -> i64 {
     clock_ns(ClockId::CLOCK_REALTIME) - boot_clock_ns()
 }
 
-/// Nanoseconds since boot, suspended time included: the clock of the kernel's records.
+/// Nanoseconds since boot, suspended time included.
 pub(crate) fn boot_clock_ns() -> i64 {
     clock_ns(ClockId::CLOCK_BOOTTIME)
 }

@@ -1,4 +1,4 @@
-//! What an event gains from the host: its description, and the names of users and groups.
+//! What the agent adds to events from the host: its description, and the names of users and groups.
 
 pub(crate) mod host;
 pub(crate) mod users;

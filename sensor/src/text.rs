@@ -1,4 +1,4 @@
-//! Text that comes from outside: made visible for people ([`escape`]), found in ECS documents ([`document`]).
+//! Text from outside: escaped for people to read ([`escape`]), and looked up in ECS documents ([`document`]).
 
 pub(crate) mod document;
 pub(crate) mod escape;

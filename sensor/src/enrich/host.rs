@@ -1,4 +1,4 @@
-//! What every event says of the host, read once at the start.
+//! The description of the host in every event, read once at the start.
 
 use std::fs;
 
@@ -24,10 +24,10 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// Reads what this host says of itself; `name` overrides the host's name.
+    /// Reads the description of this host; `name` overrides its name.
     pub(crate) fn read(name: Option<&str>) -> Self {
         let system = uname().ok();
-        let of_system = |part: fn(&nix::sys::utsname::UtsName) -> &std::ffi::OsStr| {
+        let system_name = |part: fn(&nix::sys::utsname::UtsName) -> &std::ffi::OsStr| {
             system
                 .as_ref()
                 .map(|system| part(system).to_string_lossy().into_owned())
@@ -36,11 +36,11 @@ impl Host {
         let boot_id = read_line("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
         Host {
-            name: name.map_or_else(|| of_system(|system| system.nodename()), str::to_owned),
+            name: name.map_or_else(|| system_name(|system| system.nodename()), str::to_owned),
             id: read_line("/etc/machine-id").unwrap_or_else(|| boot_id.clone()),
             boot_id,
-            architecture: of_system(|system| system.machine()),
-            kernel: of_system(|system| system.release()),
+            architecture: system_name(|system| system.machine()),
+            kernel: system_name(|system| system.release()),
             os_name: release_value(&release, "NAME"),
             os_platform: release_value(&release, "ID"),
             os_version: release_value(&release, "VERSION_ID"),

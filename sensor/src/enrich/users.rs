@@ -1,8 +1,8 @@
-//! Names of users and groups: of the host from its `/etc/passwd` and `/etc/group`, of a container from its own.
+//! Names of users and groups: on the host from its `/etc/passwd` and `/etc/group`, in a container from its own.
 //!
-//! The host's files are read again when they changed, which is looked at no more often than [`CHECK_EVERY`]. A
-//! container's are read on another thread ([`container`]); until that is done, and for ids of another user namespace,
-//! there are no names. What every system agrees on (0, root) is never looked up.
+//! The host's files are read again when they have changed, which is checked every [`CHECK_EVERY`] at most. A container's are
+//! read on another thread ([`container`]); until then, and for ids of another user namespace, there are no names. The name
+//! that every system agrees on (0, root) is never looked up.
 
 mod container;
 mod names;
@@ -18,13 +18,13 @@ use crate::process::{FIRST_USER_NAMESPACE, Process, ProcessTable};
 use container::{ContainerNames, ContainerUsers};
 use names::{NamesById, ROOT};
 
-/// How often the files' times are looked at.
+/// How often the files' modification times are checked.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
 /// A larger file is not read: something is wrong with it.
 const FILE_LIMIT: u64 = 16 * 1024 * 1024;
 
-/// Other processes of a container through which its files may be read.
-const OTHER_WAYS: usize = 3;
+/// Further processes of a container through which its files may be read.
+const FURTHER_PROCESSES: usize = 3;
 
 /// All users and groups.
 pub(crate) struct Users {
@@ -36,7 +36,7 @@ pub(crate) struct Users {
 }
 
 impl Users {
-    /// Reads the host's files; what cannot be read has no names. Containers' come as they are asked for.
+    /// Reads the host's files; a file that cannot be read has no names. Containers' files are read on demand.
     ///
     /// # Errors
     /// No thread can be started.
@@ -50,7 +50,7 @@ impl Users {
         })
     }
 
-    /// Reads files again that changed; cheap to call often.
+    /// Reads the files that have changed; cheap to call often.
     pub(crate) fn refresh(&mut self) {
         if self.checked.elapsed() >= CHECK_EVERY {
             self.checked = Instant::now();
@@ -59,19 +59,22 @@ impl Users {
         }
     }
 
-    /// Has the names of the process's container read, if it is one that a container engine started: what such a process
-    /// has as its root is the container's, and not what somebody in there made. Never waits.
+    /// Has the names of the process's container read, if a container engine started the process: its root is the
+    /// container's, and not one that somebody in there made. Never waits.
     pub(crate) fn learn_from(&self, process: &Process, table: &ProcessTable) {
         if let Some(container) = &process.container
             && process.is_container_entry()
             && process.namespaces.user == FIRST_USER_NAMESPACE
         {
-            // This one may end before it is looked at.
+            // This process may end before its files are read.
             let others = table.live_processes().filter(|other| {
                 other.is_container_entry() && other.container.as_ref() == Some(container) && other.key != process.key
             });
-            let ways = others.map(|other| other.key).take(OTHER_WAYS).chain([process.key]);
-            self.containers.ask(container, ways.collect());
+            let processes = others
+                .map(|other| other.key)
+                .take(FURTHER_PROCESSES)
+                .chain([process.key]);
+            self.containers.request(container, processes.collect());
         }
     }
 
@@ -85,7 +88,7 @@ impl Users {
         self.name(gid, process, &self.groups, |names| &names.groups)
     }
 
-    /// Containers whose names were not read, because too many were asked for, or reading them took too long.
+    /// Containers whose names were not read: too many were requested, or reading took too long.
     pub(crate) fn unread(&self) -> u64 {
         self.containers.unread()
     }

@@ -1,34 +1,32 @@
-//! From a cgroup path to a container's identity.
+//! The identity of a container from a cgroup path.
 //!
-//! Works on paths of the v2 tree and of any v1 hierarchy, as seen from the root of the hierarchy.
-//! Needs no engine and no file: the same path always gives the same answer, and the id is always a
-//! piece of the path.
+//! Accepts paths in the v2 tree and in any v1 hierarchy, as seen from the root of the hierarchy. Needs no engine and no
+//! file: the same path always gives the same answer, and the id is always a substring of the path.
 //!
 //! # What a container can fake
 //!
-//! A path names containers from the outside in, and everything below a container's own cgroup was
-//! named by that container if it may write to its cgroup tree: a kind node's kubelet does so, and
-//! so can a hostile container that calls a directory `docker-<another container's id>.scope`. The
-//! two have one shape and no rule over paths can tell them apart. So the innermost container gives
-//! the identity, and the outermost one, whose name was chosen from outside, stays with it as
-//! [`ContainerIdentity::nested_in`]. Nothing that an engine on this host says about a container may
-//! be attached to a nested identity, because an engine's own containers are never nested.
+//! A path names containers from the outside in. Whatever is below a container's own cgroup was named by that container if
+//! it may write to its cgroup tree: the kubelet of a kind node does so, and a hostile container can do so too and create a
+//! directory `docker-<another container's id>.scope`. Both look alike, and no rule about paths can tell them apart. So the
+//! innermost container gives the identity, and the outermost one, whose name was chosen outside, is kept as
+//! [`ContainerIdentity::nested_in`]. Nothing that an engine on this host says about a container may be attached to a nested
+//! identity, because an engine's own containers are never nested.
 //!
-//! The same holds below `user@<uid>.service`, the part of the tree that systemd hands to a user:
-//! rootless containers live there, and that user can name a cgroup like any container. Such
-//! identities carry [`ContainerIdentity::rootless_owner`].
+//! The same holds below `user@<uid>.service`, the part of the tree that systemd delegates to a user: rootless containers
+//! are there, and that user can name a cgroup like any container. Such identities carry
+//! [`ContainerIdentity::rootless_owner`].
 
 use container_engines::{ContainerClaim, ContainerRef, Runtime};
 
-/// A container as its cgroup path names it.
+/// A container, as the path of a cgroup names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerIdentity {
-    /// The full id, as the engine spells it: 64 hexadecimal digits but for build steps and for
-    /// containers that were started with a name on containerd's own interface.
+    /// The full id, as the engine spells it: 64 hexadecimal digits, except for build steps and for containers that were
+    /// given a name on containerd's own interface.
     pub id: String,
-    /// What runs the container, where the path tells.
+    /// What runs the container, if the path shows it.
     pub runtime: Option<Runtime>,
-    /// Kubernetes' pod uid, with dashes, or the 32 digits of a static pod's configuration hash.
+    /// The Kubernetes pod's uid, with dashes, or the 32 digits of a static pod's configuration hash.
     pub pod_uid: Option<String>,
     /// The user in whose part of the cgroup tree the outermost container is.
     pub rootless_owner: Option<u32>,
@@ -37,7 +35,7 @@ pub struct ContainerIdentity {
 }
 
 impl ContainerIdentity {
-    /// What the container engines are asked about.
+    /// What the container engines are asked about this container.
     pub fn claim(&self) -> ContainerClaim<'_> {
         ContainerClaim {
             container: self.container(),
@@ -46,7 +44,7 @@ impl ContainerIdentity {
         }
     }
 
-    /// The container that remains once the engines have judged the claim: if they refute it, the outermost one, or none.
+    /// The container that remains once the engines have judged the claim: if they refute it, the outermost one or none.
     pub fn unmask(self, refutes: impl FnOnce(ContainerClaim<'_>) -> bool) -> Option<ContainerIdentity> {
         if refutes(self.claim()) {
             self.nested_in.map(|outermost| *outermost)
@@ -72,7 +70,7 @@ struct Pattern {
     runtime: Option<Runtime>,
 }
 
-/// What has to stand above the component.
+/// What has to be above the component.
 enum Parent {
     Any,
     /// A cgroup of this name, anywhere.
@@ -94,11 +92,11 @@ enum IdForm {
 /// The longest id that containerd accepts.
 const CONTAINERD_NAME_BYTES: usize = 76;
 
-/// All forms; the first that fits counts. `slice:prefix:id` is what runc makes of systemd's
-/// notation when it drives cgroups itself; the part before the first colon stands for the parent.
+/// All patterns; the first match counts. `slice:prefix:id` is what runc makes of systemd's notation when it manages cgroups
+/// itself; the part before the first colon stands for the parent.
 ///
 /// Helpers beside a container (`libpod-conmon-<id>.scope`, `crio-conmon-<id>.scope`) and pods
-/// (`machine-libpod_pod_<id>.slice`) fit none of them.
+/// (`machine-libpod_pod_<id>.slice`) match none of them.
 #[rustfmt::skip]
 const PATTERNS: &[Pattern] = {
     use IdForm::{BuildStep, ContainerdName, Hex64};
@@ -120,8 +118,7 @@ const PATTERNS: &[Pattern] = {
         pattern(Any, "libpod-", Hex64, ".scope", Some(Podman)),
         pattern(Any, "libpod-", Hex64, "", Some(Podman)),
         pattern(Any, "libpod-payload-", Hex64, "", Some(Podman)),
-        // Pods on a node with the cgroupfs driver, other containerd namespaces, and engines that
-        // were told to use another parent.
+        // Pods on a node with the cgroupfs driver, other containerd namespaces, and engines with another parent configured.
         pattern(Any, "", Hex64, "", None),
     ]
 };

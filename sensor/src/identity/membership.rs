@@ -1,17 +1,17 @@
-//! Which container a process belongs to, whatever it does about it.
+//! Which container a process belongs to, even if it tries to leave.
 //!
-//! Its cgroup's path decides, where that names a container. A process with another cgroup may still be at work in one:
-//! `nsenter` and its like enter a container's namespaces without its cgroup, and who may write to the cgroup tree can
-//! leave a container's cgroup. So, in this order:
+//! The path of its cgroup decides if it names a container. A process in another cgroup may still act inside one: `nsenter`
+//! and its like enter a container's namespaces but not its cgroup, and whoever may write to the cgroup tree can leave a
+//! container's cgroup. So the evidence is, in this order:
 //!
-//! 1. the cgroup's path;
-//! 2. the mount namespace, which a container shares with no other and with no part of the host: it belongs to whom it
-//!    was first seen with, for as long as that process lives (numbers of namespaces are used again). A container that
-//!    enters the namespace of a host's service does not become its owner;
-//! 3. descent: who was started in a container, and their children, stay in it, wherever they move to.
+//! 1. the path of the cgroup;
+//! 2. the mount namespace, which a container shares neither with another one nor with the host: it belongs to the container
+//!    of the process that it was first seen with, for as long as that process lives (the kernel reuses the numbers of
+//!    namespaces). A container that enters the namespace of a service on the host does not become its owner;
+//! 3. descent: a process that was started in a container, and its children, stay in it wherever they move.
 //!
-//! What engines run to set a container up is in its cgroup before the container's own program is: its program was
-//! started outside, which no process in the container can pretend.
+//! The programs that engines run to set up a container are in its cgroup before the container's own program is. They were
+//! started outside, which no process in the container can fake.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,9 +20,9 @@ use ahash::RandomState;
 
 use super::cgroup::ContainerIdentity;
 
-/// Cgroups whose container is remembered; when more are seen, all are looked at anew.
+/// Cgroups whose container is cached; when there are more, the cache is cleared.
 const CGROUP_LIMIT: usize = 16_384;
-/// Mount namespaces whose owner is remembered; more are not learned.
+/// Mount namespaces whose owner is remembered; further ones are not.
 const NAMESPACE_LIMIT: usize = 16_384;
 
 /// Names the container of a cgroup path.
@@ -30,7 +30,7 @@ pub(crate) type Identify = Box<dyn Fn(&str) -> Option<ContainerIdentity> + Send>
 
 type Container = Option<Arc<ContainerIdentity>>;
 
-/// How a process is known to belong to its container, and whether its program does.
+/// How a process is known to belong to its container, and where its program was started.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Membership {
     pub evidence: Evidence,
@@ -38,14 +38,14 @@ pub struct Membership {
     pub program_started_in: Container,
 }
 
-/// What shows that a process belongs to a container.
+/// The evidence that a process belongs to a container.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Evidence {
     #[default]
     Cgroup,
     /// The mount namespace is the container's.
     Namespace,
-    /// It, or what started it, was in the container before.
+    /// The process or the one that started it was in the container before.
     Descent,
 }
 
@@ -60,7 +60,7 @@ impl Evidence {
     }
 }
 
-/// Containers by what processes show of them. `Key` names a process and is not used again for another one.
+/// The containers of processes, by the evidence seen so far. `Key` identifies a process and is never reused.
 pub(crate) struct Containers<Key> {
     identify: Identify,
     by_path: HashMap<String, Container, RandomState>,
@@ -69,21 +69,21 @@ pub(crate) struct Containers<Key> {
     owners: HashMap<u32, Owner<Key>, RandomState>,
 }
 
-/// Whose a mount namespace is; `None` for the host's.
+/// The owner of a mount namespace.
 struct Owner<Key> {
     container: Container,
-    /// The process that it was first seen with.
+    /// The process that the namespace was first seen with.
     witness: Key,
 }
 
-/// What is seen of a process that starts a program, or is found running one.
+/// What is seen of a process that starts a program, or that runs one when the sensor starts.
 pub(crate) struct Observation<'a, Key> {
     pub key: Key,
     pub cgroup: &'a str,
     /// 0 where it is not known.
     pub mount_namespace: u32,
-    /// The container of the process before it changed, or else of the one that it comes from.
-    pub before: Container,
+    /// The container that the process was in before, or else the container of its parent.
+    pub previous: Container,
 }
 
 impl<Key: Copy> Containers<Key> {
@@ -96,7 +96,7 @@ impl<Key: Copy> Containers<Key> {
         }
     }
 
-    /// The container of a process, and what shows it.
+    /// The container of a process, and the evidence for it.
     pub(crate) fn locate(
         &mut self,
         seen: &Observation<'_, Key>,
@@ -115,7 +115,7 @@ impl<Key: Copy> Containers<Key> {
         if owner.is_some() {
             return (owner, Evidence::Namespace);
         }
-        if let Some(container) = seen.before.clone() {
+        if let Some(container) = seen.previous.clone() {
             return (Some(container), Evidence::Descent);
         }
         if !is_owned {
@@ -137,7 +137,7 @@ impl<Key: Copy> Containers<Key> {
         }
     }
 
-    /// The container that a cgroup's path names.
+    /// The container that the path of a cgroup names.
     pub(crate) fn container_of_path(&mut self, path: &str) -> Container {
         if let Some(container) = self.by_path.get(path) {
             return container.clone();
@@ -150,7 +150,7 @@ impl<Key: Copy> Containers<Key> {
         container
     }
 
-    /// The container of a cgroup of the v2 tree, if its path was seen.
+    /// The container of a cgroup of the v2 tree, if its path has been seen.
     pub(crate) fn container_of_cgroup(&self, id: u64) -> Option<Container> {
         self.by_cgroup.get(&id).cloned()
     }
@@ -193,19 +193,19 @@ mod tests {
                 containers: Containers::new(Box::new(identify)),
                 live: RefCell::default(),
             };
-            node.show(1, "/init.scope", 1, None);
+            node.observe(1, "/init.scope", 1, None);
             node
         }
 
-        /// The first digit of the container's id, and what shows it.
-        fn show(&mut self, pid: u32, cgroup: &str, mount_namespace: u32, before: Container) -> String {
+        /// The first digit of the container's id, and the evidence.
+        fn observe(&mut self, pid: u32, cgroup: &str, mount_namespace: u32, previous: Container) -> String {
             self.live.borrow_mut().insert(key(pid));
             let live = &self.live;
             let seen = Observation {
                 key: key(pid),
                 cgroup,
                 mount_namespace,
-                before,
+                previous,
             };
             let (container, evidence) = self.containers.locate(&seen, &|key| live.borrow().contains(&key));
             match container {
@@ -226,11 +226,14 @@ mod tests {
     #[test]
     fn who_enters_a_containers_mount_namespace_is_in_the_container() {
         let mut node = Node::new();
-        assert_eq!(node.show(10, &cgroup(A), 7, None), "3 by cgroup");
-        assert_eq!(node.show(11, "/user.slice/session-1.scope", 7, None), "3 by namespace");
-        assert_eq!(node.show(12, "/user.slice/session-1.scope", 1, None), "host");
+        assert_eq!(node.observe(10, &cgroup(A), 7, None), "3 by cgroup");
         assert_eq!(
-            node.show(13, &cgroup(B), 7, None),
+            node.observe(11, "/user.slice/session-1.scope", 7, None),
+            "3 by namespace"
+        );
+        assert_eq!(node.observe(12, "/user.slice/session-1.scope", 1, None), "host");
+        assert_eq!(
+            node.observe(13, &cgroup(B), 7, None),
             "b by cgroup",
             "the cgroup counts first"
         );
@@ -239,34 +242,34 @@ mod tests {
     #[test]
     fn a_namespace_whose_number_is_used_again_is_its_new_owners() {
         let mut node = Node::new();
-        node.show(10, &cgroup(A), 7, None);
+        node.observe(10, &cgroup(A), 7, None);
         node.end(10);
-        assert_eq!(node.show(11, "/user.slice", 7, None), "host");
+        assert_eq!(node.observe(11, "/user.slice", 7, None), "host");
         node.end(11);
-        assert_eq!(node.show(12, &cgroup(B), 7, None), "b by cgroup");
-        assert_eq!(node.show(13, "/user.slice", 7, None), "b by namespace");
+        assert_eq!(node.observe(12, &cgroup(B), 7, None), "b by cgroup");
+        assert_eq!(node.observe(13, "/user.slice", 7, None), "b by namespace");
     }
 
     #[test]
     fn a_container_that_enters_the_hosts_namespaces_does_not_own_them() {
         let mut node = Node::new();
-        node.show(10, "/system.slice/web.service", 5, None);
+        node.observe(10, "/system.slice/web.service", 5, None);
         for namespace in [1, 5] {
-            assert_eq!(node.show(20, &cgroup(A), namespace, None), "3 by cgroup");
-            assert_eq!(node.show(21, "/system.slice/other.service", namespace, None), "host");
+            assert_eq!(node.observe(20, &cgroup(A), namespace, None), "3 by cgroup");
+            assert_eq!(node.observe(21, "/system.slice/other.service", namespace, None), "host");
         }
     }
 
     #[test]
     fn who_leaves_a_containers_cgroup_and_namespaces_is_still_of_the_container() {
         let mut node = Node::new();
-        node.show(10, &cgroup(A), 7, None);
-        let before = identify(&cgroup(A)).map(Arc::new);
-        assert_eq!(node.show(11, "/", 7, before.clone()), "3 by namespace");
-        assert_eq!(node.show(11, "/", 1, before.clone()), "3 by descent");
-        assert_eq!(node.show(11, "/", 99, before.clone()), "3 by descent");
+        node.observe(10, &cgroup(A), 7, None);
+        let previous = identify(&cgroup(A)).map(Arc::new);
+        assert_eq!(node.observe(11, "/", 7, previous.clone()), "3 by namespace");
+        assert_eq!(node.observe(11, "/", 1, previous.clone()), "3 by descent");
+        assert_eq!(node.observe(11, "/", 99, previous.clone()), "3 by descent");
         assert_eq!(
-            node.show(12, "/system.slice", 99, None),
+            node.observe(12, "/system.slice", 99, None),
             "host",
             "a place gone to is not owned"
         );
@@ -275,7 +278,7 @@ mod tests {
     #[test]
     fn a_namespace_that_cannot_be_read_belongs_to_nobody() {
         let mut node = Node::new();
-        node.show(10, &cgroup(A), 0, None);
-        assert_eq!(node.show(11, "/", 0, None), "host");
+        node.observe(10, &cgroup(A), 0, None);
+        assert_eq!(node.observe(11, "/", 0, None), "host");
     }
 }

@@ -343,7 +343,7 @@ impl ProcessTable {
             key: process.key,
             cgroup,
             mount_namespace: process.namespaces.mount,
-            before,
+            previous: before,
         };
         let live = &self.live;
         let is_live = |key: ProcessKey| live.get(&key.pid) == Some(&key);

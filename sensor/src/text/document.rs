@@ -1,12 +1,11 @@
-//! Looking into ECS documents, whose keys may be nested (`{"process": {"pid": 1}}`), dotted (`{"process.pid": 1}`) or
-//! both.
+//! Lookup in ECS documents, whose keys may be nested (`{"process": {"pid": 1}}`), dotted (`{"process.pid": 1}`) or both.
 
 use serde_json::{Map, Value};
 
 /// An event or an alert as JSON.
 pub(crate) type Document = Map<String, Value>;
 
-/// The value of a field, found under nested and dotted keys alike.
+/// The value of a field, under nested or dotted keys.
 pub(crate) fn get<'a>(document: &'a Document, field: &str) -> Option<&'a Value> {
     if let Some(value) = document.get(field) {
         return Some(value);
@@ -41,7 +40,7 @@ pub(crate) fn integer(document: &Document, field: &str) -> Option<i64> {
     get(document, field)?.as_i64()
 }
 
-/// Every field below `prefix`, named by the rest of its name; what is not an object is a value.
+/// Every field below `prefix`, by the rest of its name. Whatever is not an object is a value.
 pub(crate) fn fields_below<'a>(document: &'a Document, prefix: &str) -> Vec<(String, &'a Value)> {
     let mut found = Vec::new();
     for (key, value) in document {

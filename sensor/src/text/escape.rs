@@ -1,15 +1,14 @@
-//! Hostile text made visible: what a name or an argument contains is shown, never obeyed.
+//! Escaping of hostile text, so that a name or an argument is displayed and never obeyed.
 //!
-//! Used by everything that shows outside text to a person: alerts as text, the reason of an alert, log messages.
-//! What comes out holds no control, formatting (bidirectional, zero-width) or invisible character, and no two
-//! different texts look the same.
+//! Used wherever a person reads text from outside: alerts as text, the reason of an alert, log messages. The result has no
+//! control, formatting (bidirectional, zero-width) or invisible character, and no two different texts look the same.
 
 use std::fmt::{self, Display, Write};
 
-/// Letters that draw nothing, which [`char::escape_debug`] takes as they are.
+/// Letters that are blank, which [`char::escape_debug`] does not escape.
 const BLANK_LETTERS: [char; 5] = ['\u{115f}', '\u{1160}', '\u{2800}', '\u{3164}', '\u{ffa0}'];
 
-/// Shows a text with everything that is not plainly visible escaped, as `\u{1b}` or `\n`.
+/// Displays a text with everything escaped that is not visible, as `\u{1b}` or `\n`.
 pub(crate) struct Visible<'a>(pub &'a str);
 
 impl Display for Visible<'_> {
@@ -18,8 +17,8 @@ impl Display for Visible<'_> {
     }
 }
 
-/// Shows an argument so that its ends are seen: bare if it is plain, else in double quotes. At most `limit`
-/// characters of it, then the length it really has.
+/// Displays an argument so that its ends are visible: bare if it is plain, else in double quotes. At most `limit`
+/// characters, then its real length.
 pub(crate) struct Argument<'a> {
     pub text: &'a str,
     pub limit: usize,
@@ -28,12 +27,12 @@ pub(crate) struct Argument<'a> {
 impl Display for Argument<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cut = self.text.char_indices().nth(self.limit).map(|(at, _)| at);
-        let shown = &self.text[..cut.unwrap_or(self.text.len())];
-        if !shown.is_empty() && shown.chars().all(is_plain) {
-            f.write_str(shown)?;
+        let displayed = &self.text[..cut.unwrap_or(self.text.len())];
+        if !displayed.is_empty() && displayed.chars().all(is_plain) {
+            f.write_str(displayed)?;
         } else {
             f.write_char('"')?;
-            for character in shown.chars() {
+            for character in displayed.chars() {
                 match character {
                     '"' => f.write_str("\\\"")?,
                     _ => write_visible(f, character)?,
@@ -48,8 +47,7 @@ impl Display for Argument<'_> {
     }
 }
 
-/// Arguments as one line of at most about `limit` characters, each at most `argument_limit`; then how many more there
-/// are.
+/// Arguments as one line of about `limit` characters, each of at most `argument_limit`; then how many are left out.
 pub(crate) fn command_line<'a>(
     arguments: impl IntoIterator<Item = &'a str>,
     limit: usize,
@@ -97,7 +95,7 @@ mod tests {
 
     #[test]
     fn characters_that_could_mislead_are_spelled_out() {
-        for (text, shown) in [
+        for (text, expected) in [
             ("plain: it's \"ok\"", "plain: it's \"ok\""),
             ("größe 大 🐚", "größe 大 🐚"),
             ("\u{1b}[2J\u{7}\r\n\t", "\\u{1b}[2J\\u{7}\\r\\n\\t"),
@@ -108,13 +106,13 @@ mod tests {
             ("\u{e0041}\u{fe0f}\u{3164}", "\\u{e0041}\\u{fe0f}\\u{3164}"),
             ("\\u{1b}", "\\\\u{1b}"),
         ] {
-            assert_eq!(Visible(text).to_string(), shown);
+            assert_eq!(Visible(text).to_string(), expected);
         }
     }
 
     #[test]
-    fn an_argument_shows_its_ends_and_its_real_length() {
-        for (text, shown) in [
+    fn the_ends_and_the_real_length_of_an_argument_are_visible() {
+        for (text, expected) in [
             ("--install", "--install"),
             ("", "\"\""),
             ("a b", "\"a b\""),
@@ -122,7 +120,7 @@ mod tests {
             ("0123456789abcdef", "0123456789…[16 bytes]"),
             ("ääääääääääää", "\"ääääääääää\"…[24 bytes]"),
         ] {
-            assert_eq!(Argument { text, limit: 10 }.to_string(), shown);
+            assert_eq!(Argument { text, limit: 10 }.to_string(), expected);
         }
     }
 
@@ -137,7 +135,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_has_no_control_character(text in any::<String>()) {
+        fn what_is_displayed_has_no_control_character(text in any::<String>()) {
             prop_assert!(!Visible(&text).to_string().chars().any(char::is_control));
             let argument = Argument { text: &text, limit: 20 }.to_string();
             prop_assert!(!argument.chars().any(char::is_control));

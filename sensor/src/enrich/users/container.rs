@@ -1,8 +1,8 @@
-//! Users and groups of containers, from the files in them, which are hostile.
+//! Users and groups of containers, from files in the containers, which may be hostile.
 //!
-//! Files are read on a thread of their own, each container's in one more, which is given up when it takes too long. A
-//! file is opened below the container's root and nowhere else, without leaving its file system, and only if it is a
-//! regular file of a bounded size: never a device, a pipe or a way out. Names are bounded; none but 0 is called root.
+//! One thread takes the requests, and each container's files are read on one more thread, which is abandoned when that
+//! takes too long. A file is opened below the container's root and nowhere else, without leaving its file system, and only
+//! if it is a regular file of bounded size: never a device, a pipe or a way out. Names are bounded; only 0 is called root.
 
 use std::{
     collections::HashMap,
@@ -26,13 +26,13 @@ use nix::{
 use super::names::{NamesById, ROOT, parse};
 use crate::{identity::ContainerIdentity, process::ProcessKey};
 
-/// Containers that may wait to be read; what comes to more is counted.
-const WAITING_AT_MOST: usize = 256;
-/// Containers whose names are kept; when there are more, all are forgotten and read anew.
+/// Requests that are queued; more are counted and dropped.
+const QUEUED_AT_MOST: usize = 256;
+/// Containers whose names are kept; when there are more, all are dropped and read again.
 const CONTAINERS_AT_MOST: usize = 1024;
 /// How long reading one container's files may take.
 const READ_LIMIT: Duration = Duration::from_secs(2);
-/// Threads that may hang in containers' file systems; with so many, no more are started.
+/// Threads that may hang in containers' file systems; beyond that, none is started.
 const HANGING_AT_MOST: usize = 4;
 /// A larger file is not read.
 const FILE_LIMIT: u64 = 1024 * 1024;
@@ -52,7 +52,7 @@ pub(crate) struct ContainerNames {
 
 type Known = Arc<RwLock<HashMap<String, Arc<ContainerNames>>>>;
 
-/// What is known of all containers.
+/// The names in all containers.
 pub(crate) struct ContainerUsers {
     known: Known,
     requests: SyncSender<Request>,
@@ -62,7 +62,7 @@ pub(crate) struct ContainerUsers {
 struct Request {
     container: String,
     /// Processes whose root is the container's.
-    ways: Vec<ProcessKey>,
+    processes: Vec<ProcessKey>,
 }
 
 impl ContainerUsers {
@@ -71,7 +71,7 @@ impl ContainerUsers {
     /// # Errors
     /// The thread cannot be started.
     pub(crate) fn start() -> io::Result<Self> {
-        let (requests, waiting) = sync_channel(WAITING_AT_MOST);
+        let (requests, waiting) = sync_channel(QUEUED_AT_MOST);
         let users = ContainerUsers {
             known: Known::default(),
             requests,
@@ -85,11 +85,11 @@ impl ContainerUsers {
         Ok(users)
     }
 
-    /// Has the files of a container read, through the first of these processes that is still there.
-    pub(crate) fn ask(&self, container: &ContainerIdentity, ways: Vec<ProcessKey>) {
+    /// Has the files of a container read, through the first of these processes that still exists.
+    pub(crate) fn request(&self, container: &ContainerIdentity, processes: Vec<ProcessKey>) {
         let request = Request {
             container: container.id.clone(),
-            ways,
+            processes,
         };
         if self.requests.try_send(request).is_err() {
             self.unread.fetch_add(1, Ordering::Relaxed);
@@ -107,12 +107,12 @@ impl ContainerUsers {
     }
 }
 
-/// Reads containers' files until nobody can ask any more.
+/// Reads containers' files until the last sender is dropped.
 fn serve(requests: &Receiver<Request>, known: &Known, unread: &AtomicU64) {
     let mut hanging = 0;
     for request in requests {
         let read = if hanging < HANGING_AT_MOST {
-            read_in_time(request.ways)
+            read_in_time(request.processes)
         } else {
             Err(TookTooLong)
         };
@@ -124,7 +124,7 @@ fn serve(requests: &Receiver<Request>, known: &Known, unread: &AtomicU64) {
                 }
                 known.insert(request.container, Arc::new(names));
             }
-            // They were gone, or had not entered their container yet; another will come.
+            // The processes were gone or had not entered their container yet; there will be another request.
             Ok(None) => {}
             Err(TookTooLong) => {
                 hanging += usize::from(hanging < HANGING_AT_MOST);
@@ -136,12 +136,12 @@ fn serve(requests: &Receiver<Request>, known: &Known, unread: &AtomicU64) {
 
 struct TookTooLong;
 
-fn read_in_time(ways: Vec<ProcessKey>) -> Result<Option<ContainerNames>, TookTooLong> {
+fn read_in_time(processes: Vec<ProcessKey>) -> Result<Option<ContainerNames>, TookTooLong> {
     let (answer, answered) = sync_channel(1);
     let reader = thread::Builder::new()
         .name("users-read".to_owned())
         .stack_size(STACK_BYTES)
-        .spawn(move || answer.send(ways.into_iter().find_map(read)));
+        .spawn(move || answer.send(processes.into_iter().find_map(read)));
     if reader.is_err() {
         return Ok(None);
     }
@@ -168,12 +168,12 @@ fn read(process: ProcessKey) -> Option<ContainerNames> {
     })
 }
 
-/// Whether the process sees the host's files, or the sensor's: a container engine's helper, before it enters.
+/// Whether the root is the host's or the sensor's, as for a helper of an engine before it enters the container.
 fn is_root_of_host(root: &OwnedFd) -> bool {
     let file = |state: FileStat| (state.st_dev, state.st_ino);
     let Ok(root) = fstat(root).map(file) else { return true };
-    let of_hosts = ["/", "/proc/1/root"].map(|path| nix::sys::stat::stat(path).map(file));
-    of_hosts.contains(&Ok(root))
+    let host_roots = ["/", "/proc/1/root"].map(|path| nix::sys::stat::stat(path).map(file));
+    host_roots.contains(&Ok(root))
 }
 
 /// The content of a regular file below `root`, following only what stays below it and on its file system.
@@ -182,7 +182,7 @@ fn text_below(root: BorrowedFd<'_>, path: &str) -> Option<String> {
         .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS | ResolveFlag::RESOLVE_NO_XDEV);
     let place = openat2(root, path, how).ok()?;
-    // To open a device, or a pipe, has effects of its own; so it is looked first what it is.
+    // Opening a device or a pipe has side effects, so the type is checked first.
     let state = fstat(&place).ok()?;
     let is_regular = SFlag::from_bits_truncate(state.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG;
     if !is_regular || u64::try_from(state.st_size).is_ok_and(|size| size > FILE_LIMIT) {
@@ -199,15 +199,15 @@ fn text_below(root: BorrowedFd<'_>, path: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The names that are believed.
+/// The names that are plausible.
 fn bounded(names: NamesById) -> NamesById {
     let is_name = |name: &str| {
         (1..=NAME_LIMIT).contains(&name.len())
             && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-$".contains(c))
             && name != ROOT
     };
-    let believed = names.into_iter().filter(|(id, name)| *id != 0 && is_name(name));
-    believed.take(NAMES_AT_MOST).collect()
+    let plausible = names.into_iter().filter(|(id, name)| *id != 0 && is_name(name));
+    plausible.take(NAMES_AT_MOST).collect()
 }
 
 #[cfg(test)]

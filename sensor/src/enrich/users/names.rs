@@ -9,8 +9,8 @@ pub(super) const ROOT: &str = "root";
 /// Names by the id of the user or group.
 pub(super) type NamesById = HashMap<u32, Arc<str>>;
 
-/// Both files have lines of fields with colons between them: the name, a password, the id. The
-/// first name of an id counts, as in the C library.
+/// Lines have fields separated by colons: the name, a password, the id. The first name of an id counts, as in the C
+/// library.
 pub(super) fn parse(text: &str) -> NamesById {
     let mut names = NamesById::new();
     for line in text.lines() {
