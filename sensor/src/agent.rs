@@ -1,5 +1,5 @@
 //! The running sensor: its start, its threads, and its end.
 
-pub mod memory;
-pub mod signals;
-pub mod start;
+pub(crate) mod memory;
+pub(crate) mod signals;
+pub(crate) mod start;

@@ -3,14 +3,14 @@
 //! Made by the sensor and by `replay` alike, from an event document and a match. [`complete`] adds what container
 //! engines tell; [`document`] is what leaves, as Elastic has it.
 
-pub mod chain;
-pub mod complete;
-pub mod document;
-pub mod loss;
+pub(crate) mod chain;
+pub(crate) mod complete;
+pub(crate) mod document;
+pub(crate) mod loss;
 mod reason;
 
-pub use chain::{ChainLink, chain_from_event};
-pub use document::{AMENDMENT, Alert, BUILDING_BLOCK_TYPE, ContainerMetadata};
+pub(crate) use chain::{ChainLink, chain_from_event};
+pub(crate) use document::{AMENDMENT, Alert, BUILDING_BLOCK_TYPE};
 
 #[cfg(test)]
-pub mod sample;
+pub(crate) mod sample;

@@ -27,29 +27,29 @@ Examples:
   tidewaiter doctor                    what this host has and lacks
   tidewaiter run                       watch, with the rules that are built in
   tidewaiter rules check my-rules/     look for errors in rule files")]
-pub struct CommandLine {
+pub(crate) struct CommandLine {
     /// How much to say on stderr: off, error, warn, info, debug, or trace, which has a line from the kernel side for
     /// each fork, exec and exit
     #[arg(long, global = true, value_name = "LEVEL", default_value = "info")]
-    pub log: LevelFilter,
+    pub(crate) log: LevelFilter,
 
     /// When to use colours; `auto` means on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
-    pub color: ColorChoice,
+    pub(crate) color: ColorChoice,
 
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ColorChoice {
+pub(crate) enum ColorChoice {
     Auto,
     Always,
     Never,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Watch this host and write an alert for each match of a rule
     #[command(after_help = "\
 Alerts go to stdout: text for a person on a terminal, one JSON document a line otherwise.
@@ -115,79 +115,79 @@ Examples:
 }
 
 #[derive(Debug, Args)]
-pub struct ConfigArgument {
+pub(crate) struct ConfigArgument {
     /// Configuration file [default: /etc/tidewaiter/tidewaiter.toml, if it exists]
     #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// What decides which rules a sensor runs, and with what state.
 #[derive(Debug, Args)]
-pub struct SensorArguments {
+pub(crate) struct SensorArguments {
     #[command(flatten)]
-    pub config: ConfigArgument,
+    pub(crate) config: ConfigArgument,
 
     /// Rule file, or directory to search for rule files, instead of the configured ones; may be
     /// repeated. The stock rules stay on unless the configuration switches them off
     #[arg(long, value_name = "PATH")]
-    pub rules: Vec<PathBuf>,
+    pub(crate) rules: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
-pub struct RunArguments {
+pub(crate) struct RunArguments {
     #[command(flatten)]
-    pub sensor: SensorArguments,
+    pub(crate) sensor: SensorArguments,
 
     /// How to write alerts [default: the configured one; there `auto`: text on a terminal, else json]
     #[arg(long, value_name = "FORMAT")]
-    pub format: Option<Format>,
+    pub(crate) format: Option<Format>,
 
     /// Show every condition that held in the text form too, not only those that tell something
     #[arg(long)]
-    pub explain: bool,
+    pub(crate) explain: bool,
 }
 
 #[derive(Debug, Args)]
-pub struct EventsArguments {
+pub(crate) struct EventsArguments {
     #[command(flatten)]
-    pub config: ConfigArgument,
+    pub(crate) config: ConfigArgument,
 
     /// Only events of processes inside containers
     #[arg(long)]
-    pub containers_only: bool,
+    pub(crate) containers_only: bool,
 }
 
 #[derive(Debug, Args)]
-pub struct ReplayArguments {
+pub(crate) struct ReplayArguments {
     #[command(flatten)]
-    pub config: ConfigArgument,
+    pub(crate) config: ConfigArgument,
 
     /// Rule file, or directory to search for rule files; may be repeated [default: the stock rules]
     #[arg(long, value_name = "PATH")]
-    pub rules: Vec<PathBuf>,
+    pub(crate) rules: Vec<PathBuf>,
 
     /// Also write the events that the rule of this id nearly matches, those that lack one condition or
     /// else the nearest one, with what is missing
     #[arg(long, value_name = "RULE_ID")]
-    pub explain: Option<String>,
+    pub(crate) explain: Option<String>,
 
     /// Recorded events, `-` for stdin
     #[arg(value_name = "FILE")]
-    pub input: PathBuf,
+    pub(crate) input: PathBuf,
 }
 
 #[derive(Debug, Args)]
-pub struct LearnArguments {
+pub(crate) struct LearnArguments {
     #[command(flatten)]
-    pub sensor: SensorArguments,
+    pub(crate) sensor: SensorArguments,
 
     /// Recorded events, `-` for stdin
     #[arg(long, value_name = "FILE")]
-    pub from: PathBuf,
+    pub(crate) from: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum RulesCommand {
+pub(crate) enum RulesCommand {
     /// Report everything that is wrong in rule files
     #[command(after_help = "\
 Examples:
@@ -210,27 +210,27 @@ Examples:
 }
 
 #[derive(Debug, Args)]
-pub struct RulesArguments {
+pub(crate) struct RulesArguments {
     #[command(flatten)]
-    pub config: ConfigArgument,
+    pub(crate) config: ConfigArgument,
 
     /// Rule files, or directories to search for rule files [default: the stock rules]
     #[arg(value_name = "PATH")]
-    pub paths: Vec<PathBuf>,
+    pub(crate) paths: Vec<PathBuf>,
 
     /// Text for a person, or one JSON array
     #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub format: Format,
+    pub(crate) format: Format,
 }
 
 #[derive(Debug, Args)]
-pub struct DoctorArguments {
+pub(crate) struct DoctorArguments {
     #[command(flatten)]
-    pub config: ConfigArgument,
+    pub(crate) config: ConfigArgument,
 
     /// Text for a person, or one JSON array
     #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub format: Format,
+    pub(crate) format: Format,
 }
 
 #[cfg(test)]

@@ -19,18 +19,18 @@ use crate::rule_files::RuleFilesError;
 use crate::telemetry::log;
 use doctor::LackingHost;
 
-pub mod config;
-pub mod doctor;
-pub mod events;
-pub mod learn;
+pub(crate) mod config;
+pub(crate) mod doctor;
+pub(crate) mod events;
+pub(crate) mod learn;
 mod recording;
-pub mod replay;
-pub mod rules;
-pub mod run;
+pub(crate) mod replay;
+pub(crate) mod rules;
+pub(crate) mod run;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExitStatus {
+pub(crate) enum ExitStatus {
     Ok = 0,
     /// Findings, a failed check, or an output that could not be written.
     Findings = 1,
@@ -42,7 +42,7 @@ pub enum ExitStatus {
 
 /// Why a command could not do its work.
 #[derive(Debug, thiserror::Error)]
-pub enum CommandError {
+pub(crate) enum CommandError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
@@ -131,7 +131,7 @@ fn configured(arguments: &SensorArguments) -> Result<Config, ConfigError> {
 }
 
 /// Whether what is written to this stream is coloured.
-pub fn style_for(stream: &impl IsTerminal, choice: ColorChoice) -> Style {
+pub(crate) fn style_for(stream: &impl IsTerminal, choice: ColorChoice) -> Style {
     let wanted = match choice {
         ColorChoice::Always => true,
         ColorChoice::Never => false,

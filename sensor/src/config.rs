@@ -10,10 +10,10 @@ mod problem;
 mod settings;
 mod unknown_keys;
 
-pub use containers::ContainersConfig;
-pub use file::ConfigError;
-pub use settings::{Config, DEFAULT_RULES_DIRECTORY, Format};
-pub use unknown_keys::DEFAULT_TOML;
+pub(crate) use containers::ContainersConfig;
+pub(crate) use file::ConfigError;
+pub(crate) use settings::{Config, DEFAULT_RULES_DIRECTORY, Format};
+pub(crate) use unknown_keys::DEFAULT_TOML;
 
 #[cfg(test)]
 mod tests;

@@ -32,7 +32,7 @@ mod rules;
 mod waiting;
 
 use rules::Engines;
-pub use rules::Rules;
+pub(crate) use rules::Rules;
 use waiting::{Release, WaitingEvent, WaitingEvents};
 
 /// How often it is looked whether waiting events are ready.
@@ -42,23 +42,23 @@ const LOOKED_AT_EVERY: Duration = Duration::from_millis(2);
 const EVICTION_REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What other threads tell the event thread.
-pub enum Command {
+pub(crate) enum Command {
     Stop,
     /// Another set of rules, from the path that the first one came by.
     Rules(Box<Rules>),
 }
 
 /// What is left of detection at the end.
-pub struct Parts {
-    pub counts: DetectionCounts,
-    pub rules: usize,
-    pub history: History,
-    pub outputs: Router,
-    pub metrics: Option<Metrics>,
+pub(crate) struct Parts {
+    pub(crate) counts: DetectionCounts,
+    pub(crate) rules: usize,
+    pub(crate) history: History,
+    pub(crate) outputs: Router,
+    pub(crate) metrics: Option<Metrics>,
 }
 
 /// Evaluates the rules on each event and hands alerts to the output.
-pub struct Detection {
+pub(crate) struct Detection {
     engines: Engines,
     options: EngineOptions,
     /// The actions that some rule may be about; events of others are not evaluated.
@@ -85,7 +85,7 @@ pub struct Detection {
 impl Detection {
     /// A handler that evaluates `rules`; `metadata_wait` bounds the time that an event waits for its container's
     /// metadata.
-    pub fn new(
+    pub(crate) fn new(
         rules: Rules,
         options: EngineOptions,
         history: History,
@@ -115,7 +115,7 @@ impl Detection {
     }
 
     /// Has counts written as metrics.
-    pub fn with_metrics(self, metrics: Option<Metrics>, dropped_lines: DroppedLines) -> Self {
+    pub(crate) fn with_metrics(self, metrics: Option<Metrics>, dropped_lines: DroppedLines) -> Self {
         Detection {
             metrics: metrics.map(|metrics| (metrics, dropped_lines)),
             ..self
@@ -123,7 +123,7 @@ impl Detection {
     }
 
     /// Gives back what has to be closed, and the counts.
-    pub fn into_parts(self) -> Parts {
+    pub(crate) fn into_parts(self) -> Parts {
         Parts {
             counts: self.counts(),
             rules: self.engines.rule_count(),

@@ -25,11 +25,11 @@ use store::{OpenError, Opened, Opener};
 use writer::Writer;
 
 /// The database's name in the state directory.
-pub const FILE_NAME: &str = "history.redb";
+pub(crate) const FILE_NAME: &str = "history.redb";
 
 /// Terms of one rule that are remembered; past that, the one is forgotten that has been unseen the longest among those of
 /// the container with the most.
-pub const MAX_TERMS_PER_RULE: usize = 50_000;
+pub(crate) const MAX_TERMS_PER_RULE: usize = 50_000;
 /// Changes that may wait for the writing thread.
 const QUEUE_LENGTH: usize = 64 * 1024;
 /// A term that is seen again is written again only when what the disk knows is this much older. After a crash a term
@@ -42,7 +42,7 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why there is no history to start with.
 #[derive(Debug, thiserror::Error)]
-pub enum HistoryError {
+pub(crate) enum HistoryError {
     #[error("cannot make the state directory `{path}`")]
     Directory { path: PathBuf, source: io::Error },
     #[error(
@@ -83,7 +83,7 @@ struct Shared {
 }
 
 /// Remembers when each term of each rule was last seen.
-pub struct History {
+pub(crate) struct History {
     rules: HashMap<Arc<str>, RuleTerms>,
     /// Terms unseen for longer than this are of no use to any rule.
     keep_ms: i64,
@@ -123,7 +123,7 @@ impl History {
     /// Opens the history in the state directory, which is made if it is missing. `keep` is the longest window of any
     /// rule. A damaged file is put aside, and an unwritable disk is tried again later: both are said, neither is an
     /// error.
-    pub fn open(state_directory: &Path, keep: Duration) -> Result<Self, HistoryError> {
+    pub(crate) fn open(state_directory: &Path, keep: Duration) -> Result<Self, HistoryError> {
         make_directory(state_directory).map_err(|source| HistoryError::Directory {
             path: state_directory.to_owned(),
             source,
@@ -180,11 +180,11 @@ impl History {
     }
 
     /// Takes the longest window of another set of rules.
-    pub fn keep_for(&mut self, keep: Duration) {
+    pub(crate) fn keep_for(&mut self, keep: Duration) {
         self.keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
     }
 
-    pub fn counts(&self) -> HistoryCounts {
+    pub(crate) fn counts(&self) -> HistoryCounts {
         HistoryCounts {
             terms: self.rules.values().map(|rule| rule.terms.len() as u64).sum(),
             evicted: self.evicted,
@@ -195,7 +195,7 @@ impl History {
     }
 
     /// Writes what is not on disk yet, for at most `time_limit`.
-    pub fn close(mut self, time_limit: Duration) -> HistoryCounts {
+    pub(crate) fn close(mut self, time_limit: Duration) -> HistoryCounts {
         let deadline = Instant::now() + time_limit;
         while self.hand_on_everything(0) == Queue::Full && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));

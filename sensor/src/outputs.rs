@@ -5,14 +5,14 @@
 //! reader that is slow, a disk that is full or a pipe that is closed is met there and nowhere else. What any of these
 //! queues refuses is counted.
 
-pub mod json;
+pub(crate) mod json;
 mod queue;
 mod router;
-pub mod stdout;
-pub mod text;
+pub(crate) mod stdout;
+pub(crate) mod text;
 
-pub use queue::Output;
-pub use router::{Form, Router};
+pub(crate) use queue::Output;
+pub(crate) use router::{Form, Router};
 
 #[cfg(test)]
 mod tests;

@@ -19,24 +19,24 @@ use crate::config::{Config, DEFAULT_RULES_DIRECTORY};
 mod find;
 mod stock;
 
-pub use find::RuleFilesError;
+pub(crate) use find::RuleFilesError;
 use find::{files_below, holds_no_rule, read_bounded};
 use stock::STOCK_RULES;
 
 /// A rule, what came of it, and the file that it is in, perhaps with others.
-pub struct RuleFile {
-    pub text: Arc<str>,
+pub(crate) struct RuleFile {
+    pub(crate) text: Arc<str>,
     /// The line of the file at which the rule begins, from 1.
-    pub first_line: u32,
-    pub report: RuleReport,
+    pub(crate) first_line: u32,
+    pub(crate) report: RuleReport,
     /// There if and only if the report's status is [`RuleStatus::Ok`].
-    pub rule: Option<CheckedRule>,
+    pub(crate) rule: Option<CheckedRule>,
 }
 
 /// Rule files in the order in which they were read; no two of their rules share a `rule_id`.
 #[derive(Default)]
-pub struct RuleFiles {
-    pub files: Vec<RuleFile>,
+pub(crate) struct RuleFiles {
+    pub(crate) files: Vec<RuleFile>,
     /// Where the rule stands that took the id first: `path:line`.
     place_of_id: HashMap<String, String>,
     /// The same for what rules look for, see [`CheckedRule::meaning`].
@@ -47,7 +47,7 @@ pub struct RuleFiles {
 
 impl RuleFiles {
     /// The rules a sensor runs: the stock ones unless they are off, then those of the paths.
-    pub fn of_config(config: &Config) -> Result<Self, RuleFilesError> {
+    pub(crate) fn of_config(config: &Config) -> Result<Self, RuleFilesError> {
         let is_absent_default = |path: &PathBuf| path == Path::new(DEFAULT_RULES_DIRECTORY) && holds_no_rule(path);
         let paths: Vec<PathBuf> = config
             .rules
@@ -69,7 +69,7 @@ impl RuleFiles {
     }
 
     /// The rules of the paths, or the stock ones if there are no paths. Events are in these data streams.
-    pub fn of_paths(paths: &[PathBuf], streams: &DataStreams) -> Result<Self, RuleFilesError> {
+    pub(crate) fn of_paths(paths: &[PathBuf], streams: &DataStreams) -> Result<Self, RuleFilesError> {
         if paths.is_empty() {
             return Ok(Self::stock());
         }
@@ -82,7 +82,7 @@ impl RuleFiles {
     }
 
     /// The rules built into the program.
-    pub fn stock() -> Self {
+    pub(crate) fn stock() -> Self {
         let mut rules = Self::default();
         for (path, text) in STOCK_RULES {
             rules.add(path, Ok((*text).to_owned()));
@@ -91,12 +91,12 @@ impl RuleFiles {
     }
 
     /// Takes out the rules that can run.
-    pub fn take_rules(&mut self) -> Vec<CheckedRule> {
+    pub(crate) fn take_rules(&mut self) -> Vec<CheckedRule> {
         self.files.iter_mut().filter_map(|file| file.rule.take()).collect()
     }
 
     /// What there is to tell about all files.
-    pub fn reports(&self) -> impl Iterator<Item = &RuleReport> {
+    pub(crate) fn reports(&self) -> impl Iterator<Item = &RuleReport> {
         self.files.iter().map(|file| &file.report)
     }
 
@@ -194,7 +194,7 @@ fn duplicate(rule_id: &str, first: &str, file: &RuleFile) -> Diagnostic {
 }
 
 /// The number, from 1, of the first line that is wanted; 1 if there is none.
-pub fn line_of(text: &str, is_wanted: impl FnMut(&str) -> bool) -> u32 {
+pub(crate) fn line_of(text: &str, is_wanted: impl FnMut(&str) -> bool) -> u32 {
     text.lines()
         .position(is_wanted)
         .and_then(|position| u32::try_from(position + 1).ok())

@@ -11,7 +11,7 @@ const LARGE_ALLOCATION: i32 = 128 * 1024;
 
 /// Has every large allocation go back to the system when it is freed. The C library would raise the limit from which
 /// on it does so to the size of the first one freed, the kernel's type information, and keep up to that much for good.
-pub fn return_large_allocations() {
+pub(crate) fn return_large_allocations() {
     #[cfg(target_env = "gnu")]
     // SAFETY: sets a number in the allocator, under its own lock.
     unsafe {
@@ -20,7 +20,7 @@ pub fn return_large_allocations() {
 }
 
 /// Has the system take back the pages of code that the start has run through; what runs on comes from the file again.
-pub fn return_start_up_code() {
+pub(crate) fn return_start_up_code() {
     let Ok(maps) = procfs::process::Process::myself().and_then(|process| process.maps()) else {
         return;
     };
@@ -36,7 +36,7 @@ pub fn return_start_up_code() {
 }
 
 /// Gives back what reading rules, the kernel's type information and `/proc` left behind in the allocator.
-pub fn return_freed_memory() {
+pub(crate) fn return_freed_memory() {
     #[cfg(target_env = "gnu")]
     // SAFETY: frees unused pages of the allocator, under its own locks.
     unsafe {

@@ -35,7 +35,7 @@ const STACK_BYTES: usize = 4 * 1024 * 1024;
 
 /// Why live events cannot be had.
 #[derive(Debug, Error)]
-pub enum AgentError {
+pub(crate) enum AgentError {
     #[error(transparent)]
     Kernel(#[from] KernelError),
     #[error("/proc cannot be read: {0}; it has to be mounted, and in a container be the host's (`--pid=host`)")]
@@ -51,7 +51,7 @@ pub enum AgentError {
 ///
 /// # Errors
 /// Its thread cannot be started.
-pub fn start_directory(config: &Config) -> io::Result<Directory> {
+pub(crate) fn start_directory(config: &Config) -> io::Result<Directory> {
     let containers = &config.containers;
     let directory = Directory::start(containers.engines.clone(), containers.directory.clone())?;
     directory.wait_until_synced(ENGINES_MAY_TAKE);
@@ -69,7 +69,7 @@ pub fn start_directory(config: &Config) -> io::Result<Directory> {
 }
 
 /// The way to tell the event thread something.
-pub fn command_channel<C>() -> (SyncSender<C>, Receiver<C>) {
+pub(crate) fn command_channel<C>() -> (SyncSender<C>, Receiver<C>) {
     sync_channel(COMMANDS_AT_MOST)
 }
 
@@ -78,7 +78,7 @@ pub fn command_channel<C>() -> (SyncSender<C>, Receiver<C>) {
 ///
 /// # Errors
 /// The host lacks something; nothing is attached then.
-pub fn watch<H>(
+pub(crate) fn watch<H>(
     config: &Config,
     directory: Directory,
     signals: Signals,

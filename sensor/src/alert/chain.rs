@@ -10,20 +10,20 @@ const MAX_LINK_ARGUMENT_BYTES: usize = 1024;
 
 /// A process on the way from the entry leader to the process of the alert.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ChainLink {
-    pub pid: i64,
-    pub name: String,
+pub(crate) struct ChainLink {
+    pub(crate) pid: i64,
+    pub(crate) name: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub args: Vec<String>,
+    pub(crate) args: Vec<String>,
     /// How many arguments there were; more than `args` holds if they were too long.
-    pub args_count: usize,
-    pub entity_id: String,
-    pub interactive: bool,
+    pub(crate) args_count: usize,
+    pub(crate) entity_id: String,
+    pub(crate) interactive: bool,
 }
 
 impl ChainLink {
     /// The arguments that fit, and how many there are in all.
-    pub fn bounded_arguments<'a>(arguments: impl IntoIterator<Item = &'a str>) -> (Vec<String>, usize) {
+    pub(crate) fn bounded_arguments<'a>(arguments: impl IntoIterator<Item = &'a str>) -> (Vec<String>, usize) {
         let mut kept = Vec::new();
         let mut count = 0;
         let mut bytes = 0;
@@ -39,7 +39,7 @@ impl ChainLink {
 }
 
 /// The chain as far as the event itself tells it: entry leader, session leader, parent, process.
-pub fn chain_from_event(event: &Document) -> Vec<ChainLink> {
+pub(crate) fn chain_from_event(event: &Document) -> Vec<ChainLink> {
     let mut chain: Vec<ChainLink> = Vec::new();
     for prefix in [
         "process.entry_leader",

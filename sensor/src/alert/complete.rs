@@ -15,24 +15,24 @@ use crate::record::fill_metadata;
 use crate::text::document::Document;
 
 /// Alerts that may wait for their container's metadata; with more, the oldest leaves without.
-pub const MAX_PENDING: usize = 1024;
+pub(crate) const MAX_PENDING: usize = 1024;
 /// How often the metadata of waiting alerts is looked for.
 const PENDING_INTERVAL: Duration = Duration::from_millis(10);
 /// Alerts that left without their container's metadata and may be amended; with more, the oldest stays as it is.
-pub const MAX_AMENDABLE: usize = 1024;
+pub(crate) const MAX_AMENDABLE: usize = 1024;
 /// How long after an alert it may be amended, and how often it is looked whether it can be.
 const AMENDED_WITHIN: Duration = Duration::from_secs(60);
 const AMENDING_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Adds what is known of an alert's container to its event, and says whether that is all there will be. Asked again
 /// and again while an alert waits, so it must not wait itself.
-pub type CompleteContainer = Box<dyn FnMut(&mut Alert) -> ContainerMetadata + Send>;
+pub(crate) type CompleteContainer = Box<dyn FnMut(&mut Alert) -> ContainerMetadata + Send>;
 
 /// Takes the documents that leave: alerts, and amendments, which say that they are.
-pub type Emit<'a> = &'a mut dyn FnMut(Document);
+pub(crate) type Emit<'a> = &'a mut dyn FnMut(Document);
 
 /// Alerts on their way out.
-pub struct Completion {
+pub(crate) struct Completion {
     complete: CompleteContainer,
     /// How long an alert may wait for its container's name and image.
     metadata_wait: Duration,
@@ -42,17 +42,17 @@ pub struct Completion {
     amendable: VecDeque<Pending>,
     last_look: Instant,
     last_amending: Instant,
-    pub counts: CompletionCounts,
+    pub(crate) counts: CompletionCounts,
 }
 
 /// What became of alerts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CompletionCounts {
-    pub emitted: u64,
+pub(crate) struct CompletionCounts {
+    pub(crate) emitted: u64,
     /// Those of them that left before their container's metadata was known.
-    pub without_metadata: u64,
+    pub(crate) without_metadata: u64,
     /// Those of these that a second document amended.
-    pub amended: u64,
+    pub(crate) amended: u64,
 }
 
 /// An alert whose container is not fully known, and until when that matters.
@@ -62,7 +62,7 @@ struct Pending {
 }
 
 impl Completion {
-    pub fn new(complete: CompleteContainer, metadata_wait: Duration) -> Self {
+    pub(crate) fn new(complete: CompleteContainer, metadata_wait: Duration) -> Self {
         Completion {
             complete,
             metadata_wait,
@@ -75,7 +75,7 @@ impl Completion {
     }
 
     /// Emits the alert, now or after a wait.
-    pub fn accept(&mut self, mut alert: Box<Alert>, emit: Emit<'_>) {
+    pub(crate) fn accept(&mut self, mut alert: Box<Alert>, emit: Emit<'_>) {
         alert.container_metadata = (self.complete)(&mut alert);
         if alert.container_metadata != ContainerMetadata::Pending || self.metadata_wait.is_zero() {
             self.emit(*alert, emit);
@@ -91,7 +91,7 @@ impl Completion {
     }
 
     /// How long it may take until the next look; `None` if nothing waits for one.
-    pub fn interval(&self) -> Option<Duration> {
+    pub(crate) fn interval(&self) -> Option<Duration> {
         match (self.pending.is_empty(), self.amendable.is_empty()) {
             (false, _) => Some(PENDING_INTERVAL),
             (true, false) => Some(AMENDING_INTERVAL),
@@ -100,7 +100,7 @@ impl Completion {
     }
 
     /// Emits what has become complete or has waited long enough, if it is time to look.
-    pub fn look(&mut self, emit: Emit<'_>) {
+    pub(crate) fn look(&mut self, emit: Emit<'_>) {
         if self.last_look.elapsed() >= PENDING_INTERVAL {
             self.last_look = Instant::now();
             self.release(self.last_look, emit);
@@ -112,7 +112,7 @@ impl Completion {
     }
 
     /// Emits everything that waits.
-    pub fn finish(&mut self, emit: Emit<'_>) {
+    pub(crate) fn finish(&mut self, emit: Emit<'_>) {
         self.release(Instant::now() + self.metadata_wait, emit);
     }
 
@@ -169,7 +169,7 @@ impl Completion {
 }
 
 /// Completes alerts with what the directory knows.
-pub fn complete_from(directory: Directory) -> CompleteContainer {
+pub(crate) fn complete_from(directory: Directory) -> CompleteContainer {
     let mut scratch = Record::new();
     Box::new(move |alert| {
         let Some(container) = &alert.container else {

@@ -24,40 +24,40 @@ const LOOK_BACK_NS: i64 = 10_000_000_000;
 const THRESHOLD_LOOK_BACK_NS: i64 = 300_000_000_000;
 
 /// The key that says of an alert that it is only recorded, and nobody is told of it.
-pub const BUILDING_BLOCK_TYPE: &str = "kibana.alert.building_block_type";
+pub(crate) const BUILDING_BLOCK_TYPE: &str = "kibana.alert.building_block_type";
 
 /// The key that says of an alert that it repeats one with the same identifier, with more about the container.
-pub const AMENDMENT: &str = "tidewaiter.amendment";
+pub(crate) const AMENDMENT: &str = "tidewaiter.amendment";
 
 /// Alert identifiers are names in this namespace.
 const ALERT_NAMESPACE: Uuid = Uuid::from_u128(0x6f0e_3bb5_94a1_4c1f_9d0a_2c87_55d6_b81e);
 
 /// A match of a rule, ready to wait for its container's metadata and to be written.
 #[derive(Clone, Debug)]
-pub struct Alert {
+pub(crate) struct Alert {
     /// The event that matched; what comes to be known of its container is added here.
-    pub event: Document,
+    pub(crate) event: Document,
     /// Whether the event is one before the present: then only a short document is left of it.
-    pub is_of_past_event: bool,
-    pub rule: Arc<RuleInfo>,
+    pub(crate) is_of_past_event: bool,
+    pub(crate) rule: Arc<RuleInfo>,
     /// The conditions that held, with the values that made them hold.
-    pub conditions: Vec<String>,
+    pub(crate) conditions: Vec<String>,
     /// The values seen for the first time, for a new_terms rule.
-    pub new_terms: Vec<String>,
+    pub(crate) new_terms: Vec<String>,
     /// The events of a sequence before this one, oldest first, each a short document; empty for other rules.
-    pub earlier_events: Vec<Arc<Document>>,
+    pub(crate) earlier_events: Vec<Arc<Document>>,
     /// From the entry leader down to the process.
-    pub chain: Vec<ChainLink>,
+    pub(crate) chain: Vec<ChainLink>,
     /// The container, for asking what is not known of it yet.
-    pub container: Option<Arc<ContainerIdentity>>,
-    pub container_metadata: ContainerMetadata,
+    pub(crate) container: Option<Arc<ContainerIdentity>>,
+    pub(crate) container_metadata: ContainerMetadata,
     /// What was lost while that happened which the alert tells of.
-    pub loss: Option<Loss>,
+    pub(crate) loss: Option<Loss>,
 }
 
 /// What is known of the container's name, image and labels when an alert goes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ContainerMetadata {
+pub(crate) enum ContainerMetadata {
     /// All there will be to know, which is nothing outside a container.
     Complete,
     /// The container engine has not answered; the document says so.
@@ -68,7 +68,7 @@ pub enum ContainerMetadata {
 
 impl Alert {
     /// The event is the present one; if an earlier one matched, what is known of that takes its place.
-    pub fn new(event: Document, matched: Match<'_>, chain: Vec<ChainLink>) -> Self {
+    pub(crate) fn new(event: Document, matched: Match<'_>, chain: Vec<ChainLink>) -> Self {
         let is_of_past_event = matched.past_event.is_some();
         let (event, chain) = match matched.past_event {
             Some(past) => (past.as_ref().clone(), chain_from_event(&past)),
@@ -89,7 +89,7 @@ impl Alert {
     }
 
     /// When the events that led to the alert began, in nanoseconds since the epoch.
-    pub fn since_ns(&self) -> Option<i64> {
+    pub(crate) fn since_ns(&self) -> Option<i64> {
         let time = |event: &Document, field| {
             let time: Timestamp = document::text(event, field)?.parse().ok()?;
             i64::try_from(time.as_nanosecond()).ok()
@@ -105,7 +105,7 @@ impl Alert {
     }
 
     /// The alert document.
-    pub fn into_document(self) -> Document {
+    pub(crate) fn into_document(self) -> Document {
         let uuid = self.uuid();
         let reason = reason(&self.event, &self.rule, &self.new_terms);
         let original_event: Vec<(String, Value)> = document::fields_below(&self.event, "event")

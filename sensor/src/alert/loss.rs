@@ -25,15 +25,15 @@ const LOSSES_AT_MOST: usize = 256;
 
 /// Records that were lost at some time from `since_ns` to `until_ns`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Loss {
-    pub since_ns: i64,
-    pub until_ns: i64,
-    pub records: LostRecords,
+pub(crate) struct Loss {
+    pub(crate) since_ns: i64,
+    pub(crate) until_ns: i64,
+    pub(crate) records: LostRecords,
 }
 
 impl Loss {
     /// As it stands in an alert.
-    pub fn to_document(&self) -> Value {
+    pub(crate) fn to_document(&self) -> Value {
         let time =
             |ns: i64| Timestamp::from_nanosecond(ns.into()).map_or_else(|_| String::new(), |time| time.to_string());
         let mut document = Document::new();
@@ -59,7 +59,7 @@ impl Loss {
 }
 
 /// The losses of a running sensor.
-pub struct Losses {
+pub(crate) struct Losses {
     counters: KernelCounters,
     log: RefCell<LossLog>,
     /// See [`boot_time_ns`].
@@ -68,7 +68,7 @@ pub struct Losses {
 
 impl Losses {
     /// Losses from now on, as the counters tell them.
-    pub fn new(counters: KernelCounters) -> Self {
+    pub(crate) fn new(counters: KernelCounters) -> Self {
         Losses {
             counters,
             log: RefCell::new(LossLog {
@@ -81,7 +81,7 @@ impl Losses {
 
     /// The kernel's numbers now; what is new among the losses is remembered. Without numbers (the kernel never refuses
     /// them) nothing is.
-    pub fn look(&self) -> Option<KernelCounts> {
+    pub(crate) fn look(&self) -> Option<KernelCounts> {
         let begin_ns = boot_clock_ns();
         let counts = self.counters.read().ok()?;
         self.log.borrow_mut().looked(begin_ns, boot_clock_ns(), counts.lost);
@@ -89,12 +89,12 @@ impl Losses {
     }
 
     /// Goes by the wall clock as it is now.
-    pub fn follow_wall_clock(&self, boot_time_ns: i64) {
+    pub(crate) fn follow_wall_clock(&self, boot_time_ns: i64) {
         self.boot_time_ns.set(boot_time_ns);
     }
 
     /// What was lost at a time that may lie between the two, given and told by the wall clock.
-    pub fn between(&self, from_ns: i64, to_ns: i64) -> Option<Loss> {
+    pub(crate) fn between(&self, from_ns: i64, to_ns: i64) -> Option<Loss> {
         self.look();
         let zero = self.boot_time_ns.get();
         let loss = self.log.borrow().between(from_ns - zero, to_ns - zero)?;

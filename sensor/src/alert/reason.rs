@@ -10,7 +10,7 @@ const REASON_COMMAND_CHARACTERS: usize = 160;
 const REASON_ARGUMENT_CHARACTERS: usize = 80;
 
 /// One sentence that says what happened, where and to whom, and which rule it concerns.
-pub fn reason(event: &Document, rule: &RuleInfo, new_terms: &[String]) -> String {
+pub(crate) fn reason(event: &Document, rule: &RuleInfo, new_terms: &[String]) -> String {
     let text = |field| document::text(event, field);
     let arguments = document::texts(event, "process.args");
     let process = match text("process.name") {

@@ -9,7 +9,7 @@ use super::chain::chain_from_event;
 use super::document::{Alert, ContainerMetadata};
 
 /// A rule and an event as the sensor makes them, for tests of what shows alerts.
-pub fn sample() -> Alert {
+pub(crate) fn sample() -> Alert {
     let event = json!({
         "@timestamp": "2026-11-22T00:03:29.123Z",
         "event": {"kind": "event", "category": ["process"], "type": ["start"], "action": "exec"},

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::{CommandError, ExitStatus};
 use crate::config::DEFAULT_TOML;
 
-pub fn main() -> Result<ExitStatus, CommandError> {
+pub(crate) fn main() -> Result<ExitStatus, CommandError> {
     io::stdout().write_all(DEFAULT_TOML.as_bytes())?;
     Ok(ExitStatus::Ok)
 }

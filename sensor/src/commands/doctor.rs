@@ -23,19 +23,19 @@ use facts::HostFacts;
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Check {
-    pub name: &'static str,
-    pub status: CheckStatus,
+pub(crate) struct Check {
+    pub(crate) name: &'static str,
+    pub(crate) status: CheckStatus,
     /// What was found, and what follows from it.
-    pub found: String,
+    pub(crate) found: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub remedy: Option<String>,
+    pub(crate) remedy: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum CheckStatus {
+pub(crate) enum CheckStatus {
     Ok,
     /// The sensor runs, but knows or does less.
     Warn,
@@ -45,7 +45,7 @@ pub enum CheckStatus {
 
 /// What the host lacks and the sensor cannot do without.
 #[derive(Debug, thiserror::Error)]
-pub struct LackingHost(Vec<Check>);
+pub(crate) struct LackingHost(Vec<Check>);
 
 impl fmt::Display for LackingHost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,7 +67,7 @@ fn host_checks(config: &Config) -> Vec<Check> {
 
 /// Whether the sensor can run here; says on stderr what will be missing if it can. Of container engines the directory
 /// tells itself, also when they come or go.
-pub fn require(config: &Config) -> Result<(), LackingHost> {
+pub(crate) fn require(config: &Config) -> Result<(), LackingHost> {
     let mut checks = host_checks(config);
     for check in checks.iter().filter(|check| check.status == CheckStatus::Warn) {
         let remedy = check.remedy.as_deref().unwrap_or_default();
@@ -81,7 +81,7 @@ pub fn require(config: &Config) -> Result<(), LackingHost> {
     }
 }
 
-pub fn main(arguments: &DoctorArguments, color: ColorChoice) -> Result<ExitStatus, CommandError> {
+pub(crate) fn main(arguments: &DoctorArguments, color: ColorChoice) -> Result<ExitStatus, CommandError> {
     let config = Config::load(arguments.config.config.as_deref())?;
     let mut checks = host_checks(&config);
     checks.extend(checks::kernel_fields(resolve_layout()));

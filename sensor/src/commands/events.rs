@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Writes events until a signal, or until nobody reads them any more.
-pub fn main(arguments: &EventsArguments) -> Result<ExitStatus, CommandError> {
+pub(crate) fn main(arguments: &EventsArguments) -> Result<ExitStatus, CommandError> {
     let signals = Signals::hold().map_err(AgentError::Thread)?;
     let config = Config::load(arguments.config.config.as_deref())?;
     doctor::require(&config)?;
@@ -57,7 +57,7 @@ pub fn main(arguments: &EventsArguments) -> Result<ExitStatus, CommandError> {
 }
 
 /// Writes each event to stdout.
-pub struct EventWriter {
+pub(crate) struct EventWriter {
     output: BufWriter<Stdout>,
     directory: Directory,
     record: Record,
@@ -68,13 +68,13 @@ pub struct EventWriter {
 
 /// Which events are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
+pub(crate) enum Which {
     All,
     OnlyContainers,
 }
 
 impl EventWriter {
-    pub fn new(directory: Directory, which: Which) -> Self {
+    pub(crate) fn new(directory: Directory, which: Which) -> Self {
         EventWriter {
             output: BufWriter::with_capacity(64 * 1024, io::stdout()),
             directory,
@@ -92,7 +92,7 @@ impl EventWriter {
     }
 
     /// How many events were written, or why no more could be.
-    pub fn finish(self) -> io::Result<u64> {
+    pub(crate) fn finish(self) -> io::Result<u64> {
         match self.error {
             Some(error) => Err(error),
             None => Ok(self.written),

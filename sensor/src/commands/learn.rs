@@ -16,7 +16,7 @@ use crate::telemetry::report;
 /// How long saving may take after the last event.
 const SAVE_LIMIT: Duration = Duration::from_secs(60);
 
-pub fn main(arguments: &LearnArguments) -> Result<ExitStatus, CommandError> {
+pub(crate) fn main(arguments: &LearnArguments) -> Result<ExitStatus, CommandError> {
     let config = configured(&arguments.sensor)?;
     let mut files = RuleFiles::of_config(&config)?;
     warn_of_broken(&files);

@@ -22,29 +22,29 @@ const BAR_WIDTH: usize = 20;
 const EVENTS_BETWEEN_LOOKS: u64 = 1024;
 
 /// A recording that is being read.
-pub struct Recording<R> {
+pub(crate) struct Recording<R> {
     input: R,
     reader: DocumentReader,
     /// The present line.
     json: String,
     progress: Progress,
-    pub counts: RecordingCounts,
+    pub(crate) counts: RecordingCounts,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RecordingCounts {
+pub(crate) struct RecordingCounts {
     /// What was read, the end of a line that is too long not counted.
-    pub bytes: u64,
-    pub lines: u64,
-    pub events: u64,
-    pub unusable_lines: u64,
+    pub(crate) bytes: u64,
+    pub(crate) lines: u64,
+    pub(crate) events: u64,
+    pub(crate) unusable_lines: u64,
     /// Values of fields that some rule looks at.
-    pub unfit_values: u64,
+    pub(crate) unfit_values: u64,
 }
 
 impl RecordingCounts {
     /// Says what could not be used; gives how the command is to end.
-    pub fn report(&self) -> ExitStatus {
+    pub(crate) fn report(&self) -> ExitStatus {
         if self.unfit_values > 0 {
             tracing::warn!(
                 "{} values did not fit the type of their field and were left out",
@@ -64,7 +64,7 @@ impl Recording<Box<dyn BufRead>> {
     ///
     /// # Errors
     /// The file cannot be opened.
-    pub fn open(path: &Path, record: &Record) -> Result<Self, CommandError> {
+    pub(crate) fn open(path: &Path, record: &Record) -> Result<Self, CommandError> {
         if path == Path::new("-") {
             return Ok(Recording::new(Box::new(io::stdin().lock()), record));
         }
@@ -81,13 +81,13 @@ impl Recording<Box<dyn BufRead>> {
 }
 
 /// The error of a recording that cannot be read.
-pub fn unreadable(path: &Path, source: io::Error) -> CommandError {
+pub(crate) fn unreadable(path: &Path, source: io::Error) -> CommandError {
     let path = path.to_owned();
     CommandError::Input { path, source }
 }
 
 impl<R: BufRead> Recording<R> {
-    pub fn new(input: R, record: &Record) -> Self {
+    pub(crate) fn new(input: R, record: &Record) -> Self {
         Recording {
             input,
             reader: DocumentReader::new(record),
@@ -106,7 +106,7 @@ impl<R: BufRead> Recording<R> {
     ///
     /// # Errors
     /// The input cannot be read.
-    pub fn next(&mut self, record: &mut Record) -> io::Result<bool> {
+    pub(crate) fn next(&mut self, record: &mut Record) -> io::Result<bool> {
         loop {
             let mut line = std::mem::take(&mut self.json).into_bytes();
             if !read_line(&mut self.input, &mut line)? {
@@ -138,7 +138,7 @@ impl<R: BufRead> Recording<R> {
     }
 
     /// The text of the document that was read last.
-    pub fn json(&self) -> &str {
+    pub(crate) fn json(&self) -> &str {
         &self.json
     }
 

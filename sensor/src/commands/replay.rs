@@ -23,7 +23,7 @@ use near_misses::NearMisses;
 
 mod near_misses;
 
-pub fn main(arguments: &ReplayArguments) -> Result<ExitStatus, CommandError> {
+pub(crate) fn main(arguments: &ReplayArguments) -> Result<ExitStatus, CommandError> {
     let config = Config::load(arguments.config.config.as_deref())?;
     let mut rules = RuleFiles::of_paths(&arguments.rules, &config.data_streams)?;
     warn_of_broken(&rules);
@@ -53,7 +53,7 @@ pub fn main(arguments: &ReplayArguments) -> Result<ExitStatus, CommandError> {
 }
 
 /// Says which rules do not run.
-pub fn warn_of_broken(rules: &RuleFiles) {
+pub(crate) fn warn_of_broken(rules: &RuleFiles) {
     for report in rules.reports().filter(|report| report.status != RuleStatus::Ok) {
         let first = report
             .diagnostics

@@ -15,7 +15,7 @@ use crate::config::{Config, Format};
 use crate::rule_files::{RuleFile, RuleFiles, line_of};
 use crate::text::escape::Visible;
 
-pub fn main(command: &RulesCommand) -> Result<ExitStatus, CommandError> {
+pub(crate) fn main(command: &RulesCommand) -> Result<ExitStatus, CommandError> {
     let (RulesCommand::Check(arguments) | RulesCommand::List(arguments) | RulesCommand::Test(arguments)) = command;
     let config = Config::load(arguments.config.config.as_deref())?;
     let mut rules = RuleFiles::of_paths(&arguments.paths, &config.data_streams)?;

@@ -34,7 +34,7 @@ use crate::telemetry::report;
 const FINISH_LIMIT: Duration = Duration::from_secs(5);
 
 /// Runs the sensor until a signal, or until nobody reads the output any more.
-pub fn main(
+pub(crate) fn main(
     arguments: &RunArguments,
     color: ColorChoice,
     dropped_lines: DroppedLines,

@@ -13,15 +13,15 @@ use super::problem::{Checker, parse_duration};
 const FURTHER_ENGINES_AT_MOST: usize = 64;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContainersConfig {
+pub(crate) struct ContainersConfig {
     /// Asked for metadata, each only about containers that can be its own.
-    pub engines: Vec<EngineSocket>,
-    pub directory: DirectoryOptions,
+    pub(crate) engines: Vec<EngineSocket>,
+    pub(crate) directory: DirectoryOptions,
     /// How long a rule that reads metadata, and a person who reads alerts, wait for it.
-    pub metadata_wait: Duration,
+    pub(crate) metadata_wait: Duration,
     /// `None`: as the environment says, if it does.
-    pub cluster_name: Option<String>,
-    pub node_name: Option<String>,
+    pub(crate) cluster_name: Option<String>,
+    pub(crate) node_name: Option<String>,
 }
 
 impl Default for ContainersConfig {
@@ -50,7 +50,7 @@ fn usual_socket(kind: EngineKind) -> &'static str {
 /// As written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "a table")]
-pub struct RawContainers {
+pub(crate) struct RawContainers {
     docker_socket: Option<PathBuf>,
     podman_socket: Option<PathBuf>,
     containerd_socket: Option<PathBuf>,
@@ -72,7 +72,7 @@ struct RawEngine {
 }
 
 impl RawContainers {
-    pub(super) fn check(self, checker: &mut Checker<'_>) -> ContainersConfig {
+    pub(crate) fn check(self, checker: &mut Checker<'_>) -> ContainersConfig {
         let default = ContainersConfig::default();
         let mut engines = Vec::new();
         for (kind, written) in [

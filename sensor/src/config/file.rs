@@ -24,7 +24,7 @@ const RING_BUFFER_BYTES: RangeInclusive<u32> = 64 * 1024..=1024 * 1024 * 1024;
 const ARGUMENTS_LIMIT_BYTES: RangeInclusive<u32> = 4 * 1024..=1024 * 1024;
 
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
+pub(crate) enum ConfigError {
     #[error("cannot read the configuration `{path}`")]
     Read { path: PathBuf, source: io::Error },
     #[error("the configuration `{path}` is longer than {MAX_FILE_BYTES} bytes")]
@@ -35,7 +35,7 @@ pub enum ConfigError {
 
 impl Config {
     /// Reads `named`, or without it the default file, which need not exist.
-    pub fn load(named: Option<&Path>) -> Result<Self, ConfigError> {
+    pub(crate) fn load(named: Option<&Path>) -> Result<Self, ConfigError> {
         let path = named.unwrap_or(Path::new(DEFAULT_PATH));
         match std::fs::metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => {
@@ -57,7 +57,7 @@ impl Config {
     }
 
     /// All problems of `text` that can be found at once, or the configuration it describes.
-    pub fn from_toml(text: &str) -> Result<Self, Vec<Problem>> {
+    pub(crate) fn from_toml(text: &str) -> Result<Self, Vec<Problem>> {
         let syntax = |error: toml::de::Error| {
             vec![Problem::at(
                 text,

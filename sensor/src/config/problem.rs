@@ -7,13 +7,13 @@ use std::time::Duration;
 use toml::Spanned;
 
 /// Turns written values into checked ones and collects what is wrong with them.
-pub struct Checker<'a> {
-    pub text: &'a str,
-    pub problems: Vec<Problem>,
+pub(crate) struct Checker<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) problems: Vec<Problem>,
 }
 
 impl Checker<'_> {
-    pub fn value<Written, Checked>(
+    pub(crate) fn value<Written, Checked>(
         &mut self,
         written: Option<Spanned<Written>>,
         default: Checked,
@@ -30,15 +30,15 @@ impl Checker<'_> {
 
 /// One thing that is wrong in a configuration file. Lines and columns count from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    pub line: usize,
-    pub column: usize,
-    pub message: String,
-    pub help: Option<String>,
+pub(crate) struct Problem {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
 }
 
 impl Problem {
-    pub fn at(text: &str, offset: usize, message: &str) -> Self {
+    pub(crate) fn at(text: &str, offset: usize, message: &str) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Self {
@@ -57,7 +57,7 @@ impl fmt::Display for Problem {
     }
 }
 
-pub fn in_range(written: i64, range: RangeInclusive<u32>) -> Result<u32, String> {
+pub(crate) fn in_range(written: i64, range: RangeInclusive<u32>) -> Result<u32, String> {
     u32::try_from(written)
         .ok()
         .filter(|value| range.contains(value))
@@ -65,7 +65,7 @@ pub fn in_range(written: i64, range: RangeInclusive<u32>) -> Result<u32, String>
 }
 
 /// A number and a unit: `250ms`, `10m`, `14d`.
-pub fn parse_duration(written: &str) -> Result<Duration, String> {
+pub(crate) fn parse_duration(written: &str) -> Result<Duration, String> {
     let digits = written.len() - written.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = written.split_at(digits);
     let unit_milliseconds: Option<u64> = match unit {

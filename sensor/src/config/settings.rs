@@ -9,7 +9,7 @@ use rule_engine::DataStreams;
 use super::containers::ContainersConfig;
 
 /// The one rules path that need not exist.
-pub const DEFAULT_RULES_DIRECTORY: &str = "/etc/tidewaiter/rules";
+pub(crate) const DEFAULT_RULES_DIRECTORY: &str = "/etc/tidewaiter/rules";
 
 /// Variables that decide what a program loads or what a shell remembers, and hold no secrets.
 const ENVIRONMENT_VARIABLES: [&str; 8] = [
@@ -25,26 +25,26 @@ const ENVIRONMENT_VARIABLES: [&str; 8] = [
 
 /// Values that are in range.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Config {
-    pub rules: Vec<PathBuf>,
-    pub stock_rules: bool,
+pub(crate) struct Config {
+    pub(crate) rules: Vec<PathBuf>,
+    pub(crate) stock_rules: bool,
     /// What events count as being in, for the `index` of rules.
-    pub data_streams: DataStreams,
+    pub(crate) data_streams: DataStreams,
     /// How long a new_terms rule only learns, from the first time it runs.
-    pub learn_for: Duration,
+    pub(crate) learn_for: Duration,
     /// `None`: text on a terminal, JSON otherwise.
-    pub format: Option<Format>,
-    pub state_directory: PathBuf,
+    pub(crate) format: Option<Format>,
+    pub(crate) state_directory: PathBuf,
     /// `None`: no metrics are written.
-    pub metrics_file: Option<PathBuf>,
+    pub(crate) metrics_file: Option<PathBuf>,
     /// `None`: the system's.
-    pub host_name: Option<String>,
-    pub containers: ContainersConfig,
+    pub(crate) host_name: Option<String>,
+    pub(crate) containers: ContainersConfig,
     /// A power of two and so a multiple of the page size.
-    pub ring_buffer_bytes: u32,
-    pub arguments_limit_bytes: u32,
+    pub(crate) ring_buffer_bytes: u32,
+    pub(crate) arguments_limit_bytes: u32,
     /// Names of the environment's variables that events may tell, where a rule reads them.
-    pub environment_variables: Vec<String>,
+    pub(crate) environment_variables: Vec<String>,
 }
 
 impl Default for Config {
@@ -68,7 +68,7 @@ impl Default for Config {
 
 /// How alerts and reports are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     Text,
     Json,
 }

@@ -6,10 +6,10 @@ use toml::de::{DeTable, DeValue};
 use super::problem::Problem;
 
 /// The default configuration with its comments: what `tidewaiter config` prints. It states every key.
-pub const DEFAULT_TOML: &str = include_str!("default.toml");
+pub(crate) const DEFAULT_TOML: &str = include_str!("default.toml");
 
 /// Keys that the default configuration, which states every key, does not have.
-pub fn unknown_keys(text: &str, table: &DeTable<'_>) -> Vec<Problem> {
+pub(crate) fn unknown_keys(text: &str, table: &DeTable<'_>) -> Vec<Problem> {
     let Ok(known) = DeTable::parse(DEFAULT_TOML) else {
         return Vec::new();
     };

@@ -13,7 +13,7 @@ use crate::record::{Action, ENGINE_FIELDS};
 use crate::text::document::Document;
 
 /// Compiled rules.
-pub struct Rules {
+pub(crate) struct Rules {
     /// Read what the kernel tells, and nothing else.
     prompt: RuleSet,
     /// Read what only a container engine can tell, too.
@@ -21,7 +21,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    pub fn compile(rules: Vec<CheckedRule>) -> Self {
+    pub(crate) fn compile(rules: Vec<CheckedRule>) -> Self {
         let (patient, prompt) = rules
             .into_iter()
             .partition(|rule| ENGINE_FIELDS.iter().any(|field| rule.reads(*field)));
@@ -32,22 +32,22 @@ impl Rules {
     }
 
     /// How many there are.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.prompt.rules().len() + self.patient.rules().len()
     }
 
     /// Whether the verdict of some rule can depend on the field.
-    pub fn reads(&self, field: FieldId) -> bool {
+    pub(crate) fn reads(&self, field: FieldId) -> bool {
         self.prompt.reads(field) || self.patient.reads(field)
     }
 
     /// The longest history that any rule looks at.
-    pub fn longest_window(&self) -> Duration {
+    pub(crate) fn longest_window(&self) -> Duration {
         self.prompt.longest_window().max(self.patient.longest_window())
     }
 
     /// An empty record that takes only what some rule looks at.
-    pub fn narrow_record(&self) -> Record {
+    pub(crate) fn narrow_record(&self) -> Record {
         let prompt = self.prompt.narrow_record();
         let patient = self.patient.narrow_record();
         Record::only(|field| prompt.wants(field) || patient.wants(field))
@@ -55,14 +55,14 @@ impl Rules {
 }
 
 /// Running rules. A rule is in one engine alone, so each sees all events in one order.
-pub struct Engines {
+pub(crate) struct Engines {
     prompt: Engine,
     /// `None` if no rule reads what a container engine tells.
     patient: Option<Engine>,
 }
 
 impl Engines {
-    pub fn new(rules: Rules, options: EngineOptions) -> Self {
+    pub(crate) fn new(rules: Rules, options: EngineOptions) -> Self {
         let has_patient = !rules.patient.rules().is_empty();
         Engines {
             prompt: Engine::new(rules.prompt, options),
@@ -71,22 +71,22 @@ impl Engines {
     }
 
     /// Whether the verdict of some rule can depend on the field.
-    pub fn read(&self, field: FieldId) -> bool {
+    pub(crate) fn read(&self, field: FieldId) -> bool {
         self.all().any(|engine| engine.rules().reads(field))
     }
 
     /// How many rules there are.
-    pub fn rule_count(&self) -> usize {
+    pub(crate) fn rule_count(&self) -> usize {
         self.all().map(|engine| engine.rules().rules().len()).sum()
     }
 
     /// Whether some rule reads what a container engine tells.
-    pub fn has_patient_rules(&self) -> bool {
+    pub(crate) fn has_patient_rules(&self) -> bool {
         self.patient.is_some()
     }
 
     /// The actions that some rule may be about.
-    pub fn concerned(&self) -> Vec<Action> {
+    pub(crate) fn concerned(&self) -> Vec<Action> {
         let is_concerned = |action: &Action| {
             let mut kind = Record::new();
             action.fill(&mut kind);
@@ -96,18 +96,18 @@ impl Engines {
     }
 
     /// What the rules that read no metadata make of a record.
-    pub fn prompt_alerts(&mut self, history: &mut History, record: &Record) -> Vec<Alert> {
+    pub(crate) fn prompt_alerts(&mut self, history: &mut History, record: &Record) -> Vec<Alert> {
         alerts(&mut self.prompt, history, record)
     }
 
     /// What the rules that read metadata make of a record that has it.
-    pub fn patient_alerts(&mut self, history: &mut History, record: &Record) -> Vec<Alert> {
+    pub(crate) fn patient_alerts(&mut self, history: &mut History, record: &Record) -> Vec<Alert> {
         self.patient
             .as_mut()
             .map_or_else(Vec::new, |engine| alerts(engine, history, record))
     }
 
-    pub fn counters(&self) -> Vec<EngineCounters> {
+    pub(crate) fn counters(&self) -> Vec<EngineCounters> {
         self.all().map(Engine::counters).collect()
     }
 

@@ -16,47 +16,47 @@ use crate::identity::ContainerIdentity;
 const WAITING_AT_MOST: usize = 1024;
 
 /// An event whose container is not fully known.
-pub struct WaitingEvent {
+pub(crate) struct WaitingEvent {
     /// The event, but for what the engine tells.
-    pub record: Record,
-    pub container: Arc<ContainerIdentity>,
-    pub chain: Vec<ChainLink>,
-    pub deadline: Instant,
+    pub(crate) record: Record,
+    pub(crate) container: Arc<ContainerIdentity>,
+    pub(crate) chain: Vec<ChainLink>,
+    pub(crate) deadline: Instant,
 }
 
 /// Which waiting events leave.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Release {
+pub(crate) enum Release {
     Ready,
     All,
 }
 
 #[derive(Default)]
-pub struct WaitingEvents {
+pub(crate) struct WaitingEvents {
     events: VecDeque<WaitingEvent>,
 }
 
 impl WaitingEvents {
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
 
     /// Whether there is no room for another event before some have left.
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.events.len() >= WAITING_AT_MOST
     }
 
     /// Whether an event of the container waits, so that a later one has to wait behind it.
-    pub fn has_one_of(&self, container: &ContainerIdentity) -> bool {
+    pub(crate) fn has_one_of(&self, container: &ContainerIdentity) -> bool {
         self.events.iter().any(|event| *event.container == *container)
     }
 
-    pub fn push(&mut self, event: WaitingEvent) {
+    pub(crate) fn push(&mut self, event: WaitingEvent) {
         self.events.push_back(event);
     }
 
     /// Takes out the events that wait no longer at `now`, with what is known of their containers.
-    pub fn take(
+    pub(crate) fn take(
         &mut self,
         which: Release,
         now: Instant,

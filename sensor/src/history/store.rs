@@ -21,7 +21,7 @@ const RULES: TableDefinition<&str, i64> = TableDefinition::new("rules");
 const CACHE_BYTES: usize = 1024 * 1024;
 
 /// How the database is come by.
-pub enum Opener {
+pub(crate) enum Opener {
     File(PathBuf),
     /// For tests: storage that fails when told to.
     #[cfg(test)]
@@ -29,44 +29,44 @@ pub enum Opener {
 }
 
 #[cfg(test)]
-pub type MakeBackend = Box<dyn Fn(&Path) -> io::Result<super::tests::FailingFile> + Send>;
+pub(crate) type MakeBackend = Box<dyn Fn(&Path) -> io::Result<super::tests::FailingFile> + Send>;
 
 /// Why the database cannot be had; damage is not a reason.
 #[derive(Debug)]
-pub enum OpenError {
+pub(crate) enum OpenError {
     InUse,
     Io(io::Error),
 }
 
 /// A database, if there is one, and what it held when it was opened.
 #[derive(Default)]
-pub struct Opened {
-    pub database: Option<Database>,
-    pub contents: Contents,
+pub(crate) struct Opened {
+    pub(crate) database: Option<Database>,
+    pub(crate) contents: Contents,
 }
 
 #[derive(Default)]
-pub struct Contents {
-    pub rules: Vec<(String, i64)>,
-    pub terms: Vec<(String, String, i64)>,
+pub(crate) struct Contents {
+    pub(crate) rules: Vec<(String, i64)>,
+    pub(crate) terms: Vec<(String, String, i64)>,
 }
 
 /// Changes to be written together: the last of each key.
 #[derive(Default)]
-pub struct Batch {
-    pub rules: BTreeMap<Arc<str>, i64>,
+pub(crate) struct Batch {
+    pub(crate) rules: BTreeMap<Arc<str>, i64>,
     /// `None` removes the term.
-    pub terms: BTreeMap<(Arc<str>, Arc<str>), Option<i64>>,
+    pub(crate) terms: BTreeMap<(Arc<str>, Arc<str>), Option<i64>>,
 }
 
 impl Batch {
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.rules.len() + self.terms.len()
     }
 }
 
 impl Opener {
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         match self {
             Self::File(path) => path,
             #[cfg(test)]
@@ -87,7 +87,7 @@ impl Opener {
 
 /// Opens the database, or makes an empty one if there is none or if it is damaged. A damaged file is kept under
 /// another name.
-pub fn open(opener: &Opener) -> Result<Opened, OpenError> {
+pub(crate) fn open(opener: &Opener) -> Result<Opened, OpenError> {
     let path = opener.path();
     let is_new = std::fs::metadata(path).map_or(true, |metadata| metadata.len() == 0);
     match open_and_read(opener) {
@@ -118,7 +118,7 @@ pub fn open(opener: &Opener) -> Result<Opened, OpenError> {
 }
 
 /// Writes a batch whole or not at all, and safely to disk.
-pub fn write(database: &Database, batch: &Batch) -> Result<(), String> {
+pub(crate) fn write(database: &Database, batch: &Batch) -> Result<(), String> {
     let write = || -> Result<(), redb::Error> {
         let transaction = database.begin_write()?;
         {
@@ -145,7 +145,7 @@ pub fn write(database: &Database, batch: &Batch) -> Result<(), String> {
 }
 
 /// Closes a database that may be damaged.
-pub fn close(database: Database) {
+pub(crate) fn close(database: Database) {
     // What it could not write is written again, or given up, by whoever closes it.
     let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
 }

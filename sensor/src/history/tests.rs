@@ -39,7 +39,7 @@ fn wait_for_commits(history: &History, changes: u64) {
 
 /// A file on a disk that is full when told so.
 #[derive(Debug)]
-pub struct FailingFile {
+pub(crate) struct FailingFile {
     file: File,
     is_full: Arc<AtomicBool>,
     failures: Arc<AtomicUsize>,

@@ -21,7 +21,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(30);
 /// How long the thread sleeps when nothing comes.
 const IDLE: Duration = Duration::from_secs(3600);
 
-pub struct Writer {
+pub(crate) struct Writer {
     opener: Opener,
     database: Option<Database>,
     changes: Receiver<Change>,
@@ -31,7 +31,12 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub fn new(opener: Opener, database: Option<Database>, changes: Receiver<Change>, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(
+        opener: Opener,
+        database: Option<Database>,
+        changes: Receiver<Change>,
+        shared: Arc<Shared>,
+    ) -> Self {
         Self {
             opener,
             database,
@@ -43,7 +48,7 @@ impl Writer {
     }
 
     /// Runs until the sending side is gone; what was sent before is written then, if the disk lets it.
-    pub fn run(mut self) {
+    pub(crate) fn run(mut self) {
         loop {
             let retry_at = self.backoff.retry_at();
             let wait = retry_at.map_or(IDLE, |retry_at| retry_at.saturating_duration_since(Instant::now()));

@@ -8,7 +8,7 @@ use crate::text::document::Document;
 ///
 /// # Errors
 /// Those of the writer.
-pub fn write_line(output: &mut impl Write, document: &Document) -> io::Result<()> {
+pub(crate) fn write_line(output: &mut impl Write, document: &Document) -> io::Result<()> {
     serde_json::to_writer(&mut *output, document)?;
     output.write_all(b"\n")
 }

@@ -19,26 +19,26 @@ const QUEUE_LENGTH: usize = 4096;
 const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Called once when nobody reads the output any more.
-pub type OnClosed = Box<dyn FnOnce() + Send>;
+pub(crate) type OnClosed = Box<dyn FnOnce() + Send>;
 
 /// The sending side of an output.
-pub struct Output {
+pub(crate) struct Output {
     blocks: SyncSender<Vec<u8>>,
-    pub counters: Arc<QueueCounters>,
+    pub(crate) counters: Arc<QueueCounters>,
     /// Closed by the thread's end.
     ended: Receiver<Infallible>,
 }
 
 #[derive(Default)]
-pub struct QueueCounters {
-    pub offered: AtomicU64,
+pub(crate) struct QueueCounters {
+    pub(crate) offered: AtomicU64,
     /// Refused by a full queue: the reader is slower than the blocks come.
-    pub refused: AtomicU64,
-    pub written: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) written: AtomicU64,
     /// Attempts to write that failed and were repeated.
-    pub write_errors: AtomicU64,
+    pub(crate) write_errors: AtomicU64,
     /// Whether the thread is to end rather than to repeat a failed attempt.
-    pub is_finishing: AtomicBool,
+    pub(crate) is_finishing: AtomicBool,
 }
 
 impl Output {
@@ -46,7 +46,10 @@ impl Output {
     ///
     /// # Errors
     /// It cannot be started.
-    pub fn start(destination: impl Destination + 'static, on_closed: OnClosed) -> io::Result<(Self, JoinHandle<()>)> {
+    pub(crate) fn start(
+        destination: impl Destination + 'static,
+        on_closed: OnClosed,
+    ) -> io::Result<(Self, JoinHandle<()>)> {
         let (blocks, queue) = mpsc::sync_channel(QUEUE_LENGTH);
         let (end, ended) = mpsc::channel();
         let counters = Arc::new(QueueCounters::default());
@@ -73,7 +76,7 @@ impl Output {
     }
 
     /// Takes a block if there is room for it. Never waits.
-    pub fn offer(&self, block: Vec<u8>) {
+    pub(crate) fn offer(&self, block: Vec<u8>) {
         self.counters.offered.fetch_add(1, Relaxed);
         if let Err(TrySendError::Full(_)) = self.blocks.try_send(block) {
             self.counters.refused.fetch_add(1, Relaxed);
@@ -81,7 +84,7 @@ impl Output {
     }
 
     /// Waits until everything is written that can be.
-    pub fn finish(self) {
+    pub(crate) fn finish(self) {
         drop(self.blocks);
         // Nothing is ever sent: this returns when the thread has ended.
         let _ = self.ended.recv();

@@ -23,7 +23,7 @@ const IDLE: Duration = Duration::from_secs(3600);
 
 /// How an output has its alerts.
 #[derive(Clone, Copy, Debug)]
-pub enum Form {
+pub(crate) enum Form {
     Json,
     Text { style: Style, detail: ReasonDetail },
 }
@@ -48,7 +48,7 @@ impl Form {
 }
 
 /// The sending side of all outputs.
-pub struct Router {
+pub(crate) struct Router {
     alerts: SyncSender<Box<Alert>>,
     counters: Arc<Counters>,
     /// Closed when the outputs have been offered everything.
@@ -102,7 +102,7 @@ impl Router {
     ///
     /// # Errors
     /// It cannot be started.
-    pub fn start(outputs: Vec<(Form, Output)>, completion: Completion) -> io::Result<(Self, JoinHandle<()>)> {
+    pub(crate) fn start(outputs: Vec<(Form, Output)>, completion: Completion) -> io::Result<(Self, JoinHandle<()>)> {
         let (alerts, queue) = mpsc::sync_channel(QUEUE_LENGTH);
         let (offering, all_offered) = mpsc::channel();
         let (end, ended) = mpsc::channel();
@@ -126,7 +126,7 @@ impl Router {
     }
 
     /// Takes an alert if there is room for it. Never waits.
-    pub fn offer(&self, alert: Alert) {
+    pub(crate) fn offer(&self, alert: Alert) {
         self.counters.offered.fetch_add(1, Relaxed);
         if let Err(TrySendError::Full(_)) = self.alerts.try_send(Box::new(alert)) {
             self.counters.refused.fetch_add(1, Relaxed);
@@ -134,12 +134,12 @@ impl Router {
     }
 
     /// What was done so far. Before the end nothing is lost.
-    pub fn counts(&self) -> OutputCounts {
+    pub(crate) fn counts(&self) -> OutputCounts {
         self.counters.counts()
     }
 
     /// Writes what is waiting, for at most `time_limit`. What is not written then counts as lost.
-    pub fn finish(self, time_limit: Duration) -> OutputCounts {
+    pub(crate) fn finish(self, time_limit: Duration) -> OutputCounts {
         for output in &self.counters.outputs {
             output.is_finishing.store(true, Relaxed);
         }

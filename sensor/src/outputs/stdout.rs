@@ -19,7 +19,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(2);
 const FULL_DELAY: Duration = Duration::from_millis(5);
 
 /// What blocks are written to.
-pub trait Destination: Write + Send {
+pub(crate) trait Destination: Write + Send {
     /// Whether nobody will ever read what is written.
     fn reader_is_gone(&self) -> bool;
 }
@@ -34,12 +34,12 @@ impl Destination for File {
 }
 
 /// The process's stdout without a buffer, so that what was written and what was not is known.
-pub fn stdout() -> io::Result<File> {
+pub(crate) fn stdout() -> io::Result<File> {
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub enum Flushed {
+pub(crate) enum Flushed {
     Everything,
     /// Something is left over; worth another attempt after this time.
     TryAgainAfter(Duration),
@@ -47,7 +47,7 @@ pub enum Flushed {
 }
 
 /// One block at a time on its way to a destination.
-pub struct Sink<D> {
+pub(crate) struct Sink<D> {
     destination: D,
     block: Vec<u8>,
     /// How much of the block is written.
@@ -56,7 +56,7 @@ pub struct Sink<D> {
 }
 
 impl<D: Destination> Sink<D> {
-    pub fn new(destination: D) -> Self {
+    pub(crate) fn new(destination: D) -> Self {
         Self {
             destination,
             block: Vec::new(),
@@ -66,12 +66,12 @@ impl<D: Destination> Sink<D> {
     }
 
     /// Takes the next block, after everything of the one before is flushed.
-    pub fn put(&mut self, block: Vec<u8>) {
+    pub(crate) fn put(&mut self, block: Vec<u8>) {
         self.block = block;
         self.written = 0;
     }
 
-    pub fn flush(&mut self) -> Flushed {
+    pub(crate) fn flush(&mut self) -> Flushed {
         while self.written < self.block.len() {
             match self.destination.write(&self.block[self.written..]) {
                 Ok(0) => return self.failed(&io::Error::from(io::ErrorKind::WriteZero)),
@@ -86,7 +86,7 @@ impl<D: Destination> Sink<D> {
         Flushed::Everything
     }
 
-    pub fn reader_is_gone(&self) -> bool {
+    pub(crate) fn reader_is_gone(&self) -> bool {
         self.destination.reader_is_gone()
     }
 

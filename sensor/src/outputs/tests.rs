@@ -14,8 +14,9 @@ use super::stdout::{Destination, Flushed, Sink};
 use super::text::{ReasonDetail, Style};
 use super::*;
 use crate::alert::complete::{CompleteContainer, Completion, MAX_AMENDABLE, MAX_PENDING};
+use crate::alert::document::ContainerMetadata;
 use crate::alert::sample::sample;
-use crate::alert::{AMENDMENT, Alert, ContainerMetadata};
+use crate::alert::{AMENDMENT, Alert};
 use crate::telemetry::counts::OutputCounts;
 use crate::text::document::Document;
 

@@ -21,21 +21,21 @@ const SHORT_ID_CHARACTERS: usize = 12;
 const COMMON_CONDITIONS: [&str; 3] = ["event.", "host.os.", "container.id "];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
+pub(crate) enum Style {
     Plain,
     Colored,
 }
 
 /// Which conditions of a rule are displayed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReasonDetail {
+pub(crate) enum ReasonDetail {
     /// Those that are particular to the event.
     Summary,
     Full,
 }
 
 /// The alert as lines of text, the last one empty.
-pub fn render(alert: &Document, style: Style, detail: ReasonDetail) -> String {
+pub(crate) fn render(alert: &Document, style: Style, detail: ReasonDetail) -> String {
     let mut out = Rendering {
         text: String::new(),
         style,
@@ -92,7 +92,7 @@ pub fn render(alert: &Document, style: Style, detail: ReasonDetail) -> String {
 }
 
 /// What has come to be known of the container of an alert that went out before, as lines of text, the last one empty.
-pub fn render_amendment(alert: &Document, style: Style) -> String {
+pub(crate) fn render_amendment(alert: &Document, style: Style) -> String {
     let mut out = Rendering {
         text: String::new(),
         style,

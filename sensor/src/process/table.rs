@@ -52,7 +52,7 @@ pub struct ProcessTable {
     pub argument_bytes: HeldBytes,
     /// Names of variables whose values are kept.
     pub environment_variables: Vec<String>,
-    pub counts: TableCounts,
+    pub(crate) counts: TableCounts,
 }
 
 impl Default for ProcessTable {

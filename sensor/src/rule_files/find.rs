@@ -9,10 +9,10 @@ const MAX_DEPTH: usize = 16;
 /// Rule files that are read from one path.
 const MAX_FILES: usize = 20_000;
 /// A rule file longer than this is not read; the rule engine's own limits are lower.
-pub const MAX_FILE_BYTES: u64 = 17 * 1024 * 1024;
+pub(crate) const MAX_FILE_BYTES: u64 = 17 * 1024 * 1024;
 
 #[derive(Debug, thiserror::Error)]
-pub enum RuleFilesError {
+pub(crate) enum RuleFilesError {
     #[error("cannot read the rules path `{path}`")]
     Unreadable { path: PathBuf, source: io::Error },
     #[error("there is no rule in `{path}`: no file in it ends in `.toml` or `.ndjson`")]
@@ -24,7 +24,7 @@ pub enum RuleFilesError {
 }
 
 /// Whether the path is not there, or is a directory without a rule file.
-pub fn holds_no_rule(path: &Path) -> bool {
+pub(crate) fn holds_no_rule(path: &Path) -> bool {
     match files_below(path) {
         Err(RuleFilesError::NoRules { .. }) => true,
         Err(RuleFilesError::Unreadable { source, .. }) => source.kind() == io::ErrorKind::NotFound,
@@ -33,7 +33,7 @@ pub fn holds_no_rule(path: &Path) -> bool {
 }
 
 /// The path itself if it is a file, else the rule files of the directory in the order of their paths.
-pub fn files_below(path: &Path) -> Result<Vec<PathBuf>, RuleFilesError> {
+pub(crate) fn files_below(path: &Path) -> Result<Vec<PathBuf>, RuleFilesError> {
     let unreadable = |source| RuleFilesError::Unreadable {
         path: path.to_owned(),
         source,
@@ -73,7 +73,7 @@ pub fn files_below(path: &Path) -> Result<Vec<PathBuf>, RuleFilesError> {
     Ok(files)
 }
 
-pub fn read_bounded(path: &Path) -> io::Result<String> {
+pub(crate) fn read_bounded(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
     if text.len() as u64 > MAX_FILE_BYTES {

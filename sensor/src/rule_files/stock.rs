@@ -10,7 +10,7 @@ macro_rules! stock {
 }
 
 /// The rules of `rules/`, in the order of their names.
-pub const STOCK_RULES: &[(&str, &str)] = &[
+pub(crate) const STOCK_RULES: &[(&str, &str)] = &[
     stock!("cloud_metadata_credentials_in_container.toml"),
     stock!("container_engine_client_in_container.toml"),
     stock!("database_shell_in_container.toml"),

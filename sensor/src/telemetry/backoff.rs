@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The failures of one destination.
-pub struct Backoff {
+pub(crate) struct Backoff {
     first_pause: Duration,
     longest_pause: Duration,
     failure: Option<Failure>,
@@ -23,7 +23,7 @@ struct Failure {
 
 impl Backoff {
     /// No failure yet. The pause after a failed attempt doubles with each further one, up to the longest.
-    pub fn new(first_pause: Duration, longest_pause: Duration) -> Self {
+    pub(crate) fn new(first_pause: Duration, longest_pause: Duration) -> Self {
         Backoff {
             first_pause,
             longest_pause,
@@ -33,7 +33,7 @@ impl Backoff {
     }
 
     /// Notes a failed attempt; gives how long attempts have been failing if that is due to be reported.
-    pub fn failed(&mut self) -> Option<Duration> {
+    pub(crate) fn failed(&mut self) -> Option<Duration> {
         let now = Instant::now();
         let failure = self.failure.get_or_insert(Failure {
             since: now,
@@ -55,17 +55,17 @@ impl Backoff {
     }
 
     /// How long to wait after the attempt that failed last.
-    pub fn pause(&self) -> Duration {
+    pub(crate) fn pause(&self) -> Duration {
         self.failure.as_ref().map_or(Duration::ZERO, |failure| failure.pause)
     }
 
     /// When to try again; `None` if the last attempt succeeded.
-    pub fn retry_at(&self) -> Option<Instant> {
+    pub(crate) fn retry_at(&self) -> Option<Instant> {
         self.failure.as_ref().map(|failure| failure.retry_at)
     }
 
     /// Notes an attempt that succeeded; gives how long attempts had been failing if that was reported.
-    pub fn recovered(&mut self) -> Option<Duration> {
+    pub(crate) fn recovered(&mut self) -> Option<Duration> {
         let failure = self.failure.take().filter(|failure| failure.is_reported)?;
         Some(failure.since.elapsed())
     }

@@ -7,55 +7,55 @@ use sensor_abi::RecordKind;
 
 /// What was counted since the start.
 #[derive(Clone, Debug, Default)]
-pub struct Snapshot {
-    pub rules: usize,
-    pub pipeline: PipelineCounts,
-    pub detection: DetectionCounts,
-    pub output: OutputCounts,
-    pub history: HistoryCounts,
+pub(crate) struct Snapshot {
+    pub(crate) rules: usize,
+    pub(crate) pipeline: PipelineCounts,
+    pub(crate) detection: DetectionCounts,
+    pub(crate) output: OutputCounts,
+    pub(crate) history: HistoryCounts,
     /// Lines about the sensor itself that a slow stderr did not take.
-    pub log_lines_lost: u64,
+    pub(crate) log_lines_lost: u64,
 }
 
 /// What the kernel side counted since load.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KernelCounts {
+pub(crate) struct KernelCounts {
     /// Records that each processor made, those that were lost included.
-    pub produced: Vec<u64>,
+    pub(crate) produced: Vec<u64>,
     /// Those that were lost, over all processors.
-    pub lost: LostRecords,
+    pub(crate) lost: LostRecords,
 }
 
 /// Numbers of records, each at its [`RecordKind::index`].
-pub type ByKind = [u64; RecordKind::COUNT];
+pub(crate) type ByKind = [u64; RecordKind::COUNT];
 
 /// Numbers of records that were lost, by reason and kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LostRecords {
+pub(crate) struct LostRecords {
     /// The ring buffer was full.
-    pub ring_full: ByKind,
+    pub(crate) ring_full: ByKind,
     /// The ring buffer was filling up, and the process's cgroup had filled more than its share.
-    pub over_share: ByKind,
+    pub(crate) over_share: ByKind,
 }
 
 impl LostRecords {
     /// All of them.
-    pub fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.by_kind().iter().sum()
     }
 
     /// By kind alone.
-    pub fn by_kind(&self) -> ByKind {
+    pub(crate) fn by_kind(&self) -> ByKind {
         std::array::from_fn(|kind| self.ring_full[kind].saturating_add(self.over_share[kind]))
     }
 
     /// These and those.
-    pub fn plus(&self, other: &LostRecords) -> LostRecords {
+    pub(crate) fn plus(&self, other: &LostRecords) -> LostRecords {
         self.combined(other, u64::saturating_add)
     }
 
     /// What came to `earlier` since.
-    pub fn since(&self, earlier: &LostRecords) -> LostRecords {
+    pub(crate) fn since(&self, earlier: &LostRecords) -> LostRecords {
         self.combined(earlier, u64::saturating_sub)
     }
 
@@ -70,79 +70,79 @@ impl LostRecords {
 
 /// Counts of what came through the ring buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DecodeCounts {
+pub(crate) struct DecodeCounts {
     /// Records that were read, damaged ones included.
-    pub received: u64,
+    pub(crate) received: u64,
     /// Records that were no records.
-    pub damaged: u64,
+    pub(crate) damaged: u64,
     /// Records missing between two of a processor, by their sequence numbers.
-    pub gaps: u64,
+    pub(crate) gaps: u64,
 }
 
 /// What the table did that an operator may want to know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TableCounts {
+pub(crate) struct TableCounts {
     /// Events of processes whose fork was not seen.
-    pub unknown: u64,
+    pub(crate) unknown: u64,
     /// Ended processes that were forgotten, to stay within the limits.
-    pub forgotten: u64,
+    pub(crate) forgotten: u64,
     /// Processes of which not all arguments were kept, because all together had too many.
-    pub arguments_cut: u64,
+    pub(crate) arguments_cut: u64,
 }
 
 /// What was read and what was lost since start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PipelineCounts {
+pub(crate) struct PipelineCounts {
     /// Records that the kernel side made, those that were lost included.
-    pub produced: u64,
-    pub lost: LostRecords,
+    pub(crate) produced: u64,
+    pub(crate) lost: LostRecords,
     /// See [`crate::kernel::Hooks::missed_runs`].
-    pub missed_runs: u64,
-    pub decode: DecodeCounts,
-    pub table: TableCounts,
+    pub(crate) missed_runs: u64,
+    pub(crate) decode: DecodeCounts,
+    pub(crate) table: TableCounts,
     /// Fork, exec and exit events that became records.
-    pub events: u64,
+    pub(crate) events: u64,
     /// Containers whose users' names were not read.
-    pub unread_users: u64,
+    pub(crate) unread_users: u64,
 }
 
 /// What detection did, beside what the pipeline counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DetectionCounts {
+pub(crate) struct DetectionCounts {
     /// Of the rules that may have to wait, and of the others.
-    pub engines: Vec<EngineCounters>,
+    pub(crate) engines: Vec<EngineCounters>,
     /// Events that were evaluated without the container's metadata, which a rule reads, because it did not come in
     /// time.
-    pub without_metadata: u64,
+    pub(crate) without_metadata: u64,
 }
 
 /// What the output did and what it could not do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct OutputCounts {
-    pub written: u64,
+pub(crate) struct OutputCounts {
+    pub(crate) written: u64,
     /// Refused by a full queue: the reader is slower than the alerts come.
-    pub refused: u64,
+    pub(crate) refused: u64,
     /// Accepted, but not written when the output was closed or ended.
-    pub lost: u64,
+    pub(crate) lost: u64,
     /// Alerts that went out before their container's metadata was known.
-    pub without_metadata: u64,
+    pub(crate) without_metadata: u64,
     /// Those of them that a second document amended.
-    pub amended: u64,
+    pub(crate) amended: u64,
     /// Attempts to write that failed and were repeated.
-    pub write_errors: u64,
+    pub(crate) write_errors: u64,
 }
 
 /// What the history holds and what it could not do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct HistoryCounts {
+pub(crate) struct HistoryCounts {
     /// Terms in memory.
-    pub terms: u64,
+    pub(crate) terms: u64,
     /// Terms forgotten because their rule had too many.
-    pub evicted: u64,
+    pub(crate) evicted: u64,
     /// Changes that are safely on disk.
-    pub committed: u64,
+    pub(crate) committed: u64,
     /// Attempts to write that failed and were repeated.
-    pub write_errors: u64,
+    pub(crate) write_errors: u64,
     /// Changes that were not on disk when the history was closed.
-    pub unsaved: u64,
+    pub(crate) unsaved: u64,
 }

@@ -15,23 +15,23 @@ use tracing_subscriber::util::SubscriberInitExt;
 const QUEUE_LENGTH: usize = 32 * 1024;
 
 /// Writes what is still waiting when it is dropped, unless stderr takes none of it.
-pub struct Log {
+pub(crate) struct Log {
     _writer: WorkerGuard,
-    pub dropped: DroppedLines,
+    pub(crate) dropped: DroppedLines,
 }
 
 /// How many lines stderr was too slow for.
 #[derive(Clone)]
-pub struct DroppedLines(ErrorCounter);
+pub(crate) struct DroppedLines(ErrorCounter);
 
 impl DroppedLines {
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.0.dropped_lines() as u64
     }
 }
 
 /// Has our own messages written at the level asked for, those of libraries only from warnings up.
-pub fn start(level: LevelFilter) -> Log {
+pub(crate) fn start(level: LevelFilter) -> Log {
     let filter = Targets::new()
         .with_target("sensor", level)
         .with_target("container_engines", level)

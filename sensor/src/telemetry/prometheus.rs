@@ -26,7 +26,7 @@ const FILE_MODE: u32 = 0o666;
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// The sending side of the metrics.
-pub struct Metrics {
+pub(crate) struct Metrics {
     snapshots: SyncSender<Snapshot>,
     /// Closed by the thread's end.
     ended: Receiver<()>,
@@ -38,7 +38,7 @@ impl Metrics {
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn start(path: PathBuf, directory: Directory) -> io::Result<Metrics> {
+    pub(crate) fn start(path: PathBuf, directory: Directory) -> io::Result<Metrics> {
         let (snapshots, received) = mpsc::sync_channel::<Snapshot>(1);
         let (end, ended) = mpsc::channel();
         thread::Builder::new().name("metrics".to_owned()).spawn(move || {
@@ -65,7 +65,7 @@ impl Metrics {
     }
 
     /// Has what `snapshot` gives written, if it is time. Never waits: while the disk is slow, a turn is left out.
-    pub fn offer(&mut self, snapshot: impl FnOnce() -> Snapshot) {
+    pub(crate) fn offer(&mut self, snapshot: impl FnOnce() -> Snapshot) {
         if self.last_offer.is_some_and(|last| last.elapsed() < INTERVAL) {
             return;
         }
@@ -74,7 +74,7 @@ impl Metrics {
     }
 
     /// Writes the last state unless the disk is behind, waiting at most `time_limit` for it.
-    pub fn finish(self, snapshot: Snapshot, time_limit: Duration) {
+    pub(crate) fn finish(self, snapshot: Snapshot, time_limit: Duration) {
         let _ = self.snapshots.try_send(snapshot);
         drop(self.snapshots);
         // Nothing is ever sent: this returns when the thread has ended, or at the time limit.

@@ -9,7 +9,7 @@ use super::counts::{PipelineCounts, Snapshot};
 use crate::text::escape::Visible;
 
 /// The last lines: what was seen, and every loss with its reason.
-pub fn summary(snapshot: &Snapshot) {
+pub(crate) fn summary(snapshot: &Snapshot) {
     let Snapshot {
         pipeline: counts,
         detection: detected,
@@ -53,7 +53,7 @@ pub fn summary(snapshot: &Snapshot) {
 }
 
 /// Says what was lost since start, a line for each reason; no warning if nothing was.
-pub fn losses(counts: &PipelineCounts) {
+pub(crate) fn losses(counts: &PipelineCounts) {
     let (received, lost, gaps) = (counts.decode.received, counts.lost.total(), counts.decode.gaps);
     debug!(
         "the kernel side made {} records; {received} were received and {lost} lost; {gaps} are missing by their numbers",
@@ -104,7 +104,7 @@ pub fn losses(counts: &PipelineCounts) {
 }
 
 /// Says how each container engine did that was ever reached.
-pub fn container_engines(engines: &[EngineStatus]) {
+pub(crate) fn container_engines(engines: &[EngineStatus]) {
     for EngineStatus { socket, counters, .. } in engines {
         if counters.inspections + counters.further_questions == 0 {
             continue;
@@ -135,7 +135,7 @@ pub fn container_engines(engines: &[EngineStatus]) {
 }
 
 /// Says what a rule set could not look at, or had to forget.
-pub fn rule_engine(counters: &EngineCounters) {
+pub(crate) fn rule_engine(counters: &EngineCounters) {
     for (number, what) in [
         (
             counters.term_combinations_cut,

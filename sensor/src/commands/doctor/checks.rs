@@ -22,7 +22,7 @@ const CAP_SYS_RESOURCE: u32 = 24;
 const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
 
-pub fn judge(facts: &HostFacts, config: &Config) -> Vec<Check> {
+pub(crate) fn judge(facts: &HostFacts, config: &Config) -> Vec<Check> {
     let mut checks = vec![kernel(facts), type_information(facts), privileges(facts)];
     checks.extend(sight(facts));
     checks.extend(locked_memory(facts));
@@ -33,7 +33,7 @@ pub fn judge(facts: &HostFacts, config: &Config) -> Vec<Check> {
     checks
 }
 
-pub(super) fn ok(name: &'static str, found: impl Into<String>) -> Check {
+pub(crate) fn ok(name: &'static str, found: impl Into<String>) -> Check {
     Check {
         name,
         status: CheckStatus::Ok,
@@ -42,7 +42,7 @@ pub(super) fn ok(name: &'static str, found: impl Into<String>) -> Check {
     }
 }
 
-pub(super) fn warn(name: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Check {
+pub(crate) fn warn(name: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Check {
     Check {
         name,
         status: CheckStatus::Warn,
@@ -103,7 +103,7 @@ fn type_information(facts: &HostFacts) -> Check {
 }
 
 /// What the kernel lacks of the structures that the sensor reads; looked at by `doctor` alone, since loading tells it.
-pub fn kernel_fields(resolved: Option<Resolved>) -> Option<Check> {
+pub(crate) fn kernel_fields(resolved: Option<Resolved>) -> Option<Check> {
     let resolved = resolved?;
     let name = "kernel fields";
     if !resolved.missing.is_empty() {

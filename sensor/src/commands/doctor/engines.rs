@@ -14,13 +14,13 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
 /// An engine and what it said, or why it said nothing.
 #[derive(Debug)]
-pub struct Asked {
+pub(crate) struct Asked {
     socket: EngineSocket,
     answer: Result<String, EngineError>,
 }
 
 /// Asks all engines at once.
-pub fn ask(sockets: &[EngineSocket]) -> Vec<Asked> {
+pub(crate) fn ask(sockets: &[EngineSocket]) -> Vec<Asked> {
     let ask_one = |socket: &EngineSocket| Asked {
         answer: Directory::probe(socket, ANSWER_LIMIT).map(|version| version.to_string()),
         socket: socket.clone(),
@@ -34,7 +34,7 @@ pub fn ask(sockets: &[EngineSocket]) -> Vec<Asked> {
     })
 }
 
-pub fn judge(asked: &[Asked]) -> Vec<Check> {
+pub(crate) fn judge(asked: &[Asked]) -> Vec<Check> {
     let usual = ContainersConfig::default().engines;
     let mut checks: Vec<Check> = asked.iter().map(|engine| judge_one(engine, &usual)).collect();
     if !asked.iter().any(|engine| engine.answer.is_ok()) {

@@ -9,33 +9,33 @@ use nix::unistd::{AccessFlags, access};
 
 use crate::config::Config;
 
-pub const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
+pub(crate) const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 const LOCKDOWN_PATH: &str = "/sys/kernel/security/lockdown";
 
 #[derive(Clone, Debug)]
-pub struct HostFacts {
+pub(crate) struct HostFacts {
     /// As `uname -r` says.
-    pub kernel_release: String,
-    pub btf: Result<(), io::ErrorKind>,
+    pub(crate) kernel_release: String,
+    pub(crate) btf: Result<(), io::ErrorKind>,
     /// The effective set as a bit mask; `None` if `/proc` does not tell.
-    pub capabilities: Option<u64>,
-    pub namespaces: Namespaces,
+    pub(crate) capabilities: Option<u64>,
+    pub(crate) namespaces: Namespaces,
     /// The content of the lockdown file; `None` where the kernel has none.
-    pub lockdown: Option<String>,
-    pub cgroups: Cgroups,
-    pub state: StateDirectory,
+    pub(crate) lockdown: Option<String>,
+    pub(crate) cgroups: Cgroups,
+    pub(crate) state: StateDirectory,
 }
 
 /// Whether this process is in the host's own namespaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Namespaces {
-    pub is_host_user: bool,
-    pub is_host_pid: bool,
+pub(crate) struct Namespaces {
+    pub(crate) is_host_user: bool,
+    pub(crate) is_host_pid: bool,
 }
 
 /// Which cgroup hierarchies are mounted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cgroups {
+pub(crate) enum Cgroups {
     None,
     OnlyV1,
     Hybrid,
@@ -43,14 +43,14 @@ pub enum Cgroups {
 }
 
 #[derive(Clone, Debug)]
-pub struct StateDirectory {
+pub(crate) struct StateDirectory {
     /// Whether it can be written, or made if it is missing.
-    pub writable: Result<(), nix::Error>,
-    pub free_bytes: Option<u64>,
+    pub(crate) writable: Result<(), nix::Error>,
+    pub(crate) free_bytes: Option<u64>,
 }
 
 impl HostFacts {
-    pub fn gather(config: &Config) -> Self {
+    pub(crate) fn gather(config: &Config) -> Self {
         let kernel_release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();

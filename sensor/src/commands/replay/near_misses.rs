@@ -12,7 +12,7 @@ use crate::text::document::Document;
 
 /// Writes the events that lack one condition of a rule as they come; if there are none, and none that it takes in, in the
 /// end the nearest one.
-pub struct NearMisses {
+pub(crate) struct NearMisses {
     rule_id: String,
     nearest: Option<(NearMiss, Document)>,
     /// Whether an event was written, or taken in by the rule.
@@ -20,7 +20,7 @@ pub struct NearMisses {
 }
 
 impl NearMisses {
-    pub fn of(rule_id: &str) -> NearMisses {
+    pub(crate) fn of(rule_id: &str) -> NearMisses {
         NearMisses {
             rule_id: rule_id.to_owned(),
             nearest: None,
@@ -29,7 +29,7 @@ impl NearMisses {
     }
 
     /// `json` is the event's document, in this line of the input.
-    pub fn look_at(
+    pub(crate) fn look_at(
         &mut self,
         engine: &mut Engine,
         record: &Record,
@@ -56,7 +56,7 @@ impl NearMisses {
         Ok(())
     }
 
-    pub fn finish(self, output: &mut impl Write) -> io::Result<()> {
+    pub(crate) fn finish(self, output: &mut impl Write) -> io::Result<()> {
         match self.nearest {
             Some((_, document)) if !self.is_explained => write_line(output, &document),
             _ => Ok(()),

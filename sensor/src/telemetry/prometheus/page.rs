@@ -15,7 +15,7 @@ use crate::telemetry::counts::Snapshot;
 const STATES: [&str; 4] = ["connecting", "connected", "absent", "failing"];
 
 /// All families of metrics, each with its samples.
-pub fn render(snapshot: Snapshot, engines: Vec<EngineStatus>) -> String {
+pub(crate) fn render(snapshot: Snapshot, engines: Vec<EngineStatus>) -> String {
     let mut registry = Registry::with_prefix("tidewaiter");
     registry.register_collector(Box::new(Counted { snapshot, engines }));
     let mut text = String::new();
