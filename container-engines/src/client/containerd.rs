@@ -15,8 +15,9 @@ use crate::model::{self, DirectoryOptions, EngineError, EngineVersion, Image, Me
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 use messages::{
-    Container, ContainerChange, ContainerRequest, ContainerResponse, Envelope, ImageChange, ImageRequest,
-    ImageResponse, ListRequest, Namespaces, SandboxExtension, SubscribeRequest, TaskChange, Version,
+    Container, ContainerChange, ContainerResponse, Envelope, GetContainerRequest, GetImageRequest, GetImageResponse,
+    ImageChange, ListContainersRequest, ListNamespacesResponse, SandboxExtension, SubscribeRequest, TaskChange,
+    VersionResponse,
 };
 use prost::Message;
 use std::collections::HashMap;
@@ -76,7 +77,7 @@ impl Client {
     }
 
     pub(crate) async fn version(&self) -> Result<EngineVersion, EngineError> {
-        let version: Version = self
+        let version: VersionResponse = self
             .shared
             .connection
             .call("/containerd.services.version.v1.Version/Version", None, Empty {})
@@ -115,7 +116,7 @@ impl Client {
         shared.pods.list().await?;
         let mut listed = Vec::new();
         for namespace in shared.all_namespaces().await? {
-            let request = ListRequest { filters: Vec::new() };
+            let request = ListContainersRequest { filters: Vec::new() };
             let mut containers = shared
                 .connection
                 .stream::<_, ContainerResponse>(
@@ -148,7 +149,7 @@ impl Client {
             None => shared.all_namespaces().await?,
         };
         for namespace in namespaces.iter().filter(|namespace| is_plausible(namespace, id)) {
-            let request = ContainerRequest { id: id.to_owned() };
+            let request = GetContainerRequest { id: id.to_owned() };
             let answer = shared
                 .connection
                 .call::<_, ContainerResponse>(
@@ -203,7 +204,7 @@ impl Shared {
 
     async fn all_namespaces(&self) -> Result<Vec<String>, EngineError> {
         self.engine.count_further_question();
-        let namespaces: Namespaces = self
+        let namespaces: ListNamespacesResponse = self
             .connection
             .call("/containerd.services.namespaces.v1.Namespaces/List", None, Empty {})
             .await?;
@@ -270,10 +271,10 @@ impl Shared {
             return Ok(digest.clone());
         }
         self.engine.count_further_question();
-        let request = ImageRequest { name: name.to_owned() };
+        let request = GetImageRequest { name: name.to_owned() };
         let answer = self
             .connection
-            .call::<_, ImageResponse>("/containerd.services.images.v1.Images/Get", Some(namespace), request)
+            .call::<_, GetImageResponse>("/containerd.services.images.v1.Images/Get", Some(namespace), request)
             .await;
         let digest = unless_not_found(answer)?
             .and_then(|answer| answer.image?.target)

@@ -14,8 +14,9 @@ use crate::model::{self, Access, DirectoryOptions, EngineError, EngineVersion, I
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use messages::{
-    ContainerEvent, ContainerEventKind, ContainerState, ContainerStatus, ContainerStatusRequest,
-    ContainerStatusResponse, Containers, EventsRequest, ListContainersRequest, VersionRequest, VersionResponse,
+    ContainerEventResponse, ContainerEventType, ContainerState, ContainerStatus, ContainerStatusRequest,
+    ContainerStatusResponse, GetEventsRequest, ListContainersRequest, ListContainersResponse, VersionRequest,
+    VersionResponse,
 };
 use serde::Deserialize;
 use std::sync::Arc;
@@ -63,7 +64,11 @@ impl Client {
         let connection = self.connection.clone();
         let events = async move {
             let answers = connection
-                .stream::<_, ContainerEvent>("/runtime.v1.RuntimeService/GetContainerEvents", None, EventsRequest {})
+                .stream::<_, ContainerEventResponse>(
+                    "/runtime.v1.RuntimeService/GetContainerEvents",
+                    None,
+                    GetEventsRequest {},
+                )
                 .await;
             // The error for unsupported events differs between engines. If the engine is gone, the listing will fail.
             let Ok(mut answers) = answers else {
@@ -72,7 +77,7 @@ impl Client {
             match answers.next().await {
                 Some(Ok(first)) => stream::once(async move { Ok(first) })
                     .chain(answers)
-                    .map(|event: Result<ContainerEvent, Status>| match event {
+                    .map(|event: Result<ContainerEventResponse, Status>| match event {
                         Ok(event) => Ok(engine_event(event)),
                         Err(status) => Err(EngineError::EventsBroken(describe(&status))),
                     })
@@ -85,7 +90,7 @@ impl Client {
 
     pub(crate) async fn list(&self) -> Result<Vec<Listed>, EngineError> {
         let request = ListContainersRequest::default();
-        let containers: Containers = self
+        let containers: ListContainersResponse = self
             .connection
             .call("/runtime.v1.RuntimeService/ListContainers", None, request)
             .await?;
@@ -155,12 +160,12 @@ fn repeated_listing() -> BoxStream<'static, Result<EngineEvent, EngineError>> {
     .boxed()
 }
 
-fn engine_event(event: ContainerEvent) -> EngineEvent {
-    match ContainerEventKind::try_from(event.container_event_type) {
-        Ok(ContainerEventKind::Created) => EngineEvent::Created(event.container_id, None),
-        Ok(ContainerEventKind::Started) => EngineEvent::Started(event.container_id, Some(event.created_at)),
-        Ok(ContainerEventKind::Deleted) => EngineEvent::Removed(event.container_id),
-        Ok(ContainerEventKind::Stopped) | Err(_) => EngineEvent::Resync,
+fn engine_event(event: ContainerEventResponse) -> EngineEvent {
+    match ContainerEventType::try_from(event.container_event_type) {
+        Ok(ContainerEventType::Created) => EngineEvent::Created(event.container_id, None),
+        Ok(ContainerEventType::Started) => EngineEvent::Started(event.container_id, Some(event.created_at)),
+        Ok(ContainerEventType::Deleted) => EngineEvent::Removed(event.container_id),
+        Ok(ContainerEventType::Stopped) | Err(_) => EngineEvent::Resync,
     }
 }
 

@@ -6,13 +6,13 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct Version {
+pub(crate) struct VersionResponse {
     #[prost(string, tag = "1")]
     pub(crate) version: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct Namespaces {
+pub(crate) struct ListNamespacesResponse {
     #[prost(message, repeated, tag = "1")]
     pub(crate) namespaces: Vec<Namespace>,
 }
@@ -24,13 +24,13 @@ pub(crate) struct Namespace {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct ListRequest {
+pub(crate) struct ListContainersRequest {
     #[prost(string, repeated, tag = "1")]
     pub(crate) filters: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct ContainerRequest {
+pub(crate) struct GetContainerRequest {
     #[prost(string, tag = "1")]
     pub(crate) id: String,
 }
@@ -57,13 +57,13 @@ pub(crate) struct Container {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct ImageRequest {
+pub(crate) struct GetImageRequest {
     #[prost(string, tag = "1")]
     pub(crate) name: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct ImageResponse {
+pub(crate) struct GetImageResponse {
     #[prost(message, optional, tag = "1")]
     pub(crate) image: Option<StoredImage>,
 }

@@ -17,13 +17,13 @@ pub(crate) struct VersionResponse {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct EventsRequest {}
+pub(crate) struct GetEventsRequest {}
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct ContainerEvent {
+pub(crate) struct ContainerEventResponse {
     #[prost(string, tag = "1")]
     pub(crate) container_id: String,
-    #[prost(enumeration = "ContainerEventKind", tag = "2")]
+    #[prost(enumeration = "ContainerEventType", tag = "2")]
     pub(crate) container_event_type: i32,
     /// Of the event, nanoseconds since the epoch.
     #[prost(int64, tag = "3")]
@@ -31,7 +31,7 @@ pub(crate) struct ContainerEvent {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
-pub(crate) enum ContainerEventKind {
+pub(crate) enum ContainerEventType {
     Created = 0,
     Started = 1,
     Stopped = 2,
@@ -50,13 +50,13 @@ pub(crate) enum ContainerState {
 pub(crate) struct ListContainersRequest {}
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct Containers {
+pub(crate) struct ListContainersResponse {
     #[prost(message, repeated, tag = "1")]
-    pub(crate) containers: Vec<ListedContainer>,
+    pub(crate) containers: Vec<Container>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct ListedContainer {
+pub(crate) struct Container {
     #[prost(string, tag = "1")]
     pub(crate) id: String,
     #[prost(enumeration = "ContainerState", tag = "6")]
@@ -84,36 +84,36 @@ pub(crate) struct ContainerStatus {
     #[prost(string, tag = "1")]
     pub(crate) id: String,
     #[prost(message, optional, tag = "2")]
-    pub(crate) metadata: Option<ContainerName>,
+    pub(crate) metadata: Option<ContainerMetadata>,
     /// Nanoseconds since the epoch.
     #[prost(int64, tag = "5")]
     pub(crate) started_at: i64,
     #[prost(message, optional, tag = "8")]
-    pub(crate) image: Option<ImageName>,
+    pub(crate) image: Option<ImageSpec>,
     #[prost(string, tag = "9")]
     pub(crate) image_ref: String,
     #[prost(map = "string, string", tag = "12")]
     pub(crate) labels: HashMap<String, String>,
     #[prost(message, repeated, tag = "14")]
-    pub(crate) mounts: Vec<CriMount>,
+    pub(crate) mounts: Vec<ContainerMount>,
     #[prost(string, tag = "17")]
     pub(crate) image_id: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct ContainerName {
+pub(crate) struct ContainerMetadata {
     #[prost(string, tag = "1")]
     pub(crate) name: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct ImageName {
+pub(crate) struct ImageSpec {
     #[prost(string, tag = "1")]
     pub(crate) image: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct CriMount {
+pub(crate) struct ContainerMount {
     #[prost(string, tag = "1")]
     pub(crate) container_path: String,
     #[prost(string, tag = "2")]
@@ -123,29 +123,29 @@ pub(crate) struct CriMount {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct ListSandboxesRequest {
+pub(crate) struct ListPodSandboxRequest {
     #[prost(message, optional, tag = "1")]
-    pub(crate) filter: Option<SandboxFilter>,
+    pub(crate) filter: Option<PodSandboxFilter>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct SandboxFilter {
+pub(crate) struct PodSandboxFilter {
     #[prost(string, tag = "1")]
     pub(crate) id: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct Sandboxes {
+pub(crate) struct ListPodSandboxResponse {
     #[prost(message, repeated, tag = "1")]
-    pub(crate) items: Vec<Sandbox>,
+    pub(crate) items: Vec<PodSandbox>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct Sandbox {
+pub(crate) struct PodSandbox {
     #[prost(string, tag = "1")]
     pub(crate) id: String,
     #[prost(message, optional, tag = "2")]
-    pub(crate) metadata: Option<PodName>,
+    pub(crate) metadata: Option<PodSandboxMetadata>,
     #[prost(map = "string, string", tag = "5")]
     pub(crate) labels: HashMap<String, String>,
     #[prost(map = "string, string", tag = "6")]
@@ -153,7 +153,7 @@ pub(crate) struct Sandbox {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct PodName {
+pub(crate) struct PodSandboxMetadata {
     #[prost(string, tag = "1")]
     pub(crate) name: String,
     #[prost(string, tag = "2")]

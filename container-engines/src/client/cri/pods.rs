@@ -1,6 +1,6 @@
 //! Pods by the ids of their sandboxes. Each is requested once, however many containers it has.
 
-use super::messages::{ListSandboxesRequest, Sandbox, SandboxFilter, Sandboxes};
+use super::messages::{ListPodSandboxRequest, ListPodSandboxResponse, PodSandbox, PodSandboxFilter};
 use crate::client::grpc::Connection;
 use crate::engine::Engine;
 use crate::model::{CONTAINERS_AT_MOST, DirectoryOptions, EngineError, Pod};
@@ -32,7 +32,7 @@ impl Pods {
             return Ok(Some(pod.clone()));
         }
         self.engine.count_further_question();
-        let filter = SandboxFilter { id: sandbox.to_owned() };
+        let filter = PodSandboxFilter { id: sandbox.to_owned() };
         let sandboxes = self.ask(Some(filter)).await?;
         // Engines match an id by its prefix.
         let found = sandboxes.into_iter().find(|item| item.id == sandbox);
@@ -74,16 +74,16 @@ impl Pods {
         pod
     }
 
-    fn keep(&self, sandbox: Sandbox) -> Arc<Pod> {
+    fn keep(&self, sandbox: PodSandbox) -> Arc<Pod> {
         let name = sandbox.metadata.unwrap_or_default();
         let names = (name.name.as_str(), name.namespace.as_str(), name.uid.as_str());
         self.learn(&sandbox.id, names, sandbox.labels, sandbox.annotations)
     }
 
     /// An engine without CRI has no pods.
-    async fn ask(&self, filter: Option<SandboxFilter>) -> Result<Vec<Sandbox>, Status> {
-        let request = ListSandboxesRequest { filter };
-        let answer: Result<Sandboxes, Status> = self
+    async fn ask(&self, filter: Option<PodSandboxFilter>) -> Result<Vec<PodSandbox>, Status> {
+        let request = ListPodSandboxRequest { filter };
+        let answer: Result<ListPodSandboxResponse, Status> = self
             .connection
             .call("/runtime.v1.RuntimeService/ListPodSandbox", None, request)
             .await;

@@ -1,7 +1,7 @@
 //! Answers as engines give them. Debian has no package of CRI-O, so its answers are assembled from what its users have
 //! published: the fields, their spelling and their formats.
 
-use super::messages::{ContainerName, CriMount, ImageName};
+use super::messages::{ContainerMetadata, ContainerMount, ImageSpec};
 use super::*;
 use proptest::prelude::*;
 use prost::Message;
@@ -39,11 +39,11 @@ fn status() -> ContainerStatus {
     ];
     ContainerStatus {
         id: ID.to_owned(),
-        metadata: Some(ContainerName {
+        metadata: Some(ContainerMetadata {
             name: "redis".to_owned(),
         }),
         started_at: 1_589_528_152_634_504_515,
-        image: Some(ImageName {
+        image: Some(ImageSpec {
             image: "quay.io/crio/redis:alpine".to_owned(),
         }),
         image_ref: "quay.io/crio/redis@sha256:1780b5a5496189974b94eb2595d86731d7a0820e4beb8ea770974298a943ed55"
@@ -51,12 +51,12 @@ fn status() -> ContainerStatus {
         image_id: String::new(),
         labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
         mounts: vec![
-            CriMount {
+            ContainerMount {
                 container_path: "/host/run".to_owned(),
                 host_path: "/run".to_owned(),
                 readonly: true,
             },
-            CriMount {
+            ContainerMount {
                 container_path: "/etc/hosts".to_owned(),
                 host_path: "/var/lib/kubelet/pods/6a1c/etc-hosts".to_owned(),
                 readonly: false,
@@ -112,7 +112,7 @@ fn an_answer_without_details_still_names_the_container() {
 
 #[test]
 fn events_of_cri_are_translated() {
-    let event = |kind| ContainerEvent {
+    let event = |kind| ContainerEventResponse {
         container_id: ID.to_owned(),
         container_event_type: kind,
         created_at: 7,
