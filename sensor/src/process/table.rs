@@ -94,11 +94,6 @@ impl ProcessTable {
         self.live.values().filter_map(|key| self.get(*key))
     }
 
-    /// The number of processes held, and of those the live ones.
-    pub fn len(&self) -> (usize, usize) {
-        (self.processes.len(), self.live.len())
-    }
-
     /// The chain from the entry leader (or the oldest known ancestor) down to the process.
     pub fn chain(&self, key: ProcessKey) -> Vec<&Process> {
         let mut chain = Vec::new();

@@ -8,8 +8,8 @@ use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access};
 
 use crate::config::Config;
+use crate::kernel::BTF_PATH;
 
-pub(crate) const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 const LOCKDOWN_PATH: &str = "/sys/kernel/security/lockdown";
 
 #[derive(Clone, Debug)]
