@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use rule_engine::record::{DocumentCounts, Record};
 use rule_engine::rule::{RuleStatus, parse_file, parse_rules};
-use rule_engine::{DataStreams, Engine, EngineOptions, MemoryHistory, RuleSet, run_examples};
+use rule_engine::{DataStreams, Engine, EngineOptions, MemoryHistory, Rules, run_examples};
 
 const EVENT: &str = r#"{"@timestamp": "2026-01-01T00:00:00Z", "event": {"category": ["process"], "type": ["start"]},
     "process": {"name": "apt", "pid": 7, "args": ["apt", "install", "curl"], "interactive": true},
@@ -41,7 +41,7 @@ pub fn run_query(rule_type: &str, query: &str) {
         found.render("rule.toml", &text);
     }
     if let Some(rule) = parsed.rule {
-        let mut engine = Engine::new(RuleSet::compile(vec![rule]), EngineOptions::default());
+        let mut engine = Engine::new(Rules::compile(vec![rule]), EngineOptions::default());
         engine.evaluate(&RECORD, &mut MemoryHistory::default(), &mut |_| {});
     }
 }

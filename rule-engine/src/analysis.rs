@@ -3,5 +3,6 @@
 pub(crate) mod category;
 pub(crate) mod cost;
 pub(crate) mod holds;
+pub(crate) mod meaning;
 pub(crate) mod prerequisite;
 pub(crate) mod satisfiable;

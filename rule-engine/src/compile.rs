@@ -3,3 +3,4 @@
 pub(crate) mod graph;
 pub(crate) mod index;
 pub(crate) mod rules;
+pub(crate) mod sequence;

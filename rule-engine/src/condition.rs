@@ -7,11 +7,17 @@ mod alert_limits;
 mod call;
 mod detection;
 pub(crate) mod functions;
+mod key_field;
+mod new_terms;
+mod sequence;
+mod threshold;
 mod tree;
 
-pub(crate) use alert_limits::{AlertLimits, Grouping, Suppression};
-pub(crate) use call::{Call, Term};
-pub(crate) use detection::{
-    Cardinality, Detection, GroupField, MissingKey, NewTerms, Sequence, SequenceTerm, Threshold,
-};
+pub(crate) use alert_limits::{AlertLimits, ListKeys, Suppression};
+pub(crate) use call::{Argument, Call};
+pub(crate) use detection::{Detection, Then};
+pub(crate) use key_field::{KeyField, MissingKey};
+pub(crate) use new_terms::NewTerms;
+pub(crate) use sequence::{Sequence, SequenceTerm};
+pub(crate) use threshold::{Cardinality, Threshold};
 pub(crate) use tree::{ComputedCondition, Condition, FieldCondition, Test};

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::compile::rules::RuleSet;
-use crate::condition::Detection;
+use crate::compile::rules::Rules;
+use crate::condition::{Detection, Then};
 use crate::record::Record;
 use crate::rule::{CheckedRule, Example, Expectation};
 use crate::run::engine::{Engine, EngineOptions};
@@ -34,10 +34,14 @@ pub fn run_examples(rule: &CheckedRule) -> Vec<ExampleOutcome> {
 
 fn run(rule: &CheckedRule, example: &Example) -> ExampleOutcome {
     let mut rule = rule.clone();
-    if let Detection::NewTerms(_, new_terms) = &mut rule.detection {
+    if let Detection::Single {
+        then: Then::NewTerms(new_terms),
+        ..
+    } = &mut rule.detection
+    {
         new_terms.learn_for_ms = Some(0);
     }
-    let mut engine = Engine::new(RuleSet::compile(vec![rule]), EngineOptions::default());
+    let mut engine = Engine::new(Rules::compile(vec![rule]), EngineOptions::default());
     let mut history = MemoryHistory::default();
     let mut record = Record::new();
     let mut actual = Expectation::NoMatch;

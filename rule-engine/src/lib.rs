@@ -32,10 +32,11 @@ mod examples;
 #[cfg(test)]
 mod naive;
 
-pub use compile::rules::RuleSet;
+pub use compile::rules::Rules;
 pub use examples::{ExampleOutcome, run_examples};
 pub use record::streams::DataStreams;
 pub use run::counters::{EngineCounters, RuleCounters};
-pub use run::engine::{Engine, EngineOptions, Match, NearMiss};
+pub use run::engine::{Engine, EngineOptions, Match, RuleChanges};
+pub use run::explain::NearMiss;
 pub use run::fair_quota::{Owner, Shares};
 pub use run::history::{MemoryHistory, TermHistory};

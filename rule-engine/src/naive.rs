@@ -205,7 +205,7 @@ fn is_like(pattern: &[char], text: &[char], letters: Letters) -> bool {
 
 fn parse_eql(text: &str, findings: &mut Findings) -> Option<Condition> {
     match eql::parse(text, findings)? {
-        Detection::Event(condition) => Some(condition),
+        Detection::Single { condition, .. } => Some(condition),
         other => panic!("{text} is no event query: {other:?}"),
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! A [`CheckedRule`] can only come from [`parse_file`], so every field in it exists and every literal fits its field.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use serde::Serialize;
 
+use crate::analysis::meaning;
 use crate::condition::{AlertLimits, Condition, Detection};
 use crate::diagnostic::{Code, Diagnostic, Findings, Lines, Severity, Span};
 use crate::record::streams::{Categories, DataStreams};
 use crate::schema::{FieldId, FieldReference};
+use crate::value::hash::fingerprint;
 
 mod alert_limits;
 mod examples;
@@ -146,7 +146,7 @@ pub struct CheckedRule {
     pub info: RuleInfo,
     pub(crate) categories: Categories,
     /// What an event has to satisfy for the rule to look at it: filters and exceptions.
-    pub(crate) admits: Condition,
+    pub(crate) filter: Condition,
     pub(crate) limits: AlertLimits,
     pub(crate) detection: Detection,
 }
@@ -160,45 +160,21 @@ impl CheckedRule {
     }
 
     pub(crate) fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
-        self.admits.visit_fields(visit);
+        self.filter.visit_fields(visit);
         self.limits.visit_fields(visit);
         self.detection.visit_fields(visit);
     }
 
     /// The same for rules that look for the same in the same events, however that is written: the order of what `and`
-    /// and `or` join does not count.
+    /// and `or` join does not count. Not to be kept: another process gives another number.
     pub fn meaning(&self) -> u64 {
-        let detection = match &self.detection {
-            Detection::Event(condition) => Detection::Event(sorted(condition)),
-            Detection::NewTerms(condition, terms) => Detection::NewTerms(sorted(condition), terms.clone()),
-            Detection::Threshold(condition, threshold) => Detection::Threshold(sorted(condition), threshold.clone()),
-            Detection::Sequence(sequence) => {
-                let mut sequence = sequence.clone();
-                for term in sequence.terms.iter_mut().chain(&mut sequence.until) {
-                    term.condition = sorted(&term.condition);
-                }
-                Detection::Sequence(sequence)
-            }
-        };
-        let mut hasher = DefaultHasher::new();
-        format!("{:?} {:?} {detection:?}", self.categories, sorted(&self.admits)).hash(&mut hasher);
-        hasher.finish()
+        let filter = meaning::of_condition(&self.filter);
+        fingerprint(&(self.categories, filter, meaning::of_detection(&self.detection)))
     }
-}
 
-/// The condition with all that it joins in one order, and nothing joined twice.
-fn sorted(condition: &Condition) -> Condition {
-    let parts = |conditions: &[Condition]| {
-        let mut parts: Vec<Condition> = conditions.iter().map(sorted).collect();
-        parts.sort_by_cached_key(|part| format!("{part:?}"));
-        parts.dedup();
-        parts
-    };
-    match condition {
-        Condition::All(conditions) => Condition::All(parts(conditions)),
-        Condition::Any(conditions) => Condition::Any(parts(conditions)),
-        Condition::Not(condition) => Condition::Not(Box::new(sorted(condition))),
-        other => other.clone(),
+    /// The same for rules of one meaning that also raise as many alerts: what one remembers is of use to the other.
+    pub(crate) fn meaning_with_limits(&self) -> u64 {
+        fingerprint(&(self.meaning(), &self.limits))
     }
 }
 

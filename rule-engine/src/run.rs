@@ -3,9 +3,11 @@
 pub(crate) mod alert_limiter;
 pub(crate) mod counters;
 pub(crate) mod engine;
+pub(crate) mod explain;
 pub(crate) mod fair_quota;
 pub(crate) mod groups;
 pub(crate) mod history;
 pub(crate) mod new_terms;
 pub(crate) mod sequence;
+mod state;
 pub(crate) mod threshold;

@@ -4,8 +4,9 @@
 //! this module handles a field by its name. The rows come from `schema/fields.tsv`, sorted by name, so comparing two
 //! `FieldId`s compares their names; which of them the sensor fills is in `schema/produced.tsv`.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use crate::value::hash::HashMap;
 
 mod nearest;
 mod reference;
@@ -46,7 +47,7 @@ struct Row {
     produced_values: &'static [&'static str],
 }
 
-static BY_NAME: LazyLock<HashMap<&'static str, FieldId, ahash::RandomState>> =
+static BY_NAME: LazyLock<HashMap<&'static str, FieldId>> =
     LazyLock::new(|| FieldId::all().map(|field| (field.name(), field)).collect());
 
 impl FieldId {

@@ -2,6 +2,7 @@
 
 pub(crate) mod case;
 pub(crate) mod duration;
+pub(crate) mod hash;
 mod network;
 mod number;
 mod order;

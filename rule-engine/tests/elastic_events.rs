@@ -12,7 +12,7 @@ use std::path::Path;
 use corpus::corpus;
 use rule_engine::record::{DocumentCounts, Record};
 use rule_engine::rule::{CheckedRule, RuleStatus, parse_file};
-use rule_engine::{Engine, EngineOptions, MemoryHistory, RuleSet};
+use rule_engine::{Engine, EngineOptions, MemoryHistory, Rules};
 use serde_json::{Map, Value as Json, json};
 
 /// A rule's id, events in a row whose last one it finds, and events in a row of whose last one it says nothing.
@@ -387,7 +387,7 @@ fn event(case: &Json) -> Map<String, Json> {
 /// Whether the rule finds the last of the events.
 fn finds(rule: &CheckedRule, events: &Json) -> bool {
     let events: Vec<&Json> = events.as_array().map_or(vec![events], |list| list.iter().collect());
-    let mut engine = Engine::new(RuleSet::compile(vec![rule.clone()]), EngineOptions::default());
+    let mut engine = Engine::new(Rules::compile(vec![rule.clone()]), EngineOptions::default());
     let mut history = MemoryHistory::default();
     let mut record = Record::new();
     let mut found = false;

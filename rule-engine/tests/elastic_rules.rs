@@ -13,7 +13,7 @@ use corpus::corpus;
 use rule_engine::diagnostic::Code;
 use rule_engine::record::{DocumentCounts, Record};
 use rule_engine::rule::{CheckedRule, RuleReport, RuleStatus, parse_file};
-use rule_engine::{Engine, EngineOptions, MemoryHistory, RuleSet};
+use rule_engine::{Engine, EngineOptions, MemoryHistory, Rules};
 use serde_json::{Map, Value as Json, json};
 
 fn load(path: &Path) -> (RuleReport, Option<CheckedRule>) {
@@ -50,7 +50,7 @@ fn interactive_exec(args: &[&str]) -> Map<String, Json> {
 
 /// How often the rule matches each of the events, shown one after the other.
 fn matches(rule: CheckedRule, events: &[Map<String, Json>]) -> Vec<usize> {
-    let mut engine = Engine::new(RuleSet::compile(vec![rule]), EngineOptions::default());
+    let mut engine = Engine::new(Rules::compile(vec![rule]), EngineOptions::default());
     let mut history = MemoryHistory::default();
     let mut record = Record::new();
     let mut counts = Vec::new();

@@ -15,7 +15,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use rule_engine::record::Record;
 use rule_engine::rule::{CheckedRule, parse_file};
-use rule_engine::{Engine, EngineOptions, MemoryHistory, RuleSet};
+use rule_engine::{Engine, EngineOptions, MemoryHistory, Rules};
 use serde_json::{Value as Json, json};
 
 /// A query, the events it is asked about, and what the package says.
@@ -79,7 +79,7 @@ fn rule(query: &str) -> Result<CheckedRule, String> {
 }
 
 fn matches(rule: CheckedRule, events: &[Json]) -> Vec<bool> {
-    let mut engine = Engine::new(RuleSet::compile(vec![rule]), EngineOptions::default());
+    let mut engine = Engine::new(Rules::compile(vec![rule]), EngineOptions::default());
     let mut history = MemoryHistory::default();
     let mut record = Record::new();
     let mut matches = Vec::new();

@@ -1,10 +1,10 @@
 //! Whether a rule costs much: what `rules check` warns of.
 //!
-//! A rule is cheap if something in its condition lets the engine pass over most events ([`Necessary`]). What is costly
+//! A rule is cheap if something in its condition lets the engine pass over most events ([`Prerequisite`]). What is costly
 //! is a search that has to be made in every event: patterns that begin with a wildcard and regular expressions without
 //! a fixed part.
 
-use crate::analysis::prerequisite::{Necessary, PartCounts, Values};
+use crate::analysis::prerequisite::{PartCounts, Prerequisite, RequiredValues};
 use crate::condition::{Condition, Test};
 use crate::schema::FieldId;
 use crate::value::{Pattern, Symbol};
@@ -29,11 +29,11 @@ pub(crate) fn of_condition(condition: &Condition) -> Option<String> {
 }
 
 fn narrows_down(condition: &Condition) -> bool {
-    match Necessary::of(condition, &PartCounts::default()) {
-        Necessary::Impossible => true,
-        Necessary::Fields(fields) => fields.iter().any(|(field, values)| {
+    match Prerequisite::of(condition, &PartCounts::default()) {
+        Prerequisite::Impossible => true,
+        Prerequisite::Fields(fields) => fields.iter().any(|(field, values)| {
             let is_common = COMMON.iter().any(|prefix| field.name().starts_with(prefix));
-            !is_common && matches!(values, Values::Keys(_))
+            !is_common && matches!(values, RequiredValues::Keys(_))
         }),
     }
 }

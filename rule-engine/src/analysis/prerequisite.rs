@@ -4,10 +4,11 @@
 //! test it was made from, and what cannot be said in keys is left out, so a condition may fail though its keys are
 //! there; it never holds without them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::condition::{Condition, FieldCondition, Test};
 use crate::schema::{FieldId, FieldType};
+use crate::value::hash::HashMap;
 use crate::value::{Number, Pattern, Symbol};
 
 /// Letters that a part of a pattern needs to be worth looking for.
@@ -17,24 +18,24 @@ const MAX_KEYS: usize = 1_024;
 
 /// What is necessary for a condition to hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Necessary {
+pub(crate) enum Prerequisite {
     /// It never holds.
     Impossible,
-    /// A value of each of these fields, as [`Values`] say.
-    Fields(BTreeMap<FieldId, Values>),
+    /// A value of each of these fields, as [`RequiredValues`] say.
+    Fields(BTreeMap<FieldId, RequiredValues>),
 }
 
 /// What is necessary of a field's values.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Values {
+pub(crate) enum RequiredValues {
     /// That there is one.
     Any,
     /// That one has one of the keys.
-    Keys(BTreeSet<Key>),
+    Keys(BTreeSet<RequiredKey>),
 }
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) enum Key {
+pub(crate) enum RequiredKey {
     /// The whole text, in lower case.
     Text(Box<str>),
     /// A part of the text, in lower case.
@@ -43,25 +44,25 @@ pub(crate) enum Key {
     Boolean(bool),
 }
 
-impl Values {
-    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+impl RequiredValues {
+    pub fn keys(&self) -> impl Iterator<Item = &RequiredKey> {
         let keys = match self {
-            Values::Any => None,
-            Values::Keys(keys) => Some(keys),
+            RequiredValues::Any => None,
+            RequiredValues::Keys(keys) => Some(keys),
         };
         keys.into_iter().flatten()
     }
 
     /// Whether some key is a part of a text, which takes a search to find.
     pub fn have_parts(&self) -> bool {
-        self.keys().any(|key| matches!(key, Key::Part(_)))
+        self.keys().any(|key| matches!(key, RequiredKey::Part(_)))
     }
 
     /// The one that says more: whole values before parts, fewer before more.
-    fn stronger(self, other: Values) -> Values {
-        let weakness = |values: &Values| match values {
-            Values::Any => (true, true, 0),
-            Values::Keys(keys) => (false, values.have_parts(), keys.len()),
+    fn stronger(self, other: RequiredValues) -> RequiredValues {
+        let weakness = |values: &RequiredValues| match values {
+            RequiredValues::Any => (true, true, 0),
+            RequiredValues::Keys(keys) => (false, values.have_parts(), keys.len()),
         };
         if weakness(&other) < weakness(&self) {
             other
@@ -70,13 +71,13 @@ impl Values {
         }
     }
 
-    fn either(self, other: Values) -> Values {
+    fn either(self, other: RequiredValues) -> RequiredValues {
         match (self, other) {
-            (Values::Keys(mut keys), Values::Keys(others)) if keys.len() + others.len() <= MAX_KEYS => {
+            (RequiredValues::Keys(mut keys), RequiredValues::Keys(others)) if keys.len() + others.len() <= MAX_KEYS => {
                 keys.extend(others);
-                Values::Keys(keys)
+                RequiredValues::Keys(keys)
             }
-            _ => Values::Any,
+            _ => RequiredValues::Any,
         }
     }
 }
@@ -106,21 +107,21 @@ impl PartCounts {
     }
 
     /// The rarest of the texts that every text of the pattern has, of those the longest.
-    fn key(&self, pattern: &Pattern) -> Option<Key> {
+    fn key(&self, pattern: &Pattern) -> Option<RequiredKey> {
         if let Some(text) = pattern.exact_text() {
-            return Some(Key::Text(lower(&text)));
+            return Some(RequiredKey::Text(lower(&text)));
         }
         let count = |part: &str| self.0.get(part).copied().unwrap_or(0);
         let rarest = parts(pattern).min_by_key(|part| (count(part), usize::MAX - part.len()));
-        rarest.map(Key::Part)
+        rarest.map(RequiredKey::Part)
     }
 
-    fn values(&self, condition: &FieldCondition) -> Values {
+    fn values(&self, condition: &FieldCondition) -> RequiredValues {
         // An event's labels and its numbers with a fraction are not looked up by keys.
         let field_type = condition.field.field.field_type();
-        let keys: Option<BTreeSet<Key>> = match &condition.test {
+        let keys: Option<BTreeSet<RequiredKey>> = match &condition.test {
             Test::TextIn(texts, _) if field_type != FieldType::Object => {
-                Some(texts.iter().map(|text| Key::Text(lower(text))).collect())
+                Some(texts.iter().map(|text| RequiredKey::Text(lower(text))).collect())
             }
             Test::Like(patterns, _) if field_type != FieldType::Object => {
                 patterns.iter().map(|pattern| self.key(pattern)).collect()
@@ -128,54 +129,54 @@ impl PartCounts {
             Test::NumberIn(numbers) if field_type == FieldType::Long => numbers
                 .iter()
                 .map(|number| match number {
-                    Number::Long(number) => Some(Key::Number(*number)),
+                    Number::Long(number) => Some(RequiredKey::Number(*number)),
                     Number::Float(_) => None,
                 })
                 .collect(),
-            Test::Boolean(truth) => Some(BTreeSet::from([Key::Boolean(*truth)])),
+            Test::Boolean(truth) => Some(BTreeSet::from([RequiredKey::Boolean(*truth)])),
             _ => None,
         };
         keys.filter(|keys| keys.len() <= MAX_KEYS)
-            .map_or(Values::Any, Values::Keys)
+            .map_or(RequiredValues::Any, RequiredValues::Keys)
     }
 }
 
-impl Necessary {
-    pub fn nothing() -> Necessary {
-        Necessary::Fields(BTreeMap::new())
+impl Prerequisite {
+    pub fn nothing() -> Prerequisite {
+        Prerequisite::Fields(BTreeMap::new())
     }
 
-    pub fn of(condition: &Condition, counts: &PartCounts) -> Necessary {
-        let of = |condition| Necessary::of(condition, counts);
+    pub fn of(condition: &Condition, counts: &PartCounts) -> Prerequisite {
+        let of = |condition| Prerequisite::of(condition, counts);
         match condition {
-            Condition::Always | Condition::Computed(_) => Necessary::nothing(),
-            Condition::Never => Necessary::Impossible,
-            Condition::All(conditions) => Necessary::all(conditions.iter().map(of)),
-            Condition::Any(conditions) => Necessary::any(conditions.iter().map(of)),
-            Condition::Not(condition) => Necessary::of_negation(condition, counts),
+            Condition::Always | Condition::Computed(_) => Prerequisite::nothing(),
+            Condition::Never => Prerequisite::Impossible,
+            Condition::All(conditions) => Prerequisite::all(conditions.iter().map(of)),
+            Condition::Any(conditions) => Prerequisite::any(conditions.iter().map(of)),
+            Condition::Not(condition) => Prerequisite::of_negation(condition, counts),
             Condition::Field(condition) => {
-                Necessary::Fields(BTreeMap::from([(condition.field.field, counts.values(condition))]))
+                Prerequisite::Fields(BTreeMap::from([(condition.field.field, counts.values(condition))]))
             }
         }
     }
 
-    fn of_negation(condition: &Condition, counts: &PartCounts) -> Necessary {
-        let of_negation = |condition| Necessary::of_negation(condition, counts);
+    fn of_negation(condition: &Condition, counts: &PartCounts) -> Prerequisite {
+        let of_negation = |condition| Prerequisite::of_negation(condition, counts);
         match condition {
-            Condition::Always => Necessary::Impossible,
-            Condition::Never | Condition::Field(_) | Condition::Computed(_) => Necessary::nothing(),
-            Condition::All(conditions) => Necessary::any(conditions.iter().map(of_negation)),
-            Condition::Any(conditions) => Necessary::all(conditions.iter().map(of_negation)),
-            Condition::Not(condition) => Necessary::of(condition, counts),
+            Condition::Always => Prerequisite::Impossible,
+            Condition::Never | Condition::Field(_) | Condition::Computed(_) => Prerequisite::nothing(),
+            Condition::All(conditions) => Prerequisite::any(conditions.iter().map(of_negation)),
+            Condition::Any(conditions) => Prerequisite::all(conditions.iter().map(of_negation)),
+            Condition::Not(condition) => Prerequisite::of(condition, counts),
         }
     }
 
     /// For all of them to hold.
-    pub fn all(conditions: impl Iterator<Item = Necessary>) -> Necessary {
+    pub fn all(conditions: impl Iterator<Item = Prerequisite>) -> Prerequisite {
         let mut all = BTreeMap::new();
-        for necessary in conditions {
-            let Necessary::Fields(fields) = necessary else {
-                return Necessary::Impossible;
+        for prerequisite in conditions {
+            let Prerequisite::Fields(fields) = prerequisite else {
+                return Prerequisite::Impossible;
             };
             for (field, values) in fields {
                 let stronger = match all.remove(&field) {
@@ -185,23 +186,23 @@ impl Necessary {
                 all.insert(field, stronger);
             }
         }
-        Necessary::Fields(all)
+        Prerequisite::Fields(all)
     }
 
     /// For any of them to hold.
-    pub fn any(conditions: impl Iterator<Item = Necessary>) -> Necessary {
-        let possible = conditions.filter_map(|necessary| match necessary {
-            Necessary::Impossible => None,
-            Necessary::Fields(fields) => Some(fields),
+    pub fn any(conditions: impl Iterator<Item = Prerequisite>) -> Prerequisite {
+        let possible = conditions.filter_map(|prerequisite| match prerequisite {
+            Prerequisite::Impossible => None,
+            Prerequisite::Fields(fields) => Some(fields),
         });
         let common = possible.reduce(|mut common, mut fields| {
             let both = common.iter_mut().filter_map(|(field, values)| {
-                let known = std::mem::replace(values, Values::Any);
+                let known = std::mem::replace(values, RequiredValues::Any);
                 fields.remove(field).map(|values| (*field, known.either(values)))
             });
             both.collect()
         });
-        common.map_or(Necessary::Impossible, Necessary::Fields)
+        common.map_or(Prerequisite::Impossible, Prerequisite::Fields)
     }
 }
 

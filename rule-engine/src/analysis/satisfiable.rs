@@ -1,10 +1,8 @@
 //! Whether a condition can hold at all: what `rules check` warns of.
 //!
-//! Stands beside the checkers of both query languages, which make conditions through [`Judged`]. It judges by what the
+//! Stands beside the checkers of both query languages, which make conditions through [`JudgedCondition`]. It judges by what the
 //! sensor's events have: fields that nothing here fills, values that a field never has, tests that exclude one another.
 //! Only warnings come of it, never another meaning: recorded documents of other producers may have what is missing here.
-
-use std::collections::{HashMap, HashSet};
 
 use super::holds::passes;
 use crate::condition::{Condition, FieldCondition, Test};
@@ -12,6 +10,7 @@ use crate::diagnostic::{Code, Findings, Span};
 use crate::record::Value;
 use crate::schema::{FieldId, FieldReference, FieldType};
 use crate::value::case::fold;
+use crate::value::hash::{HashMap, HashSet};
 use crate::value::{Case, Number, Order, Pattern};
 
 /// Comparisons that are made to find out whether tests exclude one another; if it takes more, they are taken not to.
@@ -19,16 +18,16 @@ const MAX_TRIES: usize = 1 << 20;
 
 /// A condition and whether it can hold.
 #[derive(Debug)]
-pub(crate) struct Judged {
+pub(crate) struct JudgedCondition {
     pub condition: Condition,
-    pub fate: Fate,
+    pub satisfiability: Satisfiability,
 }
 
-/// What becomes of a condition on the sensor's events.
+/// Whether a condition holds on the sensor's events.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Fate {
+pub(crate) enum Satisfiability {
     /// It depends on the event.
-    Open,
+    Sometimes,
     Always(Reason),
     Never(Reason),
 }
@@ -36,124 +35,135 @@ pub(crate) enum Fate {
 /// Why, and where that stands.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Reason {
-    /// Already told, or plain to see.
-    Told,
-    Because(Span, String),
+    /// Already reported, or plain to see.
+    Reported,
+    New(Span, String),
 }
 
-impl Judged {
+impl JudgedCondition {
     /// A condition that no other is part of.
-    pub fn leaf(condition: Condition, span: Span) -> Judged {
-        let fate = fate(&condition, span);
-        Judged { condition, fate }
-    }
-
-    /// A condition of which the user has been told why it never holds, if it never does.
-    pub fn told(condition: Condition, span: Span) -> Judged {
-        let fate = match &condition {
-            Condition::Never => Fate::Never(Reason::Told),
-            other => fate(other, span),
-        };
-        Judged { condition, fate }
-    }
-
-    pub fn negate(self) -> Judged {
-        Judged {
-            condition: self.condition.negate(),
-            fate: self.fate.negate(),
+    pub fn leaf(condition: Condition, span: Span) -> JudgedCondition {
+        let satisfiability = satisfiability(&condition, span);
+        JudgedCondition {
+            condition,
+            satisfiability,
         }
     }
 
-    pub fn all(parts: Vec<Judged>, span: Span) -> Judged {
-        let (conditions, fates) = split(parts);
-        let mut fate = Fate::all(fates);
-        if fate == Fate::Open
+    /// A condition that has been reported if it never holds.
+    pub fn reported(condition: Condition, span: Span) -> JudgedCondition {
+        let satisfiability = match &condition {
+            Condition::Never => Satisfiability::Never(Reason::Reported),
+            other => satisfiability(other, span),
+        };
+        JudgedCondition {
+            condition,
+            satisfiability,
+        }
+    }
+
+    pub fn negate(self) -> JudgedCondition {
+        JudgedCondition {
+            condition: self.condition.negate(),
+            satisfiability: self.satisfiability.negate(),
+        }
+    }
+
+    pub fn all(parts: Vec<JudgedCondition>, span: Span) -> JudgedCondition {
+        let (conditions, all) = split(parts);
+        let mut satisfiability = Satisfiability::all(all);
+        if satisfiability == Satisfiability::Sometimes
             && let Some(message) = contradiction(&conditions)
         {
-            fate = Fate::Never(Reason::Because(span, message));
+            satisfiability = Satisfiability::Never(Reason::New(span, message));
         }
-        Judged {
+        JudgedCondition {
             condition: Condition::All(conditions),
-            fate,
+            satisfiability,
         }
     }
 
     /// Warns of parts that never hold beside others that may.
-    pub fn any(parts: Vec<Judged>, findings: &mut Findings) -> Judged {
-        let (conditions, fates) = split(parts);
-        let fate = Fate::any(&fates);
-        if !matches!(fate, Fate::Never(_)) {
-            fates.iter().for_each(|fate| fate.warn("this part", findings));
+    pub fn any(parts: Vec<JudgedCondition>, findings: &mut Findings) -> JudgedCondition {
+        let (conditions, all) = split(parts);
+        let satisfiability = Satisfiability::any(&all);
+        if !matches!(satisfiability, Satisfiability::Never(_)) {
+            all.iter().for_each(|part| part.warn("this part", findings));
         }
-        Judged {
+        JudgedCondition {
             condition: Condition::Any(conditions),
-            fate,
+            satisfiability,
         }
     }
 
     /// The condition of a whole query or of an event of a sequence; warns if it never holds.
     pub fn whole(self, findings: &mut Findings) -> Condition {
-        self.fate.warn("the rule", findings);
+        self.satisfiability.warn("the rule", findings);
         self.condition
     }
 }
 
-fn split(parts: Vec<Judged>) -> (Vec<Condition>, Vec<Fate>) {
-    parts.into_iter().map(|part| (part.condition, part.fate)).unzip()
+fn split(parts: Vec<JudgedCondition>) -> (Vec<Condition>, Vec<Satisfiability>) {
+    parts
+        .into_iter()
+        .map(|part| (part.condition, part.satisfiability))
+        .unzip()
 }
 
-impl Fate {
-    fn negate(self) -> Fate {
+impl Satisfiability {
+    fn negate(self) -> Satisfiability {
         match self {
-            Fate::Open => Fate::Open,
-            Fate::Always(reason) => Fate::Never(reason),
-            Fate::Never(reason) => Fate::Always(reason),
+            Satisfiability::Sometimes => Satisfiability::Sometimes,
+            Satisfiability::Always(reason) => Satisfiability::Never(reason),
+            Satisfiability::Never(reason) => Satisfiability::Always(reason),
         }
     }
 
-    fn all(fates: Vec<Fate>) -> Fate {
+    fn all(parts: Vec<Satisfiability>) -> Satisfiability {
         let mut all = None;
-        for fate in fates {
-            match fate {
-                Fate::Never(_) => return fate,
-                Fate::Open => all = Some(Fate::Open),
-                Fate::Always(_) => {
-                    all.get_or_insert(fate);
+        for part in parts {
+            match part {
+                Satisfiability::Never(_) => return part,
+                Satisfiability::Sometimes => all = Some(Satisfiability::Sometimes),
+                Satisfiability::Always(_) => {
+                    all.get_or_insert(part);
                 }
             }
         }
-        all.unwrap_or(Fate::Always(Reason::Told))
+        all.unwrap_or(Satisfiability::Always(Reason::Reported))
     }
 
-    fn any(fates: &[Fate]) -> Fate {
-        let negated = fates.iter().cloned().map(Fate::negate).collect();
-        Fate::all(negated).negate()
+    fn any(parts: &[Satisfiability]) -> Satisfiability {
+        let negated = parts.iter().cloned().map(Satisfiability::negate).collect();
+        Satisfiability::all(negated).negate()
     }
 
     pub fn warn(&self, what: &str, findings: &mut Findings) {
-        if let Fate::Never(Reason::Because(span, reason)) = self {
+        if let Satisfiability::Never(Reason::New(span, reason)) = self {
             findings.add(*span, Code::NeverMatches, format!("{what} can never match: {reason}"));
         }
     }
 }
 
-/// The fate of a condition that stands at one place.
-pub(crate) fn fate(condition: &Condition, span: Span) -> Fate {
-    let never = |reason| Fate::Never(Reason::Because(span, reason));
+/// Whether a condition that stands at one place can hold.
+pub(crate) fn satisfiability(condition: &Condition, span: Span) -> Satisfiability {
+    let never = |reason| Satisfiability::Never(Reason::New(span, reason));
     match condition {
-        Condition::Always => Fate::Always(Reason::Told),
+        Condition::Always => Satisfiability::Always(Reason::Reported),
         Condition::Never => never("it is always false".to_owned()),
-        Condition::All(conditions) => Fate::all(conditions.iter().map(|part| fate(part, span)).collect()),
-        Condition::Any(conditions) => {
-            let fates: Vec<Fate> = conditions.iter().map(|part| fate(part, span)).collect();
-            Fate::any(&fates)
+        Condition::All(conditions) => {
+            Satisfiability::all(conditions.iter().map(|part| satisfiability(part, span)).collect())
         }
-        Condition::Not(condition) => fate(condition, span).negate(),
+        Condition::Any(conditions) => {
+            let parts: Vec<Satisfiability> = conditions.iter().map(|part| satisfiability(part, span)).collect();
+            Satisfiability::any(&parts)
+        }
+        Condition::Not(condition) => satisfiability(condition, span).negate(),
         Condition::Field(tested) => match not_produced(tested.field.field) {
             Some(reason) => never(reason),
             None => match no_produced_value_passes(tested) {
                 Some(reason) => never(reason),
-                None => Fate::Open,
+                None => Satisfiability::Sometimes,
             },
         },
         Condition::Computed(computed) => {
@@ -161,7 +171,7 @@ pub(crate) fn fate(condition: &Condition, span: Span) -> Fate {
             computed.call.visit_fields(&mut |field| {
                 missing = missing.take().or_else(|| not_produced(field.field));
             });
-            missing.map_or(Fate::Open, never)
+            missing.map_or(Satisfiability::Sometimes, never)
         }
     }
 }
@@ -174,8 +184,7 @@ fn not_produced(field: FieldId) -> Option<String> {
 /// Warns of a rule that needs a value of the field, if that is always missing.
 pub(crate) fn warn_of_missing(field: &FieldReference, span: Span, findings: &mut Findings) {
     if let Some(reason) = not_produced(field.field) {
-        let fate = Fate::Never(Reason::Because(span, reason));
-        fate.warn("the rule", findings);
+        Satisfiability::Never(Reason::New(span, reason)).warn("the rule", findings);
     }
 }
 
@@ -198,7 +207,7 @@ fn no_produced_value_passes(tested: &FieldCondition) -> Option<String> {
 
 /// Why the conditions exclude one another, if they do, for an event that has each field once.
 fn contradiction(conditions: &[Condition]) -> Option<String> {
-    let mut tests: HashMap<&FieldReference, Vec<Wanted<'_>>> = HashMap::new();
+    let mut tests: HashMap<&FieldReference, Vec<Wanted<'_>>> = HashMap::default();
     let mut waiting: Vec<&Condition> = conditions.iter().collect();
     while let Some(condition) = waiting.pop() {
         match condition {
@@ -315,8 +324,8 @@ struct PreparedTest<'a> {
 
 impl<'a> PreparedTest<'a> {
     fn new(wanted: Wanted<'a>, value_type: FieldType) -> PreparedTest<'a> {
-        let (mut texts, mut patterns) = (HashSet::new(), Vec::new());
-        let (mut whole, mut one_by_one) = (HashSet::new(), 1);
+        let (mut texts, mut patterns) = (HashSet::default(), Vec::new());
+        let (mut whole, mut one_by_one) = (HashSet::default(), 1);
         match wanted.test {
             Test::TextIn(named, case) => texts.extend(named.iter().map(|text| fold(text.as_bytes(), *case))),
             Test::Like(named, case) => {

@@ -5,10 +5,10 @@
 //! allocates nothing but what a function computes a new text with.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 
 use crate::condition::Condition;
 use crate::record::Record;
+use crate::value::hash::HashMap;
 
 mod computed;
 mod explain;
@@ -22,7 +22,7 @@ use value::FieldMatcher;
 
 /// A condition in the graph that it was compiled into.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Matcher(u32);
+pub(crate) struct NodeId(u32);
 
 /// The compiled conditions of a rule set.
 #[derive(Debug, Default)]
@@ -36,16 +36,16 @@ enum Node {
     Never,
     All(Operands),
     Any(Operands),
-    Not(Matcher),
+    Not(NodeId),
     Field(FieldMatcher),
     Computed(ComputedMatcher),
 }
 
 #[derive(Debug)]
 struct Operands {
-    as_written: Box<[Matcher]>,
+    as_written: Box<[NodeId]>,
     /// The same, cheapest first.
-    by_cost: Box<[Matcher]>,
+    by_cost: Box<[NodeId]>,
 }
 
 /// Adds conditions to a graph.
@@ -54,12 +54,12 @@ pub(crate) struct GraphBuilder {
     nodes: Vec<Node>,
     /// For each node how much it costs beside others.
     costs: Vec<u32>,
-    known: HashMap<Condition, Matcher, ahash::RandomState>,
+    known: HashMap<Condition, NodeId>,
 }
 
 impl GraphBuilder {
     /// The node of the condition; that of an equal one if there is one.
-    pub fn add(&mut self, condition: &Condition) -> Matcher {
+    pub fn add(&mut self, condition: &Condition) -> NodeId {
         if let Some(known) = self.known.get(condition) {
             return *known;
         }
@@ -85,7 +85,7 @@ impl GraphBuilder {
             }
             Condition::Computed(condition) => (Node::Computed(ComputedMatcher::compile(condition)), 40),
         };
-        let matcher = Matcher(self.nodes.len() as u32);
+        let matcher = NodeId(self.nodes.len() as u32);
         self.nodes.push(node);
         self.costs.push(cost);
         self.known.insert(condition.clone(), matcher);
@@ -94,12 +94,12 @@ impl GraphBuilder {
 
     /// The node of a condition that is looked at only after an index has found its rule: what the index goes by holds
     /// nearly always then, so it is evaluated last.
-    pub fn add_indexed(&mut self, condition: &Condition) -> Matcher {
+    pub fn add_indexed(&mut self, condition: &Condition) -> NodeId {
         let matcher = self.add(&condition.clone().flattened());
         let Node::All(operands) = &self.nodes[matcher.0 as usize] else {
             return matcher;
         };
-        let is_indexed = |operand: &Matcher| matches!(&self.nodes[operand.0 as usize], Node::Field(field) if field.is_of_whole_values());
+        let is_indexed = |operand: &NodeId| matches!(&self.nodes[operand.0 as usize], Node::Field(field) if field.is_of_whole_values());
         let mut order = operands.by_cost.clone();
         order.sort_by_key(is_indexed);
         if let Node::All(operands) = &mut self.nodes[matcher.0 as usize] {
@@ -109,7 +109,7 @@ impl GraphBuilder {
     }
 
     fn operands(&mut self, conditions: &[Condition]) -> (Operands, u32) {
-        let as_written: Box<[Matcher]> = conditions.iter().map(|condition| self.add(condition)).collect();
+        let as_written: Box<[NodeId]> = conditions.iter().map(|condition| self.add(condition)).collect();
         let mut by_cost = as_written.clone();
         by_cost.sort_by_key(|operand| self.cost(*operand));
         let cost = as_written
@@ -118,7 +118,7 @@ impl GraphBuilder {
         (Operands { as_written, by_cost }, cost)
     }
 
-    fn cost(&self, matcher: Matcher) -> u32 {
+    fn cost(&self, matcher: NodeId) -> u32 {
         self.costs[matcher.0 as usize]
     }
 
@@ -174,12 +174,12 @@ impl<'a> Evaluation<'a> {
         self.scratch.combinations_cut.set(cut);
     }
 
-    fn node(&self, matcher: Matcher) -> &'a Node {
+    fn node(&self, matcher: NodeId) -> &'a Node {
         &self.graph.nodes[matcher.0 as usize]
     }
 }
 
-impl Matcher {
+impl NodeId {
     pub fn matches(self, event: &Evaluation<'_>) -> bool {
         let known = &event.scratch.results[self.0 as usize];
         if known.get() >> 1 == event.scratch.event {
@@ -204,7 +204,7 @@ impl Matcher {
 pub(crate) struct CompiledCondition {
     graph: ConditionGraph,
     scratch: Scratch,
-    matcher: Matcher,
+    matcher: NodeId,
 }
 
 #[cfg(test)]
@@ -220,7 +220,7 @@ impl CompiledCondition {
         }
     }
 
-    pub fn evaluate<T>(&mut self, record: &Record, look: impl FnOnce(Matcher, &Evaluation<'_>) -> T) -> T {
+    pub fn evaluate<T>(&mut self, record: &Record, look: impl FnOnce(NodeId, &Evaluation<'_>) -> T) -> T {
         look(self.matcher, &Evaluation::new(record, &self.graph, &mut self.scratch))
     }
 

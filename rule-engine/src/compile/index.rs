@@ -5,20 +5,19 @@
 //! concern are those in the sets of all fields together. Fields that tell rules apart well come first. Parts of texts are searched for only while
 //! many rules are left that need one.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
-
-use rustc_hash::FxBuildHasher;
 
 use crate::record::streams::Categories;
 use crate::record::{Record, Value};
 use crate::schema::{FieldId, fields};
+use crate::value::hash::LookupMap;
 use crate::value::{Case, FoldBuffer};
 
 mod rule_bits;
 
-use crate::analysis::prerequisite::{Key, Necessary};
+use crate::analysis::prerequisite::{Prerequisite, RequiredKey};
 use rule_bits::RuleBits;
 
 /// Besides its category, what kind of event it is: known before anything else of it.
@@ -57,10 +56,10 @@ struct FieldIndex {
     needing: RuleBits,
     /// The rules that need nothing, or any value, or something that is not looked for here.
     if_present: RuleBits,
-    texts: HashMap<Box<[u8]>, RuleSet, FxBuildHasher>,
+    texts: LookupMap<Box<[u8]>, RuleIds>,
     longest_text: usize,
-    numbers: HashMap<i64, RuleSet, FxBuildHasher>,
-    booleans: [RuleSet; 2],
+    numbers: LookupMap<i64, RuleIds>,
+    booleans: [RuleIds; 2],
 }
 
 /// What the rules need to stand somewhere in a field's texts.
@@ -69,52 +68,54 @@ struct PartIndex {
     field: FieldId,
     /// The rules that need one of their parts, or of their whole texts.
     needing: RuleBits,
-    texts: HashMap<Box<[u8]>, RuleSet, FxBuildHasher>,
+    texts: LookupMap<Box<[u8]>, RuleIds>,
     parts: AhoCorasick,
     /// For each part.
-    rules: Box<[RuleSet]>,
+    rules: Box<[RuleIds]>,
 }
 
 #[derive(Debug)]
-enum RuleSet {
+enum RuleIds {
     Few(Box<[u32]>),
     Many(RuleBits),
 }
 
-impl RuleSet {
-    fn new(rules: &[u32], count: usize) -> RuleSet {
+impl RuleIds {
+    fn new(rules: &[u32], count: usize) -> RuleIds {
         if rules.len() <= MAX_LISTED_RULES {
-            RuleSet::Few(rules.into())
+            RuleIds::Few(rules.into())
         } else {
-            RuleSet::Many(RuleBits::of(rules.iter().copied(), count))
+            RuleIds::Many(RuleBits::of(rules.iter().copied(), count))
         }
     }
 
     fn add_to(&self, bits: &mut RuleBits) {
         match self {
-            RuleSet::Few(rules) => rules.iter().for_each(|rule| bits.insert(*rule)),
-            RuleSet::Many(rules) => bits.unite(rules),
+            RuleIds::Few(rules) => rules.iter().for_each(|rule| bits.insert(*rule)),
+            RuleIds::Many(rules) => bits.unite(rules),
         }
     }
 }
 
 /// For each key the rules that need it, or one of its like.
-type Needs = BTreeMap<FieldId, BTreeMap<Key, Vec<u32>>>;
+type Needs = BTreeMap<FieldId, BTreeMap<RequiredKey, Vec<u32>>>;
 
 impl CandidateIndex {
     /// For rules in their order, with the categories of events that each reads and what it needs.
-    pub fn new(rules: &[(Categories, Necessary)]) -> CandidateIndex {
+    pub fn new(rules: &[(Categories, Prerequisite)]) -> CandidateIndex {
         let count = rules.len();
         let numbered = || rules.iter().zip(0_u32..);
         let by_category = (0..Categories::COUNT).map(|category| {
             let reads = numbered().filter(|((read, _), _)| read.numbers().any(|number| number == category));
             RuleBits::of(reads.map(|(_, rule)| rule), count)
         });
-        let possible = numbered().filter(|((_, necessary), _)| *necessary != Necessary::Impossible);
+        let possible = numbered().filter(|((_, prerequisite), _)| *prerequisite != Prerequisite::Impossible);
         let (mut whole, mut with_parts) = (Needs::new(), Needs::new());
         let mut needing: BTreeMap<FieldId, Vec<u32>> = BTreeMap::new();
-        for ((_, necessary), rule) in numbered() {
-            let Necessary::Fields(needed) = necessary else { continue };
+        for ((_, prerequisite), rule) in numbered() {
+            let Prerequisite::Fields(needed) = prerequisite else {
+                continue;
+            };
             for (field, values) in needed {
                 needing.entry(*field).or_default().push(rule);
                 let needs = if values.have_parts() {
@@ -210,7 +211,7 @@ impl Candidates {
 
 /// How many rules a look at the field is likely to rule out: every rule that needs one of its values, less the share
 /// of all needs that its own keys are, because a value that many rules need is likely to be common.
-fn worth(field: FieldId, needing: &[u32], keys: &BTreeMap<Key, Vec<u32>>) -> f64 {
+fn worth(field: FieldId, needing: &[u32], keys: &BTreeMap<RequiredKey, Vec<u32>>) -> f64 {
     // What kind of event it is rules out most rules or none, and costs least.
     if KIND.contains(&field) {
         return f64::INFINITY;
@@ -226,13 +227,13 @@ fn worth(field: FieldId, needing: &[u32], keys: &BTreeMap<Key, Vec<u32>>) -> f64
 }
 
 impl FieldIndex {
-    fn new(field: FieldId, needing: &[u32], keys: &BTreeMap<Key, Vec<u32>>, count: usize) -> FieldIndex {
+    fn new(field: FieldId, needing: &[u32], keys: &BTreeMap<RequiredKey, Vec<u32>>, count: usize) -> FieldIndex {
         let mut if_present = RuleBits::of(0..count as u32, count);
         keys.values().flatten().for_each(|rule| if_present.remove(*rule));
-        let set = |rules: &[u32]| RuleSet::new(rules, count);
-        let boolean = |truth| set(keys.get(&Key::Boolean(truth)).map_or(&[], Vec::as_slice));
+        let set = |rules: &[u32]| RuleIds::new(rules, count);
+        let boolean = |truth| set(keys.get(&RequiredKey::Boolean(truth)).map_or(&[], Vec::as_slice));
         let numbers = keys.iter().filter_map(|(key, rules)| match key {
-            Key::Number(number) => Some((*number, set(rules))),
+            RequiredKey::Number(number) => Some((*number, set(rules))),
             _ => None,
         });
         let texts = texts(keys, count);
@@ -252,7 +253,7 @@ impl FieldIndex {
         if record.is_missing(self.field) {
             return rules.remove_all(&self.needing);
         }
-        if self.texts.is_empty() && self.numbers.is_empty() && self.booleans.iter().all(RuleSet::is_empty) {
+        if self.texts.is_empty() && self.numbers.is_empty() && self.booleans.iter().all(RuleIds::is_empty) {
             return rules.intersect(&self.if_present);
         }
         allowed.copy_from(&self.if_present);
@@ -274,12 +275,12 @@ impl FieldIndex {
 }
 
 impl PartIndex {
-    fn new(field: FieldId, keys: &BTreeMap<Key, Vec<u32>>, count: usize) -> Option<PartIndex> {
+    fn new(field: FieldId, keys: &BTreeMap<RequiredKey, Vec<u32>>, count: usize) -> Option<PartIndex> {
         let (mut parts, mut rules) = (Vec::new(), Vec::new());
         for (key, needing) in keys {
-            if let Key::Part(part) = key {
+            if let RequiredKey::Part(part) = key {
                 parts.push(part.as_bytes());
-                rules.push(RuleSet::new(needing, count));
+                rules.push(RuleIds::new(needing, count));
             }
         }
         let bytes: usize = parts.iter().map(|part| part.len()).sum();
@@ -319,15 +320,15 @@ impl PartIndex {
     }
 }
 
-impl RuleSet {
+impl RuleIds {
     fn is_empty(&self) -> bool {
-        matches!(self, RuleSet::Few(rules) if rules.is_empty())
+        matches!(self, RuleIds::Few(rules) if rules.is_empty())
     }
 }
 
-fn texts(keys: &BTreeMap<Key, Vec<u32>>, count: usize) -> HashMap<Box<[u8]>, RuleSet, FxBuildHasher> {
-    let text = |(key, rules): (&Key, &Vec<u32>)| match key {
-        Key::Text(text) => Some((text.as_bytes().into(), RuleSet::new(rules, count))),
+fn texts(keys: &BTreeMap<RequiredKey, Vec<u32>>, count: usize) -> LookupMap<Box<[u8]>, RuleIds> {
+    let text = |(key, rules): (&RequiredKey, &Vec<u32>)| match key {
+        RequiredKey::Text(text) => Some((text.as_bytes().into(), RuleIds::new(rules, count))),
         _ => None,
     };
     keys.iter().filter_map(text).collect()

@@ -1,26 +1,28 @@
-//! Checked rules, compiled together.
+//! Compiled rules: immutable, shared among threads and engines.
+//!
+//! Nothing here remembers anything of an event; that is [`Engine`](crate::Engine)'s, of which several may run on the
+//! same rules.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::analysis::prerequisite::{Necessary, PartCounts};
-use crate::compile::graph::{ConditionGraph, Evaluation, GraphBuilder, Matcher};
-use crate::compile::index::CandidateIndex;
-use crate::condition::{Condition, Detection, NewTerms};
+use super::graph::{ConditionGraph, Evaluation, GraphBuilder, NodeId};
+use super::index::CandidateIndex;
+use super::sequence::CompiledSequence;
+use crate::analysis::prerequisite::{PartCounts, Prerequisite};
+use crate::condition::{AlertLimits, Detection, Then};
 use crate::record::streams::Categories;
 use crate::record::{Record, SUMMARY};
 use crate::rule::{CheckedRule, RuleInfo};
-use crate::run::alert_limiter::AlertGate;
-use crate::run::sequence::SequenceMatcher;
-use crate::run::threshold::ThresholdCounter;
 use crate::schema::{FieldId, fields};
 
 /// All rules that an engine runs, with their conditions in one graph and an index of what each needs.
-pub struct RuleSet {
+#[derive(Debug)]
+pub struct Rules {
     infos: Vec<Arc<RuleInfo>>,
     pub(crate) rules: Vec<CompiledRule>,
-    /// The positions of the rules whose matches may become known only by a later event.
-    pub(crate) waiting: Vec<usize>,
+    /// The positions of the rules whose matches may become known only after their last event.
+    pub(crate) deferred: Vec<usize>,
     pub(crate) graph: ConditionGraph,
     pub(crate) index: CandidateIndex,
     /// For each field of the schema, whether a verdict can depend on it.
@@ -29,98 +31,106 @@ pub struct RuleSet {
     keeps_summaries: bool,
 }
 
+#[derive(Debug)]
 pub(crate) struct CompiledRule {
     pub info: Arc<RuleInfo>,
+    /// The same for a rule of another set that looks for the same and raises as many alerts.
+    pub meaning: u64,
     /// Whether the rule looks at an event, by its filters and exceptions.
-    pub admits: Matcher,
-    pub gate: AlertGate,
+    pub filter: NodeId,
+    pub limits: AlertLimits,
     pub detection: CompiledDetection,
 }
 
+#[derive(Debug)]
 pub(crate) enum CompiledDetection {
-    Event(Matcher),
-    NewTerms {
-        matcher: Matcher,
-        new_terms: NewTerms,
-        /// Under which the history keeps the terms.
-        history_key: String,
-    },
-    Sequence(SequenceMatcher),
-    Threshold {
-        matcher: Matcher,
-        counter: ThresholdCounter,
-    },
+    Single { condition: NodeId, then: Then },
+    Sequence(Arc<CompiledSequence>),
 }
 
 impl CompiledDetection {
+    fn compile(detection: Detection, graph: &mut GraphBuilder) -> CompiledDetection {
+        match detection {
+            Detection::Single { condition, then } => CompiledDetection::Single {
+                condition: graph.add_indexed(&condition),
+                then,
+            },
+            Detection::Sequence(sequence) => {
+                CompiledDetection::Sequence(Arc::new(CompiledSequence::compile(&sequence, graph)))
+            }
+        }
+    }
+
+    /// Whether the rule takes the event in, unless its filters or exceptions keep it out.
+    pub fn concerns(&self, event: &Evaluation<'_>) -> bool {
+        match self {
+            CompiledDetection::Single { condition, .. } => condition.matches(event),
+            CompiledDetection::Sequence(sequence) => sequence.concerns(event),
+        }
+    }
+
     /// Why the event matched, one condition a line; of a sequence, why it is the last event.
     pub fn reason(&self, event: &Evaluation<'_>) -> Vec<String> {
         match self {
-            CompiledDetection::Event(matcher)
-            | CompiledDetection::NewTerms { matcher, .. }
-            | CompiledDetection::Threshold { matcher, .. } => matcher.reason(event),
-
+            CompiledDetection::Single { condition, .. } => condition.reason(event),
             CompiledDetection::Sequence(sequence) => sequence.reason(event),
+        }
+    }
+
+    fn may_wait(&self) -> bool {
+        match self {
+            CompiledDetection::Single { .. } => false,
+            CompiledDetection::Sequence(sequence) => sequence.may_wait(),
+        }
+    }
+
+    /// How far back the rule looks into the history of terms.
+    fn history_window_ms(&self) -> Option<i64> {
+        match self {
+            CompiledDetection::Single { then, .. } => match then {
+                Then::NewTerms(new_terms) => Some(new_terms.window_ms),
+                Then::Alert | Then::Threshold(_) => None,
+            },
+            CompiledDetection::Sequence(_) => None,
         }
     }
 }
 
 impl CompiledRule {
-    fn compile(rule: CheckedRule, graph: &mut GraphBuilder) -> CompiledRule {
-        let detection = match rule.detection {
-            Detection::Event(condition) => CompiledDetection::Event(graph.add_indexed(&condition)),
-            Detection::NewTerms(condition, new_terms) => CompiledDetection::NewTerms {
-                matcher: graph.add_indexed(&condition),
-                history_key: new_terms.history_key(&rule.info.rule_id),
-                new_terms,
-            },
-            Detection::Sequence(sequence) => CompiledDetection::Sequence(SequenceMatcher::compile(&sequence, graph)),
-            Detection::Threshold(condition, threshold) => CompiledDetection::Threshold {
-                matcher: graph.add_indexed(&condition),
-                counter: ThresholdCounter::new(threshold),
-            },
-        };
-        CompiledRule {
-            info: Arc::new(rule.info),
-            admits: graph.add(&rule.admits),
-            gate: AlertGate::new(rule.limits),
-            detection,
-        }
+    /// What makes it the same rule as one of another set, whatever its name and severity.
+    pub fn identity(&self) -> (&str, u64) {
+        (&self.info.rule_id, self.meaning)
     }
-}
 
-/// The conditions of which one has to hold for the rule to take an event in.
-fn conditions(rule: &CheckedRule) -> Vec<&Condition> {
-    match &rule.detection {
-        Detection::Event(condition) | Detection::NewTerms(condition, _) | Detection::Threshold(condition, _) => {
-            vec![condition]
-        }
-        Detection::Sequence(sequence) => {
-            let terms = sequence.terms.iter().chain(&sequence.until);
-            terms.map(|term| &term.condition).collect()
+    fn compile(rule: CheckedRule, graph: &mut GraphBuilder) -> CompiledRule {
+        CompiledRule {
+            meaning: rule.meaning_with_limits(),
+            info: Arc::new(rule.info),
+            filter: graph.add(&rule.filter),
+            limits: rule.limits,
+            detection: CompiledDetection::compile(rule.detection, graph),
         }
     }
 }
 
 /// For each rule what an event needs for the rule to take it in.
-fn needs(rules: &[CheckedRule]) -> Vec<(Categories, Necessary)> {
+fn prerequisites(rules: &[CheckedRule]) -> Vec<(Categories, Prerequisite)> {
     let mut counts = PartCounts::default();
     rules
         .iter()
-        .flat_map(conditions)
+        .flat_map(|rule| rule.detection.conditions())
         .for_each(|condition| counts.add(condition));
-    let need = |rule: &CheckedRule| {
-        let taken_in = conditions(rule)
-            .into_iter()
-            .map(|condition| Necessary::of(condition, &counts));
-        let both = [Necessary::of(&rule.admits, &counts), Necessary::any(taken_in)];
-        (rule.categories, Necessary::all(both.into_iter()))
+    let prerequisite = |rule: &CheckedRule| {
+        let conditions = rule.detection.conditions().into_iter();
+        let taken_in = Prerequisite::any(conditions.map(|condition| Prerequisite::of(condition, &counts)));
+        let both = [Prerequisite::of(&rule.filter, &counts), taken_in];
+        (rule.categories, Prerequisite::all(both.into_iter()))
     };
-    rules.iter().map(need).collect()
+    rules.iter().map(prerequisite).collect()
 }
 
-impl RuleSet {
-    pub fn compile(rules: Vec<CheckedRule>) -> RuleSet {
+impl Rules {
+    pub fn compile(rules: Vec<CheckedRule>) -> Arc<Rules> {
         let mut read_fields = vec![false; FieldId::COUNT].into_boxed_slice();
         for rule in &rules {
             rule.visit_fields(&mut |field| read_fields[field.field.index()] = true);
@@ -129,43 +139,36 @@ impl RuleSet {
             // What is remembered is shared out among containers.
             read_fields[fields::CONTAINER_ID.index()] = true;
         }
-        let keeps_summaries = rules
-            .iter()
-            .any(|rule| matches!(rule.detection, Detection::Sequence(_)));
-        let needs = needs(&rules);
+        let prerequisites = prerequisites(&rules);
         let mut graph = GraphBuilder::default();
         let rules: Vec<CompiledRule> = rules
             .into_iter()
             .map(|rule| CompiledRule::compile(rule, &mut graph))
             .collect();
-        let may_wait = |rule: &CompiledRule| match &rule.detection {
-            CompiledDetection::Sequence(sequence) => sequence.may_wait(),
-            _ => false,
+        let deferred = rules.iter().enumerate().filter(|(_, rule)| rule.detection.may_wait());
+        let keeps_summary = |rule: &CompiledRule| match &rule.detection {
+            CompiledDetection::Single { .. } => false,
+            CompiledDetection::Sequence(_) => true,
         };
-        let waiting = rules.iter().enumerate().filter(|(_, rule)| may_wait(rule));
-        RuleSet {
+        Arc::new(Rules {
             infos: rules.iter().map(|rule| Arc::clone(&rule.info)).collect(),
-            waiting: waiting.map(|(position, _)| position).collect(),
+            deferred: deferred.map(|(position, _)| position).collect(),
             graph: graph.finish(),
-            index: CandidateIndex::new(&needs),
+            index: CandidateIndex::new(&prerequisites),
+            keeps_summaries: rules.iter().any(keeps_summary),
             rules,
             read_fields,
-            keeps_summaries,
-        }
+        })
     }
 
-    pub fn rules(&self) -> &[Arc<RuleInfo>] {
+    pub fn infos(&self) -> &[Arc<RuleInfo>] {
         &self.infos
     }
 
     /// How far back the new-terms rules look at most; zero if there is none.
     pub fn longest_window(&self) -> Duration {
-        let window = |rule: &CompiledRule| match &rule.detection {
-            CompiledDetection::NewTerms { new_terms, .. } => Some(new_terms.window_ms),
-            _ => None,
-        };
-        let longest_ms = self.rules.iter().filter_map(window).max().unwrap_or(0);
-        Duration::from_millis(longest_ms.try_into().unwrap_or(0))
+        let windows = self.rules.iter().filter_map(|rule| rule.detection.history_window_ms());
+        Duration::from_millis(windows.max().unwrap_or(0).try_into().unwrap_or(0))
     }
 
     /// Whether the verdict of some rule can depend on the field.

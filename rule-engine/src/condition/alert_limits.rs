@@ -1,10 +1,10 @@
 //! Which of a rule's matches become alerts, checked: `alert_suppression`, `max_signals`, `interval`.
 
-use super::detection::GroupField;
+use super::key_field::KeyField;
 use crate::schema::FieldReference;
 
 /// A rule's limits, checked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(crate) struct AlertLimits {
     pub suppression: Option<Suppression>,
     /// Alerts in an interval, at least 1.
@@ -13,16 +13,16 @@ pub(crate) struct AlertLimits {
 }
 
 /// The rule's `alert_suppression`: one alert a group and duration, which begins with the alert.
-#[derive(Clone, Debug)]
+#[derive(Clone, Hash, Debug)]
 pub(crate) struct Suppression {
-    pub group_by: Vec<GroupField>,
-    pub grouping: Grouping,
+    pub group_by: Vec<KeyField>,
+    pub grouping: ListKeys,
     pub duration_ns: i64,
 }
 
 /// What an event with several values of a field belongs to.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Grouping {
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum ListKeys {
     /// The group of each value, as in KQL rules.
     EachValue,
     /// The group of just these values together.

@@ -11,11 +11,11 @@ use crate::value::{Case, Number};
 pub(crate) struct Call {
     pub function: Function,
     pub case: Case,
-    pub arguments: Vec<Term>,
+    pub arguments: Vec<Argument>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Term {
+pub(crate) enum Argument {
     Null,
     Text(String),
     Number(Number),
@@ -29,9 +29,9 @@ impl Call {
     pub fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
         for argument in &self.arguments {
             match argument {
-                Term::Field(field) => visit(field),
-                Term::Call(call) => call.visit_fields(visit),
-                Term::Null | Term::Text(_) | Term::Number(_) | Term::Boolean(_) => {}
+                Argument::Field(field) => visit(field),
+                Argument::Call(call) => call.visit_fields(visit),
+                Argument::Null | Argument::Text(_) | Argument::Number(_) | Argument::Boolean(_) => {}
             }
         }
     }
@@ -45,13 +45,13 @@ impl fmt::Display for Call {
                 formatter.write_str(", ")?;
             }
             match argument {
-                Term::Null => formatter.write_str("null"),
-                Term::Text(text) => write!(formatter, "`{text}`"),
-                Term::Number(Number::Long(number)) => number.fmt(formatter),
-                Term::Number(Number::Float(number)) => number.fmt(formatter),
-                Term::Boolean(truth) => truth.fmt(formatter),
-                Term::Field(field) => formatter.write_str(&field.name()),
-                Term::Call(call) => call.fmt(formatter),
+                Argument::Null => formatter.write_str("null"),
+                Argument::Text(text) => write!(formatter, "`{text}`"),
+                Argument::Number(Number::Long(number)) => number.fmt(formatter),
+                Argument::Number(Number::Float(number)) => number.fmt(formatter),
+                Argument::Boolean(truth) => truth.fmt(formatter),
+                Argument::Field(field) => formatter.write_str(&field.name()),
+                Argument::Call(call) => call.fmt(formatter),
             }?;
         }
         formatter.write_str(")")

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use crate::analysis::holds::passes;
 use crate::compile::graph::CompiledCondition;
-use crate::condition::{Condition, Detection};
+use crate::condition::{Condition, Detection, Then};
 use crate::record::{Record, Value};
-use crate::rule::{CheckedRule, Expectation, parse_file};
+use crate::rule::{Expectation, parse_file};
 
 pub(super) fn holds(condition: &Condition, record: &Record) -> bool {
     match condition {
@@ -27,15 +27,6 @@ pub(super) fn holds(condition: &Condition, record: &Record) -> bool {
     }
 }
 
-fn conditions(rule: &CheckedRule) -> Vec<&Condition> {
-    match &rule.detection {
-        Detection::Event(condition) | Detection::NewTerms(condition, _) | Detection::Threshold(condition, _) => {
-            vec![condition]
-        }
-        Detection::Sequence(sequence) => sequence.terms.iter().map(|term| &term.condition).collect(),
-    }
-}
-
 #[test]
 fn the_stock_rules_decide_their_examples_plain_as_compiled() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rules");
@@ -44,7 +35,9 @@ fn the_stock_rules_decide_their_examples_plain_as_compiled() {
         let path = entry.expect("a readable entry").path();
         let text = fs::read_to_string(&path).expect("a readable rule file");
         let rule = parse_file("rule.toml", &text).rule.expect("a sound rule");
-        let mut compiled: Vec<_> = conditions(&rule)
+        let mut compiled: Vec<_> = rule
+            .detection
+            .conditions()
             .into_iter()
             .map(|condition| (condition, CompiledCondition::compile(condition)))
             .collect();
@@ -62,7 +55,7 @@ fn the_stock_rules_decide_their_examples_plain_as_compiled() {
                 }
             }
             // Of several events some may be suppressed.
-            if matches!(rule.detection, Detection::Event(_)) && example.events.len() == 1 {
+            if matches!(rule.detection, Detection::Single { then: Then::Alert, .. }) && example.events.len() == 1 {
                 let expected = example.expect == Expectation::Match;
                 assert_eq!(last, expected, "{}: {}", path.display(), example.name);
             }

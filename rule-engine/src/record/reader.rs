@@ -3,15 +3,14 @@
 //! Knows which fields are wanted and passes over everything else without looking into it. What a wanted field holds
 //! comes out as from [`Record::fill_from_document`]; of a key that stands twice in one object, both values count.
 
-use std::collections::HashMap;
 use std::fmt;
 
-use rustc_hash::FxBuildHasher;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::Record;
 use super::document::{DocumentCounts, Scalar};
 use crate::schema::{FieldId, FieldType};
+use crate::value::hash::LookupMap;
 
 /// Reads documents into records that take certain fields.
 pub struct DocumentReader {
@@ -21,7 +20,7 @@ pub struct DocumentReader {
 
 #[derive(Default)]
 struct Node {
-    below: HashMap<Box<str>, usize, FxBuildHasher>,
+    below: LookupMap<Box<str>, usize>,
     field: Option<FieldId>,
 }
 

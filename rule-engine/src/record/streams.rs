@@ -65,7 +65,7 @@ impl DataStreams {
 }
 
 /// A set of event categories.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Categories(u32);
 
 impl Categories {

@@ -2,7 +2,7 @@
 
 use super::RuleType;
 use super::table::Table;
-use crate::condition::{AlertLimits, Detection, GroupField, Grouping, MissingKey, Suppression};
+use crate::condition::{AlertLimits, Detection, KeyField, ListKeys, MissingKey, Suppression};
 use crate::diagnostic::{Code, Findings};
 use crate::limits::MAX_SUPPRESSION_FIELDS;
 use crate::schema::FieldReference;
@@ -106,15 +106,15 @@ fn suppression(
         group_by: fields
             .into_iter()
             .map(|field| {
-                field.map(|field| GroupField {
+                field.map(|field| KeyField {
                     field: Some(field),
                     missing,
                 })
             })
             .collect::<Option<_>>()?,
         grouping: match rule_type {
-            RuleType::Query | RuleType::Threshold => Grouping::EachValue,
-            RuleType::Eql | RuleType::NewTerms => Grouping::WholeList,
+            RuleType::Query | RuleType::Threshold => ListKeys::EachValue,
+            RuleType::Eql | RuleType::NewTerms => ListKeys::WholeList,
         },
         duration_ns: duration_ns?,
     })

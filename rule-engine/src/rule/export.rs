@@ -3,12 +3,11 @@
 //! Each rule becomes the TOML of a rule file, with the items of its exception lists in it, and goes the way of one: so
 //! the two forms cannot mean different things. What is found is placed at the rule's line.
 
-use std::collections::HashMap;
-
 use serde_json::{Map, Value as Json};
 
 use crate::diagnostic::Code;
 use crate::limits::{MAX_EXPORT_BYTES, MAX_RULE_FILE_BYTES};
+use crate::value::hash::HashMap;
 
 /// Keys of the lines of an export that are neither rules nor items: lists, connectors and the summary.
 const KEYS_OF_OTHER_LINES: [&str; 4] = ["list_id", "attributes", "exported_count", "exported_rules_count"];
@@ -34,7 +33,7 @@ pub(super) fn rules(text: &str) -> Vec<ExportedRule> {
         return vec![failure(1, Code::FileTooLong, message)];
     }
     let mut rules = Vec::new();
-    let mut lists: HashMap<String, ExceptionList> = HashMap::new();
+    let mut lists: HashMap<String, ExceptionList> = HashMap::default();
     let mut found = Vec::new();
     for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {
         match serde_json::from_str::<Map<String, Json>>(line) {

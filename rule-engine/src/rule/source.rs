@@ -8,7 +8,8 @@ use super::table::{Located, Table, span};
 use super::{CheckedRule, RuleInfo, RuleSeverity, RuleType, alert_limits, examples, exceptions, query_position};
 use crate::analysis::category;
 use crate::analysis::{cost, satisfiable};
-use crate::condition::{Cardinality, Condition, Detection, GroupField, MissingKey, NewTerms, Threshold};
+use crate::condition::Then;
+use crate::condition::{Cardinality, Detection, KeyField, MissingKey, NewTerms, Threshold};
 use crate::diagnostic::{Code, Findings, Span};
 use crate::language::{eql, kql};
 use crate::limits::{MAX_RULE_FILE_BYTES, MAX_THRESHOLD};
@@ -86,7 +87,11 @@ pub(super) fn read(text: &str, streams: &DataStreams, findings: &mut Findings) -
 }
 
 fn parse_kql(query: &str, findings: &mut Findings) -> Option<Detection> {
-    kql::parse(query, findings).map(Detection::Event)
+    let condition = kql::parse(query, findings)?;
+    Some(Detection::Single {
+        condition,
+        then: Then::Alert,
+    })
 }
 
 struct Reader<'a, 'f> {
@@ -111,24 +116,23 @@ impl<'a> Reader<'a, '_> {
     /// Reads everything before it gives up, so that all errors are noted.
     fn checked_rule(&mut self, file: Table<'a>, outcome: &Outcome, rule_type: RuleType) -> Option<CheckedRule> {
         self.refuse_unsupported_keys();
-        let detection = self.detection(rule_type);
+        let query = self.query(rule_type);
         let tidewaiter = file.table("tidewaiter", self.findings);
         let learn_for_ms = tidewaiter.and_then(|table| self.learn_for(table, rule_type));
         let examples = tidewaiter
             .map(|table| examples::read(table, self.findings))
             .unwrap_or_default();
-        let new_terms = (rule_type == RuleType::NewTerms).then(|| self.new_terms(learn_for_ms));
-        let threshold = (rule_type == RuleType::Threshold).then(|| self.threshold());
+        let then = self.then(rule_type, learn_for_ms);
         let categories = self.categories();
-        let admits = exceptions::read(self.rule, self.findings);
-        if let Some(admits) = &admits {
-            satisfiable::fate(admits, self.rule.span).warn("the rule", self.findings);
+        let filter = exceptions::read(self.rule, self.findings);
+        if let Some(filter) = &filter {
+            satisfiable::satisfiability(filter, self.rule.span).warn("the rule", self.findings);
         }
-        if let Some(detection) = &detection {
-            self.compare_categories(detection, categories);
-            self.warn_of_cost(detection);
+        if let Some(query) = &query {
+            self.compare_categories(query, categories);
+            self.warn_of_cost(query);
         }
-        let limits = alert_limits::read(self.rule, rule_type, detection.as_ref(), self.findings);
+        let limits = alert_limits::read(self.rule, rule_type, query.as_ref(), self.findings);
         let building_block_type = self.rule.text("building_block_type", self.findings);
         let description = self.required("description");
         let severity = self.severity();
@@ -136,11 +140,10 @@ impl<'a> Reader<'a, '_> {
         let note = self.rule.text("note", self.findings).map(|note| note.value.to_owned());
         let tags = self.texts("tags");
         let references = self.texts("references");
-        let detection = match (detection?, new_terms, threshold) {
-            (Detection::Event(condition), Some(new_terms), _) => Detection::NewTerms(condition, new_terms?),
-            (Detection::Event(condition), _, Some(threshold)) => Detection::Threshold(condition, threshold?),
-            (detection, _, _) => detection,
-        };
+        let mut detection = query?;
+        if let Detection::Single { then: of_query, .. } = &mut detection {
+            *of_query = then?;
+        }
         let rule_id = outcome.rule_id.clone()?;
         Some(CheckedRule {
             info: RuleInfo {
@@ -159,7 +162,7 @@ impl<'a> Reader<'a, '_> {
                 examples,
             },
             categories,
-            admits: admits?,
+            filter: filter?,
             limits: limits?,
             detection,
         })
@@ -226,13 +229,7 @@ impl<'a> Reader<'a, '_> {
 
     fn warn_of_cost(&mut self, detection: &Detection) {
         let place = self.rule.has_content("query").unwrap_or(self.rule.span);
-        let conditions: Vec<&Condition> = match detection {
-            Detection::Event(condition) | Detection::NewTerms(condition, _) | Detection::Threshold(condition, _) => {
-                vec![condition]
-            }
-            Detection::Sequence(sequence) => sequence.terms.iter().map(|term| &term.condition).collect(),
-        };
-        if let Some(message) = conditions.into_iter().find_map(cost::of_condition) {
+        if let Some(message) = detection.conditions().into_iter().find_map(cost::of_condition) {
             self.findings.add(place, Code::Costly, message);
         }
     }
@@ -242,24 +239,24 @@ impl<'a> Reader<'a, '_> {
         if !categories.has_source() {
             return;
         }
-        let conditions: Vec<&Condition> = match detection {
-            Detection::Event(condition) => vec![condition],
-            Detection::Sequence(sequence) => sequence.terms.iter().map(|term| &term.condition).collect(),
-            Detection::NewTerms(..) | Detection::Threshold(..) => Vec::new(),
-        };
-        for condition in conditions {
-            let asked_for = category::asked_for(condition);
-            if !asked_for.overlaps(categories)
-                && let Some(index) = self.rule.has_content("index")
-            {
-                let message = "the rule can never match: its `index` patterns leave out the category of its events";
-                self.findings.add(index, Code::NeverMatches, message);
-                return;
-            }
+        if category::asks_for_others(detection, categories)
+            && let Some(index) = self.rule.has_content("index")
+        {
+            let message = "the rule can never match: its `index` patterns leave out the category of its events";
+            self.findings.add(index, Code::NeverMatches, message);
         }
     }
 
-    fn detection(&mut self, rule_type: RuleType) -> Option<Detection> {
+    /// What an event that satisfies the query leads to, by the rule's type.
+    fn then(&mut self, rule_type: RuleType, learn_for_ms: Option<i64>) -> Option<Then> {
+        match rule_type {
+            RuleType::Eql | RuleType::Query => Some(Then::Alert),
+            RuleType::NewTerms => self.new_terms(learn_for_ms).map(Then::NewTerms),
+            RuleType::Threshold => self.threshold().map(Then::Threshold),
+        }
+    }
+
+    fn query(&mut self, rule_type: RuleType) -> Option<Detection> {
         let language = self.rule.text("language", self.findings);
         let parse = match (rule_type, language.map(|language| language.value)) {
             (RuleType::Eql, Some("eql") | None) => eql::parse,
@@ -364,11 +361,11 @@ impl<'a> Reader<'a, '_> {
                 .add(self.rule.span, Code::MissingKey, "`[rule.threshold]` is missing");
             return None;
         };
-        let fields: Vec<GroupField> = table
+        let fields: Vec<KeyField> = table
             .text_or_texts("field", self.findings)
             .into_iter()
             .filter_map(|name| self.needed_field(name))
-            .map(|field| GroupField {
+            .map(|field| KeyField {
                 field: Some(field),
                 missing: MissingKey::Excludes,
             })

@@ -3,7 +3,7 @@
 //! The last stage before an alert, and the only one that sees matches. Time is the events'. Nothing is lost in
 //! silence: what does not become an alert is counted for its rule.
 
-use crate::condition::{AlertLimits, Grouping};
+use crate::condition::{AlertLimits, ListKeys};
 use crate::limits::MAX_GROUPS;
 use crate::record::Record;
 use crate::run::counters::EngineCounters;
@@ -11,7 +11,7 @@ use crate::run::groups::{Groups, keys, whole_lists_key};
 
 /// The limits with what they remember.
 #[derive(Debug)]
-pub(crate) struct AlertGate {
+pub(crate) struct AlertLimiter {
     limits: AlertLimits,
     /// For each group when its last alert came.
     alerted_ns: Groups<i64>,
@@ -26,9 +26,9 @@ struct Interval {
     alerts: u64,
 }
 
-impl AlertGate {
-    pub fn new(limits: AlertLimits) -> AlertGate {
-        AlertGate {
+impl AlertLimiter {
+    pub fn new(limits: AlertLimits) -> AlertLimiter {
+        AlertLimiter {
             limits,
             alerted_ns: Groups::new(MAX_GROUPS),
             interval: None,
@@ -42,7 +42,7 @@ impl AlertGate {
         let cut = &mut counters.group_keys_cut;
         match &self.limits.suppression {
             None => Vec::new(),
-            Some(suppression) if suppression.grouping == Grouping::EachValue => {
+            Some(suppression) if suppression.grouping == ListKeys::EachValue => {
                 keys(&suppression.group_by, record, cut)
             }
             Some(suppression) => whole_lists_key(&suppression.group_by, record, cut)
@@ -52,7 +52,7 @@ impl AlertGate {
     }
 
     /// Whether a match of these groups, by an event of this container, becomes an alert. One without a time always does.
-    pub fn admits(
+    pub fn allows(
         &mut self,
         groups: &[String],
         owner: &str,

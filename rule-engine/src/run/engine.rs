@@ -1,24 +1,30 @@
 //! Rules over events: the last stage before an alert.
+//!
+//! An [`Engine`] is what remembers: it runs [`Rules`], which remember nothing, and which several engines may share.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
-use crate::compile::graph::{Evaluation, Matcher, Scratch};
+use super::counters::{EngineCounters, RuleCounters};
+use super::history::TermHistory;
+use super::state::{MatchDetails, RuleState};
+use crate::compile::graph::{Evaluation, Scratch};
 use crate::compile::index::Candidates;
-use crate::compile::rules::{CompiledDetection, CompiledRule, RuleSet};
+use crate::compile::rules::{CompiledRule, Rules};
 use crate::record::Record;
 use crate::record::key::owner;
 use crate::record::streams::Categories;
 use crate::rule::RuleInfo;
-use crate::run::counters::{EngineCounters, RuleCounters};
-use crate::run::history::TermHistory;
-use crate::run::sequence::EarlierEvents;
 use crate::schema::fields;
+use crate::value::hash::{HashMap, HashSet};
 
-/// Runs a rule set over records, one after the other. Never panics and never refuses an event: trouble is a counter.
+/// Runs rules over records, one after the other. Never panics and never refuses an event: what it cannot do is counted.
 pub struct Engine {
-    rules: RuleSet,
+    rules: Arc<Rules>,
+    /// For each rule what it remembers.
+    states: Vec<RuleState>,
     options: EngineOptions,
     counters: EngineCounters,
     candidates: Candidates,
@@ -47,88 +53,23 @@ pub struct Match<'a> {
     pub reason: Vec<String>,
 }
 
-/// What an event lacks for a rule to take it in.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct NearMiss {
-    /// Of a sequence, which of its events this would be, from 1; `until` comes last.
-    pub term: Option<usize>,
-    /// How many tests would have to come out otherwise, at least 1.
-    pub distance: u32,
-    /// Those tests, with what the event has and what is wanted.
-    pub failed: Vec<String>,
-}
-
-/// What is particular to one match of a rule.
-#[derive(Default)]
-struct Alert {
-    new_terms: Vec<String>,
-    earlier_events: EarlierEvents,
-    /// The group that reached a threshold.
-    group: Option<String>,
-}
-
-impl CompiledDetection {
-    /// Whether the rule takes the event in, unless an exception keeps it out.
-    fn concerns(&self, event: &Evaluation<'_>) -> bool {
-        match self {
-            CompiledDetection::Event(matcher)
-            | CompiledDetection::NewTerms { matcher, .. }
-            | CompiledDetection::Threshold { matcher, .. } => matcher.matches(event),
-            CompiledDetection::Sequence(sequence) => sequence.concerns(event),
-        }
-    }
-
-    /// Takes in an event that concerns the rule; gives what it makes the rule say.
-    fn take_in(
-        &mut self,
-        event: &Evaluation<'_>,
-        options: EngineOptions,
-        terms: &mut dyn TermHistory,
-        counters: &mut EngineCounters,
-    ) -> Vec<Alert> {
-        match (self, event.record.first_date(fields::TIMESTAMP)) {
-            (CompiledDetection::Event(_), _) => vec![Alert::default()],
-            (_, None) => {
-                counters.events_without_time += 1;
-                Vec::new()
-            }
-            (
-                CompiledDetection::NewTerms {
-                    new_terms, history_key, ..
-                },
-                Some(now_ns),
-            ) => {
-                let (now_ms, learn_for_ms) = (now_ns.div_euclid(1_000_000), options.learn_for_ms);
-                let new = new_terms.observe(history_key, event.record, now_ms, learn_for_ms, terms, counters);
-                let alert = |new_terms| Alert {
-                    new_terms,
-                    ..Alert::default()
-                };
-                new.into_iter().map(alert).collect()
-            }
-            (CompiledDetection::Sequence(sequence), Some(now_ns)) => {
-                let alert = |earlier_events| Alert {
-                    earlier_events,
-                    ..Alert::default()
-                };
-                let completed = sequence.observe(event, now_ns, counters);
-                completed.into_iter().map(alert).collect()
-            }
-            (CompiledDetection::Threshold { counter, .. }, Some(now_ns)) => {
-                let alert = |group| Alert {
-                    group: Some(group),
-                    ..Alert::default()
-                };
-                let reached = counter.observe(event.record, now_ns, counters);
-                reached.into_iter().map(alert).collect()
-            }
-        }
-    }
+/// What became of the rules of an engine when it got others.
+#[derive(Clone, Debug, Default)]
+pub struct RuleChanges {
+    /// Rules that keep what they remember.
+    pub kept: Vec<Arc<RuleInfo>>,
+    /// Rules that mean something else than before, and have forgotten what they remembered.
+    pub changed: Vec<Arc<RuleInfo>>,
+    /// Rules of which there was none with their `rule_id`.
+    pub added: Vec<Arc<RuleInfo>>,
+    /// Rules of which there is none any more with their `rule_id`.
+    pub removed: Vec<Arc<RuleInfo>>,
 }
 
 impl Engine {
-    pub fn new(rules: RuleSet, options: EngineOptions) -> Engine {
+    pub fn new(rules: Arc<Rules>, options: EngineOptions) -> Engine {
         Engine {
+            states: rules.rules.iter().map(RuleState::new).collect(),
             candidates: rules.index.scratch(),
             scratch: Scratch::new(&rules.graph),
             rules,
@@ -142,11 +83,14 @@ impl Engine {
     /// limits let alerts through. Allocates nothing for an event that no rule takes in.
     pub fn evaluate(&mut self, record: &Record, terms: &mut dyn TermHistory, on_match: &mut dyn FnMut(Match<'_>)) {
         self.counters.events += 1;
-        if !self.rules.waiting.is_empty() {
-            self.tell_due(record, on_match);
+        if !self.rules.deferred.is_empty()
+            && let Some(time_ns) = record.first_date(fields::TIMESTAMP)
+        {
+            self.advance_to(time_ns, on_match);
         }
         let Engine {
             rules,
+            states,
             options,
             counters,
             candidates,
@@ -154,26 +98,32 @@ impl Engine {
         } = self;
         rules.index.find(record, Categories::of(record), candidates);
         let event = Evaluation::new(record, &rules.graph, scratch);
-        for rule in candidates.rules() {
-            let rule = &mut rules.rules[rule];
-            if !rule.detection.concerns(&event) || !rule.admits.matches(&event) {
+        for position in candidates.rules() {
+            let rule = &rules.rules[position];
+            if !rule.detection.concerns(&event) || !rule.filter.matches(&event) {
                 continue;
             }
-            for alert in rule.detection.take_in(&event, *options, terms, counters) {
-                let groups = match alert.group {
+            let RuleState { detection, limiter } = &mut states[position];
+            for details in detection.observe(&event, *options, terms, counters) {
+                let MatchDetails {
+                    new_terms,
+                    earlier_events,
+                    group,
+                } = details;
+                let groups = match group {
                     Some(group) => vec![group],
-                    None => rule.gate.groups(record, counters),
+                    None => limiter.groups(record, counters),
                 };
                 let time_ns = record.first_date(fields::TIMESTAMP);
-                if !rule.gate.admits(&groups, owner(record), time_ns, counters) {
+                if !limiter.allows(&groups, owner(record), time_ns, counters) {
                     continue;
                 }
                 counters.matches += 1;
                 on_match(Match {
                     rule: &rule.info,
                     past_event: None,
-                    new_terms: alert.new_terms,
-                    earlier_events: alert.earlier_events,
+                    new_terms,
+                    earlier_events,
                     reason: rule.detection.reason(&event),
                 });
             }
@@ -181,24 +131,14 @@ impl Engine {
         counters.function_combinations_cut += event.combinations_cut();
     }
 
-    /// Whether evaluating an event can have an effect, of which only the values in `kind` are known, those of
-    /// `event.category`, `event.type` and `event.action`; if not, it may be left out.
-    pub fn may_concern(&self, kind: &Record) -> bool {
-        !self.rules.waiting.is_empty() || self.rules.index.any_of_kind(kind)
-    }
-
-    /// Tells the matches of sequences that waited for this time.
-    fn tell_due(&mut self, record: &Record, on_match: &mut dyn FnMut(Match<'_>)) {
-        let Some(now_ns) = record.first_date(fields::TIMESTAMP) else {
-            return;
-        };
-        for position in &self.rules.waiting {
-            let rule = &mut self.rules.rules[*position];
-            let CompiledDetection::Sequence(sequence) = &mut rule.detection else {
-                continue;
-            };
-            for late in sequence.take_due(now_ns) {
-                if !rule.gate.admits(&[], "", Some(now_ns), &mut self.counters) {
+    /// Calls `on_match` for the matches that are certain now that it is so late: sequences behind whose last event
+    /// another had to be missing until then. Events do that by their own time; this is for when there are none.
+    pub fn advance_to(&mut self, time_ns: i64, on_match: &mut dyn FnMut(Match<'_>)) {
+        for position in &self.rules.deferred {
+            let rule = &self.rules.rules[*position];
+            let RuleState { detection, limiter } = &mut self.states[*position];
+            for late in detection.take_due(time_ns) {
+                if !limiter.allows(&[], "", Some(time_ns), &mut self.counters) {
                     continue;
                 }
                 self.counters.matches += 1;
@@ -213,40 +153,62 @@ impl Engine {
         }
     }
 
-    /// For each event that the rule looks for, what this one lacks; nothing for one that it takes in, or for a rule that
-    /// there is not.
-    pub fn near_misses(&mut self, rule_id: &str, record: &Record) -> Vec<NearMiss> {
-        let Some(rule) = self.rules.rules.iter().find(|rule| rule.info.rule_id == rule_id) else {
-            return Vec::new();
-        };
-        let event = Evaluation::new(record, &self.rules.graph, &mut self.scratch);
-        let terms: Vec<(Option<usize>, Matcher)> = match &rule.detection {
-            CompiledDetection::Event(matcher)
-            | CompiledDetection::NewTerms { matcher, .. }
-            | CompiledDetection::Threshold { matcher, .. } => vec![(None, *matcher)],
-            CompiledDetection::Sequence(sequence) => (1..).map(Some).zip(sequence.terms()).collect(),
-        };
-        let near_miss = |(term, matcher): (Option<usize>, Matcher)| NearMiss {
-            term,
-            distance: matcher.distance(&event).saturating_add(rule.admits.distance(&event)),
-            failed: [matcher.failures(&event), rule.admits.failures(&event)].concat(),
-        };
-        let misses = terms.into_iter().map(near_miss);
-        misses.filter(|miss| miss.distance > 0).collect()
+    /// The next time at which [`Engine::advance_to`] has a match to report, unless an event changes that.
+    pub fn next_due_ns(&self) -> Option<i64> {
+        let due = |position: &usize| self.states[*position].detection.next_due_ns();
+        self.rules.deferred.iter().filter_map(due).min()
     }
 
-    pub fn rules(&self) -> &RuleSet {
+    /// Whether evaluating an event can have an effect, of which only the values in `kind` are known, those of
+    /// `event.category`, `event.type` and `event.action`; if not, it may be left out.
+    pub fn may_concern(&self, kind: &Record) -> bool {
+        !self.rules.deferred.is_empty() || self.rules.index.any_of_kind(kind)
+    }
+
+    /// Goes on with other rules. A rule that means the same as one before (its `rule_id`, what it looks for and its
+    /// limits) keeps what that one remembers, under its new name and severity; what the others remember is dropped.
+    pub fn replace_rules(&mut self, rules: Arc<Rules>) -> RuleChanges {
+        let mut changes = RuleChanges::default();
+        let old_rules = std::mem::replace(&mut self.rules, rules);
+        let mut old_states: HashMap<(&str, u64), VecDeque<RuleState>> = HashMap::default();
+        for (rule, state) in old_rules.rules.iter().zip(self.states.drain(..)) {
+            old_states.entry(rule.identity()).or_default().push_back(state);
+        }
+        let ids =
+            |rules: &'_ Rules| -> HashSet<String> { rules.infos().iter().map(|rule| rule.rule_id.clone()).collect() };
+        let (old_ids, new_ids) = (ids(&old_rules), ids(&self.rules));
+        for rule in &self.rules.rules {
+            let kept = old_states.get_mut(&rule.identity()).and_then(VecDeque::pop_front);
+            let list = match &kept {
+                Some(_) => &mut changes.kept,
+                None if old_ids.contains(&rule.info.rule_id) => &mut changes.changed,
+                None => &mut changes.added,
+            };
+            list.push(Arc::clone(&rule.info));
+            self.states.push(match kept {
+                Some(state) => state.continued_by(rule),
+                None => RuleState::new(rule),
+            });
+        }
+        let removed = old_rules.infos().iter().filter(|rule| !new_ids.contains(&rule.rule_id));
+        changes.removed = removed.cloned().collect();
+        self.candidates = self.rules.index.scratch();
+        self.scratch = Scratch::new(&self.rules.graph);
+        changes
+    }
+
+    pub fn rules(&self) -> &Arc<Rules> {
         &self.rules
     }
 
     pub fn counters(&self) -> EngineCounters {
-        let count = |rule: &CompiledRule| RuleCounters {
+        let count = |(rule, state): (&CompiledRule, &RuleState)| RuleCounters {
             rule_id: rule.info.rule_id.clone(),
             name: rule.info.name.clone(),
-            suppressed: rule.gate.suppressed,
-            held_back: rule.gate.held_back,
+            suppressed: state.limiter.suppressed,
+            held_back: state.limiter.held_back,
         };
-        let rules = self.rules.rules.iter().map(count);
+        let rules = self.rules.rules.iter().zip(&self.states).map(count);
         EngineCounters {
             rules: rules.filter(|rule| rule.suppressed + rule.held_back > 0).collect(),
             ..self.counters.clone()

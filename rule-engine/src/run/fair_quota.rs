@@ -3,8 +3,10 @@
 //! Behind everything that rules remember. When there is no room, the key goes that is the oldest of the container with
 //! the most keys, so a container that makes keys up pushes out its own and nobody else's.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use crate::value::hash::HashMap;
 
 /// The container that an event is from, by its id; empty for the host.
 pub type Owner = Arc<str>;
@@ -19,7 +21,7 @@ pub struct Shares<K> {
 impl<K> Default for Shares<K> {
     fn default() -> Self {
         Shares {
-            owners: HashMap::new(),
+            owners: HashMap::default(),
             by_size: BTreeSet::new(),
         }
     }

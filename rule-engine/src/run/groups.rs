@@ -1,19 +1,19 @@
 //! Events that belong together because they share a key: what sequences, thresholds and suppression remember for each key.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use crate::condition::{GroupField, MissingKey};
+use crate::condition::{KeyField, MissingKey};
 use crate::limits::MAX_KEY_COMBINATIONS;
 use crate::record::Record;
 use crate::record::key::{bounded, text};
 use crate::run::fair_quota::{Owner, Shares};
+use crate::value::hash::HashMap;
 
 /// The keys under which an event joins, one for each combination of its values; past [`MAX_KEY_COMBINATIONS`] they
 /// are cut and `cut` counts it.
-pub(crate) fn keys(fields: &[GroupField], record: &Record, cut: &mut u64) -> Vec<String> {
+pub(crate) fn keys(fields: &[KeyField], record: &Record, cut: &mut u64) -> Vec<String> {
     let mut keys: Vec<Vec<Json>> = vec![Vec::new()];
     for field in fields {
         let values = field.values(record);
@@ -37,7 +37,7 @@ pub(crate) fn keys(fields: &[GroupField], record: &Record, cut: &mut u64) -> Vec
 }
 
 /// The one key of an event whose values of a field count together; `None` if it never joins.
-pub(crate) fn whole_lists_key(fields: &[GroupField], record: &Record, cut: &mut u64) -> Option<String> {
+pub(crate) fn whole_lists_key(fields: &[KeyField], record: &Record, cut: &mut u64) -> Option<String> {
     let mut lists = Vec::new();
     for field in fields {
         let mut values = field.values(record);
@@ -53,7 +53,7 @@ pub(crate) fn whole_lists_key(fields: &[GroupField], record: &Record, cut: &mut 
     Some(bounded(Json::Array(lists).to_string()))
 }
 
-impl GroupField {
+impl KeyField {
     fn values(&self, record: &Record) -> Vec<Json> {
         let mut values: Vec<Json> = Vec::new();
         if let Some(field) = &self.field {
@@ -96,7 +96,7 @@ impl<T> Groups<T> {
     /// For at most so many keys, at least one.
     pub fn new(limit: usize) -> Groups<T> {
         Groups {
-            states: HashMap::new(),
+            states: HashMap::default(),
             by_use: Shares::default(),
             uses: 0,
             limit: limit.max(1),

@@ -3,10 +3,10 @@
 //! The engine asks and tells through [`TermHistory`]; storage and durability are the implementor's. Times are
 //! milliseconds since the epoch and come from the events, never from a clock.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::run::fair_quota::{Owner, Shares};
+use crate::value::hash::HashMap;
 
 /// Remembers when each term of each rule was last seen.
 pub trait TermHistory {
@@ -48,8 +48,8 @@ impl MemoryHistory {
 
     pub fn with_limit(max_terms: usize) -> MemoryHistory {
         MemoryHistory {
-            first_seen: HashMap::new(),
-            last_seen: HashMap::new(),
+            first_seen: HashMap::default(),
+            last_seen: HashMap::default(),
             by_age: Shares::default(),
             max_terms,
             evicted: 0,

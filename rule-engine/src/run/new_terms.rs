@@ -10,12 +10,28 @@ use crate::record::key::owner;
 use crate::record::key::{bounded, text};
 use crate::run::counters::EngineCounters;
 use crate::run::history::TermHistory;
+use crate::schema::FieldReference;
 
-impl NewTerms {
+/// What a new-terms rule asks of the history of terms, which keeps what there is to remember.
+#[derive(Debug)]
+pub(crate) struct NewTermsObserver {
+    new_terms: NewTerms,
+    /// Under which the history keeps the rule's terms. Terms of other fields are other terms.
+    history_key: String,
+}
+
+impl NewTermsObserver {
+    pub fn new(new_terms: NewTerms, rule_id: &str) -> NewTermsObserver {
+        let fields: Vec<String> = new_terms.fields.iter().map(FieldReference::name).collect();
+        NewTermsObserver {
+            history_key: format!("{rule_id}/{}", fields.join(",")),
+            new_terms,
+        }
+    }
+
     /// Remembers the event's combinations and returns those that are new, unless the rule is still learning.
     pub fn observe(
         &self,
-        key: &str,
         record: &Record,
         now_ms: i64,
         learn_for_ms: i64,
@@ -26,11 +42,11 @@ impl NewTerms {
         if combinations.is_empty() {
             return combinations;
         }
-        let first_seen = history.rule_first_seen(key, now_ms);
-        let learning = now_ms < first_seen.saturating_add(self.learn_for_ms.unwrap_or(learn_for_ms));
+        let first_seen = history.rule_first_seen(&self.history_key, now_ms);
+        let learning = now_ms < first_seen.saturating_add(self.new_terms.learn_for_ms.unwrap_or(learn_for_ms));
         combinations.retain(|combination| {
-            let last_seen = history.observe(key, &term(combination), owner(record), now_ms);
-            last_seen.is_none_or(|last_seen| last_seen < now_ms.saturating_sub(self.window_ms))
+            let last_seen = history.observe(&self.history_key, &term(combination), owner(record), now_ms);
+            last_seen.is_none_or(|last_seen| last_seen < now_ms.saturating_sub(self.new_terms.window_ms))
         });
         if learning {
             counters.terms_learned += combinations.len() as u64;
@@ -42,7 +58,7 @@ impl NewTerms {
     /// Every combination of one value of each field; none if a field is missing.
     fn combinations(&self, record: &Record, counters: &mut EngineCounters) -> Vec<Vec<String>> {
         let mut combinations = vec![Vec::new()];
-        for field in &self.fields {
+        for field in &self.new_terms.fields {
             let mut values: Vec<String> = Vec::new();
             for value in record.values(field.field) {
                 let text = text(value, field);

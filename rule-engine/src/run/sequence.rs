@@ -12,9 +12,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
-use crate::compile::graph::{Evaluation, GraphBuilder, Matcher};
-use crate::condition::GroupField;
-use crate::condition::{Sequence, SequenceTerm};
+use crate::compile::graph::Evaluation;
+use crate::compile::sequence::{CompiledSequence, CompiledTerm};
 use crate::limits::{MAX_GROUPS, MAX_REMEMBERED_EVENTS};
 use crate::record::Record;
 use crate::record::key::owner;
@@ -26,14 +25,11 @@ mod missing;
 pub(crate) use missing::LateMatch;
 use missing::{Sightings, Waiting, WaitingSequences};
 
-/// The compiled form with what it remembers.
+/// A sequence with what it remembers.
 #[derive(Debug)]
-pub(crate) struct SequenceMatcher {
-    terms: Vec<CompiledTerm>,
-    stages: Vec<usize>,
-    until: Option<CompiledTerm>,
-    missing: Vec<Vec<usize>>,
-    max_span_ns: Option<i64>,
+pub(crate) struct SequenceState {
+    /// Its terms are conditions of the graph that the events are evaluated with.
+    sequence: Arc<CompiledSequence>,
     keys: Groups<KeyState>,
     waiting: WaitingSequences,
 }
@@ -45,12 +41,6 @@ struct KeyState {
     partials: Box<[Option<Partial>]>,
     /// For each stage the events that must be missing before it.
     unwanted: Box<[Sightings]>,
-}
-
-#[derive(Debug)]
-struct CompiledTerm {
-    matcher: Matcher,
-    keys: Vec<GroupField>,
 }
 
 #[derive(Debug)]
@@ -67,38 +57,28 @@ struct Partial {
 /// The events of a match before its last one, oldest first.
 pub(crate) type EarlierEvents = Vec<Arc<Map<String, Json>>>;
 
-impl SequenceMatcher {
-    pub fn compile(sequence: &Sequence, graph: &mut GraphBuilder) -> SequenceMatcher {
-        let mut compile = |term| CompiledTerm::compile(term, graph);
-        SequenceMatcher {
-            terms: sequence.terms.iter().map(&mut compile).collect(),
-            stages: sequence.stages.clone(),
-            until: sequence.until.as_ref().map(compile),
-            missing: sequence.missing.clone(),
-            max_span_ns: sequence.max_span_ns,
+impl SequenceState {
+    pub fn new(sequence: &Arc<CompiledSequence>) -> SequenceState {
+        SequenceState {
             keys: Groups::new(MAX_GROUPS.min(MAX_REMEMBERED_EVENTS / sequence.stages.len().max(1))),
+            sequence: Arc::clone(sequence),
             waiting: WaitingSequences::default(),
         }
     }
 
-    /// Whether a match may become known only after its last event.
-    pub fn may_wait(&self) -> bool {
-        self.missing.last().is_some_and(|terms| !terms.is_empty())
+    /// Goes on with the same sequence, compiled anew.
+    pub fn run_on(&mut self, sequence: &Arc<CompiledSequence>) {
+        self.sequence = Arc::clone(sequence);
     }
 
-    /// The matches that are certain now that an event of this time has come, whatever event it is.
+    /// The matches that are certain now that it is so late, whatever events come.
     pub fn take_due(&mut self, time_ns: i64) -> Vec<LateMatch> {
         self.waiting.take_due(time_ns)
     }
 
-    /// What each term looks for, `until` last.
-    pub fn terms(&self) -> impl Iterator<Item = Matcher> + '_ {
-        self.terms.iter().chain(&self.until).map(|term| term.matcher)
-    }
-
-    /// Whether the event belongs to some stage, or ends sequences: only then its time is asked for.
-    pub fn concerns(&self, event: &Evaluation<'_>) -> bool {
-        self.terms().any(|matcher| matcher.matches(event))
+    /// When the next waiting match becomes certain.
+    pub fn next_due_ns(&self) -> Option<i64> {
+        self.waiting.next_due_ns()
     }
 
     /// Takes the event in and returns the matches that it completes.
@@ -108,24 +88,26 @@ impl SequenceMatcher {
         time_ns: i64,
         counters: &mut EngineCounters,
     ) -> Vec<EarlierEvents> {
-        if self.keys.is_empty() && self.waiting.is_empty() && !self.begins_with(event) {
+        if self.keys.is_empty() && self.waiting.is_empty() && !self.sequence.begins_with(event) {
             return Vec::new();
         }
-        let event_keys: Vec<Vec<String>> = self.terms.iter().map(|term| term.event_keys(event, counters)).collect();
+        let sequence = Arc::clone(&self.sequence);
+        let terms = sequence.terms.iter();
+        let event_keys: Vec<Vec<String>> = terms.map(|term| term_keys(term, event, counters)).collect();
         let summary = Arc::new(event.record.summary());
         let mut matches = Vec::new();
-        for stage in (0..self.stages.len()).rev() {
-            for key in &event_keys[self.stages[stage]] {
-                let Some(partial) = self.reach(stage, key, time_ns) else {
+        for stage in (0..sequence.stages.len()).rev() {
+            for key in &event_keys[sequence.stages[stage]] {
+                let Some(partial) = self.extended(stage, key, time_ns) else {
                     continue;
                 };
-                if stage + 1 < self.stages.len() {
+                if stage + 1 < sequence.stages.len() {
                     self.put(stage, key, partial, &summary, event.record, counters);
                 } else if let Some(deadline_ns) = self.waits_until(&partial) {
                     let found = LateMatch {
                         event: Arc::clone(&summary),
                         earlier_events: partial.events,
-                        reason: self.reason(event),
+                        reason: sequence.reason(event),
                     };
                     let waiting = Waiting {
                         key: key.clone(),
@@ -140,30 +122,16 @@ impl SequenceMatcher {
             }
         }
         self.note_unwanted(&event_keys, event.record, time_ns, counters);
-        if let Some(until) = &self.until {
-            for key in until.event_keys(event, counters) {
+        if let Some(until) = &sequence.until {
+            for key in term_keys(until, event, counters) {
                 self.end(&key);
             }
         }
         matches
     }
 
-    /// Whether there is something to remember of the event though nothing is remembered yet.
-    fn begins_with(&self, event: &Evaluation<'_>) -> bool {
-        let first = self.stages.first().into_iter().chain(&self.missing[0]);
-        first.into_iter().any(|term| self.terms[*term].matcher.matches(event))
-    }
-
-    /// The reason why the event, which completed a match, is its last one.
-    pub fn reason(&self, event: &Evaluation<'_>) -> Vec<String> {
-        self.stages
-            .last()
-            .map(|term| self.terms[*term].matcher.reason(event))
-            .unwrap_or_default()
-    }
-
     /// The partial sequence that the event makes longer, or begins; `None` if there is none in time.
-    fn reach(&mut self, stage: usize, key: &str, time_ns: i64) -> Option<Partial> {
+    fn extended(&mut self, stage: usize, key: &str, time_ns: i64) -> Option<Partial> {
         let state = self.keys.get_mut(key);
         let unwanted_ns = state
             .as_ref()
@@ -181,6 +149,7 @@ impl SequenceMatcher {
         partial.is_spoiled |= unwanted_ns > Some(partial.last_ns);
         partial.last_ns = time_ns;
         let in_time = self
+            .sequence
             .max_span_ns
             .is_none_or(|span| time_ns.saturating_sub(partial.first_ns) <= span);
         in_time.then_some(partial)
@@ -201,7 +170,7 @@ impl SequenceMatcher {
     }
 
     fn state(&mut self, key: &str, record: &Record, time_ns: i64, counters: &mut EngineCounters) -> &mut KeyState {
-        let (span, stages) = (self.max_span_ns, self.stages.len());
+        let (span, stages) = (self.sequence.max_span_ns, self.sequence.stages.len());
         let make = || KeyState {
             partials: std::iter::repeat_with(|| None).take(stages - 1).collect(),
             unwanted: vec![Sightings::default(); stages].into(),
@@ -218,16 +187,16 @@ impl SequenceMatcher {
 
     /// Until when an unwanted event behind the last one of a complete sequence spoils it; `None` if none can.
     fn waits_until(&self, partial: &Partial) -> Option<i64> {
-        if partial.is_spoiled || !self.may_wait() {
+        if partial.is_spoiled || !self.sequence.may_wait() {
             return None;
         }
         // If one must be missing before the sequence too, both together within maxspan spoil it.
-        let from_ns = if self.missing[0].is_empty() {
+        let from_ns = if self.sequence.missing[0].is_empty() {
             partial.first_ns
         } else {
             partial.unwanted_before_ns?
         };
-        let deadline_ns = from_ns.saturating_add(self.max_span_ns?);
+        let deadline_ns = from_ns.saturating_add(self.sequence.max_span_ns?);
         (deadline_ns > partial.last_ns).then_some(deadline_ns)
     }
 
@@ -235,9 +204,9 @@ impl SequenceMatcher {
     fn is_match(&self, partial: &Partial) -> bool {
         let unwanted_in_time = partial
             .unwanted_before_ns
-            .zip(self.max_span_ns)
+            .zip(self.sequence.max_span_ns)
             .is_some_and(|(unwanted_ns, span)| partial.last_ns.saturating_sub(unwanted_ns) <= span);
-        !partial.is_spoiled && (self.may_wait() || !unwanted_in_time)
+        !partial.is_spoiled && (self.sequence.may_wait() || !unwanted_in_time)
     }
 
     fn note_unwanted(
@@ -247,8 +216,8 @@ impl SequenceMatcher {
         time_ns: i64,
         counters: &mut EngineCounters,
     ) {
-        let stages = self.stages.len();
-        let places = self.missing.iter().enumerate();
+        let stages = self.sequence.stages.len();
+        let places = self.sequence.missing.iter().enumerate();
         let unwanted: Vec<(usize, usize)> = places
             .flat_map(|(place, terms)| terms.iter().map(move |term| (place, *term)))
             .collect();
@@ -269,7 +238,7 @@ impl SequenceMatcher {
 
     /// Ends the partial sequences of a key.
     fn end(&mut self, key: &str) {
-        if self.missing[0].is_empty() {
+        if self.sequence.missing[0].is_empty() {
             self.keys.forget(key);
         } else if let Some(state) = self.keys.get_mut(key) {
             state.partials.fill_with(|| None);
@@ -277,21 +246,12 @@ impl SequenceMatcher {
     }
 }
 
-impl CompiledTerm {
-    fn compile(term: &SequenceTerm, graph: &mut GraphBuilder) -> CompiledTerm {
-        CompiledTerm {
-            matcher: graph.add_indexed(&term.condition),
-            keys: term.keys.clone(),
-        }
+/// The keys under which the event joins; none if it is no event of this term.
+fn term_keys(term: &CompiledTerm, event: &Evaluation<'_>, counters: &mut EngineCounters) -> Vec<String> {
+    if !term.condition.matches(event) {
+        return Vec::new();
     }
-
-    /// The keys under which the event joins; none if it is no event of this term.
-    fn event_keys(&self, event: &Evaluation<'_>, counters: &mut EngineCounters) -> Vec<String> {
-        if !self.matcher.matches(event) {
-            return Vec::new();
-        }
-        keys(&self.keys, event.record, &mut counters.group_keys_cut)
-    }
+    keys(&term.keys, event.record, &mut counters.group_keys_cut)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Stands behind the rule's query. For each group only as many times and values are kept as the threshold asks for,
 //! which is enough to decide exactly. One alert a group and window.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use uuid::Uuid;
 
@@ -13,16 +13,17 @@ use crate::record::Record;
 use crate::record::key::{owner, text};
 use crate::run::counters::EngineCounters;
 use crate::run::groups::{Groups, keys};
+use crate::value::hash::HashMap;
 
-/// The compiled form with what it remembers.
+/// A threshold with what it remembers.
 #[derive(Debug)]
-pub(crate) struct ThresholdCounter {
+pub(crate) struct ThresholdState {
     threshold: Threshold,
-    groups: Groups<Group>,
+    groups: Groups<KeyCounts>,
 }
 
 #[derive(Debug, Default)]
-struct Group {
+struct KeyCounts {
     /// When the newest events came, oldest first.
     times: VecDeque<i64>,
     /// A digest of each of the values seen last, with when it was.
@@ -30,9 +31,9 @@ struct Group {
     alerted_ns: Option<i64>,
 }
 
-impl ThresholdCounter {
-    pub fn new(threshold: Threshold) -> ThresholdCounter {
-        ThresholdCounter {
+impl ThresholdState {
+    pub fn new(threshold: Threshold) -> ThresholdState {
+        ThresholdState {
             threshold,
             groups: Groups::new(MAX_GROUPS),
         }
@@ -43,7 +44,7 @@ impl ThresholdCounter {
         let window_ns = self.threshold.window_ns;
         let mut reached = Vec::new();
         for key in keys(&self.threshold.fields, record, &mut counters.group_keys_cut) {
-            let is_over = |group: &Group| {
+            let is_over = |group: &KeyCounts| {
                 group
                     .times
                     .back()
@@ -52,7 +53,7 @@ impl ThresholdCounter {
             let group = self.groups.use_state(
                 &key,
                 owner(record),
-                Group::default,
+                KeyCounts::default,
                 is_over,
                 &mut counters.groups_evicted,
             );
@@ -64,7 +65,7 @@ impl ThresholdCounter {
     }
 }
 
-impl Group {
+impl KeyCounts {
     /// Takes the event in and says whether it raises an alert. A late event counts as one of now.
     fn count(&mut self, threshold: &Threshold, record: &Record, time_ns: i64) -> bool {
         let now_ns = self.times.back().map_or(time_ns, |last| time_ns.max(*last));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rule_engine::rule::RuleType;
-use rule_engine::{Engine, EngineOptions, RuleSet};
+use rule_engine::{Engine, EngineOptions, Rules};
 
 use super::recording::{Recording, unreadable};
 use super::replay::warn_of_broken;
@@ -25,8 +25,8 @@ pub(crate) fn main(arguments: &LearnArguments) -> Result<ExitStatus, CommandErro
     if rules.is_empty() {
         return Err(CommandError::NothingToLearn);
     }
-    let rules = RuleSet::compile(rules);
-    let rule_count = rules.rules().len();
+    let rules = Rules::compile(rules);
+    let rule_count = rules.infos().len();
     let mut history = History::open(&config.state_directory, rules.longest_window())?;
     let mut engine = Engine::new(rules, EngineOptions::default());
     let mut record = engine.rules().narrow_record();

@@ -8,7 +8,7 @@ use std::io::{self, BufRead, BufWriter, Write};
 
 use rule_engine::record::Record;
 use rule_engine::rule::RuleStatus;
-use rule_engine::{Engine, EngineCounters, EngineOptions, MemoryHistory, RuleSet};
+use rule_engine::{Engine, EngineCounters, EngineOptions, MemoryHistory, Rules};
 
 use super::recording::{Recording, RecordingCounts, unreadable};
 use super::{CommandError, ExitStatus};
@@ -27,12 +27,12 @@ pub(crate) fn main(arguments: &ReplayArguments) -> Result<ExitStatus, CommandErr
     let config = Config::load(arguments.config.config.as_deref())?;
     let mut rules = RuleFiles::of_paths(&arguments.rules, &config.data_streams)?;
     warn_of_broken(&rules);
-    let rules = RuleSet::compile(rules.take_rules());
-    if rules.rules().is_empty() {
+    let rules = Rules::compile(rules.take_rules());
+    if rules.infos().is_empty() {
         return Err(CommandError::NoRules);
     }
     let explained = match &arguments.explain {
-        Some(rule_id) if !rules.rules().iter().any(|rule| rule.rule_id == *rule_id) => {
+        Some(rule_id) if !rules.infos().iter().any(|rule| rule.rule_id == *rule_id) => {
             let rule_id = rule_id.clone();
             return Err(CommandError::UnknownRule { rule_id });
         }
@@ -133,7 +133,7 @@ mod tests {
         let mut output = Vec::new();
         let explained = rule_id.map(NearMisses::of);
         let engine = Engine::new(
-            RuleSet::compile(RuleFiles::stock().take_rules()),
+            Rules::compile(RuleFiles::stock().take_rules()),
             EngineOptions::default(),
         );
         let mut record = engine.rules().narrow_record();

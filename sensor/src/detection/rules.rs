@@ -1,11 +1,12 @@
 //! The rules of live detection, by whether an event's verdict may have to wait.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rule_engine::record::Record;
 use rule_engine::rule::CheckedRule;
 use rule_engine::schema::FieldId;
-use rule_engine::{Engine, EngineCounters, EngineOptions, RuleSet};
+use rule_engine::{Engine, EngineCounters, EngineOptions};
 
 use crate::alert::Alert;
 use crate::history::History;
@@ -15,9 +16,9 @@ use crate::text::document::Document;
 /// Compiled rules.
 pub(crate) struct Rules {
     /// Read what the kernel tells, and nothing else.
-    prompt: RuleSet,
+    prompt: Arc<rule_engine::Rules>,
     /// Read what only a container engine can tell, too.
-    patient: RuleSet,
+    patient: Arc<rule_engine::Rules>,
 }
 
 impl Rules {
@@ -26,14 +27,14 @@ impl Rules {
             .into_iter()
             .partition(|rule| ENGINE_FIELDS.iter().any(|field| rule.reads(*field)));
         Rules {
-            prompt: RuleSet::compile(prompt),
-            patient: RuleSet::compile(patient),
+            prompt: rule_engine::Rules::compile(prompt),
+            patient: rule_engine::Rules::compile(patient),
         }
     }
 
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        self.prompt.rules().len() + self.patient.rules().len()
+        self.prompt.infos().len() + self.patient.infos().len()
     }
 
     /// Whether the verdict of some rule can depend on the field.
@@ -63,7 +64,7 @@ pub(crate) struct Engines {
 
 impl Engines {
     pub(crate) fn new(rules: Rules, options: EngineOptions) -> Self {
-        let has_patient = !rules.patient.rules().is_empty();
+        let has_patient = !rules.patient.infos().is_empty();
         Engines {
             prompt: Engine::new(rules.prompt, options),
             patient: has_patient.then(|| Engine::new(rules.patient, options)),
@@ -77,7 +78,7 @@ impl Engines {
 
     /// How many rules there are.
     pub(crate) fn rule_count(&self) -> usize {
-        self.all().map(|engine| engine.rules().rules().len()).sum()
+        self.all().map(|engine| engine.rules().infos().len()).sum()
     }
 
     /// Whether some rule reads what a container engine tells.
@@ -150,8 +151,8 @@ mod tests {
             r#"process where not container.security_context.privileged == true"#,
         ];
         let rules = Rules::compile(prompt.iter().chain(&patient).map(|query| rule(query)).collect());
-        assert_eq!(rules.prompt.rules().len(), prompt.len());
-        assert_eq!(rules.patient.rules().len(), patient.len());
+        assert_eq!(rules.prompt.infos().len(), prompt.len());
+        assert_eq!(rules.patient.infos().len(), patient.len());
         assert_eq!(rules.count(), prompt.len() + patient.len());
         let record = rules.narrow_record();
         for field in ["container.image.name", "process.name"] {

@@ -8,7 +8,7 @@ use super::Evaluation;
 use super::explain::wanted;
 use super::value::ValueTest;
 use crate::condition::functions::Computed;
-use crate::condition::{Call, ComputedCondition, Term};
+use crate::condition::{Argument, Call, ComputedCondition};
 use crate::limits::MAX_FUNCTION_COMBINATIONS;
 use crate::record::Value;
 use crate::schema::FieldReference;
@@ -102,12 +102,12 @@ impl ComputedMatcher {
             .arguments
             .iter()
             .map(|argument| match argument {
-                Term::Null => Computed::Null,
-                Term::Text(text) => Computed::Text(Cow::Borrowed(text)),
-                Term::Number(number) => Computed::Number(*number),
-                Term::Boolean(truth) => Computed::Boolean(*truth),
-                Term::Field(field) => value(field),
-                Term::Call(inner) => self.compute(inner, value),
+                Argument::Null => Computed::Null,
+                Argument::Text(text) => Computed::Text(Cow::Borrowed(text)),
+                Argument::Number(number) => Computed::Number(*number),
+                Argument::Boolean(truth) => Computed::Boolean(*truth),
+                Argument::Field(field) => value(field),
+                Argument::Call(inner) => self.compute(inner, value),
             })
             .collect();
         call.function.apply(call.case, &arguments)

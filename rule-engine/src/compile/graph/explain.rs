@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::value::FieldMatcher;
-use super::{Evaluation, Matcher, Node, Operands};
+use super::{Evaluation, Node, NodeId, Operands};
 use crate::condition::Test;
 use crate::limits::{MAX_REASON_LINES, MAX_REASON_VALUE_CHARACTERS, MAX_REASON_VALUES};
 use crate::record::{Record, Value};
@@ -18,7 +18,7 @@ enum Outcome {
     Fails,
 }
 
-impl Matcher {
+impl NodeId {
     /// The conditions that made the matcher hold for the record, one a line.
     pub fn reason(self, event: &Evaluation<'_>) -> Vec<String> {
         let mut lines = Vec::new();
@@ -47,7 +47,7 @@ impl Matcher {
     }
 }
 
-impl Matcher {
+impl NodeId {
     /// With how many of its tests the other way round the matcher would hold: 0 if it does.
     pub fn distance(self, event: &Evaluation<'_>) -> u32 {
         self.distance_to(event, Outcome::Holds)

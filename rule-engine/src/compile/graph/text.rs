@@ -3,15 +3,13 @@
 //! Where case does not count, texts and patterns are in lower case from the start and the value is folded once, into a
 //! buffer that is used again; behind that, every comparison is one of bytes.
 
-use std::collections::HashSet;
-
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use memchr::memmem::Finder;
-use rustc_hash::FxBuildHasher;
 
 use super::wildcards::Wildcards;
 use crate::value::FoldBuffer;
 use crate::value::case::fold;
+use crate::value::hash::LookupSet;
 use crate::value::regex::Regex;
 use crate::value::{Case, Network, Order, Pattern, Symbol};
 
@@ -64,13 +62,13 @@ impl TextTest {
 /// Texts of which one has to be equal as a whole.
 #[derive(Debug)]
 pub(super) struct TextSet {
-    texts: HashSet<Box<[u8]>, FxBuildHasher>,
+    texts: LookupSet<Box<[u8]>>,
     longest: usize,
 }
 
 impl TextSet {
     fn new(texts: impl Iterator<Item = Box<[u8]>>) -> TextSet {
-        let texts: HashSet<Box<[u8]>, FxBuildHasher> = texts.collect();
+        let texts: LookupSet<Box<[u8]>> = texts.collect();
         TextSet {
             longest: texts.iter().map(|text| text.len()).max().unwrap_or(0),
             texts,

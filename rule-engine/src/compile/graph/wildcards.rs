@@ -2,9 +2,8 @@
 //!
 //! A character of the text costs as many words as the pattern needs bits, whatever the text is.
 
-use std::collections::HashMap;
-
 use crate::limits::MAX_PATTERN_BYTES;
+use crate::value::hash::LookupMap;
 use crate::value::{Case, Pattern, Symbol};
 
 /// Enough bits for every place of the longest pattern, and one behind the last.
@@ -20,7 +19,7 @@ pub(super) struct Wildcards {
     /// The places whose symbol takes any character.
     any: Box<[u64]>,
     /// For each character that some symbol names, the places whose symbol takes it.
-    named: HashMap<char, Box<[u64]>, ahash::RandomState>,
+    named: LookupMap<char, Box<[u64]>>,
 }
 
 impl Wildcards {
@@ -29,7 +28,7 @@ impl Wildcards {
         let is_place = |symbol: &&Symbol| **symbol != Symbol::AnyRun;
         let places = pattern.symbols().iter().filter(is_place).count().min(MAX_PATTERN_BYTES);
         let none = || vec![0_u64; places / 64 + 1].into_boxed_slice();
-        let (mut runs, mut any, mut named) = (none(), none(), HashMap::<char, Box<[u64]>, _>::default());
+        let (mut runs, mut any, mut named) = (none(), none(), LookupMap::<char, Box<[u64]>>::default());
         let mut place = 0;
         for symbol in pattern.symbols() {
             match symbol {

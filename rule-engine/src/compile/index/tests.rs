@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::Value as Json;
 
-use crate::compile::rules::RuleSet;
+use crate::compile::rules::Rules;
 use crate::naive::generate::{Language, event, query};
 use crate::naive::query::Query;
 use crate::record::Record;
@@ -46,7 +46,7 @@ proptest! {
     ) {
         let rules = queries.iter().enumerate();
         let rules: Vec<CheckedRule> = rules.map(|(number, (query, but))| rule(number, query, but.as_ref())).collect();
-        let rules = RuleSet::compile(rules);
+        let rules = Rules::compile(rules);
         let mut record = rules.narrow_record();
         let mut engine = Engine::new(rules, EngineOptions::default());
         let mut history = MemoryHistory::default();

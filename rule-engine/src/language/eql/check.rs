@@ -3,8 +3,8 @@
 use operand::Operand;
 
 use super::syntax::{Comparison, EventQuery, Expression, ExpressionKind, Membership, Query};
-use crate::analysis::satisfiable::Judged;
-use crate::condition::{Condition, Detection, Test};
+use crate::analysis::satisfiable::JudgedCondition;
+use crate::condition::{Condition, Detection, Test, Then};
 use crate::diagnostic::{Code, Findings, Span};
 use crate::schema::{FieldReference, FieldType, fields};
 use crate::value::regex::{self, Regex};
@@ -19,7 +19,10 @@ pub(super) fn check(query: &Query, findings: &mut Findings) -> Option<Detection>
     match query {
         Query::Event(query) => {
             let condition = checker.event(query)?.whole(checker.findings);
-            Some(Detection::Event(condition))
+            Some(Detection::Single {
+                condition,
+                then: Then::Alert,
+            })
         }
         Query::Sequence(query) => checker.sequence(query).map(Detection::Sequence),
     }
@@ -35,7 +38,7 @@ impl Checker<'_> {
         None
     }
 
-    fn event(&mut self, query: &EventQuery) -> Option<Judged> {
+    fn event(&mut self, query: &EventQuery) -> Option<JudgedCondition> {
         let condition = self.condition(&query.condition)?;
         let Some(category) = &query.category else {
             return Some(condition);
@@ -46,20 +49,22 @@ impl Checker<'_> {
             case: Case::Sensitive,
         };
         let category = Condition::field(field, Test::TextIn(vec![category.clone()], Case::Sensitive));
-        let parts = vec![Judged::leaf(category, query.category_span), condition];
-        Some(Judged::all(parts, query.condition.span))
+        let parts = vec![JudgedCondition::leaf(category, query.category_span), condition];
+        Some(JudgedCondition::all(parts, query.condition.span))
     }
 
-    fn condition(&mut self, expression: &Expression) -> Option<Judged> {
+    fn condition(&mut self, expression: &Expression) -> Option<JudgedCondition> {
         let span = expression.span;
         match &expression.kind {
-            ExpressionKind::And(operands) => self.conditions(operands).map(|parts| Judged::all(parts, span)),
+            ExpressionKind::And(operands) => self.conditions(operands).map(|parts| JudgedCondition::all(parts, span)),
             ExpressionKind::Or(operands) => {
                 let parts = self.conditions(operands)?;
-                Some(Judged::any(parts, self.findings))
+                Some(JudgedCondition::any(parts, self.findings))
             }
-            ExpressionKind::Not(operand) => self.condition(operand).map(Judged::negate),
-            _ => self.test(expression).map(|condition| Judged::leaf(condition, span)),
+            ExpressionKind::Not(operand) => self.condition(operand).map(JudgedCondition::negate),
+            _ => self
+                .test(expression)
+                .map(|condition| JudgedCondition::leaf(condition, span)),
         }
     }
 
@@ -94,7 +99,7 @@ impl Checker<'_> {
     }
 
     /// All are checked, so that the errors of all are noted.
-    fn conditions(&mut self, operands: &[Expression]) -> Option<Vec<Judged>> {
+    fn conditions(&mut self, operands: &[Expression]) -> Option<Vec<JudgedCondition>> {
         let checked: Vec<_> = operands.iter().map(|operand| self.condition(operand)).collect();
         checked.into_iter().collect()
     }

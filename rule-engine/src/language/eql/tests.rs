@@ -15,7 +15,7 @@ mod functions;
 /// An event query's condition.
 fn parse(query: &str, findings: &mut Findings) -> Option<Condition> {
     match super::parse(query, findings)? {
-        Detection::Event(condition) => Some(condition),
+        Detection::Single { condition, .. } => Some(condition),
         other => panic!("{query} is no event query: {other:?}"),
     }
 }

@@ -2,7 +2,7 @@
 //! never matches, and that is a warning.
 
 use super::syntax::{Literal, Query};
-use crate::analysis::satisfiable::Judged;
+use crate::analysis::satisfiable::JudgedCondition;
 use crate::condition::{Condition, Test};
 use crate::diagnostic::{Code, Findings, Span};
 use crate::schema::{FieldId, FieldReference, FieldType};
@@ -22,20 +22,21 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    fn query(&mut self, query: &Query) -> Option<Judged> {
+    fn query(&mut self, query: &Query) -> Option<JudgedCondition> {
         match query {
             Query::Or(queries) => {
                 let parts = self.queries(queries)?;
-                Some(Judged::any(parts, self.findings))
+                Some(JudgedCondition::any(parts, self.findings))
             }
             Query::And(queries) => {
                 let parts = self.queries(queries)?;
-                Some(Judged::all(parts, places(query)?))
+                Some(JudgedCondition::all(parts, places(query)?))
             }
-            Query::Not(query) => self.query(query).map(Judged::negate),
+            Query::Not(query) => self.query(query).map(JudgedCondition::negate),
             test => {
                 let span = places(test)?;
-                self.test(test).map(|condition| Judged::told(condition, span))
+                self.test(test)
+                    .map(|condition| JudgedCondition::reported(condition, span))
             }
         }
     }
@@ -66,7 +67,7 @@ impl Checker<'_> {
     }
 
     /// All are checked, so that the errors of all are noted.
-    fn queries(&mut self, queries: &[Query]) -> Option<Vec<Judged>> {
+    fn queries(&mut self, queries: &[Query]) -> Option<Vec<JudgedCondition>> {
         let checked: Vec<_> = queries.iter().map(|query| self.query(query)).collect();
         checked.into_iter().collect()
     }

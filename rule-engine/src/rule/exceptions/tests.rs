@@ -1,7 +1,7 @@
 use expect_test::{Expect, expect};
 use serde_json::{Value as Json, json};
 
-use crate::compile::rules::RuleSet;
+use crate::compile::rules::Rules;
 use crate::rule::{ParsedFile, parse_file};
 use crate::run::engine::{Engine, EngineOptions};
 use crate::run::history::MemoryHistory;
@@ -22,7 +22,7 @@ pub fn matches(query: &str, tail: &str, events: &[Json]) -> Vec<bool> {
     let rule = parsed
         .rule
         .unwrap_or_else(|| panic!("{tail}: {:?}", parsed.report.diagnostics));
-    let rules = RuleSet::compile(vec![rule]);
+    let rules = Rules::compile(vec![rule]);
     let mut record = rules.narrow_record();
     let mut engine = Engine::new(rules, EngineOptions::default());
     let mut history = MemoryHistory::default();

@@ -9,7 +9,7 @@ use crate::run::history::MemoryHistory;
 fn parse_rules(path: &str, text: &str) -> Vec<ParsedFile> {
     crate::rule::parse_rules(path, text, &DataStreams::default())
 }
-use crate::compile::rules::RuleSet;
+use crate::compile::rules::Rules;
 
 fn rule(id: &str, rest: Json) -> Json {
     let mut rule = json!({"rule_id": id, "name": "A rule", "description": "d", "severity": "low", "risk_score": 21,
@@ -41,7 +41,7 @@ fn shown(files: &[ParsedFile]) -> Vec<String> {
 
 fn matches(file: ParsedFile, name: &str) -> bool {
     let rule = file.rule.unwrap_or_else(|| panic!("{:?}", file.report.diagnostics));
-    let rules = RuleSet::compile(vec![rule]);
+    let rules = Rules::compile(vec![rule]);
     let mut record = rules.narrow_record();
     let Json::Object(document) = json!({"@timestamp": 0, "process.name": name}) else {
         panic!("not an object")

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use crate::compile::rules::RuleSet;
+use crate::compile::rules::Rules;
 use crate::diagnostic::Code;
 use crate::limits::MAX_GROUPS;
 use crate::record::Record;
@@ -29,7 +29,7 @@ impl Run {
     fn new(body: &str) -> Run {
         let parsed = parse_file("a.toml", &text(body));
         assert_eq!(parsed.report.status, RuleStatus::Ok, "{:?}", parsed.report.diagnostics);
-        let rules = RuleSet::compile(parsed.rule.into_iter().collect());
+        let rules = Rules::compile(parsed.rule.into_iter().collect());
         Run {
             record: rules.narrow_record(),
             engine: Engine::new(rules, EngineOptions::default()),

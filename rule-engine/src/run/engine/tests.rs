@@ -32,7 +32,7 @@ struct Run {
 
 impl Run {
     fn new(rule: CheckedRule, learn_for_ms: i64) -> Run {
-        let rules = RuleSet::compile(vec![rule]);
+        let rules = Rules::compile(vec![rule]);
         Run {
             record: rules.narrow_record(),
             engine: Engine::new(rules, EngineOptions { learn_for_ms }),
@@ -166,7 +166,7 @@ fn a_rule_that_learns_for_no_time_alerts_from_the_first_event() {
 #[test]
 fn an_event_without_a_time_is_counted_and_the_other_rules_see_it() {
     let plain = rule("type = \"query\"\nquery = 'process.name:sh'\n");
-    let rules = RuleSet::compile(vec![new_terms("[\"process.name\"]", ""), plain]);
+    let rules = Rules::compile(vec![new_terms("[\"process.name\"]", ""), plain]);
     let mut engine = Engine::new(rules, EngineOptions::default());
     let mut record = Record::new();
     record.text(fields::EVENT_ACTION, "exec");
@@ -184,7 +184,7 @@ fn a_rule_reads_only_the_streams_its_index_names() {
 
 #[test]
 fn the_rule_set_knows_which_fields_its_rules_read() {
-    let rules = RuleSet::compile(vec![
+    let rules = Rules::compile(vec![
         new_terms("[\"container.image.name\"]", ""),
         rule("type = \"eql\"\nquery = 'process where not process.name in (\"a\") or process.pid == null'\n"),
     ]);
@@ -206,7 +206,7 @@ fn the_reason_names_the_conditions_that_held_with_their_values() {
          (process.name == \"apt\" or process.name == \"apk\") and process.interactive == true and \
          not process.parent.name in (\"cron\") and not process.tty.char_device.major == 4'''\n",
     );
-    let mut engine = Engine::new(RuleSet::compile(vec![rule]), EngineOptions::default());
+    let mut engine = Engine::new(Rules::compile(vec![rule]), EngineOptions::default());
     let mut record = Record::new();
     let Json::Object(document) = json!({"event.category": "process", "process": {"name": "apt", "interactive": true,
         "args": ["apt", "curl", "wget"], "parent": {"name": "bash"}}})

@@ -105,6 +105,12 @@ impl WaitingSequences {
         });
     }
 
+    /// When the first becomes a match: past its deadline.
+    pub fn next_due_ns(&self) -> Option<i64> {
+        let (deadline_ns, _) = self.by_deadline.keys().next()?;
+        deadline_ns.checked_add(1)
+    }
+
     /// Takes out what no event from now on can spoil.
     pub fn take_due(&mut self, now_ns: i64) -> Vec<LateMatch> {
         let mut due = Vec::new();

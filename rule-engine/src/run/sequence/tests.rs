@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::compile::graph::{ConditionGraph, Scratch};
+use crate::compile::graph::{ConditionGraph, GraphBuilder, Scratch};
 use crate::condition::Detection;
 use crate::diagnostic::Findings;
 use crate::language::eql;
@@ -13,7 +13,7 @@ const SECOND: i64 = 1_000_000_000;
 
 /// A sequence shown events one after the other.
 struct Run {
-    matcher: SequenceMatcher,
+    state: SequenceState,
     graph: ConditionGraph,
     scratch: Scratch,
     counters: EngineCounters,
@@ -25,10 +25,10 @@ impl Run {
         match eql::parse(query, &mut findings) {
             Some(Detection::Sequence(sequence)) => {
                 let mut builder = GraphBuilder::default();
-                let matcher = SequenceMatcher::compile(&sequence, &mut builder);
+                let sequence = Arc::new(CompiledSequence::compile(&sequence, &mut builder));
                 let graph = builder.finish();
                 Run {
-                    matcher,
+                    state: SequenceState::new(&sequence),
                     scratch: Scratch::new(&graph),
                     graph,
                     counters: EngineCounters::default(),
@@ -42,14 +42,14 @@ impl Run {
     fn show(&mut self, seconds: i64, document: Json) -> Vec<Vec<String>> {
         let record = record(document);
         let event = Evaluation::new(&record, &self.graph, &mut self.scratch);
-        let matches = self.matcher.observe(&event, seconds * SECOND, &mut self.counters);
+        let matches = self.state.observe(&event, seconds * SECOND, &mut self.counters);
         matches.iter().map(|events| names(events)).collect()
     }
 
     /// The same of all events of the matches that waited for this time.
     fn due(&mut self, seconds: i64) -> Vec<Vec<String>> {
         let all = |late: LateMatch| names(&[late.earlier_events, vec![late.event]].concat());
-        self.matcher.take_due(seconds * SECOND).into_iter().map(all).collect()
+        self.state.take_due(seconds * SECOND).into_iter().map(all).collect()
     }
 }
 
@@ -240,7 +240,7 @@ fn keys_past_the_limit_push_out_the_one_unused_the_longest_and_are_counted() {
     assert_eq!(run.show(2, process("b", "0")), [["a"]]);
     run.show(3 * 3_600, process("a", "much later"));
     assert_eq!(
-        (run.counters.groups_evicted, run.matcher.keys.len()),
+        (run.counters.groups_evicted, run.state.keys.len()),
         (1, 1),
         "what is over goes uncounted"
     );

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::condition::GroupField;
+use crate::condition::KeyField;
 use crate::condition::MissingKey;
 use crate::schema::FieldReference;
 
@@ -16,7 +16,7 @@ fn threshold(by: &[&str], events: usize, values: Option<usize>) -> Threshold {
     Threshold {
         fields: by
             .iter()
-            .map(|name| GroupField {
+            .map(|name| KeyField {
                 field: Some(field(name)),
                 missing: MissingKey::Excludes,
             })
@@ -32,7 +32,7 @@ fn threshold(by: &[&str], events: usize, values: Option<usize>) -> Threshold {
 
 /// How many groups each of the events raises an alert for.
 fn alerts(threshold: Threshold, events: &[(i64, Json)]) -> Vec<usize> {
-    let mut counter = ThresholdCounter::new(threshold);
+    let mut counter = ThresholdState::new(threshold);
     let mut record = Record::new();
     events
         .iter()

@@ -19,7 +19,7 @@ use nix::sys::time::TimeValLike as _;
 use nix::time::{ClockId, clock_gettime};
 use rule_engine::record::Record;
 use rule_engine::rule::parse_file;
-use rule_engine::{Engine, EngineOptions, MemoryHistory, RuleSet};
+use rule_engine::{Engine, EngineOptions, MemoryHistory, Rules};
 use tests::program;
 
 /// Different events; they are shown in turns.
@@ -78,7 +78,7 @@ impl Bench {
                     .with_context(|| format!("{text}: {:?}", parsed.report.diagnostics))
             })
             .collect();
-        let compiled = RuleSet::compile(parsed?);
+        let compiled = Rules::compile(parsed?);
         let engine = Engine::new(compiled, EngineOptions { learn_for_ms: i64::MAX });
         Ok(Bench {
             rules,

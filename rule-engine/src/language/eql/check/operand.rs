@@ -3,7 +3,7 @@
 use super::super::syntax::{Expression, ExpressionKind, Presence};
 use super::Checker;
 use crate::condition::functions::{Function, Kind};
-use crate::condition::{Call, ComputedCondition, Condition, Term, Test};
+use crate::condition::{Argument, Call, ComputedCondition, Condition, Test};
 use crate::diagnostic::Code;
 use crate::schema::{FieldReference, FieldType};
 use crate::value::{Case, Network, Pattern, Symbol};
@@ -169,7 +169,7 @@ impl Checker<'_> {
             .zip(kinds)
             .map(|(argument, kind)| self.term(argument, kind))
             .collect();
-        let terms = terms.into_iter().collect::<Option<Vec<Term>>>()?;
+        let terms = terms.into_iter().collect::<Option<Vec<Argument>>>()?;
         if function == Function::CidrMatch {
             self.networks(&arguments[1..])?;
         }
@@ -184,20 +184,20 @@ impl Checker<'_> {
         ))
     }
 
-    fn term(&mut self, expression: &Expression, wanted: Kind) -> Option<Term> {
+    fn term(&mut self, expression: &Expression, wanted: Kind) -> Option<Argument> {
         let (term, kind) = match &expression.kind {
-            ExpressionKind::Null => (Term::Null, wanted),
-            ExpressionKind::Text(text) => (Term::Text(text.clone()), Kind::Text),
-            ExpressionKind::Number(number) => (Term::Number(*number), Kind::Number),
-            ExpressionKind::Boolean(truth) => (Term::Boolean(*truth), Kind::Boolean),
+            ExpressionKind::Null => (Argument::Null, wanted),
+            ExpressionKind::Text(text) => (Argument::Text(text.clone()), Kind::Text),
+            ExpressionKind::Number(number) => (Argument::Number(*number), Kind::Number),
+            ExpressionKind::Boolean(truth) => (Argument::Boolean(*truth), Kind::Boolean),
             _ => {
                 let operand = self.operand(expression)?;
                 match operand.source {
-                    Source::Unknown => (Term::Null, wanted),
-                    Source::Field(field) => (Term::Field(field), kind_of(operand.value_type)),
+                    Source::Unknown => (Argument::Null, wanted),
+                    Source::Field(field) => (Argument::Field(field), kind_of(operand.value_type)),
                     Source::Call(call) => {
                         let kind = call.function.signature().result;
-                        (Term::Call(call), kind)
+                        (Argument::Call(call), kind)
                     }
                 }
             }
@@ -229,13 +229,13 @@ fn kind_of(field_type: FieldType) -> Kind {
 
 /// A search for constants in one field is a test of that field, which costs less than a function.
 fn as_test(call: &Call) -> Option<Condition> {
-    let [Term::Field(field), constants @ ..] = call.arguments.as_slice() else {
+    let [Argument::Field(field), constants @ ..] = call.arguments.as_slice() else {
         return None;
     };
     let texts: Option<Vec<&str>> = constants
         .iter()
         .map(|constant| match constant {
-            Term::Text(text) => Some(text.as_str()),
+            Argument::Text(text) => Some(text.as_str()),
             _ => None,
         })
         .collect();

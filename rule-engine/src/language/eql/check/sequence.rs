@@ -3,7 +3,7 @@
 use super::super::syntax::{self, Expression, ExpressionKind, Presence, Wanted};
 use super::Checker;
 use crate::analysis::satisfiable;
-use crate::condition::{GroupField, MissingKey, Sequence, SequenceTerm};
+use crate::condition::{KeyField, MissingKey, Sequence, SequenceTerm};
 use crate::diagnostic::Code;
 use crate::schema::FieldReference;
 
@@ -61,13 +61,13 @@ impl Checker<'_> {
     /// `what` can never match if the term's event cannot.
     fn sequence_term(
         &mut self,
-        by: Option<&[GroupField]>,
+        by: Option<&[KeyField]>,
         term: &syntax::SequenceTerm,
         what: &str,
     ) -> Option<SequenceTerm> {
         let event = self.event(&term.event);
         let condition = event.map(|event| {
-            event.fate.warn(what, self.findings);
+            event.satisfiability.warn(what, self.findings);
             event.condition
         });
         let own = self.keys(&term.by);
@@ -78,12 +78,12 @@ impl Checker<'_> {
         })
     }
 
-    fn keys(&mut self, keys: &[Expression]) -> Option<Vec<GroupField>> {
+    fn keys(&mut self, keys: &[Expression]) -> Option<Vec<KeyField>> {
         let checked: Vec<_> = keys.iter().map(|key| self.sequence_key(key)).collect();
         checked.into_iter().collect()
     }
 
-    fn sequence_key(&mut self, key: &Expression) -> Option<GroupField> {
+    fn sequence_key(&mut self, key: &Expression) -> Option<KeyField> {
         let ExpressionKind::Field { name, presence } = &key.kind else {
             return None;
         };
@@ -98,6 +98,6 @@ impl Checker<'_> {
         if let (MissingKey::Excludes, Some(field)) = (missing, &field) {
             satisfiable::warn_of_missing(field, key.span, self.findings);
         }
-        Some(GroupField { field, missing })
+        Some(KeyField { field, missing })
     }
 }

@@ -1,0 +1,20 @@
+//! The fields whose values make events belong together.
+
+use crate::schema::FieldReference;
+
+/// A field whose value the events of a group share.
+#[derive(Clone, Hash, Debug)]
+pub(crate) struct KeyField {
+    /// `None` for `?f` of which the schema knows nothing.
+    pub field: Option<FieldReference>,
+    pub missing: MissingKey,
+}
+
+/// What an event without the field does.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum MissingKey {
+    /// It never joins.
+    Excludes,
+    /// `?f`: it joins others that lack the field.
+    Joins,
+}

@@ -1,0 +1,38 @@
+//! Sequences of EQL, checked.
+
+use super::key_field::KeyField;
+use super::tree::Condition;
+use crate::schema::FieldReference;
+
+/// Events that follow one another. Each term names as many keys as the others.
+#[derive(Clone, Hash, Debug)]
+pub(crate) struct Sequence {
+    pub terms: Vec<SequenceTerm>,
+    /// For each stage its term; a term with `runs=3` is three stages. At least one, and two if nothing is missing.
+    pub stages: Vec<usize>,
+    /// The terms of events that must be missing: for each stage those before it, then those behind the last. Where
+    /// there are any, there is a maxspan.
+    pub missing: Vec<Vec<usize>>,
+    pub until: Option<SequenceTerm>,
+    /// From the first event of a match to each later one, inclusive, in nanoseconds.
+    pub max_span_ns: Option<i64>,
+}
+
+#[derive(Clone, Hash, Debug)]
+pub(crate) struct SequenceTerm {
+    pub condition: Condition,
+    pub keys: Vec<KeyField>,
+}
+
+impl Sequence {
+    /// Calls `visit` for every field that the sequence reads beside its conditions.
+    pub fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
+        let keys = self.all_terms().flat_map(|term| &term.keys);
+        keys.filter_map(|key| key.field.as_ref()).for_each(visit);
+    }
+
+    /// The terms, `until` last.
+    pub fn all_terms(&self) -> impl Iterator<Item = &SequenceTerm> {
+        self.terms.iter().chain(&self.until)
+    }
+}

@@ -1,0 +1,128 @@
+//! What a rule remembers of the events before, whatever its type.
+
+use super::alert_limiter::AlertLimiter;
+use super::counters::EngineCounters;
+use super::engine::EngineOptions;
+use super::history::TermHistory;
+use super::new_terms::NewTermsObserver;
+use super::sequence::{EarlierEvents, LateMatch, SequenceState};
+use super::threshold::ThresholdState;
+use crate::compile::graph::Evaluation;
+use crate::compile::rules::{CompiledDetection, CompiledRule};
+use crate::condition::Then;
+use crate::schema::fields;
+
+#[derive(Debug)]
+pub(super) struct RuleState {
+    pub detection: DetectionState,
+    pub limiter: AlertLimiter,
+}
+
+#[derive(Debug)]
+pub(super) enum DetectionState {
+    Alert,
+    NewTerms(NewTermsObserver),
+    Sequence(SequenceState),
+    Threshold(ThresholdState),
+}
+
+/// What is particular to one match of a rule.
+#[derive(Default)]
+pub(super) struct MatchDetails {
+    pub new_terms: Vec<String>,
+    pub earlier_events: EarlierEvents,
+    /// The group that reached a threshold.
+    pub group: Option<String>,
+}
+
+impl RuleState {
+    pub fn new(rule: &CompiledRule) -> RuleState {
+        RuleState {
+            detection: DetectionState::new(rule),
+            limiter: AlertLimiter::new(rule.limits.clone()),
+        }
+    }
+
+    /// The state of a rule that means the same, but was compiled with others.
+    pub fn continued_by(mut self, rule: &CompiledRule) -> RuleState {
+        if let (DetectionState::Sequence(state), CompiledDetection::Sequence(sequence)) =
+            (&mut self.detection, &rule.detection)
+        {
+            state.run_on(sequence);
+        }
+        self
+    }
+}
+
+impl DetectionState {
+    fn new(rule: &CompiledRule) -> DetectionState {
+        match &rule.detection {
+            CompiledDetection::Single { then, .. } => match then {
+                Then::Alert => DetectionState::Alert,
+                Then::NewTerms(new_terms) => {
+                    DetectionState::NewTerms(NewTermsObserver::new(new_terms.clone(), &rule.info.rule_id))
+                }
+                Then::Threshold(threshold) => DetectionState::Threshold(ThresholdState::new(threshold.clone())),
+            },
+            CompiledDetection::Sequence(sequence) => DetectionState::Sequence(SequenceState::new(sequence)),
+        }
+    }
+
+    /// Takes in an event that concerns the rule; gives the matches that it makes.
+    pub fn observe(
+        &mut self,
+        event: &Evaluation<'_>,
+        options: EngineOptions,
+        terms: &mut dyn TermHistory,
+        counters: &mut EngineCounters,
+    ) -> Vec<MatchDetails> {
+        match (self, event.record.first_date(fields::TIMESTAMP)) {
+            (DetectionState::Alert, _) => vec![MatchDetails::default()],
+            (_, None) => {
+                counters.events_without_time += 1;
+                Vec::new()
+            }
+            (DetectionState::NewTerms(observer), Some(now_ns)) => {
+                let (now_ms, learn_for_ms) = (now_ns.div_euclid(1_000_000), options.learn_for_ms);
+                let new = observer.observe(event.record, now_ms, learn_for_ms, terms, counters);
+                let details = |new_terms| MatchDetails {
+                    new_terms,
+                    ..MatchDetails::default()
+                };
+                new.into_iter().map(details).collect()
+            }
+            (DetectionState::Sequence(state), Some(now_ns)) => {
+                let details = |earlier_events| MatchDetails {
+                    earlier_events,
+                    ..MatchDetails::default()
+                };
+                let completed = state.observe(event, now_ns, counters);
+                completed.into_iter().map(details).collect()
+            }
+            (DetectionState::Threshold(state), Some(now_ns)) => {
+                let details = |group| MatchDetails {
+                    group: Some(group),
+                    ..MatchDetails::default()
+                };
+                let reached = state.observe(event.record, now_ns, counters);
+                reached.into_iter().map(details).collect()
+            }
+        }
+    }
+
+    /// The matches that are certain at this time, though no event of it completes them.
+    pub fn take_due(&mut self, time_ns: i64) -> Vec<LateMatch> {
+        match self {
+            DetectionState::Sequence(state) => state.take_due(time_ns),
+            DetectionState::Alert | DetectionState::NewTerms(_) | DetectionState::Threshold(_) => Vec::new(),
+        }
+    }
+
+    /// When the next match becomes certain.
+    pub fn next_due_ns(&self) -> Option<i64> {
+        match self {
+            DetectionState::Sequence(state) => state.next_due_ns(),
+            DetectionState::Alert | DetectionState::NewTerms(_) | DetectionState::Threshold(_) => None,
+        }
+    }
+}

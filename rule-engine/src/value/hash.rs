@@ -1,0 +1,17 @@
+//! How things are hashed, said once.
+//!
+//! What events bring goes into a [`HashMap`], whose keys are mixed with a secret of the process, so that nobody can choose
+//! them to collide. A [`LookupMap`] is filled from rules or the schema alone and only looked up for events, as fast as
+//! can be. A [`fingerprint`] is the same for equal things for as long as the process runs.
+
+use std::collections;
+use std::hash::Hash;
+
+pub(crate) type HashMap<K, V> = collections::HashMap<K, V, ahash::RandomState>;
+pub(crate) type HashSet<K> = collections::HashSet<K, ahash::RandomState>;
+pub(crate) type LookupMap<K, V> = collections::HashMap<K, V, rustc_hash::FxBuildHasher>;
+pub(crate) type LookupSet<K> = collections::HashSet<K, rustc_hash::FxBuildHasher>;
+
+pub(crate) fn fingerprint(value: &impl Hash) -> u64 {
+    ahash::RandomState::with_seeds(1, 2, 3, 4).hash_one(value)
+}
