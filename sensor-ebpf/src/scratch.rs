@@ -30,9 +30,12 @@ static EXEC_SCRATCH: Array<ExecScratch> = Array::with_max_entries(1, 0);
 static REST_SCRATCH: PerCpuArray<RestScratch> = PerCpuArray::with_max_entries(1, 0);
 
 /// Where an exec's record is put together: the record itself, and the state of loops, which the verifier can follow in
-/// memory but not in registers. (The state comes first, in reach of an instruction's offset.)
+/// memory but not in registers.
 #[repr(C)]
 pub struct ExecScratch {
+    /// The record: its fixed part, and right behind it what varies in length.
+    pub exec: ExecFixed,
+    pub variable: [u8; VARIABLE_LIMIT],
     /// How much of `variable` is used.
     pub position: u64,
     /// The walk of a path: where it stands.
@@ -42,15 +45,10 @@ pub struct ExecScratch {
     pub charged: Address,
     pub credentials: BlockBytes,
     pub inode: BlockBytes,
-    /// The record: its fixed part, and right behind it what varies in length.
-    pub exec: ExecFixed,
-    pub variable: [u8; VARIABLE_LIMIT],
 }
 
 // The record is sent as one piece.
-const _: () = assert!(
-    core::mem::offset_of!(ExecScratch, variable) == core::mem::offset_of!(ExecScratch, exec) + size_of::<ExecFixed>()
-);
+const _: () = assert!(core::mem::offset_of!(ExecScratch, variable) == size_of::<ExecFixed>());
 
 /// Where records of further arguments and of environments are put together.
 #[repr(C)]

@@ -32,17 +32,14 @@ static CONTINUATION: ProgramArray = ProgramArray::with_max_entries(1, 0);
 pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
     let task: *const u8 = ctx.arg(0);
     let bprm: *const u8 = ctx.arg(2);
-    let (Some(scratch), Some(rest)) = (scratch::exec(), scratch::rest()) else {
-        return 0;
-    };
+    let Some(scratch) = scratch::exec() else { return 0 };
     // SAFETY: scratch is this processor's own.
     let charged = unsafe { &mut (*scratch).charged };
     if !may_send(RecordKind::Exec, || cgroup_node(task as Address).0, charged) {
         refuse(RecordKind::Exec);
         return 0;
     }
-    exec(task as Address, bprm as Address, scratch, rest);
-    if has_more(rest) {
+    if exec(task as Address, bprm as Address, scratch) {
         // SAFETY: a failed tail call comes back here, and the agent sees that the rest is missing.
         unsafe { CONTINUATION.tail_call(&ctx, 0) };
     }
@@ -64,10 +61,10 @@ pub fn process_exec_arguments(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// Puts the exec's record together and sends it, and leaves in `rest` what is still to be sent. (Each step writes to the
-/// scratch space of this family and processor, which nothing else touches while the program runs.)
+/// Puts the exec's record together and sends it; gives whether something of it is still to be sent. (Each step writes to
+/// the scratch space of this family and processor, which nothing else touches while the program runs.)
 #[inline(always)]
-fn exec(task: Address, bprm: Address, scratch: *mut ExecScratch, rest: *mut RestScratch) {
+fn exec(task: Address, bprm: Address, scratch: *mut ExecScratch) -> bool {
     // SAFETY: see above.
     let (inode_bytes, credential_bytes) = unsafe {
         (*scratch).position = 0;
@@ -111,6 +108,7 @@ fn exec(task: Address, bprm: Address, scratch: *mut ExecScratch, rest: *mut Rest
     let credentials = credentials(credential_bytes, task);
     let (groups_length, groups_total) = append_groups(scratch, credentials);
 
+    let Some(rest) = scratch::rest() else { return false };
     let start = pointer(mm, layout!(mm_arguments_start));
     let total = pointer(mm, layout!(mm_arguments_end)) - start;
     let limit = arguments_limit();
@@ -199,6 +197,7 @@ fn exec(task: Address, bprm: Address, scratch: *mut ExecScratch, rest: *mut Rest
             (*rest).environment.end = 0;
         }
     }
+    has_more(rest)
 }
 
 /// Whether something of the exec is still to be sent.
