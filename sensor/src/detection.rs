@@ -16,13 +16,14 @@ use tracing::warn;
 
 use crate::alert::loss::Losses;
 use crate::alert::{Alert, ChainLink};
+use crate::event::{Event, EventKind};
 use crate::history::History;
 use crate::identity::ContainerIdentity;
 use crate::kernel::Environment;
 use crate::outputs::Router;
-use crate::pipeline::{Event, EventHandler, Flow, IDLE};
+use crate::pipeline::{EventHandler, Flow, IDLE};
 use crate::process::Process;
-use crate::record::{Action, fill_metadata};
+use crate::record::{RecordBuilder, fill_metadata};
 use crate::telemetry::counts::{DetectionCounts, PipelineCounts, Snapshot};
 use crate::telemetry::log::DroppedLines;
 use crate::telemetry::prometheus::Metrics;
@@ -61,8 +62,9 @@ pub(crate) struct Parts {
 pub(crate) struct Detection {
     engines: Engines,
     options: EngineOptions,
-    /// The actions that some rule may be about; events of others are not evaluated.
-    concerned: Vec<Action>,
+    builder: RecordBuilder,
+    /// The kinds of events that some rule may be about; others are not evaluated.
+    concerned: Vec<EventKind>,
     /// Takes only what the rules look at; filled for every event.
     narrow: Record,
     /// Filled for an event that matched.
@@ -92,12 +94,14 @@ impl Detection {
         directory: Directory,
         outputs: Router,
         metadata_wait: Duration,
+        builder: RecordBuilder,
     ) -> Self {
         let narrow = rules.narrow_record();
         let engines = Engines::new(rules, options);
         Detection {
             narrow,
             whole: Record::new(),
+            builder,
             concerned: engines.concerned(),
             engines,
             options,
@@ -175,16 +179,16 @@ impl Detection {
         matches!(lookup, Lookup::Pending(_)) || self.waiting.has_one_of(container)
     }
 
-    fn wait(&mut self, event: &Event<'_>, container: &Arc<ContainerIdentity>) {
+    fn wait(&mut self, event: &Event<'_>, losses: &Losses, container: &Arc<ContainerIdentity>) {
         if self.waiting.is_full() {
-            self.release(event.losses, Release::All);
+            self.release(losses, Release::All);
         }
         let mut record = Record::new();
-        event.fill(&mut record);
+        self.builder.fill(&mut record, event);
         self.waiting.push(WaitingEvent {
             record,
             container: container.clone(),
-            chain: chain(event),
+            chain: chain(event, &self.builder),
             deadline: Instant::now() + self.metadata_wait,
         });
     }
@@ -241,32 +245,34 @@ impl EventHandler for Detection {
         }
     }
 
-    fn event(&mut self, event: &Event<'_>) {
-        if !self.concerned.contains(&event.action) {
+    fn event(&mut self, event: &Event<'_>, losses: &Losses) {
+        if !self.concerned.contains(&event.kind) {
             return;
         }
-        let container = event.process.container.as_ref();
+        let container = event.container();
         let lookup = container.map(|container| self.directory.get(container.claim()));
-        let fill = |record: &mut Record| {
-            event.fill(record);
+        let fill = |builder: &RecordBuilder, record: &mut Record| {
+            builder.fill(record, event);
             if let Some(lookup) = &lookup {
                 fill_metadata(record, lookup);
             }
         };
-        fill(&mut self.narrow);
+        fill(&self.builder, &mut self.narrow);
         let mut alerts = self.engines.prompt_alerts(&mut self.history, &self.narrow);
         if self.engines.has_patient_rules() {
             match (container, &lookup) {
-                (Some(container), Some(lookup)) if self.has_to_wait(container, lookup) => self.wait(event, container),
+                (Some(container), Some(lookup)) if self.has_to_wait(container, lookup) => {
+                    self.wait(event, losses, container)
+                }
                 _ => alerts.extend(self.engines.patient_alerts(&mut self.history, &self.narrow)),
             }
         }
         if !alerts.is_empty() {
-            fill(&mut self.whole);
-            self.offer(event.losses, alerts, &self.whole, container, &chain(event));
+            fill(&self.builder, &mut self.whole);
+            self.offer(losses, alerts, &self.whole, container, &chain(event, &self.builder));
         }
         if self.last_look.elapsed() >= LOOKED_AT_EVERY {
-            self.release(event.losses, Release::Ready);
+            self.release(losses, Release::Ready);
         }
     }
 
@@ -306,7 +312,7 @@ impl EventHandler for Detection {
     }
 }
 
-fn chain(event: &Event<'_>) -> Vec<ChainLink> {
+fn chain(event: &Event<'_>, builder: &RecordBuilder) -> Vec<ChainLink> {
     let link = |process: &Process| {
         let (args, args_count) = ChainLink::bounded_arguments(process.image.args().iter().map(String::as_str));
         ChainLink {
@@ -314,7 +320,7 @@ fn chain(event: &Event<'_>) -> Vec<ChainLink> {
             name: process.image.name.clone(),
             args,
             args_count,
-            entity_id: event.builder.entity_id(process.key),
+            entity_id: builder.entity_id(process.key),
             interactive: process.interactive,
         }
     };

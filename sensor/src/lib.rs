@@ -13,6 +13,7 @@ mod config;
 mod decode;
 mod detection;
 mod enrich;
+mod event;
 mod history;
 mod identity;
 mod kernel;

@@ -3,6 +3,8 @@
 //! Never waits for anything but the ring buffer: what takes time (container engines, disks, output)
 //! is behind queues, on other threads. What an event is for is the [`EventHandler`]'s business.
 
+mod handler;
+mod intake;
 mod pace;
 
 use std::{
@@ -13,23 +15,21 @@ use std::{
 };
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use rule_engine::record::Record;
-use sensor_abi::RecordHead;
 
 use crate::{
     alert::loss::Losses,
-    clock::boot_time_ns,
-    decode::{Decoder, KernelEvent},
-    kernel::{Environment, Hooks, KernelLog, KernelSensor, Records, WakeUp},
-    process::{Process, ProcessKey, ProcessTable, cgroup_path},
-    record::{Action, RecordBuilder},
+    clock::WallClock,
+    decode::Decoder,
+    enrich::users::Users,
+    kernel::{Hooks, KernelLog, KernelSensor, Records, WakeUp},
+    process::ProcessTable,
     telemetry::counts::PipelineCounts,
 };
+
+pub(crate) use handler::{EventHandler, Flow, IDLE};
+use intake::Intake;
 use pace::{LOOK_INTERVAL, Pace};
 
-/// How long the thread sleeps without events before it looks for commands. An exec whose further
-/// arguments have not come in this time is given up.
-pub const IDLE: Duration = Duration::from_millis(100);
 /// How often clocks, user names and losses are looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// Records that are handled before commands and clocks are looked at.
@@ -41,68 +41,13 @@ const LOSS_REPORT_INTERVAL: Duration = Duration::from_secs(10);
 const SETTLE_LIMIT: Duration = Duration::from_secs(1);
 const SETTLE_STEP: Duration = Duration::from_millis(1);
 
-/// What a process did, after the table has taken it in.
-pub struct Event<'a> {
-    pub action: Action,
-    head: &'a RecordHead,
-    pub process: &'a Process,
-    pub table: &'a ProcessTable,
-    pub builder: &'a RecordBuilder,
-    pub losses: &'a Losses,
-}
-
-impl Event<'_> {
-    /// Makes `record` hold the event, as far as it wants it.
-    pub fn fill(&self, record: &mut Record) {
-        self.builder
-            .fill(record, self.action, self.head, self.process, self.table);
-    }
-}
-
-/// What comes after the process table.
-pub trait EventHandler {
-    /// What other threads may tell the handler.
-    type Command;
-
-    /// What of processes' environments it looks at, as far as it is known at the start.
-    fn environment(&self) -> Environment;
-
-    /// Takes one event.
-    fn event(&mut self, event: &Event<'_>);
-
-    /// Takes a command; gives whether the thread goes on.
-    fn command(&mut self, losses: &Losses, command: Self::Command) -> Flow;
-
-    /// Called when the ring buffer is empty, and at least every [`HOUSEKEEPING`]; gives whether the
-    /// thread goes on.
-    fn idle(&mut self, losses: &Losses) -> Flow;
-
-    /// Told, about every [`HOUSEKEEPING`], what was counted so far.
-    fn counted(&mut self, _counts: &PipelineCounts) {}
-
-    /// How long the thread may sleep without events, at most [`IDLE`].
-    fn may_sleep(&self) -> Duration {
-        IDLE
-    }
-}
-
-/// Whether to go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
-    Continue,
-    Stop,
-}
-
 /// Reads the kernel side and keeps the process table.
 pub struct Pipeline {
     records: Records,
     log: Option<KernelLog>,
-    losses: Losses,
     hooks: Hooks,
     decoder: Decoder,
-    table: ProcessTable,
-    builder: RecordBuilder,
-    events: u64,
+    intake: Intake,
     reported: PipelineCounts,
     reported_at: Instant,
 }
@@ -110,16 +55,19 @@ pub struct Pipeline {
 impl Pipeline {
     /// A pipeline from an attached kernel side and a table that holds what `/proc` showed after
     /// attaching.
-    pub fn new(kernel: KernelSensor, table: ProcessTable, builder: RecordBuilder) -> Self {
+    pub fn new(kernel: KernelSensor, table: ProcessTable, users: Users) -> Self {
         Pipeline {
             records: kernel.records,
             log: kernel.log,
-            losses: Losses::new(kernel.counters),
             hooks: kernel.hooks,
             decoder: Decoder::default(),
-            table,
-            builder,
-            events: 0,
+            intake: Intake {
+                table,
+                users,
+                clock: WallClock::read(),
+                losses: Losses::new(kernel.counters),
+                events: 0,
+            },
             reported: PipelineCounts::default(),
             reported_at: Instant::now(),
         }
@@ -135,14 +83,12 @@ impl Pipeline {
             let now = Instant::now();
             let change = pace.handled(handled, now);
             let due = now.duration_since(housekeeping) >= HOUSEKEEPING;
-            if (handled == 0 || due) && handler.idle(&self.losses) == Flow::Stop {
+            if (handled == 0 || due) && handler.idle(&self.intake.losses) == Flow::Stop {
                 return self.finish(handler);
             }
             if due {
                 housekeeping = now;
-                self.builder.boot_time_ns = boot_time_ns();
-                self.losses.follow_wall_clock(self.builder.boot_time_ns);
-                self.builder.users.refresh();
+                self.intake.refresh();
                 let counts = self.counts();
                 handler.counted(&counts);
                 self.report_losses(counts);
@@ -150,7 +96,7 @@ impl Pipeline {
             loop {
                 match commands.try_recv() {
                     Ok(command) => {
-                        if handler.command(&self.losses, command) == Flow::Stop {
+                        if handler.command(&self.intake.losses, command) == Flow::Stop {
                             return self.finish(handler);
                         }
                     }
@@ -184,8 +130,8 @@ impl Pipeline {
             thread::sleep(SETTLE_STEP);
         }
         self.flush(handler);
-        let _ = handler.idle(&self.losses);
-        if let Some(counts) = self.losses.look() {
+        let _ = handler.idle(&self.intake.losses);
+        if let Some(counts) = self.intake.losses.look() {
             self.decoder.end(&counts.produced);
         }
         self.counts()
@@ -194,7 +140,7 @@ impl Pipeline {
     /// Handles all there is; gives whether that is all that the kernel side made and did not lose.
     fn is_all_received<H: EventHandler>(&mut self, handler: &mut H) -> bool {
         while self.drain(BATCH, handler) > 0 {}
-        self.losses.look().is_none_or(|counts| {
+        self.intake.losses.look().is_none_or(|counts| {
             let produced: u64 = counts.produced.iter().sum();
             produced == self.decoder.counts.received + counts.lost.total()
         })
@@ -213,11 +159,8 @@ impl Pipeline {
         let Pipeline {
             records,
             log,
-            losses,
             decoder,
-            table,
-            builder,
-            events,
+            intake,
             ..
         } = self;
         if let Some(log) = log {
@@ -227,10 +170,7 @@ impl Pipeline {
         let mut handled = 0;
         while handled < limit
             && records.next_record(|bytes| {
-                let result = decoder.push(bytes, &mut |event| {
-                    *events += 1;
-                    take_in(&event, table, builder, losses, handler);
-                });
+                let result = decoder.push(bytes, &mut |event| intake.take(&event, handler));
                 if let Err(error) = result {
                     tracing::debug!("a record from the kernel was left out: {error}");
                 }
@@ -239,36 +179,26 @@ impl Pipeline {
             handled += 1;
         }
         if decoder.counts.gaps > gaps {
-            losses.look();
+            intake.losses.look();
         }
         handled
     }
 
     fn flush<H: EventHandler>(&mut self, handler: &mut H) {
-        let Pipeline {
-            losses,
-            decoder,
-            table,
-            builder,
-            events,
-            ..
-        } = self;
-        decoder.flush(&mut |event| {
-            *events += 1;
-            take_in(&event, table, builder, losses, handler);
-        });
+        let Pipeline { decoder, intake, .. } = self;
+        decoder.flush(&mut |event| intake.take(&event, handler));
     }
 
     fn counts(&self) -> PipelineCounts {
-        let kernel = self.losses.look();
+        let kernel = self.intake.losses.look();
         PipelineCounts {
             produced: kernel.as_ref().map_or(0, |counts| counts.produced.iter().sum()),
             lost: kernel.map_or(self.reported.lost, |counts| counts.lost),
             missed_runs: self.hooks.missed_runs(),
             decode: self.decoder.counts,
-            table: self.table.counts,
-            events: self.events,
-            unread_users: self.builder.users.unread(),
+            table: self.intake.table.counts,
+            events: self.intake.events,
+            unread_users: self.intake.users.unread(),
         }
     }
 
@@ -293,39 +223,5 @@ impl Pipeline {
         }
         self.reported = counts;
         self.reported_at = Instant::now();
-    }
-}
-
-/// Takes an event into the table and hands it on.
-fn take_in<H: EventHandler>(
-    event: &KernelEvent,
-    table: &mut ProcessTable,
-    builder: &RecordBuilder,
-    losses: &Losses,
-    handler: &mut H,
-) {
-    let (action, head, key): (Action, &RecordHead, ProcessKey) = match event {
-        KernelEvent::Fork(fork) => (Action::Fork, &fork.head, table.fork(fork, &mut cgroup_path)),
-        KernelEvent::Exec(exec) => (Action::Exec, &exec.fixed.head, table.exec(exec)),
-        KernelEvent::Exit(exit) => match table.exit(exit) {
-            Some(key) => (Action::End, &exit.head, key),
-            None => return,
-        },
-    };
-    if let Some(process) = table.get(key) {
-        if action == Action::Exec {
-            builder.users.learn_from(process, table);
-        }
-        handler.event(&Event {
-            action,
-            head,
-            process,
-            table,
-            builder,
-            losses,
-        });
-        if action == Action::Exec {
-            table.remove_surplus(key);
-        }
     }
 }

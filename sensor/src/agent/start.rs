@@ -22,7 +22,6 @@ use crate::{
     kernel::{KernelError, KernelOptions, KernelSensor, RecordLog},
     pipeline::{EventHandler, Pipeline},
     process::{ProcessTable, scan},
-    record::RecordBuilder,
     telemetry::counts::PipelineCounts,
 };
 
@@ -116,11 +115,11 @@ where
             report.unreadable
         );
     }
-    let builder = RecordBuilder::new(host_of(config), Users::start()?);
+    let users = Users::start()?;
     table
         .live_processes()
-        .for_each(|process| builder.users.learn_from(process, &table));
-    let pipeline = Pipeline::new(kernel, table, builder);
+        .for_each(|process| users.learn_from(process, &table));
+    let pipeline = Pipeline::new(kernel, table, users);
 
     let events = thread::Builder::new()
         .name("events".to_owned())
@@ -140,7 +139,7 @@ where
 
 /// What events say of this host. Names in the cluster come from the configuration or else from the environment, where a
 /// pod's description can put them.
-fn host_of(config: &Config) -> Host {
+pub(crate) fn host(config: &Config) -> Host {
     let named = |configured: &Option<String>, variable: &str| {
         let from_environment = || std::env::var(variable).ok().filter(|name| !name.is_empty());
         configured.clone().or_else(from_environment)

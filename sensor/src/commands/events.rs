@@ -14,15 +14,16 @@ use super::{CommandError, ExitStatus, doctor};
 use crate::{
     agent::{
         signals::Signals,
-        start::{AgentError, command_channel, start_directory, watch},
+        start::{AgentError, command_channel, host, start_directory, watch},
     },
     alert::loss::Losses,
     cli::EventsArguments,
     config::Config,
+    event::Event,
     kernel::Environment,
     outputs::json::write_line,
-    pipeline::{Event, EventHandler, Flow},
-    record::fill_metadata,
+    pipeline::{EventHandler, Flow},
+    record::{RecordBuilder, fill_metadata},
     telemetry::report,
 };
 
@@ -37,7 +38,7 @@ pub(crate) fn main(arguments: &EventsArguments) -> Result<ExitStatus, CommandErr
         Which::All
     };
     let directory = start_directory(&config).map_err(AgentError::Thread)?;
-    let writer = EventWriter::new(directory.clone(), which);
+    let writer = EventWriter::new(RecordBuilder::new(host(&config)), directory.clone(), which);
     let on_signal = |signal| (signal != Signal::SIGHUP).then_some(Flow::Stop);
     let ready = |processes| info!("watching {processes} processes; Ctrl-C ends it");
     let (writer, counts) = watch(
@@ -59,6 +60,7 @@ pub(crate) fn main(arguments: &EventsArguments) -> Result<ExitStatus, CommandErr
 /// Writes each event to stdout.
 pub(crate) struct EventWriter {
     output: BufWriter<Stdout>,
+    builder: RecordBuilder,
     directory: Directory,
     record: Record,
     which: Which,
@@ -74,9 +76,10 @@ pub(crate) enum Which {
 }
 
 impl EventWriter {
-    pub(crate) fn new(directory: Directory, which: Which) -> Self {
+    pub(crate) fn new(builder: RecordBuilder, directory: Directory, which: Which) -> Self {
         EventWriter {
             output: BufWriter::with_capacity(64 * 1024, io::stdout()),
+            builder,
             directory,
             record: Record::new(),
             which,
@@ -107,15 +110,15 @@ impl EventHandler for EventWriter {
         Environment::LeftAlone
     }
 
-    fn event(&mut self, event: &Event<'_>) {
+    fn event(&mut self, event: &Event<'_>, _losses: &Losses) {
         if self.error.is_some() {
             return;
         }
-        let container = event.process.container.as_ref();
+        let container = event.container();
         if container.is_none() && self.which == Which::OnlyContainers {
             return;
         }
-        event.fill(&mut self.record);
+        self.builder.fill(&mut self.record, event);
         if let Some(container) = container {
             fill_metadata(&mut self.record, &self.directory.get(container.claim()));
         }

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use super::{CommandError, ExitStatus, configured, doctor, style_for};
 use crate::agent::signals::Signals;
-use crate::agent::start::{AgentError, command_channel, start_directory, watch};
+use crate::agent::start::{AgentError, command_channel, host, start_directory, watch};
 use crate::alert::complete::{Completion, complete_from};
 use crate::cli::{ColorChoice, RunArguments};
 use crate::config::{Config, Format};
@@ -24,6 +24,7 @@ use crate::kernel::Environment;
 use crate::outputs::text::ReasonDetail;
 use crate::outputs::{Form, Output, Router, stdout};
 use crate::pipeline::EventHandler;
+use crate::record::RecordBuilder;
 use crate::rule_files::RuleFiles;
 use crate::telemetry::counts::Snapshot;
 use crate::telemetry::log::DroppedLines;
@@ -86,6 +87,7 @@ pub(crate) fn main(
         directory.clone(),
         outputs,
         config.containers.metadata_wait,
+        RecordBuilder::new(host(&config)),
     );
     let metrics = config
         .metrics_file

@@ -9,8 +9,9 @@ use rule_engine::schema::FieldId;
 use rule_engine::{Engine, EngineCounters, EngineOptions};
 
 use crate::alert::Alert;
+use crate::event::EventKind;
 use crate::history::History;
-use crate::record::{Action, ENGINE_FIELDS};
+use crate::record::{ENGINE_FIELDS, fill_kind};
 use crate::text::document::Document;
 
 /// Compiled rules.
@@ -86,14 +87,14 @@ impl Engines {
         self.patient.is_some()
     }
 
-    /// The actions that some rule may be about.
-    pub(crate) fn concerned(&self) -> Vec<Action> {
-        let is_concerned = |action: &Action| {
-            let mut kind = Record::new();
-            action.fill(&mut kind);
-            self.all().any(|engine| engine.may_concern(&kind))
+    /// The kinds of events that some rule may be about.
+    pub(crate) fn concerned(&self) -> Vec<EventKind> {
+        let is_concerned = |kind: &EventKind| {
+            let mut record = Record::new();
+            fill_kind(&mut record, *kind);
+            self.all().any(|engine| engine.may_concern(&record))
         };
-        Action::ALL.into_iter().filter(is_concerned).collect()
+        EventKind::ALL.into_iter().filter(is_concerned).collect()
     }
 
     /// What the rules that read no metadata make of a record.

@@ -9,7 +9,6 @@ use container_engines::{Lookup, Metadata, Mount, Pod};
 use rule_engine::record::{Record, Value};
 use rule_engine::schema::{FieldId, fields};
 
-use crate::identity::ContainerIdentity;
 use crate::process::Process;
 
 /// What only a container engine can tell, and whether it did: a rule that reads one of these has to wait for it.
@@ -40,7 +39,8 @@ pub const ENGINE_FIELDS: [FieldId; 22] = [
 ];
 
 /// Adds what the kernel tells: which container it is, what shows that, and whether the process is one of its own.
-pub fn fill_identity(record: &mut Record, container: &ContainerIdentity, process: &Process) {
+pub(super) fn fill_identity(record: &mut Record, process: &Process) {
+    let Some(container) = &process.container else { return };
     record.text(fields::CONTAINER_ID, &container.id);
     record.text(
         fields::TIDEWAITER_CONTAINER_IDENTIFIED_BY,

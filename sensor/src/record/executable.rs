@@ -3,66 +3,68 @@
 use rule_engine::record::Record;
 use rule_engine::schema::fields;
 
-use super::{RecordBuilder, text_from, texts_from};
-use crate::process::{Process, capability_names, device_numbers};
+use super::put::{text_from, texts_from};
+use super::user::{put_group_name, put_user_name};
+use crate::{
+    enrich::users::Users,
+    process::{Process, capability_names, device_numbers},
+};
 
-impl RecordBuilder {
-    pub(super) fn fill_executable(&self, record: &mut Record, process: &Process) {
-        let image = &process.image;
-        for (field, text) in [
-            (
-                fields::TIDEWAITER_PROCESS_ARGV0,
-                image.args().first().map(String::as_str),
-            ),
-            (
-                fields::TIDEWAITER_PROCESS_REQUESTED_PATH,
-                Some(image.requested_path.as_str()).filter(|path| !path.is_empty()),
-            ),
-            (fields::TIDEWAITER_PROCESS_SCRIPT, image.script()),
-            (fields::TIDEWAITER_PROCESS_APPLET, image.applet()),
-        ] {
-            if let Some(text) = text {
-                record.text(field, text);
-            }
+pub(super) fn fill(record: &mut Record, process: &Process, users: &Users) {
+    let image = &process.image;
+    for (field, text) in [
+        (
+            fields::TIDEWAITER_PROCESS_ARGV0,
+            image.args().first().map(String::as_str),
+        ),
+        (
+            fields::TIDEWAITER_PROCESS_REQUESTED_PATH,
+            Some(image.requested_path.as_str()).filter(|path| !path.is_empty()),
+        ),
+        (fields::TIDEWAITER_PROCESS_SCRIPT, image.script()),
+        (fields::TIDEWAITER_PROCESS_APPLET, image.applet()),
+    ] {
+        if let Some(text) = text {
+            record.text(field, text);
         }
-        let groups = &process.groups;
-        if groups.total as usize > groups.ids.len() {
-            record.boolean(fields::TIDEWAITER_PROCESS_GROUPS_COMPLETE, false);
-        }
-        texts_from(
-            record,
-            Some(fields::TIDEWAITER_PROCESS_EXECUTABLE_CAPABILITIES),
-            capability_names(image.file_capabilities),
-        );
-        let Some(file) = &image.file else { return };
-        for (field, truth) in [
-            (fields::TIDEWAITER_PROCESS_EXECUTABLE_IN_MEMORY, Some(file.in_memory)),
-            (fields::TIDEWAITER_PROCESS_EXECUTABLE_DELETED, Some(file.deleted)),
-            (
-                fields::TIDEWAITER_PROCESS_EXECUTABLE_SET_USER_ID,
-                Some(file.sets_user_id()),
-            ),
-            (
-                fields::TIDEWAITER_PROCESS_EXECUTABLE_SET_GROUP_ID,
-                Some(file.sets_group_id()),
-            ),
-            (fields::TIDEWAITER_PROCESS_EXECUTABLE_UPPER_LAYER, file.upper_layer),
-        ] {
-            if let Some(truth) = truth {
-                record.boolean(field, truth);
-            }
-        }
-        let identity = &file.identity;
-        record.long(fields::TIDEWAITER_PROCESS_EXECUTABLE_LINKS, i64::from(identity.links));
-        text_from(record, Some(fields::FILE_INODE), || identity.inode.to_string());
-        text_from(record, Some(fields::FILE_DEVICE), || {
-            let (major, minor) = device_numbers(identity.device);
-            format!("{major}:{minor}")
-        });
-        text_from(record, Some(fields::FILE_MODE), || file.permissions());
-        text_from(record, Some(fields::FILE_UID), || identity.uid.to_string());
-        text_from(record, Some(fields::FILE_GID), || identity.gid.to_string());
-        self.put_user_name(record, Some(fields::FILE_OWNER), identity.uid, process);
-        self.put_group_name(record, Some(fields::FILE_GROUP), identity.gid, process);
     }
+    let groups = &process.groups;
+    if groups.total as usize > groups.ids.len() {
+        record.boolean(fields::TIDEWAITER_PROCESS_GROUPS_COMPLETE, false);
+    }
+    texts_from(
+        record,
+        Some(fields::TIDEWAITER_PROCESS_EXECUTABLE_CAPABILITIES),
+        capability_names(image.file_capabilities),
+    );
+    let Some(file) = &image.file else { return };
+    for (field, truth) in [
+        (fields::TIDEWAITER_PROCESS_EXECUTABLE_IN_MEMORY, Some(file.in_memory)),
+        (fields::TIDEWAITER_PROCESS_EXECUTABLE_DELETED, Some(file.deleted)),
+        (
+            fields::TIDEWAITER_PROCESS_EXECUTABLE_SET_USER_ID,
+            Some(file.sets_user_id()),
+        ),
+        (
+            fields::TIDEWAITER_PROCESS_EXECUTABLE_SET_GROUP_ID,
+            Some(file.sets_group_id()),
+        ),
+        (fields::TIDEWAITER_PROCESS_EXECUTABLE_UPPER_LAYER, file.upper_layer),
+    ] {
+        if let Some(truth) = truth {
+            record.boolean(field, truth);
+        }
+    }
+    let identity = &file.identity;
+    record.long(fields::TIDEWAITER_PROCESS_EXECUTABLE_LINKS, i64::from(identity.links));
+    text_from(record, Some(fields::FILE_INODE), || identity.inode.to_string());
+    text_from(record, Some(fields::FILE_DEVICE), || {
+        let (major, minor) = device_numbers(identity.device);
+        format!("{major}:{minor}")
+    });
+    text_from(record, Some(fields::FILE_MODE), || file.permissions());
+    text_from(record, Some(fields::FILE_UID), || identity.uid.to_string());
+    text_from(record, Some(fields::FILE_GID), || identity.gid.to_string());
+    put_user_name(record, Some(fields::FILE_OWNER), identity.uid, process, users);
+    put_group_name(record, Some(fields::FILE_GROUP), identity.gid, process, users);
 }

@@ -1,200 +1,130 @@
-//! The fields of one process: of the event's own, of its parent and of its leaders alike.
+//! The process of an event, those that it descends from, and how it ended.
 
 use rule_engine::record::{Record, Value};
-use rule_engine::schema::FieldId;
+use rule_engine::schema::fields;
 
-use super::{RecordBuilder, put, text_from, texts_from};
-use crate::process::{Process, ProcessTable, capability_names, device_numbers};
+use super::base::Base;
+use super::process_fields::{Arguments, ProcessFields};
+use super::put::put;
+use crate::{
+    event::{Event, EventKind, ProcessAction},
+    process::Process,
+};
 
-/// `process.args` of leaders are bounded: they repeat in every event of a session.
-const LEADER_ARGUMENT_LIMIT: usize = 64;
-const LEADER_ARGUMENT_BYTES: usize = 4096;
+/// The fields of all processes that an event involves.
+pub(super) struct Processes {
+    process: ProcessFields,
+    parent: ProcessFields,
+    group_leader: ProcessFields,
+    session_leader: ProcessFields,
+    entry_leader: ProcessFields,
+}
 
-impl RecordBuilder {
-    pub(super) fn fill_process(
-        &self,
-        record: &mut Record,
-        set: &ProcessFields,
-        process: &Process,
-        table: &ProcessTable,
-        arguments: Arguments,
-    ) {
-        put(record, set.pid, Value::Long(i64::from(process.key.pid)));
-        put(record, set.vpid, Value::Long(i64::from(process.namespace_pid)));
-        text_from(record, set.entity_id, || self.entity_id(process.key));
-        put(
-            record,
-            set.start,
-            Value::Date(self.boot_time_ns + process.start_ns as i64),
-        );
-        put(record, set.interactive, Value::Boolean(process.interactive));
-        let image = &process.image;
-        for (field, text) in [
-            (set.name, &image.name),
-            (set.executable, &image.executable),
-            (set.working_directory, &image.working_directory),
-        ] {
-            if !text.is_empty() {
-                put(record, field, Value::Text(text));
+impl Processes {
+    pub(super) fn new() -> Self {
+        Processes {
+            process: ProcessFields::below("process"),
+            parent: ProcessFields::below("process.parent"),
+            group_leader: ProcessFields::below("process.group_leader"),
+            session_leader: ProcessFields::below("process.session_leader"),
+            entry_leader: ProcessFields::below("process.entry_leader"),
+        }
+    }
+
+    pub(super) fn fill(&self, record: &mut Record, event: &Event<'_>, base: &Base) {
+        let Event { process, table, .. } = event;
+        self.process.fill(record, process, event, base, Arguments::Whole);
+        if event.kind == EventKind::Process(ProcessAction::Ended) {
+            fill_end(record, event);
+        }
+        fill_arguments(record, process);
+        fill_namespaces(record, process);
+        match table.get(process.parent) {
+            Some(parent) => self.parent.fill(record, parent, event, base, Arguments::Whole),
+            None => {
+                record.long(fields::PROCESS_PARENT_PID, i64::from(process.parent.pid));
+                record.text(fields::PROCESS_PARENT_ENTITY_ID, &base.entity_id(process.parent));
             }
         }
-        if !image.args().is_empty() {
-            let kept = arguments.kept(image.args());
-            for argument in kept {
-                put(record, set.args, Value::Text(argument));
+        for (set, leader) in [
+            (&self.group_leader, process.group_leader),
+            (&self.session_leader, process.session_leader),
+            (&self.entry_leader, process.entry.map(|entry| entry.leader)),
+        ] {
+            if set.are_wanted(record)
+                && let Some(leader) = leader.and_then(|key| table.get(key))
+            {
+                set.fill(record, leader, event, base, Arguments::Bounded);
+                put(record, set.same_as_process, Value::Boolean(leader.key == process.key));
             }
-            put(record, set.args_count, Value::Long(image.args().len() as i64));
-            text_from(record, set.command_line, || kept.join(" "));
         }
-        if process.terminal != 0 {
-            let (major, minor) = device_numbers(process.terminal);
-            put(record, set.tty_major, Value::Long(i64::from(major)));
-            put(record, set.tty_minor, Value::Long(i64::from(minor)));
-        }
-        let credentials = &process.credentials;
-        for (id_field, name_field, id) in [
-            (set.user_id, set.user_name, credentials.effective_uid),
-            (set.real_user_id, set.real_user_name, credentials.uid),
-            (set.saved_user_id, set.saved_user_name, credentials.saved_uid),
-        ] {
-            text_from(record, id_field, || id.to_string());
-            self.put_user_name(record, name_field, id, process);
-        }
-        for (id_field, name_field, id) in [
-            (set.group_id, set.group_name, credentials.effective_gid),
-            (set.real_group_id, set.real_group_name, credentials.gid),
-            (set.saved_group_id, set.saved_group_name, credentials.saved_gid),
-        ] {
-            text_from(record, id_field, || id.to_string());
-            self.put_group_name(record, name_field, id, process);
-        }
-        for group in process.groups.ids.iter() {
-            text_from(record, set.supplemental_group_id, || group.to_string());
-            self.put_group_name(record, set.supplemental_group_name, *group, process);
-        }
-        for (field, capabilities) in [
-            (set.permitted_capabilities, credentials.permitted),
-            (set.effective_capabilities, credentials.effective),
-        ] {
-            texts_from(record, field, capability_names(capabilities));
-        }
-        if let Some(parent) = set.parent_pid {
-            record.long(parent, i64::from(process.parent.pid));
-            let known = table.get(process.parent).is_some();
-            if known {
-                text_from(record, set.parent_entity_id, || self.entity_id(process.parent));
+        if record.wants(fields::PROCESS_EXT_ANCESTRY) {
+            for ancestor in table.ancestors(process) {
+                record.text(fields::PROCESS_EXT_ANCESTRY, &base.entity_id(ancestor.key));
             }
+        }
+        if let Some(entry) = process.entry {
+            record.text(fields::PROCESS_ENTRY_LEADER_ENTRY_META_TYPE, entry.kind.name());
         }
     }
 }
 
-/// How many of a process's arguments an event repeats.
-#[derive(Clone, Copy)]
-pub(super) enum Arguments {
-    Whole,
-    Bounded,
-}
-
-impl Arguments {
-    fn kept(self, args: &[String]) -> &[String] {
-        match self {
-            Arguments::Whole => args,
-            Arguments::Bounded => {
-                let mut bytes = 0;
-                let fitting = args.iter().take(LEADER_ARGUMENT_LIMIT).take_while(|argument| {
-                    bytes += argument.len();
-                    bytes <= LEADER_ARGUMENT_BYTES
-                });
-                &args[..fitting.count()]
-            }
+fn fill_end(record: &mut Record, event: &Event<'_>) {
+    record.date(fields::PROCESS_END, event.clock.at(event.head.time_ns));
+    if let Some(status) = event.process.exit {
+        record.long(fields::PROCESS_EXIT_CODE, exit_code(status));
+        if let Some(signal) = ending_signal(status) {
+            record.long(fields::TIDEWAITER_PROCESS_SIGNAL, i64::from(signal));
         }
     }
 }
 
-/// The fields of one process in a record; a place where ECS has none is left out.
-pub(super) struct ProcessFields {
-    /// All fields below the same name, those of ECS that are not filled here too.
-    all: Vec<FieldId>,
-    pid: Option<FieldId>,
-    vpid: Option<FieldId>,
-    entity_id: Option<FieldId>,
-    start: Option<FieldId>,
-    interactive: Option<FieldId>,
-    name: Option<FieldId>,
-    executable: Option<FieldId>,
-    working_directory: Option<FieldId>,
-    args: Option<FieldId>,
-    args_count: Option<FieldId>,
-    command_line: Option<FieldId>,
-    tty_major: Option<FieldId>,
-    tty_minor: Option<FieldId>,
-    user_id: Option<FieldId>,
-    user_name: Option<FieldId>,
-    real_user_id: Option<FieldId>,
-    real_user_name: Option<FieldId>,
-    saved_user_id: Option<FieldId>,
-    saved_user_name: Option<FieldId>,
-    group_id: Option<FieldId>,
-    group_name: Option<FieldId>,
-    real_group_id: Option<FieldId>,
-    real_group_name: Option<FieldId>,
-    saved_group_id: Option<FieldId>,
-    saved_group_name: Option<FieldId>,
-    supplemental_group_id: Option<FieldId>,
-    supplemental_group_name: Option<FieldId>,
-    permitted_capabilities: Option<FieldId>,
-    effective_capabilities: Option<FieldId>,
-    pub(super) same_as_process: Option<FieldId>,
-    parent_pid: Option<FieldId>,
-    parent_entity_id: Option<FieldId>,
-}
-
-impl ProcessFields {
-    pub(super) fn below(prefix: &str) -> Self {
-        let field = |name: &str| FieldId::by_name(&format!("{prefix}.{name}"));
-        let below = format!("{prefix}.");
-        ProcessFields {
-            all: FieldId::all()
-                .filter(|field| field.name().starts_with(&below))
-                .collect(),
-            pid: field("pid"),
-            vpid: field("vpid"),
-            entity_id: field("entity_id"),
-            start: field("start"),
-            interactive: field("interactive"),
-            name: field("name"),
-            executable: field("executable"),
-            working_directory: field("working_directory"),
-            args: field("args"),
-            args_count: field("args_count"),
-            command_line: field("command_line"),
-            tty_major: field("tty.char_device.major"),
-            tty_minor: field("tty.char_device.minor"),
-            user_id: field("user.id"),
-            user_name: field("user.name"),
-            real_user_id: field("real_user.id"),
-            real_user_name: field("real_user.name"),
-            saved_user_id: field("saved_user.id"),
-            saved_user_name: field("saved_user.name"),
-            group_id: field("group.id"),
-            group_name: field("group.name"),
-            real_group_id: field("real_group.id"),
-            real_group_name: field("real_group.name"),
-            saved_group_id: field("saved_group.id"),
-            saved_group_name: field("saved_group.name"),
-            supplemental_group_id: field("supplemental_groups.id"),
-            supplemental_group_name: field("supplemental_groups.name"),
-            permitted_capabilities: field("thread.capabilities.permitted"),
-            effective_capabilities: field("thread.capabilities.effective"),
-            same_as_process: field("same_as_process"),
-            // The process's own parent has a set of its own, with these fields among others.
-            parent_pid: field("parent.pid").filter(|_| prefix != "process"),
-            parent_entity_id: field("parent.entity_id"),
+/// How much of the arguments is there, and the environment.
+fn fill_arguments(record: &mut Record, process: &Process) {
+    let image = &process.image;
+    let arguments = &image.arguments;
+    record.long(fields::TIDEWAITER_PROCESS_ARGUMENTS_BYTES, arguments.total_bytes as i64);
+    record.boolean(fields::TIDEWAITER_PROCESS_ARGUMENTS_COMPLETE, arguments.cut.is_none());
+    if let Some(cut) = &arguments.cut {
+        record.text(fields::TIDEWAITER_PROCESS_ARGUMENTS_SHA256, &cut.sha256);
+        if let Some(after) = cut.after {
+            record.long(fields::TIDEWAITER_PROCESS_ARGUMENTS_CUT_AFTER, after as i64);
         }
     }
-
-    /// Whether the record wants any of these.
-    pub(super) fn are_wanted(&self, record: &Record) -> bool {
-        self.all.iter().any(|field| record.wants(*field))
+    for variable in &image.environment {
+        record.text(fields::PROCESS_ENV_VARS, variable);
     }
+    if let Some(is_complete) = image.environment_complete {
+        record.boolean(fields::TIDEWAITER_PROCESS_ENVIRONMENT_COMPLETE, is_complete);
+    }
+}
+
+fn fill_namespaces(record: &mut Record, process: &Process) {
+    let namespaces = &process.namespaces;
+    for (field, inode) in [
+        (fields::TIDEWAITER_PROCESS_NAMESPACE_MOUNT, namespaces.mount),
+        (fields::TIDEWAITER_PROCESS_NAMESPACE_PID, namespaces.pid),
+        (fields::TIDEWAITER_PROCESS_NAMESPACE_NETWORK, namespaces.network),
+        (fields::TIDEWAITER_PROCESS_NAMESPACE_UTS, namespaces.uts),
+        (fields::TIDEWAITER_PROCESS_NAMESPACE_IPC, namespaces.ipc),
+        (fields::TIDEWAITER_PROCESS_NAMESPACE_CGROUP, namespaces.cgroup),
+        (fields::TIDEWAITER_PROCESS_NAMESPACE_USER, namespaces.user),
+    ] {
+        if inode != 0 {
+            record.long(field, i64::from(inode));
+        }
+    }
+}
+
+/// The exit code as a shell shows it: of a process that a signal ended, 128 and the signal.
+fn exit_code(wait_status: u32) -> i64 {
+    match ending_signal(wait_status) {
+        Some(signal) => 128 + i64::from(signal),
+        None => i64::from(wait_status >> 8 & 0xff),
+    }
+}
+
+/// The signal that ended a process.
+fn ending_signal(wait_status: u32) -> Option<u32> {
+    Some(wait_status & 0x7f).filter(|signal| *signal != 0)
 }

@@ -4,12 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use container_engines::{Access, Image, Lookup, LookupFailure, Metadata, Mount, Pod, Runtime, Workload};
-use sensor_abi::{Descriptor, ExecFixed, ExitRecord, Namespaces, ProcessFixed};
+use rule_engine::schema::FieldId;
+use sensor_abi::{Descriptor, ExecFixed, ExitRecord, Namespaces, ProcessFixed, RecordHead};
 use zerocopy::FromZeros;
 
 use super::*;
+use crate::clock::WallClock;
 use crate::decode::Exec;
+use crate::enrich::users::Users;
+use crate::event::{EventKind, ProcessAction};
 use crate::identity::ContainerIdentity;
+use crate::process::ProcessTable;
 
 const TERMINAL: u32 = 136 << 20 | 1;
 const CGROUP: &str = "/docker/3f2a9c0d1b2e4f5a3f2a9c0d1b2e4f5a3f2a9c0d1b2e4f5a3f2a9c0d1b2e4f5a";
@@ -92,6 +97,25 @@ fn pod() -> Pod {
     }
 }
 
+fn fill(
+    builder: &RecordBuilder,
+    record: &mut Record,
+    kind: EventKind,
+    key: ProcessKey,
+    table: &ProcessTable,
+    users: &Users,
+) {
+    let event = Event {
+        kind,
+        head: &RecordHead::new_zeroed(),
+        process: table.get(key).expect("the process is in the table"),
+        table,
+        users,
+        clock: WallClock::read(),
+    };
+    builder.fill(record, &event);
+}
+
 /// All fields that some event has: of a pod's container and of the host, begun and ended, with what the engine says.
 fn filled() -> BTreeSet<&'static str> {
     let name = Some("Debian".to_owned());
@@ -103,8 +127,8 @@ fn filled() -> BTreeSet<&'static str> {
         node_name: name,
         ..Host::read(None)
     };
-    let builder = RecordBuilder::new(host, Users::start().expect("a thread"));
-    let head = RecordHead::new_zeroed();
+    let builder = RecordBuilder::new(host);
+    let users = Users::start().expect("a thread");
     let mut record = Record::new();
     let mut filled = BTreeSet::new();
     for cgroup in [CGROUP, "/"] {
@@ -129,12 +153,11 @@ fn filled() -> BTreeSet<&'static str> {
         let mut exit = ExitRecord::new_zeroed();
         exit.process = fixed(11, 10);
         let mut seen = |record: &Record| filled.extend(record.fields().map(FieldId::name));
-        for action in [Action::Fork, Action::Exec, Action::End] {
-            if action == Action::End {
+        for kind in EventKind::ALL {
+            if kind == EventKind::Process(ProcessAction::Ended) {
                 table.exit(&exit);
             }
-            let process = table.get(shell).expect("the shell is in the table");
-            builder.fill(&mut record, action, &head, process, &table);
+            fill(&builder, &mut record, kind, shell, &table, &users);
             let metadata = Some(Arc::new(metadata()));
             fill_metadata(&mut record, &Lookup::Failed(LookupFailure::NotFound, metadata));
             seen(&record);
@@ -219,13 +242,13 @@ fn the_schema_lists_exactly_the_fields_that_events_have() {
 
 #[test]
 fn fields_with_few_values_have_no_others() {
-    let builder = RecordBuilder::new(Host::read(None), Users::start().expect("a thread"));
+    let builder = RecordBuilder::new(Host::read(None));
+    let users = Users::start().expect("a thread");
     let mut table = ProcessTable::new(Box::new(|_| None));
     let key = exec(&mut table, 11, 10, "/");
-    let process = table.get(key).expect("the process is in the table");
     let mut record = Record::new();
-    for action in [Action::Fork, Action::Exec, Action::End] {
-        builder.fill(&mut record, action, &RecordHead::new_zeroed(), process, &table);
+    for kind in EventKind::ALL {
+        fill(&builder, &mut record, kind, key, &table, &users);
         for field in FieldId::all().filter(|field| !field.produced_values().is_empty()) {
             if let Some(value) = record.first_text(field) {
                 assert!(

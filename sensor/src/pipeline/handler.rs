@@ -1,0 +1,42 @@
+//! What comes after the process table, as the event thread sees it.
+
+use std::time::Duration;
+
+use crate::{alert::loss::Losses, event::Event, kernel::Environment, telemetry::counts::PipelineCounts};
+
+/// How long the thread sleeps without events before it looks for commands. An exec whose further
+/// arguments have not come in this time is given up.
+pub(crate) const IDLE: Duration = Duration::from_millis(100);
+
+/// Takes events, on the event thread.
+pub(crate) trait EventHandler {
+    /// What other threads may tell the handler.
+    type Command;
+
+    /// What of processes' environments it looks at, as far as it is known at the start.
+    fn environment(&self) -> Environment;
+
+    /// Takes one event.
+    fn event(&mut self, event: &Event<'_>, losses: &Losses);
+
+    /// Takes a command; gives whether the thread goes on.
+    fn command(&mut self, losses: &Losses, command: Self::Command) -> Flow;
+
+    /// Called when the ring buffer is empty, and at least once a second; gives whether the thread goes on.
+    fn idle(&mut self, losses: &Losses) -> Flow;
+
+    /// Takes, about once a second, what was counted so far.
+    fn counted(&mut self, _counts: &PipelineCounts) {}
+
+    /// How long the thread may sleep without events, at most [`IDLE`].
+    fn may_sleep(&self) -> Duration {
+        IDLE
+    }
+}
+
+/// Whether to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    Continue,
+    Stop,
+}

@@ -1,0 +1,200 @@
+//! The fields of one process, below one name: the event's own, its parent and its leaders have the same.
+
+use rule_engine::record::{Record, Value};
+use rule_engine::schema::FieldId;
+
+use super::base::Base;
+use super::put::{put, text_from, texts_from};
+use super::user::{put_group_name, put_user_name};
+use crate::{
+    event::Event,
+    process::{Process, capability_names, device_numbers},
+};
+
+/// `process.args` of leaders are bounded: they repeat in every event of a session.
+const LEADER_ARGUMENT_LIMIT: usize = 64;
+const LEADER_ARGUMENT_BYTES: usize = 4096;
+
+/// How many of a process's arguments an event repeats.
+#[derive(Clone, Copy)]
+pub(super) enum Arguments {
+    Whole,
+    Bounded,
+}
+
+impl Arguments {
+    fn kept(self, args: &[String]) -> &[String] {
+        match self {
+            Arguments::Whole => args,
+            Arguments::Bounded => {
+                let mut bytes = 0;
+                let fitting = args.iter().take(LEADER_ARGUMENT_LIMIT).take_while(|argument| {
+                    bytes += argument.len();
+                    bytes <= LEADER_ARGUMENT_BYTES
+                });
+                &args[..fitting.count()]
+            }
+        }
+    }
+}
+
+/// The fields of one process in a record; a place where ECS has none is left out.
+pub(super) struct ProcessFields {
+    /// All fields below the same name, those of ECS that are not filled here too.
+    all: Vec<FieldId>,
+    pid: Option<FieldId>,
+    vpid: Option<FieldId>,
+    entity_id: Option<FieldId>,
+    start: Option<FieldId>,
+    interactive: Option<FieldId>,
+    name: Option<FieldId>,
+    executable: Option<FieldId>,
+    working_directory: Option<FieldId>,
+    args: Option<FieldId>,
+    args_count: Option<FieldId>,
+    command_line: Option<FieldId>,
+    tty_major: Option<FieldId>,
+    tty_minor: Option<FieldId>,
+    user_id: Option<FieldId>,
+    user_name: Option<FieldId>,
+    real_user_id: Option<FieldId>,
+    real_user_name: Option<FieldId>,
+    saved_user_id: Option<FieldId>,
+    saved_user_name: Option<FieldId>,
+    group_id: Option<FieldId>,
+    group_name: Option<FieldId>,
+    real_group_id: Option<FieldId>,
+    real_group_name: Option<FieldId>,
+    saved_group_id: Option<FieldId>,
+    saved_group_name: Option<FieldId>,
+    supplemental_group_id: Option<FieldId>,
+    supplemental_group_name: Option<FieldId>,
+    permitted_capabilities: Option<FieldId>,
+    effective_capabilities: Option<FieldId>,
+    pub(super) same_as_process: Option<FieldId>,
+    parent_pid: Option<FieldId>,
+    parent_entity_id: Option<FieldId>,
+}
+
+impl ProcessFields {
+    pub(super) fn below(prefix: &str) -> Self {
+        let field = |name: &str| FieldId::by_name(&format!("{prefix}.{name}"));
+        let below = format!("{prefix}.");
+        ProcessFields {
+            all: FieldId::all()
+                .filter(|field| field.name().starts_with(&below))
+                .collect(),
+            pid: field("pid"),
+            vpid: field("vpid"),
+            entity_id: field("entity_id"),
+            start: field("start"),
+            interactive: field("interactive"),
+            name: field("name"),
+            executable: field("executable"),
+            working_directory: field("working_directory"),
+            args: field("args"),
+            args_count: field("args_count"),
+            command_line: field("command_line"),
+            tty_major: field("tty.char_device.major"),
+            tty_minor: field("tty.char_device.minor"),
+            user_id: field("user.id"),
+            user_name: field("user.name"),
+            real_user_id: field("real_user.id"),
+            real_user_name: field("real_user.name"),
+            saved_user_id: field("saved_user.id"),
+            saved_user_name: field("saved_user.name"),
+            group_id: field("group.id"),
+            group_name: field("group.name"),
+            real_group_id: field("real_group.id"),
+            real_group_name: field("real_group.name"),
+            saved_group_id: field("saved_group.id"),
+            saved_group_name: field("saved_group.name"),
+            supplemental_group_id: field("supplemental_groups.id"),
+            supplemental_group_name: field("supplemental_groups.name"),
+            permitted_capabilities: field("thread.capabilities.permitted"),
+            effective_capabilities: field("thread.capabilities.effective"),
+            same_as_process: field("same_as_process"),
+            // The process's own parent has a set of its own, with these fields among others.
+            parent_pid: field("parent.pid").filter(|_| prefix != "process"),
+            parent_entity_id: field("parent.entity_id"),
+        }
+    }
+
+    /// Fills them with what is known of `process`, which `event` involves.
+    pub(super) fn fill(
+        &self,
+        record: &mut Record,
+        process: &Process,
+        event: &Event<'_>,
+        base: &Base,
+        arguments: Arguments,
+    ) {
+        put(record, self.pid, Value::Long(i64::from(process.key.pid)));
+        put(record, self.vpid, Value::Long(i64::from(process.namespace_pid)));
+        text_from(record, self.entity_id, || base.entity_id(process.key));
+        put(record, self.start, Value::Date(event.clock.at(process.start_ns)));
+        put(record, self.interactive, Value::Boolean(process.interactive));
+        let image = &process.image;
+        for (field, text) in [
+            (self.name, &image.name),
+            (self.executable, &image.executable),
+            (self.working_directory, &image.working_directory),
+        ] {
+            if !text.is_empty() {
+                put(record, field, Value::Text(text));
+            }
+        }
+        if !image.args().is_empty() {
+            let kept = arguments.kept(image.args());
+            for argument in kept {
+                put(record, self.args, Value::Text(argument));
+            }
+            put(record, self.args_count, Value::Long(image.args().len() as i64));
+            text_from(record, self.command_line, || kept.join(" "));
+        }
+        if process.terminal != 0 {
+            let (major, minor) = device_numbers(process.terminal);
+            put(record, self.tty_major, Value::Long(i64::from(major)));
+            put(record, self.tty_minor, Value::Long(i64::from(minor)));
+        }
+        let credentials = &process.credentials;
+        for (id_field, name_field, id) in [
+            (self.user_id, self.user_name, credentials.effective_uid),
+            (self.real_user_id, self.real_user_name, credentials.uid),
+            (self.saved_user_id, self.saved_user_name, credentials.saved_uid),
+        ] {
+            text_from(record, id_field, || id.to_string());
+            put_user_name(record, name_field, id, process, event.users);
+        }
+        for (id_field, name_field, id) in [
+            (self.group_id, self.group_name, credentials.effective_gid),
+            (self.real_group_id, self.real_group_name, credentials.gid),
+            (self.saved_group_id, self.saved_group_name, credentials.saved_gid),
+        ] {
+            text_from(record, id_field, || id.to_string());
+            put_group_name(record, name_field, id, process, event.users);
+        }
+        for group in process.groups.ids.iter() {
+            text_from(record, self.supplemental_group_id, || group.to_string());
+            put_group_name(record, self.supplemental_group_name, *group, process, event.users);
+        }
+        for (field, capabilities) in [
+            (self.permitted_capabilities, credentials.permitted),
+            (self.effective_capabilities, credentials.effective),
+        ] {
+            texts_from(record, field, capability_names(capabilities));
+        }
+        if let Some(parent) = self.parent_pid {
+            record.long(parent, i64::from(process.parent.pid));
+            let known = event.table.get(process.parent).is_some();
+            if known {
+                text_from(record, self.parent_entity_id, || base.entity_id(process.parent));
+            }
+        }
+    }
+
+    /// Whether the record wants any of these.
+    pub(super) fn are_wanted(&self, record: &Record) -> bool {
+        self.all.iter().any(|field| record.wants(*field))
+    }
+}
