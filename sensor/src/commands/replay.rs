@@ -75,39 +75,66 @@ enum ReplayError {
     Output(io::Error),
 }
 
+/// Writes alerts, and keeps the first failure for when it can be returned.
+struct AlertWriter<W> {
+    output: W,
+    alerts: u64,
+    result: io::Result<()>,
+}
+
+impl<W: Write> AlertWriter<W> {
+    fn write(&mut self, alert: Alert) {
+        self.alerts += 1;
+        if self.result.is_ok() {
+            self.result = write_line(&mut self.output, &alert.into_document());
+        }
+    }
+
+    fn check(&mut self) -> Result<(), ReplayError> {
+        std::mem::replace(&mut self.result, Ok(())).map_err(ReplayError::Output)
+    }
+}
+
 fn replay(
     mut recording: Recording<impl BufRead>,
     record: &mut Record,
-    mut output: impl Write,
+    output: impl Write,
     mut engine: Engine,
     mut explained: Option<NearMisses>,
 ) -> Result<ReplayCounts, ReplayError> {
-    let mut alerts = 0;
     let mut history = MemoryHistory::default();
+    let mut writer = AlertWriter {
+        output,
+        alerts: 0,
+        result: Ok(()),
+    };
     while recording.next(record).map_err(ReplayError::Input)? {
-        let mut result = Ok(());
         let mut event = None;
         engine.evaluate(record, &mut history, &mut |matched| {
-            alerts += 1;
             let event: &Document = event.get_or_insert_with(|| whole_document(recording.json(), record));
-            let alert = Alert::new(event.clone(), matched, chain_from_event(event)).into_document();
-            let written = write_line(&mut output, &alert);
-            if result.is_ok() {
-                result = written;
-            }
+            writer.write(Alert::new(event.clone(), matched, chain_from_event(event)));
         });
-        result.map_err(ReplayError::Output)?;
+        writer.check()?;
         if let Some(near_misses) = &mut explained {
             let (json, line) = (recording.json(), recording.counts.lines);
-            let looked_at = near_misses.look_at(&mut engine, record, json, line, &mut output);
+            let looked_at = near_misses.look_at(&engine, record, json, line, &mut writer.output);
             looked_at.map_err(ReplayError::Output)?;
         }
     }
-    let finished = explained.map_or(Ok(()), |near_misses| near_misses.finish(&mut output));
-    finished.and_then(|()| output.flush()).map_err(ReplayError::Output)?;
+    // After the last event time runs on until no sequence waits for a missing event any more.
+    while let Some(time_ns) = engine.next_due_ns() {
+        engine.advance_to(time_ns, &mut |matched| {
+            writer.write(Alert::new(Document::new(), matched, Vec::new()));
+        });
+        writer.check()?;
+    }
+    let finished = explained.map_or(Ok(()), |near_misses| near_misses.finish(&mut writer.output));
+    finished
+        .and_then(|()| writer.output.flush())
+        .map_err(ReplayError::Output)?;
     Ok(ReplayCounts {
         recording: recording.counts,
-        alerts,
+        alerts: writer.alerts,
         engine: engine.counters(),
     })
 }
@@ -186,6 +213,34 @@ mod tests {
         );
         assert_eq!(alerts[1]["kibana.alert.new_terms"], json!(["bash"]));
         assert_eq!(alerts[0]["event.kind"], "signal");
+    }
+
+    #[test]
+    fn at_the_end_of_a_recording_time_runs_on_for_what_waits() {
+        let rule = rule_engine::rule::parse_file(
+            "rule.toml",
+            r#"[rule]
+name = "One"
+description = "d"
+rule_id = "one"
+risk_score = 1
+severity = "low"
+type = "eql"
+query = '''sequence by process.pid with maxspan=1h
+  [process where process.name == "bash"] ![process where event.action == "end"]'''
+"#,
+        );
+        let rules = Rules::compile(vec![rule.rule.unwrap()]);
+        let engine = Engine::new(rules, EngineOptions::default());
+        let mut record = engine.rules().narrow_record();
+        let input = shell("2026-11-22T00:00:00Z");
+        let recording = Recording::new(input.as_bytes(), &record);
+        let mut output = Vec::new();
+        let Ok(counts) = replay(recording, &mut record, &mut output, engine, None) else {
+            panic!("no input or output error")
+        };
+        let alert: Document = serde_json::from_slice(&output).unwrap();
+        assert_eq!((counts.alerts, &alert["process"]["name"]), (1, &json!("bash")));
     }
 
     #[test]

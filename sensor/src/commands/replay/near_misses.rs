@@ -31,7 +31,7 @@ impl NearMisses {
     /// `json` is the event's document, in this line of the input.
     pub(crate) fn look_at(
         &mut self,
-        engine: &mut Engine,
+        engine: &Engine,
         record: &Record,
         json: &str,
         line: u64,
