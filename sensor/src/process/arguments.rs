@@ -7,7 +7,6 @@ use std::sync::{
 
 use sha2::{Digest, Sha256};
 
-use super::split_arguments;
 use crate::decode::{self, Exec};
 
 /// Bytes of arguments of all processes that are kept; past that, an event still has its own whole,
@@ -35,20 +34,20 @@ pub struct Cut {
     pub sha256: String,
 }
 
-/// Counts bytes as long as it lives.
+/// The bytes of one process's arguments, counted among those of all as long as it lives.
 #[derive(Debug, Default)]
 struct Held {
     bytes: usize,
-    of: HeldBytes,
+    all: HeldBytes,
 }
 
-/// How many bytes of arguments all processes have.
+/// How many bytes the arguments of all processes have.
 #[derive(Clone, Debug, Default)]
 pub struct HeldBytes(Arc<AtomicUsize>);
 
 impl ProcessArguments {
     /// The arguments of an exec.
-    pub fn of(exec: &Exec, held: &HeldBytes) -> Self {
+    pub fn from_exec(exec: &Exec, held: &HeldBytes) -> Self {
         let bytes = &exec.arguments;
         let (texts, after) = match exec.arguments_gap.and_then(|gap| bytes.split_at_checked(gap)) {
             Some((head, tail)) => {
@@ -67,7 +66,7 @@ impl ProcessArguments {
     }
 
     /// The arguments of a process that was there before the sensor.
-    pub fn found(bytes: &[u8], is_whole: bool, held: &HeldBytes) -> Self {
+    pub fn from_proc(bytes: &[u8], is_whole: bool, held: &HeldBytes) -> Self {
         let cut = (!is_whole).then(|| Cut {
             after: None,
             sha256: sha256(bytes),
@@ -87,7 +86,7 @@ impl ProcessArguments {
 
     /// What is kept of them for later events, if that is less than all.
     pub fn surplus_removed(&self) -> Option<Self> {
-        if self.held.of.get() <= HELD_AT_MOST || self.held.bytes <= 2 * KEPT_END_BYTES {
+        if self.held.all.get() <= HELD_AT_MOST || self.held.bytes <= 2 * KEPT_END_BYTES {
             return None;
         }
         let fitting = |texts: &mut dyn Iterator<Item = &String>| {
@@ -115,7 +114,7 @@ impl ProcessArguments {
             after: Some(head),
             sha256,
         };
-        Some(Self::new(texts, self.total_bytes, Some(cut), &self.held.of))
+        Some(Self::new(texts, self.total_bytes, Some(cut), &self.held.all))
     }
 }
 
@@ -126,21 +125,24 @@ impl HeldBytes {
 }
 
 impl Held {
-    fn new(bytes: usize, of: &HeldBytes) -> Self {
-        of.0.fetch_add(bytes, Ordering::Relaxed);
-        Held { bytes, of: of.clone() }
+    fn new(bytes: usize, all: &HeldBytes) -> Self {
+        all.0.fetch_add(bytes, Ordering::Relaxed);
+        Held {
+            bytes,
+            all: all.clone(),
+        }
     }
 }
 
 impl Clone for Held {
     fn clone(&self) -> Self {
-        Held::new(self.bytes, &self.of)
+        Held::new(self.bytes, &self.all)
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.of.0.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.all.0.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -169,20 +171,37 @@ fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Splits the bytes of arguments, each ended by a zero byte.
+fn split_arguments(bytes: &[u8]) -> Vec<String> {
+    if bytes.is_empty() {
+        return Vec::new();
+    }
+    let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+    bytes.split(|byte| *byte == 0).map(decode::text).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn arguments_are_split_at_zero_bytes_and_empty_ones_are_kept() {
+        assert_eq!(split_arguments(b""), Vec::<String>::new());
+        assert_eq!(split_arguments(b"\0"), [""]);
+        assert_eq!(split_arguments(b"a\0\0b\0"), ["a", "", "b"]);
+        assert_eq!(split_arguments(b"a\0cut"), ["a", "cut"]);
+    }
 
     #[test]
     fn past_the_limit_of_all_processes_only_the_ends_of_long_arguments_are_kept() {
         let held = HeldBytes::default();
         let long = || {
             let middle = "x".repeat(HELD_AT_MOST / 2);
-            ProcessArguments::found(format!("first\0{middle}\0last\0").as_bytes(), true, &held)
+            ProcessArguments::from_proc(format!("first\0{middle}\0last\0").as_bytes(), true, &held)
         };
         let first = long();
         assert_eq!(first.surplus_removed(), None);
-        let short = ProcessArguments::found(b"short\0", true, &held);
+        let short = ProcessArguments::from_proc(b"short\0", true, &held);
         let second = long();
         assert_eq!(short.surplus_removed(), None);
         let kept = second.surplus_removed().unwrap();

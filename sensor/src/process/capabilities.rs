@@ -1,6 +1,6 @@
 //! The kernel's capabilities by number, and those that come from the executed file.
 
-use super::Credentials;
+use super::model::Credentials;
 
 /// In the order of `linux/capability.h`.
 const NAMES: [&str; 41] = [
@@ -61,7 +61,7 @@ pub fn capability_names(set: u64) -> impl Iterator<Item = &'static str> {
 /// The capabilities that a process has after an exec because its file has them. Who is not root
 /// keeps none but the ambient ones, so the others are the file's. (Who is root in another user
 /// namespace is not known here, so nothing is said of those.)
-pub fn given_by_file(after: &Credentials, ambient: u64, user_namespace: u32) -> u64 {
+pub fn granted_by_file(after: &Credentials, ambient: u64, user_namespace: u32) -> u64 {
     let is_root = after.uid == 0 || after.effective_uid == 0;
     if is_root || user_namespace != FIRST_USER_NAMESPACE {
         return 0;
@@ -86,16 +86,16 @@ mod tests {
 
     #[test]
     fn capabilities_come_from_the_file_only_where_nothing_else_gives_them() {
-        let of = |uid, permitted| Credentials {
+        let after = |uid, permitted| Credentials {
             uid,
             effective_uid: uid,
             permitted,
             ..Credentials::default()
         };
-        let given = |after, ambient, namespace| given_by_file(&after, ambient, namespace);
-        assert_eq!(given(of(1000, 3), 1, FIRST_USER_NAMESPACE), 2);
-        assert_eq!(given(of(1000, 1), 1, FIRST_USER_NAMESPACE), 0);
-        assert_eq!(given(of(0, 3), 0, FIRST_USER_NAMESPACE), 0);
-        assert_eq!(given(of(1000, 3), 0, 4_026_532_000), 0);
+        let granted = |after, ambient, namespace| granted_by_file(&after, ambient, namespace);
+        assert_eq!(granted(after(1000, 3), 1, FIRST_USER_NAMESPACE), 2);
+        assert_eq!(granted(after(1000, 1), 1, FIRST_USER_NAMESPACE), 0);
+        assert_eq!(granted(after(0, 3), 0, FIRST_USER_NAMESPACE), 0);
+        assert_eq!(granted(after(1000, 3), 0, 4_026_532_000), 0);
     }
 }

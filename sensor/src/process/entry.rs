@@ -1,38 +1,8 @@
 //! Entry leaders: the process with which somebody came in, and the way they came.
 
-use super::{Process, ProcessKey, base_name, device_numbers};
-
-/// How an entry leader was started: `process.entry_leader.entry_meta.type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EntryKind {
-    Init,
-    Sshd,
-    Ssm,
-    Container,
-    Terminal,
-    Console,
-}
-
-impl EntryKind {
-    /// The value of `process.entry_leader.entry_meta.type`.
-    pub fn name(self) -> &'static str {
-        match self {
-            EntryKind::Init => "init",
-            EntryKind::Sshd => "sshd",
-            EntryKind::Ssm => "ssm",
-            EntryKind::Container => "container",
-            EntryKind::Terminal => "terminal",
-            EntryKind::Console => "console",
-        }
-    }
-}
-
-/// The entry that a process descends from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
-    pub leader: ProcessKey,
-    pub kind: EntryKind,
-}
+use super::model::{Entry, EntryKind, Process};
+use super::names::base_name;
+use super::terminal::device_numbers;
 
 /// Programs that start the processes of containers: their children are entries, they are not.
 const CONTAINER_STARTERS: [&str; 4] = ["containerd-shim", "runc", "crun", "conmon"];

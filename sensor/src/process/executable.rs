@@ -29,14 +29,14 @@ pub struct ExecutableFile {
 
 impl ExecutableFile {
     /// The file of an exec.
-    pub fn of(exec: &Exec) -> Self {
+    pub fn from_exec(exec: &Exec) -> Self {
         let flags = exec.fixed.head.flags;
         let is_detached = flags & FLAG_EXECUTABLE_DETACHED != 0;
         let is_upper = flags & FLAG_EXECUTABLE_UPPER != 0;
         let is_overlay = exec.fixed.file.file_system == OVERLAY_MAGIC;
         ExecutableFile {
             upper_layer: is_overlay.then_some(is_upper),
-            ..Self::found(
+            ..Self::from_proc(
                 exec.fixed.file,
                 is_detached && exec.executable.starts_with(MEMORY_FILE),
                 flags & FLAG_EXECUTABLE_DELETED != 0,
@@ -45,7 +45,7 @@ impl ExecutableFile {
     }
 
     /// The file of a process that was there before the sensor; its layer is not known.
-    pub fn found(identity: FileIdentity, in_memory: bool, unlinked: bool) -> Self {
+    pub fn from_proc(identity: FileIdentity, in_memory: bool, unlinked: bool) -> Self {
         ExecutableFile {
             identity,
             in_memory,

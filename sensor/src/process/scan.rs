@@ -11,10 +11,13 @@ use procfs::{
 };
 use sensor_abi::{ARGUMENTS_LIMIT, Descriptor, FileIdentity, GROUPS_LIMIT, Namespaces};
 
-use super::{
-    Credentials, ExecutableFile, Groups, HeldBytes, Image, Membership, NANOSECONDS_PER_TICK, Process, ProcessArguments,
-    ProcessKey, ProcessTable, base_name, is_interactive, program_name,
-};
+use super::arguments::{HeldBytes, ProcessArguments};
+use super::executable::ExecutableFile;
+use super::model::{Credentials, Groups, Image, NANOSECONDS_PER_TICK, Process, ProcessKey};
+use super::names::{base_name, program_name};
+use super::table::ProcessTable;
+use super::terminal::is_interactive;
+use crate::identity::Membership;
 
 /// What the scan found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,7 +57,7 @@ pub fn scan(table: &mut ProcessTable) -> ProcResult<ScanReport> {
         };
         match read(stat, process, parent, &table.argument_bytes) {
             Ok(found) => {
-                table.found(found.process, found.session_pid, found.group_pid, &found.cgroup);
+                table.insert_found(found.process, found.session_pid, found.group_pid, &found.cgroup);
                 report.found += 1;
             }
             Err(_) => report.unreadable += 1,
@@ -101,7 +104,7 @@ fn read(stat: &Stat, process: &process::Process, parent: ProcessKey, held: &Held
         None => executable,
     };
     let bytes = arguments(process);
-    let arguments = ProcessArguments::found(&bytes, bytes.len() < ARGUMENTS_LIMIT, held);
+    let arguments = ProcessArguments::from_proc(&bytes, bytes.len() < ARGUMENTS_LIMIT, held);
     let working_directory = process
         .cwd()
         .map(|path| path.to_string_lossy().into_owned())
@@ -110,7 +113,7 @@ fn read(stat: &Stat, process: &process::Process, parent: ProcessKey, held: &Held
     let descriptors = [0, 1, 2].map(|number| descriptor(process, number));
     let in_memory = executable.starts_with("memfd:");
     let file = state(&format!("/proc/{}/exe", process.pid))
-        .map(|state| ExecutableFile::found(identity(&state), in_memory, false));
+        .map(|state| ExecutableFile::from_proc(identity(&state), in_memory, false));
     let image = Image {
         requested_path: String::new(),
         is_script: false,

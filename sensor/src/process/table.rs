@@ -13,13 +13,16 @@ use sensor_abi::{
     ExitRecord, FLAG_CGROUP_V1, FLAG_ENVIRONMENT_FOLLOWS, FLAG_SCRIPT, ForkRecord, Namespaces, ProcessFixed,
 };
 
-use super::{
-    Credentials, ExecutableFile, Groups, HeldBytes, Image, Membership, Process, ProcessArguments, ProcessKey,
-    allowed_variables, entry::entry_of, given_by_file, is_interactive, program_name,
-};
+use super::arguments::{HeldBytes, ProcessArguments, allowed_variables};
+use super::capabilities::granted_by_file;
+use super::entry::entry_of;
+use super::executable::ExecutableFile;
+use super::model::{Credentials, Groups, Image, Process, ProcessKey};
+use super::names::program_name;
+use super::terminal::is_interactive;
 use crate::{
     decode::Exec,
-    identity::{ContainerIdentity, Containers, Evidence, Identify, Observation, identify},
+    identity::{ContainerIdentity, Containers, Evidence, Identify, Membership, Observation, identify},
     telemetry::counts::TableCounts,
 };
 
@@ -117,16 +120,13 @@ impl ProcessTable {
     }
 
     /// Takes a fork in: the child is like its creator.
-    pub fn fork(&mut self, record: &ForkRecord, cgroup_of: CgroupLookup<'_>) -> ProcessKey {
+    pub fn fork(&mut self, record: &ForkRecord, find_cgroup: CgroupLookup<'_>) -> ProcessKey {
         let fixed = &record.process;
         self.pass_time(record.head.time_ns);
         // A child that `/proc` showed already is as it was there, after this event.
-        let shown = self.get(ProcessKey::new(fixed.pid, fixed.start_ns));
-        let like = shown.or_else(|| self.live(record.creator_pid)).cloned();
-        if like.is_none() {
-            self.counts.unknown += 1;
-        }
-        let child = self.described(fixed, like.as_ref(), cgroup_of);
+        let scanned = self.get(ProcessKey::new(fixed.pid, fixed.start_ns));
+        let prior = scanned.or_else(|| self.live(record.creator_pid)).cloned();
+        let child = self.describe(fixed, prior.as_ref(), find_cgroup);
         let key = child.key;
         self.insert_live(child);
         self.lead_session(fixed.session_pid);
@@ -138,10 +138,10 @@ impl ProcessTable {
         let fixed = &exec.fixed.process;
         self.pass_time(exec.fixed.head.time_ns);
         let known = self.take_known(fixed);
-        let mut process = self.described(fixed, known.as_deref(), &mut |_| None);
+        let mut process = self.describe(fixed, known.as_deref(), &mut |_| None);
         process.namespaces = exec.fixed.namespaces;
         let before = known.as_ref().and_then(|known| known.container.clone());
-        self.place(&mut process, &exec.cgroup, before);
+        self.locate(&mut process, &exec.cgroup, before);
         if exec.fixed.head.flags & FLAG_CGROUP_V1 == 0 {
             self.containers.remember_cgroup(fixed.cgroup_id, &exec.cgroup);
         }
@@ -150,7 +150,7 @@ impl ProcessTable {
             ids: exec.groups.as_slice().into(),
             total: exec.fixed.groups_total,
         };
-        let arguments = ProcessArguments::of(exec, &self.argument_bytes);
+        let arguments = ProcessArguments::from_exec(exec, &self.argument_bytes);
         let is_script = exec.fixed.head.flags & FLAG_SCRIPT != 0;
         let script = is_script.then_some(exec.filename.as_str());
         let first_argument = arguments.texts.first().map(String::as_str);
@@ -160,8 +160,8 @@ impl ProcessTable {
             executable: exec.executable.clone(),
             requested_path: exec.filename.clone(),
             is_script,
-            file: Some(ExecutableFile::of(exec)),
-            file_capabilities: given_by_file(
+            file: Some(ExecutableFile::from_exec(exec)),
+            file_capabilities: granted_by_file(
                 &process.credentials,
                 exec.fixed.ambient_capabilities,
                 exec.fixed.namespaces.user,
@@ -199,7 +199,7 @@ impl ProcessTable {
             return None;
         }
         let known = self.take_known(fixed);
-        let mut process = self.described(fixed, known.as_deref(), &mut |_| None);
+        let mut process = self.describe(fixed, known.as_deref(), &mut |_| None);
         process.exit = Some(record.wait_status);
         let key = process.key;
         self.processes.insert(key, Box::new(process));
@@ -216,13 +216,13 @@ impl ProcessTable {
 
     /// Takes in a process found in `/proc`, unless an event has named it already. Parents have to
     /// come before their children.
-    pub fn found(&mut self, mut process: Process, session_pid: u32, group_pid: u32, cgroup: &str) {
+    pub fn insert_found(&mut self, mut process: Process, session_pid: u32, group_pid: u32, cgroup: &str) {
         if self.processes.contains_key(&process.key) {
             return;
         }
         let parent = self.processes.get(&process.parent);
         let parents = parent.and_then(|parent| parent.container.clone());
-        self.place(&mut process, cgroup, parents);
+        self.locate(&mut process, cgroup, parents);
         process.session_leader = self.leader(&process, session_pid);
         process.group_leader = self.leader(&process, group_pid);
         let key = self.enter(process);
@@ -243,11 +243,7 @@ impl ProcessTable {
 
     /// Takes a process out of the table that is put into it again as the event leaves it.
     fn take_known(&mut self, fixed: &ProcessFixed) -> Option<Box<Process>> {
-        let known = self.processes.remove(&ProcessKey::new(fixed.pid, fixed.start_ns));
-        if known.is_none() {
-            self.counts.unknown += 1;
-        }
-        known
+        self.processes.remove(&ProcessKey::new(fixed.pid, fixed.start_ns))
     }
 
     /// Finds the entry of a process with a new image and stores it.
@@ -269,21 +265,21 @@ impl ProcessTable {
         self.processes.insert(key, Box::new(process));
     }
 
-    /// A process as a record describes it; what the record does not say is as in `like`.
-    fn described(&mut self, fixed: &ProcessFixed, like: Option<&Process>, cgroup_of: CgroupLookup<'_>) -> Process {
+    /// A process as a record describes it; what the record does not say is as in `prior`.
+    fn describe(&mut self, fixed: &ProcessFixed, prior: Option<&Process>, find_cgroup: CgroupLookup<'_>) -> Process {
         let key = ProcessKey::new(fixed.pid, fixed.start_ns);
-        let mut membership = like.map(|like| like.membership.clone()).unwrap_or_default();
-        let container = match like {
-            Some(like) if like.cgroup_id == fixed.cgroup_id || like.cgroup_id == 0 => like.container.clone(),
+        let mut membership = prior.map(|prior| prior.membership.clone()).unwrap_or_default();
+        let container = match prior {
+            Some(prior) if prior.cgroup_id == fixed.cgroup_id || prior.cgroup_id == 0 => prior.container.clone(),
             _ => {
                 membership.evidence = Evidence::Cgroup;
                 match self.containers.container_of_cgroup(fixed.cgroup_id) {
                     Some(container) => container,
-                    None => cgroup_of(fixed.pid).and_then(|path| self.containers.container_of_path(&path)),
+                    None => find_cgroup(fixed.pid).and_then(|path| self.containers.container_of_path(&path)),
                 }
                 .or_else(|| {
                     membership.evidence = Evidence::Descent;
-                    like?.container.clone()
+                    prior?.container.clone()
                 })
             }
         };
@@ -295,7 +291,7 @@ impl ProcessTable {
             group_leader: None,
             session_leader: None,
             terminal: fixed.terminal,
-            interactive: like.is_some_and(|like| like.interactive && like.terminal == fixed.terminal),
+            interactive: prior.is_some_and(|prior| prior.interactive && prior.terminal == fixed.terminal),
             credentials: Credentials {
                 uid: fixed.uid,
                 gid: fixed.gid,
@@ -306,18 +302,18 @@ impl ProcessTable {
                 permitted: fixed.permitted_capabilities,
                 effective: fixed.effective_capabilities,
             },
-            groups: like.map(|like| like.groups.clone()).unwrap_or_default(),
+            groups: prior.map(|prior| prior.groups.clone()).unwrap_or_default(),
             cgroup_id: fixed.cgroup_id,
             container,
             membership,
-            namespaces: like.map_or_else(Namespaces::default, |like| like.namespaces),
-            image: like.map(|like| like.image.clone()).unwrap_or_default(),
-            entry: like.and_then(|like| like.entry),
+            namespaces: prior.map_or_else(Namespaces::default, |prior| prior.namespaces),
+            image: prior.map(|prior| prior.image.clone()).unwrap_or_default(),
+            entry: prior.and_then(|prior| prior.entry),
             exit: None,
         };
-        process.session_leader = same_pid(like.and_then(|like| like.session_leader), fixed.session_pid)
+        process.session_leader = same_pid(prior.and_then(|prior| prior.session_leader), fixed.session_pid)
             .or_else(|| self.leader(&process, fixed.session_pid));
-        process.group_leader = same_pid(like.and_then(|like| like.group_leader), fixed.group_pid)
+        process.group_leader = same_pid(prior.and_then(|prior| prior.group_leader), fixed.group_pid)
             .or_else(|| self.leader(&process, fixed.group_pid));
         process
     }
@@ -333,7 +329,7 @@ impl ProcessTable {
 
     /// Finds the container of a process that starts a program, or is found running one. `before` is the container that
     /// it was in, or that it comes from.
-    fn place(&mut self, process: &mut Process, cgroup: &str, before: Option<Arc<ContainerIdentity>>) {
+    fn locate(&mut self, process: &mut Process, cgroup: &str, before: Option<Arc<ContainerIdentity>>) {
         let seen = Observation {
             key: process.key,
             cgroup,

@@ -82,8 +82,6 @@ pub(crate) struct DecodeCounts {
 /// What the table did that an operator may want to know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TableCounts {
-    /// Events of processes whose fork was not seen.
-    pub(crate) unknown: u64,
     /// Ended processes that were forgotten, to stay within the limits.
     pub(crate) forgotten: u64,
     /// Processes of which not all arguments were kept, because all together had too many.

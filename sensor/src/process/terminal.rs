@@ -1,0 +1,50 @@
+//! Terminals and other devices, by their numbers.
+
+use sensor_abi::Descriptor;
+
+/// A kernel `dev_t`'s major and minor number.
+pub fn device_numbers(device: u32) -> (u32, u32) {
+    (device >> 20, device & 0xf_ffff)
+}
+
+const FILE_TYPE_MASK: u32 = 0o170_000;
+const CHARACTER_DEVICE: u32 = 0o020_000;
+/// `/dev/tty`: by definition the controlling terminal of the process that opens it.
+const DEV_TTY: u32 = 5 << 20;
+
+/// `process.interactive` as ECS defines it: the controlling terminal is the character device that
+/// is open on descriptors 0 and 2. `/dev/tty` counts, being another name of it.
+pub fn is_interactive(terminal: u32, descriptors: &[Descriptor; 3]) -> bool {
+    terminal != 0
+        && [&descriptors[0], &descriptors[2]].iter().all(|descriptor| {
+            descriptor.mode & FILE_TYPE_MASK == CHARACTER_DEVICE
+                && (descriptor.device == terminal || descriptor.device == DEV_TTY)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interactive_needs_the_controlling_terminal_on_input_and_error() {
+        let tty = 136 << 20 | 3;
+        let terminal = |device| Descriptor {
+            mode: CHARACTER_DEVICE | 0o620,
+            device,
+        };
+        let pipe = Descriptor {
+            mode: 0o010_600,
+            device: 0,
+        };
+        let null = terminal(1 << 20 | 3);
+        let on = terminal(tty);
+        assert!(is_interactive(tty, &[on, on, on]));
+        assert!(is_interactive(tty, &[on, pipe, on]), "output may go elsewhere");
+        assert!(is_interactive(tty, &[terminal(DEV_TTY), pipe, on]));
+        assert!(!is_interactive(tty, &[null, on, on]));
+        assert!(!is_interactive(tty, &[on, on, pipe]));
+        assert!(!is_interactive(0, &[on, on, on]), "no controlling terminal");
+        assert!(!is_interactive(136 << 20 | 4, &[on, on, on]), "another terminal");
+    }
+}
