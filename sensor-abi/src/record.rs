@@ -1,5 +1,5 @@
 //! The records in the ring buffer, one file a family.
 
-pub mod exec;
-pub mod head;
-pub mod process;
+pub(crate) mod exec;
+pub(crate) mod head;
+pub(crate) mod process;

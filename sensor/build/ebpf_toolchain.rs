@@ -10,13 +10,13 @@ use std::process::{Command, Stdio};
 /// A compiler and its cargo from one sysroot that also holds the source of `core`, which has no prebuilt form for
 /// eBPF.
 #[derive(Debug)]
-pub struct Compiler {
+pub(crate) struct Compiler {
     pub rustc: PathBuf,
     pub cargo: PathBuf,
 }
 
 /// The active compiler if it has the source, else rustup's nightly, else the distribution's.
-pub fn find_compiler() -> Option<Compiler> {
+pub(crate) fn find_compiler() -> Option<Compiler> {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     [
         sysroot_of(Command::new(rustc)),
@@ -29,12 +29,12 @@ pub fn find_compiler() -> Option<Compiler> {
 }
 
 /// `bpf-linker` on the search path, else where `cargo install` puts it.
-pub fn find_bpf_linker() -> Option<PathBuf> {
+pub(crate) fn find_bpf_linker() -> Option<PathBuf> {
     find_program("bpf-linker", cargo_install_folder())
 }
 
 /// A program on the search path, else in one of the other folders.
-pub fn find_program(name: &str, other_folders: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf> {
+pub(crate) fn find_program(name: &str, other_folders: impl IntoIterator<Item = PathBuf>) -> Option<PathBuf> {
     let search_path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&search_path)
         .chain(other_folders)

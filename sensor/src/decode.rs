@@ -15,8 +15,8 @@ use sensor_abi::{ExitRecord, ForkRecord, RecordHead, RecordKind};
 use crate::telemetry::counts::DecodeCounts;
 
 use bytes::fixed_part;
-pub use bytes::{DecodeError, text};
-pub use exec::Exec;
+pub(crate) use bytes::{DecodeError, text};
+pub(crate) use exec::Exec;
 use exec::Unfinished;
 
 /// What happened in the kernel.

@@ -16,16 +16,16 @@ use std::{collections::BTreeSet, time::Instant};
 
 use tracing::debug;
 
-pub use attach::Hooks;
-pub use counters::KernelCounters;
-pub use error::KernelError;
-pub use load::{Environment, KernelOptions, RecordLog};
-pub use log_lines::KernelLog;
-pub use resolve::{BTF_PATH, Resolved, resolve};
-pub use ring::{Records, WakeUp};
+pub(crate) use attach::Hooks;
+pub(crate) use counters::KernelCounters;
+pub(crate) use error::KernelError;
+pub(crate) use load::{Environment, KernelOptions, RecordLog};
+pub(crate) use log_lines::KernelLog;
+pub(crate) use resolve::{BTF_PATH, Resolved, resolve};
+pub(crate) use ring::{Records, WakeUp};
 
 /// The loaded and attached kernel side.
-pub struct KernelSensor {
+pub(crate) struct KernelSensor {
     pub records: Records,
     /// Where it was asked for.
     pub log: Option<KernelLog>,
@@ -40,7 +40,7 @@ impl KernelSensor {
     ///
     /// # Errors
     /// No or unusable type information, a missing privilege, or a refusal by the kernel.
-    pub fn load(options: KernelOptions) -> Result<Self, KernelError> {
+    pub(crate) fn load(options: KernelOptions) -> Result<Self, KernelError> {
         let begin = Instant::now();
         let resolved = {
             let bytes = std::fs::read(BTF_PATH).map_err(KernelError::NoBtf)?;

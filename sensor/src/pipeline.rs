@@ -42,7 +42,7 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(1);
 const SETTLE_STEP: Duration = Duration::from_millis(1);
 
 /// Reads the kernel side and keeps the process table.
-pub struct Pipeline {
+pub(crate) struct Pipeline {
     records: Records,
     log: Option<KernelLog>,
     hooks: Hooks,
@@ -55,7 +55,7 @@ pub struct Pipeline {
 impl Pipeline {
     /// A pipeline from an attached kernel side and a table that holds what `/proc` showed after
     /// attaching.
-    pub fn new(kernel: KernelSensor, table: ProcessTable, users: Users) -> Self {
+    pub(crate) fn new(kernel: KernelSensor, table: ProcessTable, users: Users) -> Self {
         Pipeline {
             records: kernel.records,
             log: kernel.log,
@@ -75,7 +75,7 @@ impl Pipeline {
 
     /// Handles events until a command says stop or nobody can send one any more, then what is left
     /// in the ring buffer; gives the final counts.
-    pub fn run<H: EventHandler>(mut self, commands: &Receiver<H::Command>, handler: &mut H) -> PipelineCounts {
+    pub(crate) fn run<H: EventHandler>(mut self, commands: &Receiver<H::Command>, handler: &mut H) -> PipelineCounts {
         let mut housekeeping = Instant::now();
         let mut pace = Pace::new(housekeeping);
         loop {

@@ -15,7 +15,7 @@ mod terminal;
 
 pub(crate) use capabilities::{FIRST_USER_NAMESPACE, capability_names};
 pub(crate) use model::Process;
-pub use model::ProcessKey;
+pub(crate) use model::ProcessKey;
 pub(crate) use scan::{cgroup_path, scan};
 pub use table::ProcessTable;
 pub(crate) use terminal::device_numbers;

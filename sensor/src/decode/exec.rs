@@ -48,12 +48,12 @@ impl Exec {
 }
 
 impl Unfinished {
-    pub fn new(exec: Exec) -> Self {
+    pub(super) fn new(exec: Exec) -> Self {
         Unfinished { exec, left_out: 0 }
     }
 
     /// Adds further arguments, or some of the environment; gives whether more will follow.
-    pub fn append(&mut self, kind: RecordKind, bytes: &[u8]) -> Result<bool, DecodeError> {
+    pub(super) fn append(&mut self, kind: RecordKind, bytes: &[u8]) -> Result<bool, DecodeError> {
         let Unfinished { exec, left_out } = self;
         let (fixed, rest) = fixed_part::<ArgumentsFixed>(bytes)?;
         let chunk = rest

@@ -13,7 +13,7 @@ use super::error::KernelError;
 use super::load::{Loaded, RecordLog, program};
 
 /// Keeps the programs attached and loaded.
-pub struct Hooks {
+pub(crate) struct Hooks {
     hooks: Vec<&'static Hook>,
     links: Vec<BtfTracePointLink>,
     _tail_calls: Vec<ProgramArray<MapData>>,
@@ -43,13 +43,13 @@ impl Hooks {
 
     /// Ends the making of records. A program that is running on another processor may still make
     /// one after this.
-    pub fn detach(&mut self) {
+    pub(crate) fn detach(&mut self) {
         self.links.clear();
     }
 
     /// How often the kernel left a program out because the same one was running on the processor already (told by
     /// Linux 5.12 and later).
-    pub fn missed_runs(&self) -> u64 {
+    pub(crate) fn missed_runs(&self) -> u64 {
         let misses = |hook: &&Hook| {
             let fd = self.ebpf.program(hook.program)?.fd().ok()?.as_fd().as_raw_fd();
             recursion_misses(&std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?)

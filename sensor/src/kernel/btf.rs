@@ -10,7 +10,7 @@ use thiserror::Error;
 
 /// Why type information cannot be used.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub enum BtfError {
+pub(crate) enum BtfError {
     #[error("the type information does not begin with a BTF header")]
     NotBtf,
     #[error("the type information ends in the middle of {0}")]
@@ -37,7 +37,7 @@ const MEMBER_SIZE: usize = 12;
 const ENUMERATOR_SIZE: usize = 8;
 
 /// Type information, indexed for a set of names.
-pub struct Btf<'a> {
+pub(super) struct Btf<'a> {
     types: &'a [u8],
     strings: &'a [u8],
     /// Where each type begins in `types`; type 0 is void and has no entry.
@@ -62,7 +62,7 @@ impl<'a> Btf<'a> {
     ///
     /// # Errors
     /// The bytes are not BTF, are cut short, or hold a kind of type that is newer than this.
-    pub fn parse(bytes: &'a [u8], wanted: &[&'a str]) -> Result<Self, BtfError> {
+    pub(super) fn parse(bytes: &'a [u8], wanted: &[&'a str]) -> Result<Self, BtfError> {
         if bytes.len() < HEADER_SIZE || read_u16(bytes, 0) != Some(0xeb9f) {
             return Err(BtfError::NotBtf);
         }
@@ -105,7 +105,7 @@ impl<'a> Btf<'a> {
 
     /// The offset in bytes of a member, through nested members where `path` has dots; of several
     /// names with `|` between them, of the first that exists.
-    pub fn member_offset(&self, structure: &str, path: &str) -> Option<u32> {
+    pub(super) fn member_offset(&self, structure: &str, path: &str) -> Option<u32> {
         self.named(structure).find_map(|outermost| {
             let mut offset = 0;
             let mut holder = Some(outermost);
@@ -121,13 +121,13 @@ impl<'a> Btf<'a> {
     }
 
     /// The size of a structure in bytes.
-    pub fn size(&self, structure: &str) -> Option<u32> {
+    pub(super) fn size(&self, structure: &str) -> Option<u32> {
         let sized = |found: &Type| matches!(found.kind, KIND_STRUCT | KIND_UNION);
         self.named(structure).find(sized).map(|found| found.size_or_type)
     }
 
     /// The value of an enumerator.
-    pub fn enumerator(&self, enumeration: &str, name: &str) -> Option<u32> {
+    pub(super) fn enumerator(&self, enumeration: &str, name: &str) -> Option<u32> {
         self.named(enumeration).find_map(|found| {
             (0..found.members).find_map(|index| {
                 let at = found.data + index * ENUMERATOR_SIZE;
@@ -138,7 +138,7 @@ impl<'a> Btf<'a> {
     }
 
     /// Whether there is a type of this name that stands for another.
-    pub fn has_typedef(&self, name: &str) -> bool {
+    pub(super) fn has_typedef(&self, name: &str) -> bool {
         self.named(name).any(|found| found.kind == KIND_TYPEDEF)
     }
 

@@ -12,7 +12,7 @@ use super::load::take_map;
 use crate::telemetry::counts::{KernelCounts, LostRecords};
 
 /// The kernel side's own counts.
-pub struct KernelCounters(PerCpuArray<MapData, [u64; COUNTERS]>);
+pub(crate) struct KernelCounters(PerCpuArray<MapData, [u64; COUNTERS]>);
 
 const COUNTERS: usize = size_of::<Counters>() / size_of::<u64>();
 
@@ -25,7 +25,7 @@ impl KernelCounters {
     ///
     /// # Errors
     /// The map cannot be read.
-    pub fn read(&self) -> Result<KernelCounts, MapError> {
+    pub(crate) fn read(&self) -> Result<KernelCounts, MapError> {
         let mut counts = KernelCounts::default();
         for numbers in self.0.get(&0, 0)?.iter() {
             // The sizes agree, so every processor's counters can be read.

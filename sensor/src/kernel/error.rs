@@ -9,7 +9,7 @@ use super::resolve::BTF_PATH;
 
 /// Why the kernel side cannot run. Each message says what to do.
 #[derive(Debug, Error)]
-pub enum KernelError {
+pub(crate) enum KernelError {
     #[error(
         "the kernel's type information cannot be read from {BTF_PATH}: {0}; the sensor needs a kernel with CONFIG_DEBUG_INFO_BTF, and /sys mounted"
     )]

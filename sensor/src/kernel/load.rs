@@ -17,7 +17,7 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ti
 
 /// What the operator may set.
 #[derive(Clone, Copy, Debug)]
-pub struct KernelOptions {
+pub(crate) struct KernelOptions {
     /// Size of the ring buffer in bytes: a power of two, and a multiple of the page size.
     pub ring_buffer_bytes: u32,
     /// The most argument bytes that are sent for one exec.
@@ -30,14 +30,14 @@ pub struct KernelOptions {
 
 /// Whether the kernel side writes lines about its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordLog {
+pub(crate) enum RecordLog {
     Written,
     Off,
 }
 
 /// What is read of a process's environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Environment {
+pub(crate) enum Environment {
     Read,
     LeftAlone,
 }

@@ -7,7 +7,7 @@ use log::{Log, Metadata, Record};
 use super::error::KernelError;
 
 /// The lines that the kernel side has written.
-pub struct KernelLog(EbpfLogger<Lines>);
+pub(crate) struct KernelLog(EbpfLogger<Lines>);
 
 impl KernelLog {
     pub(super) fn new(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
@@ -18,7 +18,7 @@ impl KernelLog {
     }
 
     /// Hands on the lines that were written since.
-    pub fn write(&mut self) {
+    pub(crate) fn write(&mut self) {
         self.0.flush();
     }
 }

@@ -9,10 +9,10 @@ use zerocopy::FromBytes;
 use super::btf::{Btf, BtfError};
 
 /// The running kernel's type information (Linux 5.4 and later with `CONFIG_DEBUG_INFO_BTF`).
-pub const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
+pub(crate) const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 
 /// What the running kernel has of the tables.
-pub struct Resolved {
+pub(crate) struct Resolved {
     pub layout: KernelLayout,
     /// The hooks whose place the kernel has.
     pub hooks: Vec<&'static Hook>,
@@ -26,7 +26,7 @@ pub struct Resolved {
 ///
 /// # Errors
 /// The bytes are not BTF that can be read.
-pub fn resolve(btf_bytes: &[u8]) -> Result<Resolved, BtfError> {
+pub(crate) fn resolve(btf_bytes: &[u8]) -> Result<Resolved, BtfError> {
     let places: Vec<String> = HOOKS.iter().map(place).collect();
     let structures: BTreeSet<&str> = KERNEL_LAYOUT.iter().map(structure).collect();
     let names: Vec<&str> = structures

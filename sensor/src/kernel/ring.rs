@@ -11,14 +11,14 @@ use super::error::KernelError;
 use super::load::take_map;
 
 /// The records in the ring buffer.
-pub struct Records {
+pub(crate) struct Records {
     ring_buffer: RingBuf<MapData>,
     wake_up: Array<MapData, u32>,
 }
 
 /// Which records wake a thread that waits for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WakeUp {
+pub(crate) enum WakeUp {
     EveryRecord,
     None,
 }
@@ -37,7 +37,7 @@ impl Records {
     }
 
     /// Hands the bytes of the next record to `consume`; gives whether there was one.
-    pub fn next_record(&mut self, consume: impl FnOnce(&[u8])) -> bool {
+    pub(crate) fn next_record(&mut self, consume: impl FnOnce(&[u8])) -> bool {
         match self.ring_buffer.next() {
             Some(item) => {
                 consume(&item);
@@ -52,7 +52,7 @@ impl Records {
     ///
     /// # Errors
     /// The map cannot be written.
-    pub fn set_wake_up(&mut self, wake_up: WakeUp) -> Result<(), MapError> {
+    pub(crate) fn set_wake_up(&mut self, wake_up: WakeUp) -> Result<(), MapError> {
         self.wake_up.set(0, u32::from(wake_up == WakeUp::EveryRecord), 0)
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Intake {
 
 impl Intake {
     /// Takes an event into the table and hands it on.
-    pub fn take<H: EventHandler>(&mut self, event: &KernelEvent, handler: &mut H) {
+    pub(super) fn take<H: EventHandler>(&mut self, event: &KernelEvent, handler: &mut H) {
         self.events += 1;
         let table = &mut self.table;
         let (action, head, key): (ProcessAction, &RecordHead, ProcessKey) = match event {
@@ -54,7 +54,7 @@ impl Intake {
     }
 
     /// Looks at the wall clock and at the host's users again.
-    pub fn refresh(&mut self) {
+    pub(super) fn refresh(&mut self) {
         self.clock = WallClock::read();
         self.losses.follow_wall_clock(self.clock.boot_time_ns());
         self.users.refresh();

@@ -9,7 +9,7 @@ use crate::kernel::WakeUp;
 
 /// How often the thread looks while many records come: the most that an event is delayed by it. Each look finds the
 /// processor's caches filled with the work of others, which costs as much as some ten records do.
-pub const LOOK_INTERVAL: Duration = Duration::from_millis(3);
+pub(super) const LOOK_INTERVAL: Duration = Duration::from_millis(3);
 /// Over how long records are counted.
 const WINDOW: Duration = Duration::from_millis(10);
 /// Records of a window from which on there are many: 5,000 a second, some 1,700 programs.
@@ -18,7 +18,7 @@ const MANY: u64 = 50;
 const FEW: u64 = 40;
 
 /// Counts records and says when to wait otherwise.
-pub struct Pace {
+pub(super) struct Pace {
     wake_up: WakeUp,
     since: Instant,
     records: u64,
@@ -26,7 +26,7 @@ pub struct Pace {
 
 impl Pace {
     /// Woken by every record.
-    pub fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant) -> Self {
         Pace {
             wake_up: WakeUp::EveryRecord,
             since: now,
@@ -35,12 +35,12 @@ impl Pace {
     }
 
     /// What wakes the thread.
-    pub fn wake_up(&self) -> WakeUp {
+    pub(super) fn wake_up(&self) -> WakeUp {
         self.wake_up
     }
 
     /// Counts records that were handled just now; gives what is to wake the thread from now on, if that changes.
-    pub fn handled(&mut self, records: usize, now: Instant) -> Option<WakeUp> {
+    pub(super) fn handled(&mut self, records: usize, now: Instant) -> Option<WakeUp> {
         self.records += records as u64;
         let elapsed = now.duration_since(self.since);
         if elapsed < WINDOW {

@@ -153,7 +153,7 @@ impl PartialEq for Held {
 }
 
 /// The variables of an environment that bear one of these names, as `NAME=value`.
-pub fn allowed_variables(environment: &[u8], names: &[String]) -> Vec<String> {
+pub(super) fn allowed_variables(environment: &[u8], names: &[String]) -> Vec<String> {
     let is_allowed = |variable: &&[u8]| {
         names.iter().any(|name| {
             let rest = variable.strip_prefix(name.as_bytes());

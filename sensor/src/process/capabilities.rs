@@ -48,10 +48,10 @@ const NAMES: [&str; 41] = [
 ];
 
 /// The inode number of the first user namespace, the same on every kernel (`PROC_USER_INIT_INO`).
-pub const FIRST_USER_NAMESPACE: u32 = 0xefff_fffd;
+pub(crate) const FIRST_USER_NAMESPACE: u32 = 0xefff_fffd;
 
 /// The names of the capabilities in a set.
-pub fn capability_names(set: u64) -> impl Iterator<Item = &'static str> {
+pub(crate) fn capability_names(set: u64) -> impl Iterator<Item = &'static str> {
     let names = NAMES.into_iter().enumerate();
     names
         .filter(move |(number, _)| set >> number & 1 == 1)
@@ -61,7 +61,7 @@ pub fn capability_names(set: u64) -> impl Iterator<Item = &'static str> {
 /// The capabilities that a process has after an exec because its file has them. Who is not root
 /// keeps none but the ambient ones, so the others are the file's. (Who is root in another user
 /// namespace is not known here, so nothing is said of those.)
-pub fn granted_by_file(after: &Credentials, ambient: u64, user_namespace: u32) -> u64 {
+pub(super) fn granted_by_file(after: &Credentials, ambient: u64, user_namespace: u32) -> u64 {
     let is_root = after.uid == 0 || after.effective_uid == 0;
     if is_root || user_namespace != FIRST_USER_NAMESPACE {
         return 0;

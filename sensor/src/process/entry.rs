@@ -17,7 +17,7 @@ const KERNEL_THREADS: u32 = 2;
 
 /// The entry of a process that runs a new image, whose parent is given where it is known. A process
 /// that is no entry leader keeps the entry that it was forked into, or else has its parent's.
-pub fn entry_of(process: &Process, parent: Option<&Process>) -> Option<Entry> {
+pub(super) fn entry_of(process: &Process, parent: Option<&Process>) -> Option<Entry> {
     if is_kernel_thread(process) || parent.is_some_and(is_kernel_thread) {
         return None;
     }

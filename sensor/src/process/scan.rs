@@ -21,7 +21,7 @@ use crate::identity::Membership;
 
 /// What the scan found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ScanReport {
+pub(crate) struct ScanReport {
     pub found: usize,
     /// Processes that could not be read: they ended meanwhile, or reading them is forbidden.
     pub unreadable: usize,
@@ -38,7 +38,7 @@ struct Found {
 ///
 /// # Errors
 /// `/proc` cannot be listed at all.
-pub fn scan(table: &mut ProcessTable) -> ProcResult<ScanReport> {
+pub(crate) fn scan(table: &mut ProcessTable) -> ProcResult<ScanReport> {
     let mut report = ScanReport::default();
     let mut stats = Vec::new();
     for process in process::all_processes()? {
@@ -67,7 +67,7 @@ pub fn scan(table: &mut ProcessTable) -> ProcResult<ScanReport> {
 }
 
 /// The path of a live process's cgroup, from the hierarchy that the kernel side reads too.
-pub fn cgroup_path(pid: u32) -> Option<String> {
+pub(crate) fn cgroup_path(pid: u32) -> Option<String> {
     let process = process::Process::new(pid as i32).ok()?;
     cgroup_of(&process).ok()
 }

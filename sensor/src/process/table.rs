@@ -36,7 +36,7 @@ const CHAIN_LIMIT: usize = 64;
 
 /// Finds the cgroup path of a live process from outside the event, for a cgroup that no event has
 /// named yet.
-pub type CgroupLookup<'a> = &'a mut dyn FnMut(u32) -> Option<String>;
+pub(super) type CgroupLookup<'a> = &'a mut dyn FnMut(u32) -> Option<String>;
 
 /// All processes by key, and the live ones by pid.
 pub struct ProcessTable {

@@ -3,7 +3,7 @@
 use sensor_abi::Descriptor;
 
 /// A kernel `dev_t`'s major and minor number.
-pub fn device_numbers(device: u32) -> (u32, u32) {
+pub(crate) fn device_numbers(device: u32) -> (u32, u32) {
     (device >> 20, device & 0xf_ffff)
 }
 
@@ -14,7 +14,7 @@ const DEV_TTY: u32 = 5 << 20;
 
 /// `process.interactive` as ECS defines it: the controlling terminal is the character device that
 /// is open on descriptors 0 and 2. `/dev/tty` counts, being another name of it.
-pub fn is_interactive(terminal: u32, descriptors: &[Descriptor; 3]) -> bool {
+pub(super) fn is_interactive(terminal: u32, descriptors: &[Descriptor; 3]) -> bool {
     terminal != 0
         && [&descriptors[0], &descriptors[2]].iter().all(|descriptor| {
             descriptor.mode & FILE_TYPE_MASK == CHARACTER_DEVICE

@@ -12,7 +12,7 @@ use rule_engine::schema::{FieldId, fields};
 use crate::process::Process;
 
 /// What only a container engine can tell, and whether it did: a rule that reads one of these has to wait for it.
-pub const ENGINE_FIELDS: [FieldId; 22] = [
+pub(crate) const ENGINE_FIELDS: [FieldId; 22] = [
     fields::CONTAINER_NAME,
     fields::CONTAINER_IMAGE_NAME,
     fields::CONTAINER_IMAGE_TAG,
@@ -63,7 +63,7 @@ pub(super) fn fill_identity(record: &mut Record, process: &Process) {
 }
 
 /// Adds what the engine says of the container, and whether that is all.
-pub fn fill_metadata(record: &mut Record, lookup: &Lookup) {
+pub(crate) fn fill_metadata(record: &mut Record, lookup: &Lookup) {
     let state = match lookup {
         Lookup::Complete(_) => "complete",
         Lookup::Pending(_) => "pending",
