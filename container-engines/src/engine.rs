@@ -169,7 +169,7 @@ impl Engine {
     }
 
     /// Logs the connection if the engine was not there before, or if its loss was logged.
-    pub(crate) fn connected(&self, version: EngineVersion) {
+    pub(crate) fn connected(&self, version: &EngineVersion) {
         self.cache().forget_failures();
         let mut connection = self.connection();
         let is_new = matches!(connection.state, EngineState::Connecting | EngineState::Absent);
@@ -178,7 +178,7 @@ impl Engine {
             info!("connected to {socket}, {version}: its containers are known by name and image");
         }
         connection.loss_logged = false;
-        connection.state = EngineState::Connected { version };
+        connection.state = EngineState::Connected;
     }
 
     /// Logs the loss once, however often the connection is retried, and at most every [`LOSS_LOGGED_EVERY`] if the engine

@@ -30,7 +30,7 @@ pub(crate) async fn watch(
     loop {
         match Client::connect(&engine, &options, timing.call).await {
             Ok((client, version)) => {
-                engine.connected(version);
+                engine.connected(&version);
                 let begun = Instant::now();
                 match Session::new(&engine, client, timing).run(&mut requests).await {
                     Ok(DirectoryDropped) => return,

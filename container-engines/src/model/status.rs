@@ -33,10 +33,7 @@ pub enum EngineState {
     /// It has not been reached yet.
     Connecting,
     /// It answers.
-    Connected {
-        /// The version that it reports.
-        version: EngineVersion,
-    },
+    Connected,
     /// There is no socket at the path.
     Absent,
     /// It does not answer as it should, and is tried again.

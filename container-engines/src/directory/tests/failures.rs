@@ -16,7 +16,7 @@ fn an_absent_engine_is_found_when_it_comes() {
     fake.add(&id('a'), "web");
     fake.start();
     until("it is known", || name(&directory, &id('a')).is_some());
-    assert!(matches!(state_of(&directory), EngineState::Connected { .. }));
+    assert!(matches!(state_of(&directory), EngineState::Connected));
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn one_container_that_cannot_be_read_takes_nothing_from_the_others() {
         };
         assert!(!why.contains('\u{1b}'), "{why:?}");
         assert_eq!(complete(&directory, &id('b')).name, "good");
-        assert!(matches!(state_of(&directory), EngineState::Connected { .. }));
+        assert!(matches!(state_of(&directory), EngineState::Connected));
     }
 }
 
@@ -147,9 +147,7 @@ fn what_is_known_stays_known_while_the_engine_is_away() {
 
     fake.forget(&id('a'));
     fake.start();
-    until("it is back", || {
-        matches!(state_of(&directory), EngineState::Connected { .. })
-    });
+    until("it is back", || matches!(state_of(&directory), EngineState::Connected));
     fake.until_followed(2);
     assert_eq!(complete(&directory, &id('a')).name, "web");
     assert_eq!(failure(&directory, &id('b')), LookupFailure::NotFound);

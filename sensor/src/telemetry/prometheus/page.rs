@@ -166,7 +166,7 @@ fn engines(page: &mut Page<'_>, engines: &[EngineStatus]) -> fmt::Result {
     for engine in engines {
         let present = match engine.state {
             EngineState::Connecting => STATES[0],
-            EngineState::Connected { .. } => STATES[1],
+            EngineState::Connected => STATES[1],
             EngineState::Absent => STATES[2],
             EngineState::Failing { .. } => STATES[3],
         };
