@@ -4,6 +4,8 @@ use super::*;
 use crate::rule::{CheckedRule, parse_file};
 use crate::run::history::MemoryHistory;
 
+mod reload;
+
 const HOUR_MS: i64 = 3_600_000;
 
 fn rule(body: &str) -> CheckedRule {
