@@ -1,9 +1,9 @@
 //! What is known about one engine's containers, and for how long.
 //!
-//! Pure data: the time is an argument, and nothing here waits or asks. An entry is created by an event, by a listing or by
-//! a lookup of an unknown id. It stays while the engine has the container, and for [`KEPT_AFTER_REMOVAL`] after that,
-//! because records of its last processes are still in flight. There are never more than [`CONTAINERS_AT_MOST`] entries:
-//! containers that are gone are evicted first, then those that were looked up least recently.
+//! Pure data: the time is an argument, and nothing here waits or asks. An entry is created by an event, by a listing or
+//! by a lookup of an unknown id. It stays while the engine has the container, and for [`KEPT_AFTER_REMOVAL`] after
+//! that, because records of its last processes are still in flight. There are never more than [`CONTAINERS_AT_MOST`]
+//! entries: containers that are gone are evicted first, then those that were looked up least recently.
 
 use crate::model::{CONTAINERS_AT_MOST, Lookup, LookupFailure, Metadata};
 use std::collections::{HashMap, HashSet, VecDeque};

@@ -1,8 +1,8 @@
 //! One connection to an engine, whichever language it speaks.
 //!
-//! A [`Client`] lists an engine's containers, streams its events and inspects single containers, with the same types for
-//! all engines. What is asked when, and for how long, is up to its caller. Only reading calls are made. What an engine
-//! returns is cut to size here, before it is kept.
+//! A [`Client`] lists an engine's containers, streams its events and inspects single containers, with the same types
+//! for all engines. What is asked when, and for how long, is up to its caller. Only reading calls are made. What an
+//! engine returns is cut to size here, before it is kept.
 
 mod containerd;
 mod cri;

@@ -1,8 +1,8 @@
 //! Names, images and labels of containers, ready when the event thread asks.
 //!
-//! A [`Directory`] holds what the container engines have reported. One thread talks to all engines and fills it ahead of
-//! need: from a listing when it connects, then from the engine's events. So [`Directory::get`] only reads memory and never
-//! waits; an unknown id starts a question, at most one per container and engine at a time.
+//! A [`Directory`] holds what the container engines have reported. One thread talks to all engines and fills it ahead
+//! of need: from a listing when it connects, then from the engine's events. So [`Directory::get`] only reads memory and
+//! never waits; an unknown id starts a question, at most one per container and engine at a time.
 //!
 //! Nothing that an engine does or fails to do is an error here: each answer says what is known and, if that is not all,
 //! why.
@@ -62,8 +62,8 @@ impl Directory {
         Ok(Directory { links: links.into() })
     }
 
-    /// Waits until the containers of every engine are known or the engine was found to be away, at most for `limit`. For the
-    /// start, so that the first records are as complete as later ones.
+    /// Waits until the containers of every engine are known or the engine was found to be away, at most for `limit`.
+    /// For the start, so that the first records are as complete as later ones.
     pub fn wait_until_synced(&self, limit: Duration) {
         let deadline = Instant::now() + limit;
         for link in self.links.iter() {
@@ -102,8 +102,8 @@ impl Directory {
 
     /// Whether a claim is known to be false.
     ///
-    /// A cgroup made inside a container, or by a user, may bear any id. The own containers of this host's engines are in
-    /// neither place, so a claim made there to be one of them is a lie.
+    /// A cgroup made inside a container, or by a user, may bear any id. The own containers of this host's engines are
+    /// in neither place, so a claim made there to be one of them is a lie.
     pub fn refutes(&self, claim: ContainerClaim<'_>) -> bool {
         let may_be_forged = claim.nested_in.is_some() || claim.rootless_owner.is_some();
         may_be_forged

@@ -82,8 +82,8 @@ impl Engine {
         }
     }
 
-    /// What is known about a container. `ask` is called if the engine has to be asked; it returns whether the question was
-    /// queued.
+    /// What is known about a container. `ask` is called if the engine has to be asked; it returns whether the question
+    /// was queued.
     pub(crate) fn look_up(&self, id: &str, ask: impl FnOnce() -> bool) -> Lookup {
         let now = Instant::now();
         let mut cache = self.cache();
@@ -96,8 +96,8 @@ impl Engine {
         cache.look_up(id, now).0
     }
 
-    /// Waits until everything in the first listing has been asked about or the engine was found to be away, at most until
-    /// `deadline`.
+    /// Waits until everything in the first listing has been asked about or the engine was found to be away, at most
+    /// until `deadline`.
     pub(crate) fn wait_until_synced(&self, deadline: Instant) {
         let mut connection = self.connection();
         while !connection.is_synced {
@@ -181,8 +181,8 @@ impl Engine {
         connection.state = EngineState::Connected;
     }
 
-    /// Logs the loss once, however often the connection is retried, and at most every [`LOSS_LOGGED_EVERY`] if the engine
-    /// comes and goes.
+    /// Logs the loss once, however often the connection is retried, and at most every [`LOSS_LOGGED_EVERY`] if the
+    /// engine comes and goes.
     pub(crate) fn lost(&self, error: &EngineError) {
         self.cache()
             .fail_pending(&LookupFailure::EngineUnreachable, Instant::now());

@@ -1,13 +1,12 @@
 //! Names, images, labels and pods of containers, from the engines that run them.
 //!
-//! A [`Directory`] keeps what Docker, Podman, containerd and CRI-O report about their containers and answers from memory:
-//! nobody who asks it ever waits for an engine. A container is named by a [`ContainerClaim`], which is what a cgroup path
-//! says of it; the directory judges which engines may have a say about it.
+//! A [`Directory`] keeps what Docker, Podman, containerd and CRI-O report about their containers and answers from
+//! memory: nobody who asks it ever waits for an engine. A container is named by a [`ContainerClaim`], which is what a
+//! cgroup path says of it; the directory judges which engines may have a say about it.
 //!
 //! Modules import only from those above them: `model`, `cache`, `engine`, `client`, `watch`, `directory`.
 
 #![deny(missing_docs)]
-#![warn(unreachable_pub)]
 
 mod cache;
 mod client;

@@ -26,8 +26,8 @@ impl WallClock {
     }
 }
 
-/// The wall-clock time of the boot clock's zero, in nanoseconds since the epoch. It changes when the wall clock is set, so
-/// it has to be read again from time to time.
+/// The wall-clock time of the boot clock's zero, in nanoseconds since the epoch. It changes when the wall clock is set,
+/// so it has to be read again from time to time.
 pub(crate) fn boot_time_ns() -> i64 {
     clock_ns(ClockId::CLOCK_REALTIME) - boot_clock_ns()
 }

@@ -1,8 +1,8 @@
 //! containerd's own interface, and CRI on the same socket for what only pods have.
 //!
-//! A creation event names the container and its namespace; one request then returns everything, and is answered while the
-//! container is still being set up. A pod's containers carry the kubelet's labels, its sandbox carries the pod's own.
-//! Docker's containers are left to Docker, which knows more about them.
+//! A creation event names the container and its namespace; one request then returns everything, and is answered while
+//! the container is still being set up. A pod's containers carry the kubelet's labels, its sandbox carries the pod's
+//! own. Docker's containers are left to Docker, which knows more about them.
 
 mod messages;
 

@@ -1,7 +1,7 @@
 //! Docker's interface, which Podman's socket speaks too.
 //!
-//! A creation event has name, image and labels before the first process runs. A request for a container that is starting
-//! is answered only once it has started.
+//! A creation event has name, image and labels before the first process runs. A request for a container that is
+//! starting is answered only once it has started.
 
 use super::report::{EngineEvent, Listed, ListedState, describe};
 use crate::model::{self, Access, EngineError, EngineKind, EngineVersion, Image, Metadata, Mount, Pod};
@@ -36,8 +36,8 @@ impl From<Error> for EngineError {
 impl Client {
     pub(crate) fn connect(path: &str, kind: EngineKind, limit: Duration) -> Result<Client, EngineError> {
         // The client sends paths without a version, so an engine of any age answers in its newest format and no version
-        // has to be negotiated. The client's own limit, in whole seconds, covers only what ours does not: the head of the
-        // event stream.
+        // has to be negotiated. The client's own limit, in whole seconds, covers only what ours does not: the head of
+        // the event stream.
         let docker = Docker::connect_with_unix(path, limit.as_secs() + 1, bollard::API_DEFAULT_VERSION)?;
         Ok(Client { docker, kind })
     }

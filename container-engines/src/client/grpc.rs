@@ -1,7 +1,7 @@
 //! gRPC over a Unix socket, for containerd and CRI.
 //!
-//! The messages of both interfaces are declared by hand, with only the fields that are read: protobuf skips the others. So
-//! no compiler for `.proto` files is needed.
+//! The messages of both interfaces are declared by hand, with only the fields that are read: protobuf skips the others.
+//! So no compiler for `.proto` files is needed.
 
 use super::report::describe;
 use crate::model::EngineError;

@@ -84,8 +84,8 @@ impl Specification {
         Some(format!("{}:{}", user.uid, user.gid))
     }
 
-    /// Whether the container may do what root on the host may: administer the system, use every device, and see the paths
-    /// that are usually masked. Engines turn `privileged` into that; the specification has no field for it.
+    /// Whether the container may do what root on the host may: administer the system, use every device, and see the
+    /// paths that are usually masked. Engines turn `privileged` into that; the specification has no field for it.
     pub fn is_privileged(&self) -> bool {
         let bounding = self
             .process

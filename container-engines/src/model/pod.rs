@@ -1,8 +1,8 @@
 //! The Kubernetes pod a container is part of, as far as the node knows it.
 //!
-//! The kubelet writes the pod's name, namespace and uid into the labels of each container it creates; the pod's own labels
-//! and annotations come from the engine's CRI. A node does not learn which workload a pod belongs to: it is derived from
-//! the labels and names that controllers give to their pods, and left out where that is ambiguous.
+//! The kubelet writes the pod's name, namespace and uid into the labels of each container it creates; the pod's own
+//! labels and annotations come from the engine's CRI. A node does not learn which workload a pod belongs to: it is
+//! derived from the labels and names that controllers give to their pods, and left out where that is ambiguous.
 //!
 //! All of it is text that users of the cluster chose, cut to size like everything from an engine.
 

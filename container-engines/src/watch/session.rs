@@ -22,8 +22,8 @@ pub(crate) struct Session<'a> {
     /// Containers to inspect, the most urgent first.
     waiting: VecDeque<String>,
     inspections: usize,
-    /// Containers that are queued or being inspected, with what events have changed since: the answer may be older than the
-    /// event.
+    /// Containers that are queued or being inspected, with what events have changed since: the answer may be older than
+    /// the event.
     unanswered: HashMap<String, Amendment>,
     /// While a listing is in flight, what was known when it was requested: containers that it lacks are gone.
     listing: Option<HashSet<String>>,
@@ -236,8 +236,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Changes what is known now, and once more when a pending inspection is answered. An unknown container is inspected
-    /// instead.
+    /// Changes what is known now, and once more when a pending inspection is answered. An unknown container is
+    /// inspected instead.
     fn amend(&mut self, id: String, change: Amendment) {
         self.engine.amend(&id, |metadata| change.clone().apply(metadata));
         match self.unanswered.get_mut(&id) {

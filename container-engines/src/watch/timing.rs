@@ -5,8 +5,8 @@ use std::time::Duration;
 /// Time limits and intervals.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Timing {
-    /// The limit of one call. Docker answers questions about a container that is starting once it has started, which may
-    /// take seconds.
+    /// The limit of one call. Docker answers questions about a container that is starting once it has started, which
+    /// may take seconds.
     pub(crate) call: Duration,
     /// How often the engine is asked whether it is alive.
     pub(crate) ping: Duration,

@@ -5,15 +5,15 @@
 //!
 //! # What a container can fake
 //!
-//! A path names containers from the outside in. Whatever is below a container's own cgroup was named by that container if
-//! it may write to its cgroup tree: the kubelet of a kind node does so, and a hostile container can do so too and create a
-//! directory `docker-<another container's id>.scope`. Both look alike, and no rule about paths can tell them apart. So the
-//! innermost container gives the identity, and the outermost one, whose name was chosen outside, is kept as
-//! [`ContainerIdentity::nested_in`]. Nothing that an engine on this host says about a container may be attached to a nested
-//! identity, because an engine's own containers are never nested.
+//! A path names containers from the outside in. Whatever is below a container's own cgroup was named by that container
+//! if it may write to its cgroup tree: the kubelet of a kind node does so, and a hostile container can do so too and
+//! create a directory `docker-<another container's id>.scope`. Both look alike, and no rule about paths can tell them
+//! apart. So the innermost container gives the identity, and the outermost one, whose name was chosen outside, is kept
+//! as [`ContainerIdentity::nested_in`]. Nothing that an engine on this host says about a container may be attached to a
+//! nested identity, because an engine's own containers are never nested.
 //!
-//! The same holds below `user@<uid>.service`, the part of the tree that systemd delegates to a user: rootless containers
-//! are there, and that user can name a cgroup like any container. Such identities carry
+//! The same holds below `user@<uid>.service`, the part of the tree that systemd delegates to a user: rootless
+//! containers are there, and that user can name a cgroup like any container. Such identities carry
 //! [`ContainerIdentity::rootless_owner`].
 
 use container_engines::{ContainerClaim, ContainerRef, Runtime};
@@ -92,8 +92,8 @@ enum IdForm {
 /// The longest id that containerd accepts.
 const CONTAINERD_NAME_BYTES: usize = 76;
 
-/// All patterns; the first match counts. `slice:prefix:id` is what runc makes of systemd's notation when it manages cgroups
-/// itself; the part before the first colon stands for the parent.
+/// All patterns; the first match counts. `slice:prefix:id` is what runc makes of systemd's notation when it manages
+/// cgroups itself; the part before the first colon stands for the parent.
 ///
 /// Helpers beside a container (`libpod-conmon-<id>.scope`, `crio-conmon-<id>.scope`) and pods
 /// (`machine-libpod_pod_<id>.slice`) match none of them.
@@ -118,7 +118,8 @@ const PATTERNS: &[Pattern] = {
         pattern(Any, "libpod-", Hex64, ".scope", Some(Podman)),
         pattern(Any, "libpod-", Hex64, "", Some(Podman)),
         pattern(Any, "libpod-payload-", Hex64, "", Some(Podman)),
-        // Pods on a node with the cgroupfs driver, other containerd namespaces, and engines with another parent configured.
+        // Pods on a node with the cgroupfs driver, other containerd namespaces, and engines with another parent
+        // configured.
         pattern(Any, "", Hex64, "", None),
     ]
 };

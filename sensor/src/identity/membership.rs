@@ -1,17 +1,17 @@
 //! Which container a process belongs to, even if it tries to leave.
 //!
-//! The path of its cgroup decides if it names a container. A process in another cgroup may still act inside one: `nsenter`
-//! and its like enter a container's namespaces but not its cgroup, and whoever may write to the cgroup tree can leave a
-//! container's cgroup. So the evidence is, in this order:
+//! The path of its cgroup decides if it names a container. A process in another cgroup may still act inside one:
+//! `nsenter` and its like enter a container's namespaces but not its cgroup, and whoever may write to the cgroup tree
+//! can leave a container's cgroup. So the evidence is, in this order:
 //!
 //! 1. the path of the cgroup;
-//! 2. the mount namespace, which a container shares neither with another one nor with the host: it belongs to the container
-//!    of the process that it was first seen with, for as long as that process lives (the kernel reuses the numbers of
-//!    namespaces). A container that enters the namespace of a service on the host does not become its owner;
+//! 2. the mount namespace, which a container shares neither with another one nor with the host: it belongs to the
+//!    container of the process that it was first seen with, for as long as that process lives (the kernel reuses the
+//!    numbers of namespaces). A container that enters the namespace of a service on the host does not become its owner;
 //! 3. descent: a process that was started in a container, and its children, stay in it wherever they move.
 //!
-//! The programs that engines run to set up a container are in its cgroup before the container's own program is. They were
-//! started outside, which no process in the container can fake.
+//! The programs that engines run to set up a container are in its cgroup before the container's own program is. They
+//! were started outside, which no process in the container can fake.
 
 use std::collections::HashMap;
 use std::sync::Arc;

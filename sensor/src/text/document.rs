@@ -1,4 +1,5 @@
-//! Lookup in ECS documents, whose keys may be nested (`{"process": {"pid": 1}}`), dotted (`{"process.pid": 1}`) or both.
+//! Lookup in ECS documents, whose keys may be nested (`{"process": {"pid": 1}}`), dotted (`{"process.pid": 1}`) or
+//! both.
 
 use serde_json::{Map, Value};
 

@@ -1,7 +1,7 @@
 //! Escaping of hostile text, so that a name or an argument is displayed and never obeyed.
 //!
-//! Used wherever a person reads text from outside: alerts as text, the reason of an alert, log messages. The result has no
-//! control, formatting (bidirectional, zero-width) or invisible character, and no two different texts look the same.
+//! Used wherever a person reads text from outside: alerts as text, the reason of an alert, log messages. The result has
+//! no control, formatting (bidirectional, zero-width) or invisible character, and no two different texts look the same.
 
 use std::fmt::{self, Display, Write};
 

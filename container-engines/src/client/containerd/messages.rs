@@ -117,8 +117,8 @@ pub(crate) struct ImageChange {
     pub(crate) name: String,
 }
 
-/// What containerd's CRI stores with the container of a sandbox. It is no part of the interface, so it may be missing or
-/// different.
+/// What containerd's CRI stores with the container of a sandbox. It is no part of the interface, so it may be missing
+/// or different.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct SandboxExtension {

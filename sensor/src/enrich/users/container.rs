@@ -1,8 +1,9 @@
 //! Users and groups of containers, from files in the containers, which may be hostile.
 //!
 //! One thread takes the requests, and each container's files are read on one more thread, which is abandoned when that
-//! takes too long. A file is opened below the container's root and nowhere else, without leaving its file system, and only
-//! if it is a regular file of bounded size: never a device, a pipe or a way out. Names are bounded; only 0 is called root.
+//! takes too long. A file is opened below the container's root and nowhere else, without leaving its file system, and
+//! only if it is a regular file of bounded size: never a device, a pipe or a way out. Names are bounded; only 0 is
+//! called root.
 
 use std::{
     collections::HashMap,
