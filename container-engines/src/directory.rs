@@ -16,7 +16,7 @@ use crate::model::{
 use crate::watch::{self, Timing};
 use std::io;
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -28,6 +28,7 @@ const REQUESTS_AT_MOST: usize = 1024;
 #[derive(Clone)]
 pub struct Directory {
     links: Arc<[Link]>,
+    thread: Arc<JoinHandle<()>>,
 }
 
 /// An engine and the way to ask it.
@@ -56,10 +57,18 @@ impl Directory {
             links.push(Link { engine, requests });
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        thread::Builder::new()
-            .name("engines".to_owned())
-            .spawn(move || runtime.block_on(futures_util::future::join_all(watches)))?;
-        Ok(Directory { links: links.into() })
+        let thread = thread::Builder::new().name("engines".to_owned()).spawn(move || {
+            runtime.block_on(futures_util::future::join_all(watches));
+        })?;
+        Ok(Directory {
+            links: links.into(),
+            thread: Arc::new(thread),
+        })
+    }
+
+    /// The thread that talks to the engines. Without any it ends at once.
+    pub fn thread(&self) -> Arc<JoinHandle<()>> {
+        Arc::clone(&self.thread)
     }
 
     /// Waits until the containers of every engine are known or the engine was found to be away, at most for `limit`.

@@ -1,5 +1,9 @@
-//! The running sensor: its start, its threads, and its end.
+//! The running sensor: its start, its threads, what it does with events, reloads, and its end.
 
-pub(crate) mod memory;
+pub(crate) mod handler;
+mod memory;
+mod notify;
+pub(crate) mod reload;
 pub(crate) mod signals;
 pub(crate) mod start;
+mod threads;

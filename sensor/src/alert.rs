@@ -9,7 +9,7 @@ pub(crate) mod document;
 pub(crate) mod loss;
 mod reason;
 
-pub(crate) use chain::{ChainLink, chain_from_event};
+pub(crate) use chain::{ChainLink, chain_from_event, chain_of};
 pub(crate) use document::{AMENDMENT, Alert, BUILDING_BLOCK_TYPE};
 
 #[cfg(test)]

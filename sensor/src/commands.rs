@@ -51,8 +51,6 @@ pub(crate) enum CommandError {
     Input { path: PathBuf, source: io::Error },
     #[error("the output was closed before everything was written")]
     OutputClosed,
-    #[error("no rule is left to run; `tidewaiter rules check` shows what is wrong with those that there are")]
-    NoRules,
     #[error("no rule that runs is of the type new_terms, so there is nothing to learn")]
     NothingToLearn,
     #[error("no rule that runs has the id `{rule_id}`; `tidewaiter rules list` shows the ids")]
@@ -73,12 +71,11 @@ impl CommandError {
             Self::Config(_)
             | Self::Rules(_)
             | Self::Input { .. }
-            | Self::NoRules
             | Self::NothingToLearn
             | Self::UnknownRule { .. }
             | Self::History(_) => ExitStatus::Usage,
+            Self::Agent(AgentError::LostThread(_)) | Self::OutputClosed | Self::Output(_) => ExitStatus::Findings,
             Self::LackingHost(_) | Self::Agent(_) => ExitStatus::HostLacks,
-            Self::OutputClosed | Self::Output(_) => ExitStatus::Findings,
         }
     }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rule_engine::{Owner, Shares, TermHistory};
@@ -95,6 +95,7 @@ pub(crate) struct History {
     shared: Arc<Shared>,
     /// Closed by the writing thread's end.
     ended: Receiver<()>,
+    thread: Arc<JoinHandle<()>>,
 }
 
 #[derive(Default)]
@@ -151,7 +152,7 @@ impl History {
         let (end, ended) = mpsc::channel();
         let shared = Arc::new(Shared::default());
         let writer = Writer::new(opener, database, queued, Arc::clone(&shared));
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("history".to_owned())
             .spawn(move || {
                 let end_of_thread = end;
@@ -169,6 +170,7 @@ impl History {
             behind: None,
             shared,
             ended,
+            thread: Arc::new(thread),
         };
         for (rule, time_ms) in contents.rules {
             history.rule_mut(&rule.into()).first_seen = Some(Stored::on_disk(time_ms));
@@ -177,6 +179,11 @@ impl History {
             history.set(&rule.into(), &term.into(), "", Stored::on_disk(time_ms));
         }
         Ok(history)
+    }
+
+    /// The thread that writes.
+    pub(crate) fn thread(&self) -> Arc<JoinHandle<()>> {
+        Arc::clone(&self.thread)
     }
 
     /// Takes the longest window of another set of rules.

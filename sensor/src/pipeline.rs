@@ -18,7 +18,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::{
     alert::loss::Losses,
-    clock::WallClock,
+    clock::{WallClock, boot_clock_ns},
     decode::Decoder,
     enrich::users::Users,
     kernel::{Hooks, KernelLog, KernelSensor, Records, WakeUp},
@@ -26,10 +26,12 @@ use crate::{
     telemetry::counts::PipelineCounts,
 };
 
-pub(crate) use handler::{EventHandler, Flow, IDLE};
+pub(crate) use handler::{Command, EventHandler, Flow, IDLE};
 use intake::Intake;
 use pace::{LOOK_INTERVAL, Pace};
 
+/// How long after its time an event is in the ring buffer at the latest.
+const IN_FLIGHT_NS: i64 = 1_000_000_000;
 /// How often clocks, user names and losses are looked at.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// Records that are handled before commands and clocks are looked at.
@@ -75,7 +77,11 @@ impl Pipeline {
 
     /// Handles events until a command says stop or nobody can send one any more, then what is left
     /// in the ring buffer; gives the final counts.
-    pub(crate) fn run<H: EventHandler>(mut self, commands: &Receiver<H::Command>, handler: &mut H) -> PipelineCounts {
+    pub(crate) fn run<H: EventHandler>(
+        mut self,
+        commands: &Receiver<Command<H::Update>>,
+        handler: &mut H,
+    ) -> PipelineCounts {
         let mut housekeeping = Instant::now();
         let mut pace = Pace::new(housekeeping);
         loop {
@@ -83,8 +89,12 @@ impl Pipeline {
             let now = Instant::now();
             let change = pace.handled(handled, now);
             let due = now.duration_since(housekeeping) >= HOUSEKEEPING;
-            if (handled == 0 || due) && handler.idle(&self.intake.losses) == Flow::Stop {
-                return self.finish(handler);
+            if handled == 0 || due {
+                let handled_until_ns = (handled == 0 && !self.decoder.has_unfinished())
+                    .then(|| self.intake.clock.boot_time_ns() + boot_clock_ns() - IN_FLIGHT_NS);
+                if handler.idle(&self.intake.losses, handled_until_ns) == Flow::Stop {
+                    return self.finish(handler);
+                }
             }
             if due {
                 housekeeping = now;
@@ -95,13 +105,9 @@ impl Pipeline {
             }
             loop {
                 match commands.try_recv() {
-                    Ok(command) => {
-                        if handler.command(&self.intake.losses, command) == Flow::Stop {
-                            return self.finish(handler);
-                        }
-                    }
+                    Ok(Command::Update(update)) => handler.update(&self.intake.losses, update),
                     Err(TryRecvError::Empty) => break,
-                    Err(TryRecvError::Disconnected) => return self.finish(handler),
+                    Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return self.finish(handler),
                 }
             }
             if let Some(wake_up) = change
@@ -130,7 +136,7 @@ impl Pipeline {
             thread::sleep(SETTLE_STEP);
         }
         self.flush(handler);
-        let _ = handler.idle(&self.intake.losses);
+        handler.finish(&self.intake.losses);
         if let Some(counts) = self.intake.losses.look() {
             self.decoder.end(&counts.produced);
         }

@@ -34,7 +34,11 @@ fn directory(sockets: &[EngineSocket]) -> (Directory, Vec<mpsc::Receiver<String>
             (Link { engine, requests }, unread)
         })
         .unzip::<_, _, Vec<_>, Vec<_>>();
-    (Directory { links: links.into() }, unread)
+    let directory = Directory {
+        links: links.into(),
+        thread: Arc::new(std::thread::spawn(|| {})),
+    };
+    (directory, unread)
 }
 
 fn container(id: &str) -> ContainerRef<'_> {

@@ -2,8 +2,11 @@
 
 use std::io;
 use std::sync::mpsc::SyncSender;
+use std::thread::{self, JoinHandle};
 
 use nix::sys::signal::{SigSet, Signal};
+
+use crate::pipeline::Command;
 
 /// Signals that end or change a running command. They are held back in every thread and waited
 /// for by one, so this has to come before any thread is started.
@@ -20,16 +23,26 @@ impl Signals {
         Ok(Signals(signals))
     }
 
-    fn wait(&self) -> io::Result<Signal> {
-        Ok(self.0.wait()?)
-    }
-}
-
-/// Sends what signals mean, until nobody takes it any more.
-pub(crate) fn forward<C>(signals: &Signals, sender: &SyncSender<C>, on_signal: &mut dyn FnMut(Signal) -> Option<C>) {
-    while let Ok(signal) = signals.wait() {
-        if on_signal(signal).is_some_and(|command| sender.send(command).is_err()) {
-            return;
-        }
+    /// Starts the thread that has signals stop the event thread, but for `SIGHUP`, which sends what `reload` gives.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub(crate) fn forward<Update: Send + 'static>(
+        self,
+        commands: SyncSender<Command<Update>>,
+        mut reload: impl FnMut() -> Option<Update> + Send + 'static,
+    ) -> io::Result<JoinHandle<()>> {
+        thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            while let Ok(signal) = self.0.wait() {
+                let command = match signal {
+                    Signal::SIGHUP => reload().map(Command::Update),
+                    _ => Some(Command::Stop),
+                };
+                // The event thread takes no more when it ends; another signal then changes nothing.
+                if let Some(command) = command {
+                    let _ = commands.send(command);
+                }
+            }
+        })
     }
 }

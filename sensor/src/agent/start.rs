@@ -1,26 +1,27 @@
-//! What `run` and `events` have in common: attach, scan, start the event thread, obey signals.
+//! The start: attach, scan, event thread; and the wait for its end.
 
 use std::{
     io,
-    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    sync::mpsc::{self, Receiver, SyncSender, sync_channel},
     thread,
     time::Duration,
 };
 
 use container_engines::{Directory, EngineState, EngineStatus};
-use nix::sys::signal::Signal;
 use thiserror::Error;
 use tracing::{info, level_filters::LevelFilter, warn};
 
 use super::memory::{return_freed_memory, return_large_allocations, return_start_up_code};
-use super::signals::{Signals, forward};
+use super::notify;
+use super::signals::Signals;
+use super::threads::Threads;
 use crate::{
     config::Config,
     enrich::host::Host,
     enrich::users::Users,
     identity::identify,
     kernel::{KernelError, KernelOptions, KernelSensor, RecordLog},
-    pipeline::{EventHandler, Pipeline},
+    pipeline::{Command, EventHandler, Pipeline},
     process::{ProcessTable, scan},
     telemetry::counts::PipelineCounts,
 };
@@ -32,7 +33,7 @@ const ENGINES_MAY_TAKE: Duration = Duration::from_secs(2);
 /// The event thread's stack: the deepest path is the rule engine's, whose nesting is limited.
 const STACK_BYTES: usize = 4 * 1024 * 1024;
 
-/// Why live events cannot be had.
+/// Why live events cannot be had, or not any longer.
 #[derive(Debug, Error)]
 pub(crate) enum AgentError {
     #[error(transparent)]
@@ -41,100 +42,147 @@ pub(crate) enum AgentError {
     Proc(#[from] procfs::ProcError),
     #[error("a thread cannot be started: {0}")]
     Thread(#[from] io::Error),
-    #[error("the event thread ended unexpectedly; please report this")]
-    Panicked,
+    #[error("the thread `{0}` ended unexpectedly; please report this")]
+    LostThread(String),
 }
 
-/// Starts asking the container engines that the configuration names, and waits a short time for what they have, so
-/// that the first events are as complete as later ones.
-///
-/// # Errors
-/// Its thread cannot be started.
-pub(crate) fn start_directory(config: &Config) -> io::Result<Directory> {
-    let containers = &config.containers;
-    let directory = Directory::start(containers.engines.clone(), containers.directory.clone())?;
-    directory.wait_until_synced(ENGINES_MAY_TAKE);
-    let is_absent = |engine: &EngineStatus| matches!(engine.state, EngineState::Absent);
-    let engines = directory.engines();
-    let absent: Vec<String> = engines
-        .iter()
-        .filter(|engine| is_absent(engine))
-        .map(|engine| engine.socket.to_string())
-        .collect();
-    if !absent.is_empty() {
-        info!("no {}; their containers would have only their id", absent.join(", no "));
-    }
-    Ok(directory)
-}
-
-/// The way to tell the event thread something.
-pub(crate) fn command_channel<C>() -> (SyncSender<C>, Receiver<C>) {
-    sync_channel(COMMANDS_AT_MOST)
-}
-
-/// Attaches to the kernel and hands every event to `handler` until a command stops it. Signals
-/// become commands through `on_signal`. Gives the handler back, and the counts.
-///
-/// # Errors
-/// The host lacks something; nothing is attached then.
-pub(crate) fn watch<H>(
-    config: &Config,
-    directory: Directory,
+/// What runs before the kernel side is attached. `Update` is what the event handler may be told.
+pub(crate) struct Agent<'a, Update> {
+    config: &'a Config,
     signals: Signals,
-    (sender, commands): (SyncSender<H::Command>, Receiver<H::Command>),
-    mut handler: H,
-    mut on_signal: impl FnMut(Signal) -> Option<H::Command> + Send + 'static,
-    ready: impl FnOnce(usize),
-) -> Result<(H, PipelineCounts), AgentError>
-where
-    H: EventHandler + Send + 'static,
-    H::Command: Send + 'static,
-{
-    return_large_allocations();
-    let kernel = KernelSensor::load(KernelOptions {
-        ring_buffer_bytes: config.ring_buffer_bytes,
-        arguments_limit_bytes: config.arguments_limit_bytes,
-        environment: handler.environment(),
-        log: match LevelFilter::current() {
-            LevelFilter::TRACE => RecordLog::Written,
-            _ => RecordLog::Off,
-        },
-    })?;
-    for what in &kernel.disabled {
-        warn!("this kernel does not tell {what}; events come without them");
-    }
-    // A cgroup made inside a container may bear another container's id; the engines know better.
-    let mut table = ProcessTable::new(Box::new(move |path| {
-        identify(path).and_then(|identity| identity.unmask(|claim| directory.refutes(claim)))
-    }));
-    table.environment_variables.clone_from(&config.environment_variables);
-    let report = scan(&mut table)?;
-    if report.unreadable > 0 {
-        info!(
-            "{} processes ended, or could not be read, while /proc was scanned",
-            report.unreadable
-        );
-    }
-    let users = Users::start()?;
-    table
-        .live_processes()
-        .for_each(|process| users.learn_from(process, &table));
-    let pipeline = Pipeline::new(kernel, table, users);
+    pub(crate) directory: Directory,
+    /// Further ones may be added.
+    pub(crate) threads: Threads,
+    sender: SyncSender<Command<Update>>,
+    commands: Receiver<Command<Update>>,
+}
 
-    let events = thread::Builder::new()
-        .name("events".to_owned())
-        .stack_size(STACK_BYTES)
-        .spawn(move || {
-            let counts = pipeline.run(&commands, &mut handler);
-            (handler, counts)
+/// A handler that has had all events.
+pub(crate) struct Stopped<Handler> {
+    pub(crate) handler: Handler,
+    pub(crate) counts: PipelineCounts,
+    /// An error if the sensor had to stop, to be returned after everything else is reported.
+    pub(crate) reason: Result<(), AgentError>,
+}
+
+impl<'a, Update: Send + 'static> Agent<'a, Update> {
+    /// Starts asking the container engines that the configuration names, and waits a short time for what they have, so
+    /// that the first events are as complete as later ones.
+    ///
+    /// # Errors
+    /// Its thread cannot be started.
+    pub(crate) fn start(config: &'a Config, signals: Signals) -> Result<Self, AgentError> {
+        let containers = &config.containers;
+        let directory = Directory::start(containers.engines.clone(), containers.directory.clone())?;
+        let mut threads = Threads::default();
+        if !containers.engines.is_empty() {
+            threads.watch(directory.thread());
+        }
+        directory.wait_until_synced(ENGINES_MAY_TAKE);
+        let is_absent = |engine: &EngineStatus| matches!(engine.state, EngineState::Absent);
+        let engines = directory.engines();
+        let absent: Vec<String> = engines
+            .iter()
+            .filter(|engine| is_absent(engine))
+            .map(|engine| engine.socket.to_string())
+            .collect();
+        if !absent.is_empty() {
+            info!("no {}; their containers would have only their id", absent.join(", no "));
+        }
+        let (sender, commands) = sync_channel(COMMANDS_AT_MOST);
+        Ok(Agent {
+            config,
+            signals,
+            directory,
+            threads,
+            sender,
+            commands,
+        })
+    }
+
+    /// The way to tell the event thread something.
+    pub(crate) fn commands(&self) -> SyncSender<Command<Update>> {
+        self.sender.clone()
+    }
+
+    /// Attaches to the kernel and hands every event to `handler` until a command or a signal stops it, or a thread is
+    /// lost. `SIGHUP` has the handler updated with what `reload` gives. `describe` says, for so many processes, what is
+    /// being done.
+    ///
+    /// # Errors
+    /// The host lacks something; nothing is attached then. Or the event thread itself is lost.
+    pub(crate) fn run<H>(
+        mut self,
+        mut handler: H,
+        reload: impl FnMut() -> Option<Update> + Send + 'static,
+        describe: impl FnOnce(usize) -> String,
+    ) -> Result<Stopped<H>, AgentError>
+    where
+        H: EventHandler<Update = Update> + Send + 'static,
+    {
+        return_large_allocations();
+        let kernel = KernelSensor::load(KernelOptions {
+            ring_buffer_bytes: self.config.ring_buffer_bytes,
+            arguments_limit_bytes: self.config.arguments_limit_bytes,
+            environment: handler.environment(),
+            log: match LevelFilter::current() {
+                LevelFilter::TRACE => RecordLog::Written,
+                _ => RecordLog::Off,
+            },
         })?;
-    thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || forward(&signals, &sender, &mut on_signal))?;
-    return_freed_memory();
-    return_start_up_code();
-    ready(report.found);
-    events.join().map_err(|_| AgentError::Panicked)
+        for what in &kernel.disabled {
+            warn!("this kernel does not tell {what}; events come without them");
+        }
+        // A cgroup made inside a container may bear another container's id; the engines know better.
+        let directory = self.directory.clone();
+        let mut table = ProcessTable::new(Box::new(move |path| {
+            identify(path).and_then(|identity| identity.unmask(|claim| directory.refutes(claim)))
+        }));
+        table
+            .environment_variables
+            .clone_from(&self.config.environment_variables);
+        let report = scan(&mut table)?;
+        if report.unreadable > 0 {
+            info!(
+                "{} processes ended, or could not be read, while /proc was scanned",
+                report.unreadable
+            );
+        }
+        let users = Users::start()?;
+        self.threads.watch(users.thread());
+        table
+            .live_processes()
+            .for_each(|process| users.learn_from(process, &table));
+        let pipeline = Pipeline::new(kernel, table, users);
+
+        let (end, running) = mpsc::channel();
+        let commands = self.commands;
+        let events = thread::Builder::new()
+            .name("events".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn(move || {
+                let _end = end;
+                let counts = pipeline.run(&commands, &mut handler);
+                (handler, counts)
+            })?;
+        self.threads.watch(self.signals.forward(self.sender.clone(), reload)?);
+        return_freed_memory();
+        return_start_up_code();
+        let status = describe(report.found);
+        info!("{status}; Ctrl-C ends it");
+        notify::ready(&status);
+        let lost_thread = self.threads.supervise(&running, || {
+            // The event thread may be ending already.
+            let _ = self.sender.send(Command::Stop);
+        });
+        notify::stopping();
+        let (handler, counts) = events.join().map_err(|_| AgentError::LostThread("events".to_owned()))?;
+        Ok(Stopped {
+            handler,
+            counts,
+            reason: lost_thread.map_or(Ok(()), |thread| Err(AgentError::LostThread(thread))),
+        })
+    }
 }
 
 /// What events say of this host. Names in the cluster come from the configuration or else from the environment, where a

@@ -3,6 +3,9 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::event::Event;
+use crate::process::Process;
+use crate::record::RecordBuilder;
 use crate::text::document::{self, Document};
 
 /// A link keeps this many bytes of its arguments; `args_count` says how many there were.
@@ -38,7 +41,23 @@ impl ChainLink {
     }
 }
 
-/// The chain as far as the event itself tells it: entry leader, session leader, parent, process.
+/// The chain as the process table has it.
+pub(crate) fn chain_of(event: &Event<'_>, builder: &RecordBuilder) -> Vec<ChainLink> {
+    let link = |process: &Process| {
+        let (args, args_count) = ChainLink::bounded_arguments(process.image.args().iter().map(String::as_str));
+        ChainLink {
+            pid: i64::from(process.key.pid),
+            name: process.image.name.clone(),
+            args,
+            args_count,
+            entity_id: builder.entity_id(process.key),
+            interactive: process.interactive,
+        }
+    };
+    event.table.chain(event.process.key).into_iter().map(link).collect()
+}
+
+/// The chain as far as the event's document has it: entry leader, session leader, parent, process.
 pub(crate) fn chain_from_event(event: &Document) -> Vec<ChainLink> {
     let mut chain: Vec<ChainLink> = Vec::new();
     for prefix in [

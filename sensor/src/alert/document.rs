@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::chain::{ChainLink, chain_from_event};
-use super::loss::Loss;
+use super::loss::{Loss, Losses};
 use super::reason::reason;
 use crate::identity::ContainerIdentity;
 use crate::text::document::{self, Document};
@@ -37,8 +37,6 @@ const ALERT_NAMESPACE: Uuid = Uuid::from_u128(0x6f0e_3bb5_94a1_4c1f_9d0a_2c87_55
 pub(crate) struct Alert {
     /// The event that matched; what comes to be known of its container is added here.
     pub(crate) event: Document,
-    /// Whether the event is one before the present: then only a short document is left of it.
-    pub(crate) is_of_past_event: bool,
     pub(crate) rule: Arc<RuleInfo>,
     /// The conditions that held, with the values that made them hold.
     pub(crate) conditions: Vec<String>,
@@ -51,7 +49,7 @@ pub(crate) struct Alert {
     /// The container, for asking what is not known of it yet.
     pub(crate) container: Option<Arc<ContainerIdentity>>,
     pub(crate) container_metadata: ContainerMetadata,
-    /// What was lost while that happened which the alert tells of.
+    /// What was lost while that happened which the alert is about.
     pub(crate) loss: Option<Loss>,
 }
 
@@ -67,29 +65,37 @@ pub(crate) enum ContainerMetadata {
 }
 
 impl Alert {
-    /// The event is the present one; if an earlier one matched, what is known of that takes its place.
-    pub(crate) fn new(event: Document, matched: Match<'_>, chain: Vec<ChainLink>) -> Self {
-        let is_of_past_event = matched.past_event.is_some();
-        let (event, chain) = match matched.past_event {
-            Some(past) => (past.as_ref().clone(), chain_from_event(&past)),
-            None => (event, chain),
+    /// Of the present event; if an earlier one matched, what is known of that takes its place.
+    pub(crate) fn new(
+        event: Document,
+        matched: Match<'_>,
+        chain: Vec<ChainLink>,
+        container: Option<Arc<ContainerIdentity>>,
+    ) -> Self {
+        let (event, chain, container) = match matched.past_event {
+            Some(past) => (past.as_ref().clone(), chain_from_event(&past), None),
+            None => (event, chain, container),
         };
         Self {
             event,
-            is_of_past_event,
             rule: Arc::clone(matched.rule),
             conditions: matched.reason,
             new_terms: matched.new_terms,
             earlier_events: matched.earlier_events,
             chain,
-            container: None,
+            container,
             container_metadata: ContainerMetadata::Complete,
             loss: None,
         }
     }
 
+    /// Notes what was lost from the beginning of what the alert is about until this time.
+    pub(crate) fn note_losses(&mut self, losses: &Losses, until_ns: i64) {
+        self.loss = self.since_ns().and_then(|since_ns| losses.between(since_ns, until_ns));
+    }
+
     /// When the events that led to the alert began, in nanoseconds since the epoch.
-    pub(crate) fn since_ns(&self) -> Option<i64> {
+    fn since_ns(&self) -> Option<i64> {
         let time = |event: &Document, field| {
             let time: Timestamp = document::text(event, field)?.parse().ok()?;
             i64::try_from(time.as_nanosecond()).ok()

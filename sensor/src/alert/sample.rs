@@ -48,7 +48,6 @@ pub(crate) fn sample() -> Alert {
     };
     Alert {
         event,
-        is_of_past_event: false,
         rule: Arc::new(rule),
         conditions: vec!["process.args == \"install\": install".to_owned()],
         new_terms: Vec::new(),

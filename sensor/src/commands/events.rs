@@ -3,10 +3,10 @@
 //! Written from the event thread: a reader that is slow makes the ring buffer fill, where losses are counted, and a
 //! write that fails ends the recording with the reason.
 
+use std::convert::Infallible;
 use std::io::{self, BufWriter, Stdout, Write};
 
 use container_engines::Directory;
-use nix::sys::signal::Signal;
 use rule_engine::record::Record;
 use tracing::info;
 
@@ -14,7 +14,7 @@ use super::{CommandError, ExitStatus, doctor};
 use crate::{
     agent::{
         signals::Signals,
-        start::{AgentError, command_channel, host, start_directory, watch},
+        start::{Agent, AgentError, Stopped, host},
     },
     alert::loss::Losses,
     cli::EventsArguments,
@@ -37,23 +37,19 @@ pub(crate) fn main(arguments: &EventsArguments) -> Result<ExitStatus, CommandErr
     } else {
         Which::All
     };
-    let directory = start_directory(&config).map_err(AgentError::Thread)?;
+    let agent = Agent::start(&config, signals)?;
+    let directory = agent.directory.clone();
     let writer = EventWriter::new(RecordBuilder::new(host(&config)), directory.clone(), which);
-    let on_signal = |signal| (signal != Signal::SIGHUP).then_some(Flow::Stop);
-    let ready = |processes| info!("watching {processes} processes; Ctrl-C ends it");
-    let (writer, counts) = watch(
-        &config,
-        directory.clone(),
-        signals,
-        command_channel(),
-        writer,
-        on_signal,
-        ready,
-    )?;
-    let written = writer.finish()?;
+    let Stopped {
+        handler: writer,
+        counts,
+        reason,
+    } = agent.run(writer, || None, |processes| format!("watching {processes} processes"))?;
+    let written = writer.result()?;
     info!("stopped after {} events, {written} of them written", counts.events);
     report::losses(&counts);
     report::container_engines(&directory.engines());
+    reason?;
     Ok(ExitStatus::Ok)
 }
 
@@ -95,7 +91,7 @@ impl EventWriter {
     }
 
     /// How many events were written, or why no more could be.
-    pub(crate) fn finish(self) -> io::Result<u64> {
+    pub(crate) fn result(self) -> io::Result<u64> {
         match self.error {
             Some(error) => Err(error),
             None => Ok(self.written),
@@ -104,7 +100,8 @@ impl EventWriter {
 }
 
 impl EventHandler for EventWriter {
-    type Command = Flow;
+    /// There is nothing to tell it.
+    type Update = Infallible;
 
     fn environment(&self) -> Environment {
         Environment::LeftAlone
@@ -125,11 +122,11 @@ impl EventHandler for EventWriter {
         self.error = self.write().err();
     }
 
-    fn command(&mut self, _losses: &Losses, command: Flow) -> Flow {
-        command
+    fn update(&mut self, _losses: &Losses, update: Infallible) {
+        match update {}
     }
 
-    fn idle(&mut self, _losses: &Losses) -> Flow {
+    fn idle(&mut self, _losses: &Losses, _handled_until_ns: Option<i64>) -> Flow {
         if self.error.is_none() {
             self.error = self.output.flush().err();
         }
@@ -138,5 +135,9 @@ impl EventHandler for EventWriter {
         } else {
             Flow::Continue
         }
+    }
+
+    fn finish(&mut self, losses: &Losses) {
+        self.idle(losses, None);
     }
 }

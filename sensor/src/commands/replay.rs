@@ -16,7 +16,7 @@ use crate::alert::{Alert, chain_from_event};
 use crate::cli::ReplayArguments;
 use crate::config::Config;
 use crate::outputs::json::write_line;
-use crate::rule_files::RuleFiles;
+use crate::rule_files::{RuleFiles, RuleFilesError};
 use crate::telemetry::report;
 use crate::text::document::Document;
 use near_misses::NearMisses;
@@ -29,7 +29,7 @@ pub(crate) fn main(arguments: &ReplayArguments) -> Result<ExitStatus, CommandErr
     warn_of_broken(&rules);
     let rules = Rules::compile(rules.take_rules());
     if rules.infos().is_empty() {
-        return Err(CommandError::NoRules);
+        return Err(RuleFilesError::NoneRuns.into());
     }
     let explained = match &arguments.explain {
         Some(rule_id) if !rules.infos().iter().any(|rule| rule.rule_id == *rule_id) => {
@@ -112,7 +112,7 @@ fn replay(
         let mut event = None;
         engine.evaluate(record, &mut history, &mut |matched| {
             let event: &Document = event.get_or_insert_with(|| whole_document(recording.json(), record));
-            writer.write(Alert::new(event.clone(), matched, chain_from_event(event)));
+            writer.write(Alert::new(event.clone(), matched, chain_from_event(event), None));
         });
         writer.check()?;
         if let Some(near_misses) = &mut explained {
@@ -124,7 +124,7 @@ fn replay(
     // After the last event time runs on until no sequence waits for a missing event any more.
     while let Some(time_ns) = engine.next_due_ns() {
         engine.advance_to(time_ns, &mut |matched| {
-            writer.write(Alert::new(Document::new(), matched, Vec::new()));
+            writer.write(Alert::new(Document::new(), matched, Vec::new(), None));
         });
         writer.check()?;
     }

@@ -6,125 +6,135 @@ use std::time::Duration;
 use rule_engine::record::Record;
 use rule_engine::rule::CheckedRule;
 use rule_engine::schema::FieldId;
-use rule_engine::{Engine, EngineCounters, EngineOptions};
+use rule_engine::{Engine, EngineCounters, EngineOptions, Match, RuleChanges, TermHistory};
 
-use crate::alert::Alert;
 use crate::event::EventKind;
-use crate::history::History;
 use crate::record::{ENGINE_FIELDS, fill_kind};
-use crate::text::document::Document;
 
 /// Compiled rules.
 pub(crate) struct Rules {
-    /// Read what the kernel tells, and nothing else.
-    prompt: Arc<rule_engine::Rules>,
-    /// Read what only a container engine can tell, too.
-    patient: Arc<rule_engine::Rules>,
+    /// Read what the kernel reports, and nothing else.
+    immediate: Arc<rule_engine::Rules>,
+    /// Read what only a container engine can report, too.
+    deferred: Arc<rule_engine::Rules>,
 }
 
 impl Rules {
     pub(crate) fn compile(rules: Vec<CheckedRule>) -> Self {
-        let (patient, prompt) = rules
+        let (deferred, immediate) = rules
             .into_iter()
             .partition(|rule| ENGINE_FIELDS.iter().any(|field| rule.reads(*field)));
         Rules {
-            prompt: rule_engine::Rules::compile(prompt),
-            patient: rule_engine::Rules::compile(patient),
+            immediate: rule_engine::Rules::compile(immediate),
+            deferred: rule_engine::Rules::compile(deferred),
         }
     }
 
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        self.prompt.infos().len() + self.patient.infos().len()
+        self.immediate.infos().len() + self.deferred.infos().len()
     }
 
     /// Whether the verdict of some rule can depend on the field.
     pub(crate) fn reads(&self, field: FieldId) -> bool {
-        self.prompt.reads(field) || self.patient.reads(field)
+        self.immediate.reads(field) || self.deferred.reads(field)
     }
 
     /// The longest history that any rule looks at.
     pub(crate) fn longest_window(&self) -> Duration {
-        self.prompt.longest_window().max(self.patient.longest_window())
+        self.immediate.longest_window().max(self.deferred.longest_window())
     }
 
     /// An empty record that takes only what some rule looks at.
     pub(crate) fn narrow_record(&self) -> Record {
-        let prompt = self.prompt.narrow_record();
-        let patient = self.patient.narrow_record();
-        Record::only(|field| prompt.wants(field) || patient.wants(field))
+        let immediate = self.immediate.narrow_record();
+        let deferred = self.deferred.narrow_record();
+        Record::only(|field| immediate.wants(field) || deferred.wants(field))
     }
 }
 
 /// Running rules. A rule is in one engine alone, so each sees all events in one order.
-pub(crate) struct Engines {
-    prompt: Engine,
-    /// `None` if no rule reads what a container engine tells.
-    patient: Option<Engine>,
+pub(super) struct Engines {
+    immediate: Engine,
+    deferred: Engine,
 }
 
 impl Engines {
-    pub(crate) fn new(rules: Rules, options: EngineOptions) -> Self {
-        let has_patient = !rules.patient.infos().is_empty();
+    pub(super) fn new(rules: Rules, options: EngineOptions) -> Self {
         Engines {
-            prompt: Engine::new(rules.prompt, options),
-            patient: has_patient.then(|| Engine::new(rules.patient, options)),
+            immediate: Engine::new(rules.immediate, options),
+            deferred: Engine::new(rules.deferred, options),
         }
     }
 
+    /// Goes on with other rules; a rule that means the same as before is in the same engine as before.
+    pub(super) fn replace_rules(&mut self, rules: Rules) -> Vec<RuleChanges> {
+        vec![
+            self.immediate.replace_rules(rules.immediate),
+            self.deferred.replace_rules(rules.deferred),
+        ]
+    }
+
     /// Whether the verdict of some rule can depend on the field.
-    pub(crate) fn read(&self, field: FieldId) -> bool {
-        self.all().any(|engine| engine.rules().reads(field))
+    pub(super) fn read(&self, field: FieldId) -> bool {
+        self.all().iter().any(|engine| engine.rules().reads(field))
     }
 
     /// How many rules there are.
-    pub(crate) fn rule_count(&self) -> usize {
-        self.all().map(|engine| engine.rules().infos().len()).sum()
+    pub(super) fn rule_count(&self) -> usize {
+        self.all().iter().map(|engine| engine.rules().infos().len()).sum()
     }
 
-    /// Whether some rule reads what a container engine tells.
-    pub(crate) fn has_patient_rules(&self) -> bool {
-        self.patient.is_some()
+    /// Whether some rule reads what a container engine reports.
+    pub(super) fn has_deferred_rules(&self) -> bool {
+        !self.deferred.rules().infos().is_empty()
     }
 
     /// The kinds of events that some rule may be about.
-    pub(crate) fn concerned(&self) -> Vec<EventKind> {
+    pub(super) fn concerned(&self) -> Vec<EventKind> {
         let is_concerned = |kind: &EventKind| {
             let mut record = Record::new();
             fill_kind(&mut record, *kind);
-            self.all().any(|engine| engine.may_concern(&record))
+            self.all().iter().any(|engine| engine.may_concern(&record))
         };
         EventKind::ALL.into_iter().filter(is_concerned).collect()
     }
 
-    /// What the rules that read no metadata make of a record.
-    pub(crate) fn prompt_alerts(&mut self, history: &mut History, record: &Record) -> Vec<Alert> {
-        alerts(&mut self.prompt, history, record)
+    /// Evaluates the rules that read no metadata.
+    pub(super) fn evaluate_immediate(
+        &mut self,
+        record: &Record,
+        history: &mut dyn TermHistory,
+        on_match: &mut dyn FnMut(Match<'_>),
+    ) {
+        self.immediate.evaluate(record, history, on_match);
     }
 
-    /// What the rules that read metadata make of a record that has it.
-    pub(crate) fn patient_alerts(&mut self, history: &mut History, record: &Record) -> Vec<Alert> {
-        self.patient
-            .as_mut()
-            .map_or_else(Vec::new, |engine| alerts(engine, history, record))
+    /// Evaluates the rules that read metadata, on a record that has it.
+    pub(super) fn evaluate_deferred(
+        &mut self,
+        record: &Record,
+        history: &mut dyn TermHistory,
+        on_match: &mut dyn FnMut(Match<'_>),
+    ) {
+        self.deferred.evaluate(record, history, on_match);
     }
 
-    pub(crate) fn counters(&self) -> Vec<EngineCounters> {
-        self.all().map(Engine::counters).collect()
+    /// Reports what is certain at this time; of the rules that read metadata, what was `behind` before it, because an
+    /// event may still wait for so long.
+    pub(super) fn advance_to(&mut self, time_ns: i64, behind: Duration, on_match: &mut dyn FnMut(Match<'_>)) {
+        self.immediate.advance_to(time_ns, on_match);
+        let behind_ns = i64::try_from(behind.as_nanos()).unwrap_or(i64::MAX);
+        self.deferred.advance_to(time_ns.saturating_sub(behind_ns), on_match);
     }
 
-    fn all(&self) -> impl Iterator<Item = &Engine> {
-        [Some(&self.prompt), self.patient.as_ref()].into_iter().flatten()
+    pub(super) fn counters(&self) -> Vec<EngineCounters> {
+        self.all().into_iter().map(Engine::counters).collect()
     }
-}
 
-/// Alerts that still lack their event.
-fn alerts(engine: &mut Engine, history: &mut History, record: &Record) -> Vec<Alert> {
-    let mut alerts = Vec::new();
-    engine.evaluate(record, history, &mut |matched| {
-        alerts.push(Alert::new(Document::new(), matched, Vec::new()));
-    });
-    alerts
+    fn all(&self) -> [&Engine; 2] {
+        [&self.immediate, &self.deferred]
+    }
 }
 
 #[cfg(test)]
@@ -141,20 +151,20 @@ mod tests {
     }
 
     #[test]
-    fn only_rules_that_read_what_an_engine_tells_may_have_to_wait() {
-        let prompt = [
+    fn only_rules_that_read_what_an_engine_reports_may_have_to_wait() {
+        let immediate = [
             r#"process where container.id != null"#,
             r#"process where process.name == "sh" and tidewaiter.container.nested_in != null"#,
         ];
-        let patient = [
+        let deferred = [
             r#"process where container.image.name : "*/web""#,
             r#"process where orchestrator.namespace == "shop""#,
             r#"process where not container.security_context.privileged == true"#,
         ];
-        let rules = Rules::compile(prompt.iter().chain(&patient).map(|query| rule(query)).collect());
-        assert_eq!(rules.prompt.infos().len(), prompt.len());
-        assert_eq!(rules.patient.infos().len(), patient.len());
-        assert_eq!(rules.count(), prompt.len() + patient.len());
+        let rules = Rules::compile(immediate.iter().chain(&deferred).map(|query| rule(query)).collect());
+        assert_eq!(rules.immediate.infos().len(), immediate.len());
+        assert_eq!(rules.deferred.infos().len(), deferred.len());
+        assert_eq!(rules.count(), immediate.len() + deferred.len());
         let record = rules.narrow_record();
         for field in ["container.image.name", "process.name"] {
             assert!(record.wants(FieldId::by_name(field).expect("a field")), "{field}");

@@ -9,18 +9,17 @@ use std::time::Instant;
 use container_engines::Lookup;
 use rule_engine::record::Record;
 
-use crate::alert::ChainLink;
 use crate::identity::ContainerIdentity;
 
 /// Events that may wait for an engine's answer; when more come, all go on without it.
 const WAITING_AT_MOST: usize = 1024;
 
 /// An event whose container is not fully known.
-pub(crate) struct WaitingEvent {
-    /// The event, but for what the engine tells.
+pub(crate) struct WaitingEvent<Context> {
+    /// The event, but for what the engine reports.
     pub(crate) record: Record,
     pub(crate) container: Arc<ContainerIdentity>,
-    pub(crate) chain: Vec<ChainLink>,
+    pub(crate) context: Context,
     pub(crate) deadline: Instant,
 }
 
@@ -31,12 +30,19 @@ pub(crate) enum Release {
     All,
 }
 
-#[derive(Default)]
-pub(crate) struct WaitingEvents {
-    events: VecDeque<WaitingEvent>,
+pub(crate) struct WaitingEvents<Context> {
+    events: VecDeque<WaitingEvent<Context>>,
 }
 
-impl WaitingEvents {
+impl<Context> Default for WaitingEvents<Context> {
+    fn default() -> Self {
+        WaitingEvents {
+            events: VecDeque::new(),
+        }
+    }
+}
+
+impl<Context> WaitingEvents<Context> {
     pub(crate) fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
@@ -51,7 +57,7 @@ impl WaitingEvents {
         self.events.iter().any(|event| *event.container == *container)
     }
 
-    pub(crate) fn push(&mut self, event: WaitingEvent) {
+    pub(crate) fn push(&mut self, event: WaitingEvent<Context>) {
         self.events.push_back(event);
     }
 
@@ -61,7 +67,7 @@ impl WaitingEvents {
         which: Release,
         now: Instant,
         look_up: impl Fn(&ContainerIdentity) -> Lookup,
-    ) -> Vec<(WaitingEvent, Lookup)> {
+    ) -> Vec<(WaitingEvent<Context>, Lookup)> {
         let mut held_back: HashSet<Arc<str>> = HashSet::new();
         let mut taken = Vec::new();
         for event in std::mem::take(&mut self.events) {
@@ -87,7 +93,7 @@ mod tests {
     use rule_engine::schema::fields;
     use std::time::Duration;
 
-    fn event(container: u8, number: i64, deadline: Instant) -> WaitingEvent {
+    fn event(container: u8, number: i64, deadline: Instant) -> WaitingEvent<()> {
         let mut record = Record::new();
         record.long(fields::PROCESS_PID, number);
         WaitingEvent {
@@ -99,13 +105,13 @@ mod tests {
                 rootless_owner: None,
                 nested_in: None,
             }),
-            chain: Vec::new(),
+            context: (),
             deadline,
         }
     }
 
-    fn numbers(taken: &[(WaitingEvent, Lookup)]) -> Vec<i64> {
-        let number = |(event, _): &(WaitingEvent, Lookup)| event.record.first_long(fields::PROCESS_PID);
+    fn numbers(taken: &[(WaitingEvent<()>, Lookup)]) -> Vec<i64> {
+        let number = |(event, _): &(WaitingEvent<()>, Lookup)| event.record.first_long(fields::PROCESS_PID);
         taken.iter().filter_map(number).collect()
     }
 

@@ -11,6 +11,7 @@ use std::{
     fs, io,
     path::PathBuf,
     sync::Arc,
+    thread::JoinHandle,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -48,6 +49,11 @@ impl Users {
             containers: ContainerUsers::start()?,
             root: ROOT.into(),
         })
+    }
+
+    /// The thread that reads containers' files.
+    pub(crate) fn thread(&self) -> Arc<JoinHandle<()>> {
+        self.containers.thread()
     }
 
     /// Reads the files that have changed; cheap to call often.

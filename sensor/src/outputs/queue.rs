@@ -27,6 +27,7 @@ pub(crate) struct Output {
     pub(crate) counters: Arc<QueueCounters>,
     /// Closed by the thread's end.
     ended: Receiver<Infallible>,
+    thread: Arc<JoinHandle<()>>,
 }
 
 #[derive(Default)]
@@ -46,10 +47,7 @@ impl Output {
     ///
     /// # Errors
     /// It cannot be started.
-    pub(crate) fn start(
-        destination: impl Destination + 'static,
-        on_closed: OnClosed,
-    ) -> io::Result<(Self, JoinHandle<()>)> {
+    pub(crate) fn start(destination: impl Destination + 'static, on_closed: OnClosed) -> io::Result<Self> {
         let (blocks, queue) = mpsc::sync_channel(QUEUE_LENGTH);
         let (end, ended) = mpsc::channel();
         let counters = Arc::new(QueueCounters::default());
@@ -67,12 +65,16 @@ impl Output {
                 writer.queue.iter().for_each(drop);
             }
         })?;
-        let output = Output {
+        Ok(Output {
             blocks,
             counters,
             ended,
-        };
-        Ok((output, thread))
+            thread: Arc::new(thread),
+        })
+    }
+
+    pub(crate) fn thread(&self) -> Arc<JoinHandle<()>> {
+        Arc::clone(&self.thread)
     }
 
     /// Takes a block if there is room for it. Never waits.

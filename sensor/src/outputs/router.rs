@@ -55,6 +55,7 @@ pub(crate) struct Router {
     all_offered: Receiver<Infallible>,
     /// Closed by the end of the thread, which ends after those of the outputs.
     ended: Receiver<Infallible>,
+    thread: Arc<JoinHandle<()>>,
 }
 
 #[derive(Default)]
@@ -102,7 +103,7 @@ impl Router {
     ///
     /// # Errors
     /// It cannot be started.
-    pub(crate) fn start(outputs: Vec<(Form, Output)>, completion: Completion) -> io::Result<(Self, JoinHandle<()>)> {
+    pub(crate) fn start(outputs: Vec<(Form, Output)>, completion: Completion) -> io::Result<Self> {
         let (alerts, queue) = mpsc::sync_channel(QUEUE_LENGTH);
         let (offering, all_offered) = mpsc::channel();
         let (end, ended) = mpsc::channel();
@@ -110,19 +111,24 @@ impl Router {
             outputs: outputs.iter().map(|(_, output)| Arc::clone(&output.counters)).collect(),
             ..Counters::default()
         });
-        let router = Router {
-            alerts,
-            counters: Arc::clone(&counters),
-            all_offered,
-            ended,
-        };
+        let counted = Arc::clone(&counters);
         let thread = thread::Builder::new().name("alerts".to_owned()).spawn(move || {
             let _end = end;
-            route(&queue, completion, &outputs, &counters);
+            route(&queue, completion, &outputs, &counted);
             drop(offering);
             outputs.into_iter().for_each(|(_, output)| output.finish());
         })?;
-        Ok((router, thread))
+        Ok(Router {
+            alerts,
+            counters,
+            all_offered,
+            ended,
+            thread: Arc::new(thread),
+        })
+    }
+
+    pub(crate) fn thread(&self) -> Arc<JoinHandle<()>> {
+        Arc::clone(&self.thread)
     }
 
     /// Takes an alert if there is room for it. Never waits.

@@ -38,10 +38,9 @@ fn start_with(
     complete: CompleteContainer,
     on_closed: OnClosed,
 ) -> Router {
-    let (output, _) = Output::start(destination, on_closed).unwrap();
+    let output = Output::start(destination, on_closed).unwrap();
     let completion = Completion::new(complete, metadata_wait);
-    let (router, _) = Router::start(vec![(form, output)], completion).unwrap();
-    router
+    Router::start(vec![(form, output)], completion).unwrap()
 }
 
 fn complete() -> CompleteContainer {

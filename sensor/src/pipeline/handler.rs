@@ -8,10 +8,17 @@ use crate::{alert::loss::Losses, event::Event, kernel::Environment, telemetry::c
 /// arguments have not come in this time is given up.
 pub(crate) const IDLE: Duration = Duration::from_millis(100);
 
+/// What other threads may tell the event thread.
+pub(crate) enum Command<Update> {
+    Stop,
+    /// Something for the handler.
+    Update(Update),
+}
+
 /// Takes events, on the event thread.
 pub(crate) trait EventHandler {
     /// What other threads may tell the handler.
-    type Command;
+    type Update;
 
     /// What of processes' environments it looks at, as far as it is known at the start.
     fn environment(&self) -> Environment;
@@ -19,11 +26,15 @@ pub(crate) trait EventHandler {
     /// Takes one event.
     fn event(&mut self, event: &Event<'_>, losses: &Losses);
 
-    /// Takes a command; gives whether the thread goes on.
-    fn command(&mut self, losses: &Losses, command: Self::Command) -> Flow;
+    /// Takes an update.
+    fn update(&mut self, losses: &Losses, update: Self::Update);
 
-    /// Called when the ring buffer is empty, and at least once a second; gives whether the thread goes on.
-    fn idle(&mut self, losses: &Losses) -> Flow;
+    /// Called when the ring buffer is empty, and at least once a second; gives whether the thread goes on. If it is empty,
+    /// every event before `handled_until_ns` of the wall clock was handed in.
+    fn idle(&mut self, losses: &Losses, handled_until_ns: Option<i64>) -> Flow;
+
+    /// Called behind the last event.
+    fn finish(&mut self, losses: &Losses);
 
     /// Takes, about once a second, what was counted so far.
     fn counted(&mut self, _counts: &PipelineCounts) {}

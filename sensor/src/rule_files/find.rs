@@ -19,6 +19,8 @@ pub(crate) enum RuleFilesError {
     NoRules { path: PathBuf },
     #[error("`{path}` holds more than {MAX_FILES} rule files, or is more than {MAX_DEPTH} directories deep")]
     TooMuch { path: PathBuf },
+    #[error("no rule is left to run; `tidewaiter rules check` shows what is wrong with those that there are")]
+    NoneRuns,
     #[error("there is no rule to run: `stock_rules` is off and no path is given")]
     NoneConfigured,
 }

@@ -8,8 +8,9 @@ use std::fs::Permissions;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use container_engines::Directory;
@@ -30,6 +31,7 @@ pub(crate) struct Metrics {
     snapshots: SyncSender<Snapshot>,
     /// Closed by the thread's end.
     ended: Receiver<()>,
+    thread: Arc<JoinHandle<()>>,
     last_offer: Option<Instant>,
 }
 
@@ -41,7 +43,7 @@ impl Metrics {
     pub(crate) fn start(path: PathBuf, directory: Directory) -> io::Result<Metrics> {
         let (snapshots, received) = mpsc::sync_channel::<Snapshot>(1);
         let (end, ended) = mpsc::channel();
-        thread::Builder::new().name("metrics".to_owned()).spawn(move || {
+        let thread = thread::Builder::new().name("metrics".to_owned()).spawn(move || {
             let _end = end;
             let mut backoff = Backoff::new(INTERVAL, INTERVAL);
             for snapshot in received {
@@ -60,8 +62,13 @@ impl Metrics {
         Ok(Metrics {
             snapshots,
             ended,
+            thread: Arc::new(thread),
             last_offer: None,
         })
+    }
+
+    pub(crate) fn thread(&self) -> Arc<JoinHandle<()>> {
+        Arc::clone(&self.thread)
     }
 
     /// Has what `snapshot` gives written, if it is time. Never waits: while the disk is slow, a turn is left out.

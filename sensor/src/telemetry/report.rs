@@ -1,12 +1,22 @@
-//! What the sensor says when it ends: what was seen, and every loss with its reason.
+//! What the sensor says when it ends: what was seen, and every loss with its reason; and what it says of that meanwhile.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use container_engines::EngineStatus;
-use rule_engine::EngineCounters;
+use rule_engine::rule::RuleInfo;
+use rule_engine::{EngineCounters, RuleChanges, RuleCounters};
 use sensor_abi::RecordKind;
 use tracing::{debug, info, warn};
 
 use super::counts::{PipelineCounts, Snapshot};
 use crate::text::escape::Visible;
+
+/// The shortest time between two lines about what rules forgot.
+const EVICTION_REPORT_INTERVAL: Duration = Duration::from_secs(60);
+/// Rules that a reload changed are named up to this many.
+const RULES_NAMED_AT_MOST: usize = 20;
 
 /// The last lines: what was seen, and every loss with its reason.
 pub(crate) fn summary(snapshot: &Snapshot) {
@@ -162,19 +172,84 @@ pub(crate) fn rule_engine(counters: &EngineCounters) {
             warn!("{number} {what}");
         }
     }
-    for rule in &counters.rules {
-        let name = Visible(&rule.name);
-        if rule.suppressed > 0 {
-            info!(
-                "{} alerts of `{name}` were suppressed as its `alert_suppression` says",
-                rule.suppressed
-            );
+    counters.rules.iter().for_each(alert_limits);
+}
+
+/// Says what became of alerts of a rule that were not to be written.
+fn alert_limits(rule: &RuleCounters) {
+    let name = Visible(&rule.name);
+    if rule.suppressed > 0 {
+        info!(
+            "{} alerts of `{name}` were suppressed as its `alert_suppression` says",
+            rule.suppressed
+        );
+    }
+    if rule.held_back > 0 {
+        warn!(
+            "{} alerts of `{name}` were held back: more than its `max_signals` in an interval",
+            rule.held_back
+        );
+    }
+}
+
+/// Says what a reload changed: which rules have forgotten what they remembered. `before` is what was counted until then.
+pub(crate) fn reload(before: &[EngineCounters], changes: &[RuleChanges]) {
+    let count =
+        |list: fn(&RuleChanges) -> &Vec<Arc<RuleInfo>>| -> usize { changes.iter().map(|all| list(all).len()).sum() };
+    info!(
+        "{} rules go on with what they remember; {} are new or look for something else now, {} are gone",
+        count(|all| &all.kept),
+        count(|all| &all.added) + count(|all| &all.changed),
+        count(|all| &all.removed),
+    );
+    let changed = changes.iter().flat_map(|all| &all.changed);
+    for rule in changed.clone().take(RULES_NAMED_AT_MOST) {
+        info!(
+            "`{}` looks for something else now and has forgotten what it remembered",
+            Visible(&rule.name)
+        );
+    }
+    // What the engine counted for these is not in the last lines.
+    let gone: HashSet<&str> = changes
+        .iter()
+        .flat_map(|all| all.changed.iter().chain(&all.removed))
+        .map(|rule| rule.rule_id.as_str())
+        .collect();
+    let rules = before.iter().flat_map(|engine| &engine.rules);
+    rules
+        .filter(|rule| gone.contains(rule.rule_id.as_str()))
+        .for_each(alert_limits);
+}
+
+/// Reports, at most once a minute, that rules had to forget what they remembered.
+pub(crate) struct EvictionReport {
+    reported: u64,
+    last_look: Instant,
+}
+
+impl Default for EvictionReport {
+    fn default() -> Self {
+        EvictionReport {
+            reported: 0,
+            last_look: Instant::now(),
         }
-        if rule.held_back > 0 {
+    }
+}
+
+impl EvictionReport {
+    pub(crate) fn look(&mut self, engines: impl FnOnce() -> Vec<EngineCounters>) {
+        if self.last_look.elapsed() < EVICTION_REPORT_INTERVAL {
+            return;
+        }
+        self.last_look = Instant::now();
+        let evicted = engines().iter().map(|counters| counters.groups_evicted).sum();
+        if evicted > self.reported {
+            let new = evicted - self.reported;
             warn!(
-                "{} alerts of `{name}` were held back: more than its `max_signals` in an interval",
-                rule.held_back
+                "{new} groups of a sequence, threshold or suppression were forgotten ({evicted} since the start): there \
+                 were too many, and the containers with the most lost their oldest"
             );
+            self.reported = evicted;
         }
     }
 }

@@ -104,7 +104,7 @@ fn a_match_that_had_to_wait_is_an_alert_of_its_own_event() {
         earlier_events: Vec::new(),
         reason: Vec::new(),
     };
-    let alert = Alert::new(Document::new(), matched, Vec::new());
+    let alert = Alert::new(Document::new(), matched, Vec::new(), None);
     assert_eq!(alert.event, sample.event);
     assert_eq!(alert.chain.last().map(|link| link.pid), Some(4242));
 }

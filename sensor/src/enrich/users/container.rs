@@ -15,7 +15,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -58,6 +58,7 @@ pub(crate) struct ContainerUsers {
     known: Known,
     requests: SyncSender<Request>,
     unread: Arc<AtomicU64>,
+    thread: Arc<JoinHandle<()>>,
 }
 
 struct Request {
@@ -73,17 +74,23 @@ impl ContainerUsers {
     /// The thread cannot be started.
     pub(crate) fn start() -> io::Result<Self> {
         let (requests, waiting) = sync_channel(QUEUED_AT_MOST);
-        let users = ContainerUsers {
-            known: Known::default(),
-            requests,
-            unread: Arc::default(),
-        };
-        let (known, unread) = (users.known.clone(), users.unread.clone());
-        thread::Builder::new()
+        let (known, unread) = (Known::default(), Arc::default());
+        let (to_fill, to_count) = (Arc::clone(&known), Arc::clone(&unread));
+        let thread = thread::Builder::new()
             .name("users".to_owned())
             .stack_size(STACK_BYTES)
-            .spawn(move || serve(&waiting, &known, &unread))?;
-        Ok(users)
+            .spawn(move || serve(&waiting, &to_fill, &to_count))?;
+        Ok(ContainerUsers {
+            known,
+            requests,
+            unread,
+            thread: Arc::new(thread),
+        })
+    }
+
+    /// The thread that takes the requests.
+    pub(crate) fn thread(&self) -> Arc<JoinHandle<()>> {
+        Arc::clone(&self.thread)
     }
 
     /// Has the files of a container read, through the first of these processes that still exists.

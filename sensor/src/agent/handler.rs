@@ -1,0 +1,196 @@
+//! What `run` does with events: verdicts of the rules become alerts, and those go to the outputs.
+//!
+//! Runs on the event thread, so nothing here waits.
+
+use std::time::Duration;
+
+use rule_engine::Match;
+use rule_engine::record::Record;
+use rule_engine::schema::fields;
+
+use super::notify;
+use crate::alert::loss::Losses;
+use crate::alert::{Alert, ChainLink, chain_of};
+use crate::detection::{Detection, LOOK_INTERVAL, Release, Rules, WaitingEvent};
+use crate::event::Event;
+use crate::history::History;
+use crate::kernel::Environment;
+use crate::outputs::Router;
+use crate::pipeline::{EventHandler, Flow, IDLE};
+use crate::record::{RecordBuilder, fill_metadata};
+use crate::telemetry::counts::{PipelineCounts, Snapshot};
+use crate::telemetry::log::DroppedLines;
+use crate::telemetry::prometheus::Metrics;
+use crate::telemetry::report::{self, EvictionReport};
+
+/// Detects, and hands alerts on.
+pub(crate) struct Alerting {
+    detection: Detection<Vec<ChainLink>>,
+    builder: RecordBuilder,
+    history: History,
+    outputs: Router,
+    metrics: Option<Metrics>,
+    dropped_lines: DroppedLines,
+    /// Filled for an event that matched.
+    whole: Record,
+    evictions: EvictionReport,
+}
+
+impl Alerting {
+    pub(crate) fn new(
+        detection: Detection<Vec<ChainLink>>,
+        builder: RecordBuilder,
+        history: History,
+        outputs: Router,
+        metrics: Option<Metrics>,
+        dropped_lines: DroppedLines,
+    ) -> Self {
+        Alerting {
+            detection,
+            builder,
+            history,
+            outputs,
+            metrics,
+            dropped_lines,
+            whole: Record::new(),
+            evictions: EvictionReport::default(),
+        }
+    }
+
+    /// Writes what is left, each part for at most `time_limit`, and reports everything.
+    pub(crate) fn finish(self, pipeline: PipelineCounts, time_limit: Duration) {
+        let snapshot = Snapshot {
+            rules: self.detection.rule_count(),
+            pipeline,
+            detection: self.detection.counts(),
+            output: self.outputs.finish(time_limit),
+            history: self.history.close(time_limit),
+            log_lines_lost: self.dropped_lines.count(),
+        };
+        report::summary(&snapshot);
+        if let Some(metrics) = self.metrics {
+            metrics.finish(snapshot, time_limit);
+        }
+    }
+
+    fn release(&mut self, which: Release, losses: &Losses) {
+        let outputs = &self.outputs;
+        self.detection.release(which, &mut self.history, &mut |event, matched| {
+            offer_waiting(outputs, losses, event, matched);
+        });
+    }
+}
+
+impl EventHandler for Alerting {
+    /// Other rules, from the path that the first ones came by.
+    type Update = Box<Rules>;
+
+    fn environment(&self) -> Environment {
+        if self.detection.reads(fields::PROCESS_ENV_VARS) {
+            Environment::Read
+        } else {
+            Environment::LeftAlone
+        }
+    }
+
+    fn event(&mut self, event: &Event<'_>, losses: &Losses) {
+        let Alerting {
+            detection,
+            builder,
+            history,
+            outputs,
+            whole,
+            ..
+        } = self;
+        detection.release_due(history, &mut |event, matched| {
+            offer_waiting(outputs, losses, event, matched);
+        });
+        let mut present = None;
+        detection.event(
+            event,
+            builder,
+            history,
+            || chain_of(event, builder),
+            &mut |lookup, matched| {
+                let (document, chain, time_ns) = present.get_or_insert_with(|| {
+                    builder.fill(whole, event);
+                    if let Some(lookup) = lookup {
+                        fill_metadata(whole, lookup);
+                    }
+                    (
+                        whole.to_document(),
+                        chain_of(event, builder),
+                        whole.first_date(fields::TIMESTAMP),
+                    )
+                });
+                let alert = Alert::new(document.clone(), matched, chain.clone(), event.container().cloned());
+                offer(outputs, losses, alert, *time_ns);
+            },
+        );
+    }
+
+    fn update(&mut self, losses: &Losses, rules: Box<Rules>) {
+        self.release(Release::All, losses);
+        let before = self.detection.counts().engines;
+        self.history.keep_for(rules.longest_window());
+        report::reload(&before, &self.detection.replace_rules(*rules));
+        notify::ready(&format!("watching with {} rules", self.detection.rule_count()));
+    }
+
+    fn idle(&mut self, losses: &Losses, handled_until_ns: Option<i64>) -> Flow {
+        self.release(Release::Ready, losses);
+        if let Some(time_ns) = handled_until_ns {
+            let outputs = &self.outputs;
+            self.detection.advance_to(time_ns, &mut |matched| {
+                let alert = Alert::new(Default::default(), matched, Vec::new(), None);
+                offer(outputs, losses, alert, Some(time_ns));
+            });
+        }
+        self.evictions.look(|| self.detection.counts().engines);
+        Flow::Continue
+    }
+
+    fn finish(&mut self, losses: &Losses) {
+        self.release(Release::All, losses);
+    }
+
+    fn counted(&mut self, counts: &PipelineCounts) {
+        if let Some(metrics) = &mut self.metrics {
+            metrics.offer(|| Snapshot {
+                rules: self.detection.rule_count(),
+                pipeline: *counts,
+                detection: self.detection.counts(),
+                output: self.outputs.counts(),
+                history: self.history.counts(),
+                log_lines_lost: self.dropped_lines.count(),
+            });
+        }
+    }
+
+    fn may_sleep(&self) -> Duration {
+        if self.detection.has_waiting_events() {
+            LOOK_INTERVAL
+        } else {
+            IDLE
+        }
+    }
+}
+
+/// Hands on an alert about an event that had to wait.
+fn offer_waiting(outputs: &Router, losses: &Losses, event: &WaitingEvent<Vec<ChainLink>>, matched: Match<'_>) {
+    let alert = Alert::new(
+        event.record.to_document(),
+        matched,
+        event.context.clone(),
+        Some(event.container.clone()),
+    );
+    offer(outputs, losses, alert, event.record.first_date(fields::TIMESTAMP));
+}
+
+/// Hands on an alert about an event of this time.
+fn offer(outputs: &Router, losses: &Losses, mut alert: Alert, time_ns: Option<i64>) {
+    if let Some(time_ns) = time_ns {
+        alert.note_losses(losses, time_ns);
+    }
+    outputs.offer(alert);
+}
