@@ -1,46 +1,46 @@
-//! The one table of hooks: which program runs where in the kernel, and what follows where that place is missing. The
-//! agent loads and attaches by it, and `doctor` checks the kernel against it.
+//! The table of hooks: which program is attached where, and what is lost on a kernel that lacks that place. The agent
+//! loads and attaches from it, and `doctor` checks the kernel against it.
 
-/// What follows when a kernel lacks something.
+/// What happens on a kernel that lacks something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
     /// The sensor cannot run.
     Required,
-    /// What is named here is not reported.
+    /// The sensor runs, but does not report this.
     Optional(&'static str),
 }
 
-/// Where a program is attached, which also says of what type it is.
+/// Where a program is attached, which also determines its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attach {
-    /// A tracepoint by its name, with arguments of the types that the kernel's BTF gives (`tp_btf`).
+    /// A tracepoint whose arguments are typed by the kernel's BTF (`tp_btf`).
     BtfTracepoint(&'static str),
 }
 
-/// A program that goes on with another's work.
+/// A program that continues another's work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TailCall {
     pub program: &'static str,
-    /// The map through which it is called, at index 0.
+    /// The program array it is called through, at index 0.
     pub map: &'static str,
 }
 
-/// A program and its place in the kernel.
+/// A program and where it is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hook {
     pub program: &'static str,
-    /// Loaded like the program, and called by it instead of attached.
+    /// Loaded like the program, but called by it rather than attached.
     pub continuation: Option<TailCall>,
-    /// Runs after it and writes a line, when asked for.
+    /// Attached to the same place when trace logging is on; writes a line about each run.
     pub log_program: &'static str,
     pub attach: Attach,
     pub need: Need,
-    /// The kernels that it was found to hold for.
+    /// The kernels it has been verified on.
     pub kernels: &'static str,
 }
 
-/// All hooks. Each has the same arguments on all its kernels, but for a further one of `sched_process_exit` from 6.16
-/// on, which nothing here reads.
+/// All hooks. Their arguments are the same on all these kernels, except that `sched_process_exit` has one more from 6.16
+/// on, which is not read.
 pub const HOOKS: [Hook; 3] = [
     Hook {
         program: "process_fork",
@@ -71,5 +71,5 @@ pub const HOOKS: [Hook; 3] = [
     },
 ];
 
-/// Every kernel that was tried: 5.10, 6.1, 6.12, 6.18 and 7.2.
+/// Tested: 5.10, 6.1, 6.12, 6.18 and 7.2.
 pub(crate) const ALL: &str = "5.10 to 7.2";

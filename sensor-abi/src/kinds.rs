@@ -1,17 +1,17 @@
-//! The one table of record kinds. Whatever lists kinds (loss counters, metrics, the losses in an alert) goes through it,
-//! so a further kind is one row here, beside the code that makes its records and the code that reads them.
+//! The table of record kinds. Everything that lists kinds (loss counters, metrics, the losses in an alert) iterates over
+//! it, so a new kind is one row here, besides the code that writes its records and the code that decodes them.
 
-/// Which of the records are given up first when the ring buffer fills up.
+/// Which records are dropped first as the ring buffer fills up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LossTier {
-    /// A cgroup over its share sends none from half of the ring buffer on.
+    /// A cgroup over its share sends none once the ring buffer is half full.
     First,
-    /// A cgroup over its share sends none from three quarters on: the rest is kept for the others.
+    /// A cgroup over its share sends none once it is three quarters full; the rest is reserved for the others.
     Last,
 }
 
 impl LossTier {
-    /// Bytes in the ring buffer from which on a cgroup over its share sends no records of this tier.
+    /// The fill, in bytes, at which a cgroup over its share stops sending records of this tier.
     pub const fn refused_from(self, ring_buffer: u32) -> u64 {
         match self {
             LossTier::First => ring_buffer as u64 / 2,
@@ -22,26 +22,26 @@ impl LossTier {
 
 macro_rules! record_kinds {
     ($($(#[$doc:meta])* $kind:ident = $number:literal, $name:literal, $plural:literal, $described:literal, $tier:ident;)*) => {
-        /// What a record is about: [`crate::RecordHead::kind`] as a number.
+        /// What a record is about; its number is [`crate::RecordHead::kind`].
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[repr(u16)]
         pub enum RecordKind { $($(#[$doc])* $kind = $number,)* }
 
         impl RecordKind {
-            /// All kinds, in the order of their numbers, which count from 1.
+            /// All kinds by number, starting from 1.
             pub const ALL: [RecordKind; [$($number),*].len()] = [$(RecordKind::$kind),*];
 
-            /// As metrics label it.
+            /// The label in metrics.
             pub const fn name(self) -> &'static str {
                 match self { $(RecordKind::$kind => $name,)* }
             }
 
-            /// As the losses in an alert call several of them.
+            /// The key in an alert's losses.
             pub const fn plural(self) -> &'static str {
                 match self { $(RecordKind::$kind => $plural,)* }
             }
 
-            /// Several of them in a sentence.
+            /// The plural in a log line.
             pub const fn description(self) -> &'static str {
                 match self { $(RecordKind::$kind => $described,)* }
             }
@@ -53,17 +53,17 @@ macro_rules! record_kinds {
     };
 }
 
-// Number, name, plural, plural in a sentence, loss tier.
+// Number, metrics label, key in an alert, plural in a log line, loss tier.
 record_kinds! {
     /// A process was created (its thread group leader; threads are not processes): [`crate::ForkRecord`].
     Fork = 1, "fork", "forks", "forks", First;
     /// A process image was replaced: [`crate::ExecFixed`].
     Exec = 2, "exec", "execs", "execs", Last;
-    /// More arguments of the exec before it on the same processor: [`crate::ArgumentsFixed`].
+    /// More arguments of the preceding exec on the same processor: [`crate::ArgumentsFixed`].
     Arguments = 3, "arguments", "arguments", "records of further arguments", First;
     /// The last thread of a process ended: [`crate::ExitRecord`].
     Exit = 4, "exit", "exits", "exits", First;
-    /// The environment of the exec before it on the same processor, or more of it: [`crate::ArgumentsFixed`].
+    /// The environment of the preceding exec on the same processor, or a further part of it: [`crate::ArgumentsFixed`].
     Environment = 5, "environment", "environments", "records of environments", First;
 }
 
@@ -76,7 +76,7 @@ impl RecordKind {
         self as u16
     }
 
-    /// The place of its counters in an array over all kinds.
+    /// Its index in an array with an element for each kind.
     pub const fn index(self) -> usize {
         self as usize - 1
     }
@@ -87,7 +87,7 @@ impl RecordKind {
     }
 }
 
-// `from_number` and the counters rest on it.
+// `from_number` and the counters rely on it.
 const _: () = {
     let mut index = 0;
     while index < RecordKind::COUNT {

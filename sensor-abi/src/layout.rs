@@ -1,8 +1,7 @@
-//! The one table of what the kernel side needs to know of the running kernel's structures.
+//! The table of everything the kernel side needs to know about the running kernel's structures.
 //!
 //! The agent resolves each entry from `/sys/kernel/btf/vmlinux` and hands the numbers to the
-//! programs as read-only globals, which the verifier treats as constants. Each number says which kernels it was found to
-//! hold for.
+//! programs as read-only globals, which the verifier treats as constants.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -26,7 +25,7 @@ pub struct LayoutEntry {
     pub name: &'static str,
     pub source: Source,
     pub need: Need,
-    /// The kernels that it was found to hold for.
+    /// The kernels it has been verified on.
     pub kernels: &'static str,
 }
 
@@ -49,7 +48,7 @@ macro_rules! kernel_layout {
         ];
 
         impl KernelLayout {
-            /// Stands for an entry that the kernel does not have.
+            /// Marks an entry that the kernel does not have.
             pub const ABSENT: u32 = u32::MAX;
             /// Nothing resolved yet.
             pub const UNRESOLVED: Self = Self { $($name: Self::ABSENT,)* };
@@ -134,8 +133,8 @@ kernel_layout! {
     inode_number: Member("inode", "i_ino"), Required, ALL;
     inode_links: Member("inode", "i_nlink"), Required, ALL;
     inode_file_system: Member("inode", "i_sb"), Required, ALL;
-    /// In an inode of an overlay file system, the upper layer's directory entry follows right
-    /// behind; that structure is a module's own.
+    /// In overlayfs's own inode structure, which belongs to a module and is not in this BTF, a pointer to the upper
+    /// layer's directory entry directly follows the kernel's inode.
     inode_size: Size("inode"), Required, ALL;
     file_system_device: Member("super_block", "s_dev"), Required, ALL;
     file_system_magic: Member("super_block", "s_magic"), Required, ALL;

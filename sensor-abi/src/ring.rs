@@ -1,4 +1,4 @@
-//! How the ring buffer is shared out and what is counted about it; what the agent sets before load.
+//! How cgroups share the ring buffer, what is counted about it, and the limits that the agent sets before load.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -6,8 +6,8 @@ use crate::RecordKind;
 #[cfg(doc)]
 use crate::{ARGUMENTS_LIMIT, ENVIRONMENT_LIMIT};
 
-/// What each processor counts. `sequence` is also the number of records it tried to send; each of
-/// them is in the ring buffer or counted here as lost, by reason and by kind (at [`RecordKind::index`]).
+/// What each processor counts. `sequence` is also the number of records it tried to send: each was either put into the
+/// ring buffer or is counted here as lost, by reason and kind (at [`RecordKind::index`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Counters {
@@ -18,13 +18,13 @@ pub struct Counters {
     pub lost_over_share: [u64; RecordKind::COUNT],
 }
 
-/// Bytes in the ring buffer from which on it is counted which cgroup fills it.
+/// The fill, in bytes, from which on it is counted what each cgroup sends.
 pub const fn pressure_counted_from(ring_buffer: u32) -> u64 {
     ring_buffer as u64 / 4
 }
 
-/// Bytes that a cgroup may send under pressure whatever the others do; counted anew for each
-/// quarter of the ring buffer that the agent has read.
+/// Bytes that a cgroup may send under pressure regardless of the others; the count restarts with each quarter of the
+/// ring buffer that the agent reads.
 pub const fn cgroup_share(ring_buffer: u32) -> u64 {
     ring_buffer as u64 / 16
 }

@@ -1,4 +1,4 @@
-//! Records on their way out: their head with its number, the sending, and the count of what was lost.
+//! Sending records: numbers them, puts them into the ring buffer, and counts those that are lost.
 
 use aya_ebpf::{
     helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns},
@@ -13,7 +13,7 @@ use crate::{read::Address, ring, share::charge};
 #[map]
 pub static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
 
-/// A head for a record of `kind`, numbered. Every record is sent right after.
+/// A numbered head for a record of `kind`, which has to be sent right away.
 #[inline(always)]
 pub fn head(kind: RecordKind, flags: u16) -> RecordHead {
     let mut sequence = 0;
@@ -50,7 +50,7 @@ pub fn send(kind: RecordKind, bytes: &[u8], cgroup: Address) -> bool {
     false
 }
 
-/// Counts a record that is not made, because its cgroup is over its share.
+/// Counts a record that is not built because its cgroup is over its share.
 #[inline(always)]
 pub fn refuse(kind: RecordKind) {
     if let Some(counters) = COUNTERS.get_ptr_mut(0) {
@@ -68,7 +68,7 @@ fn count(counters: &mut [u64; RecordKind::COUNT], kind: RecordKind) {
     }
 }
 
-/// The bytes of a record without a part that varies.
+/// The bytes of a record of fixed length.
 #[inline(always)]
 pub fn bytes_of<T>(record: &T) -> &[u8] {
     // SAFETY: records are `repr(C)` without padding (asserted where they are defined).

@@ -1,4 +1,4 @@
-//! The programs, one file a family. Each stands in the table of hooks in `sensor-abi`.
+//! The programs, one file per family. Each has a row in the table of hooks in `sensor-abi`.
 
 pub mod exec;
 pub mod process;

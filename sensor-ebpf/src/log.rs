@@ -1,5 +1,5 @@
-//! Lines about the work of the other programs, for who looks into trouble with the kernel side. Programs of their own, so
-//! that the others cost nothing more: the agent loads them only when it is asked to.
+//! Trace lines about the other programs' work, for debugging the kernel side. They come from programs of their own, which
+//! the agent loads only on request, so that they cost nothing otherwise.
 
 use aya_ebpf::{EbpfContext as _, macros::btf_tracepoint, programs::BtfTracePointContext};
 use aya_log_ebpf::info;

@@ -1,6 +1,6 @@
 //! Paths: of a file or directory through the mount tree, and of a cgroup.
 //!
-//! Components are written last one first, each with its zero byte; the agent turns them round.
+//! Components are written last one first, each with its zero byte; the agent reverses them.
 
 use sensor_abi::{FLAG_EXECUTABLE_DETACHED, FLAG_PATH_CUT, GROUPS_LIMIT, PATH_LIMIT};
 
@@ -28,7 +28,7 @@ pub struct Path {
     pub dentry: Address,
 }
 
-/// Appends a string of at most `limit` bytes; gives the bytes written, its zero byte included.
+/// Appends a string of at most `limit` bytes; returns the number of bytes written, including the zero byte.
 #[inline(always)]
 pub fn append_string(scratch: *mut ExecScratch, limit: u32, source: Address) -> u64 {
     // SAFETY: `position & POSITION_MASK` plus `limit` (at most `PATH_LIMIT`) lies in `variable`.
@@ -53,7 +53,7 @@ pub fn append_bytes(scratch: *mut ExecScratch, length: u32, source: Address) {
     }
 }
 
-/// Appends the components of `path` up to `root`; gives flags and the bytes written.
+/// Appends the components of `path` up to `root`; returns flags and the number of bytes written.
 #[inline(always)]
 pub fn append_path(scratch: *mut ExecScratch, path: Path, root: Path) -> (u16, u32) {
     // SAFETY (whole function): scratch is this processor's own; plain reads and writes of it.
@@ -80,7 +80,7 @@ pub fn append_path(scratch: *mut ExecScratch, path: Path, root: Path) -> (u16, u
             let parent = pointer(this, layout!(mount_parent));
             if parent == this || parent == 0 {
                 flags = 0;
-                // A file that is a mount of its own, and that mount hangs nowhere.
+                // The file is itself the root of a mount that is attached nowhere.
                 if length_since(scratch, begin) == 0 {
                     append_string(scratch, NAME_SIZE, pointer(dentry, layout!(dentry_name)));
                     flags = FLAG_EXECUTABLE_DETACHED;
@@ -109,7 +109,7 @@ pub fn append_path(scratch: *mut ExecScratch, path: Path, root: Path) -> (u16, u
     (flags, length_since(scratch, begin))
 }
 
-/// Appends the components of a cgroup's path; gives flags and the bytes written.
+/// Appends the components of a cgroup's path; returns flags and the number of bytes written.
 #[inline(always)]
 pub fn append_cgroup(scratch: *mut ExecScratch, node: Address) -> (u16, u32) {
     // SAFETY (whole function): as in `append_path`.
@@ -132,17 +132,17 @@ pub fn append_cgroup(scratch: *mut ExecScratch, node: Address) -> (u16, u32) {
     (flags, length_since(scratch, begin))
 }
 
-/// Goes on to `parent`; gives whether there is room for another component.
+/// Moves on to `parent`; returns whether there is room for another component.
 #[inline(always)]
 fn climb(scratch: *mut ExecScratch, parent: Address, begin: u64) -> bool {
-    // SAFETY: a plain write of what is this processor's own.
+    // SAFETY: a plain write to this processor's scratch space.
     unsafe { core::ptr::write_volatile(&raw mut (*scratch).dentry, parent) };
     length_since(scratch, begin) <= PATH_LIMIT as u32
 }
 
 #[inline(always)]
 fn length_since(scratch: *mut ExecScratch, begin: u64) -> u32 {
-    // SAFETY: a plain read of what is this processor's own.
+    // SAFETY: a plain read of this processor's scratch space.
     let end = unsafe { core::ptr::read_volatile(&raw const (*scratch).position) };
     (end - begin) as u32
 }

@@ -1,7 +1,7 @@
 //! Reading kernel and user memory by address.
 //!
-//! A failed read gives zero, and reading through a zero address fails: so a chain of pointers
-//! needs no check at each link, and its end is zero where something was missing.
+//! A failed read yields zero, and reading through a zero address fails, so a chain of pointers needs no check at each
+//! link: the result is zero if any of them is missing.
 
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_str, bpf_probe_read_user};
 use sensor_abi::KernelLayout;
@@ -40,13 +40,13 @@ pub fn read_optional<T: Copy + Default>(base: Address, offset: u32) -> T {
     read(base, offset)
 }
 
-/// How much of a structure is read at once.
+/// How much of a structure a [`Block`] covers.
 const BLOCK_SIZE: usize = 192;
 
 /// Where a [`Block`] is read to.
 pub type BlockBytes = [u64; BLOCK_SIZE / 8];
 
-/// The beginning of a structure, read at once: one call instead of one a field.
+/// The beginning of a structure, read with one helper call instead of one per field.
 #[derive(Clone, Copy)]
 pub struct Block {
     base: Address,
@@ -83,7 +83,7 @@ pub unsafe fn bytes(destination: *mut u8, length: u64, source: Address) {
     unsafe { bpf_probe_read_kernel(destination.cast(), length as u32, source as *const _) };
 }
 
-/// Copies a string and its zero byte, at most `limit` bytes; gives the number of bytes written.
+/// Copies a string and its zero byte, at most `limit` bytes; returns the number of bytes written.
 ///
 /// # Safety
 /// `limit` bytes from `destination` must be writable.
@@ -94,7 +94,7 @@ pub unsafe fn string(destination: *mut u8, limit: u32, source: Address) -> u64 {
     if written < 0 { 0 } else { written as u64 }
 }
 
-/// Copies `length` bytes of the current process's memory; gives whether they could be read.
+/// Copies `length` bytes of the current process's memory; returns whether they could be read.
 ///
 /// # Safety
 /// `length` bytes from `destination` must be writable.

@@ -1,4 +1,4 @@
-//! The ring buffer: its records, and how full it is.
+//! The ring buffer and its fill.
 
 use aya_ebpf::{
     bindings::{BPF_RB_AVAIL_DATA, BPF_RB_CONS_POS, BPF_RB_NO_WAKEUP},
@@ -10,12 +10,12 @@ use aya_ebpf::{
 #[map]
 static RECORDS: RingBuf = RingBuf::with_byte_size(4096, 0);
 
-/// Whether a record wakes the agent: 0 while it looks by itself every so often, as it does when
-/// there is much to read. A wake-up costs more than the record that it is for.
+/// Whether a record wakes the agent: 0 while the agent polls, as it does under load, because a wake-up costs more than
+/// the record it announces.
 #[map]
 static WAKE_UP: Array<u32> = Array::with_max_entries(1, 0);
 
-/// Copies a record into the ring buffer; gives whether there was room.
+/// Copies a record into the ring buffer; returns whether there was room.
 #[inline(always)]
 pub fn output(bytes: &[u8]) -> bool {
     let wakes = WAKE_UP.get(0).is_some_and(|wakes| *wakes != 0);

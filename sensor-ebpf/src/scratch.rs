@@ -1,7 +1,7 @@
-//! Scratch space: one for each program family, so that no program finds another's work in its own when it goes on.
+//! Scratch space, separate for each program family and processor.
 //!
-//! A family's space is this processor's own. Tracepoint programs run with preemption or at least migration disabled, and
-//! the kernel does not enter a program again on a processor that runs it.
+//! A program stays on its processor, and the kernel does not enter it a second time there while it runs; but on newer
+//! kernels (7.x) another program can preempt it. So no family touches another's space.
 
 use aya_ebpf::{
     helpers::generated::bpf_get_smp_processor_id,
@@ -25,35 +25,35 @@ static EXIT_SCRATCH: PerCpuArray<BlockBytes> = PerCpuArray::with_max_entries(1, 
 #[map]
 static EXEC_SCRATCH: Array<ExecScratch> = Array::with_max_entries(1, 0);
 
-/// What an exec hands on to its continuation.
+/// What an exec leaves for its continuation.
 #[map]
 static REST_SCRATCH: PerCpuArray<RestScratch> = PerCpuArray::with_max_entries(1, 0);
 
-/// Where an exec's record is put together: the record itself, and the state of loops, which the verifier can follow in
-/// memory but not in registers.
+/// Where an exec's record is built, along with the state of loops, which the verifier can track in memory but not in
+/// registers.
 #[repr(C)]
 pub struct ExecScratch {
-    /// The record: its fixed part, and right behind it what varies in length.
+    /// The record's fixed part, directly followed by what varies in length.
     pub exec: ExecFixed,
     pub variable: [u8; VARIABLE_LIMIT],
     /// How much of `variable` is used.
     pub position: u64,
-    /// The walk of a path: where it stands.
+    /// Where the walk of a path has got to.
     pub mount: Address,
     pub dentry: Address,
-    /// The exec's cgroup if its record is to be charged to it, or 0.
+    /// The cgroup to charge for the record, 0 for none.
     pub charged: Address,
     pub credentials: BlockBytes,
     pub inode: BlockBytes,
 }
 
-// The record is sent as one piece.
+// A record is sent as one slice.
 const _: () = assert!(core::mem::offset_of!(ExecScratch, variable) == size_of::<ExecFixed>());
 
-/// Where records of further arguments and of environments are put together.
+/// Where records of further arguments and of environments are built.
 #[repr(C)]
 pub struct RestScratch {
-    /// The record: its fixed part, and right behind it the chunk.
+    /// The record's fixed part, directly followed by the chunk.
     pub record: ArgumentsFixed,
     pub chunk: [u8; ARGUMENTS_CHUNK],
     pub pid: u32,

@@ -1,7 +1,7 @@
-//! Who may send while the ring buffer fills up: a cgroup that fills it cannot keep the others out.
+//! Who may send while the ring buffer fills up, so that a cgroup that floods it cannot shut out the others.
 //!
-//! With room enough everyone may, and nothing is counted. Under pressure each cgroup has a share
-//! (see [`cgroup_share`]); one that has used it up sends fewer and fewer kinds of records, by [`RecordKind::tier`].
+//! While there is plenty of room everyone may send, and nothing is counted. Under pressure each cgroup has a share (see
+//! [`cgroup_share`]); once it is used up, kinds of records are refused by their [`RecordKind::tier`].
 
 use aya_ebpf::{macros::map, maps::LruHashMap};
 use sensor_abi::{RecordKind, cgroup_share, pressure_counted_from};
@@ -12,11 +12,11 @@ use crate::{
     ring::{read_bytes, unread_bytes},
 };
 
-/// Cgroups that are told apart; of more, those that sent least lately have a share anew.
+/// How many cgroups are tracked; beyond that, the least recently active ones start over with a fresh share.
 const CGROUPS: u32 = 1024;
 
-/// What cgroups sent under pressure. The key is the address of a cgroup's node, which also tells
-/// cgroups of v1 hierarchies apart.
+/// What cgroups sent under pressure, keyed by the address of the cgroup's node, which is unique across v1 hierarchies
+/// too.
 #[map]
 static SHARES: LruHashMap<u64, Share> = LruHashMap::with_max_entries(CGROUPS, 0);
 
@@ -28,8 +28,8 @@ pub struct Share {
     bytes: u64,
 }
 
-/// Whether a record of `kind` may be sent for a process of the cgroup that `cgroup` names. Under
-/// pressure, `used` then takes the cgroup, whose share is still to be charged; else 0.
+/// Whether a record of `kind` may be sent for a process in `cgroup`. Sets `used` to the cgroup to charge, or to 0 if
+/// there is no pressure.
 #[inline(always)]
 pub fn may_send(kind: RecordKind, cgroup: impl FnOnce() -> Address, used: &mut Address) -> bool {
     *used = 0;
@@ -42,8 +42,8 @@ pub fn may_send(kind: RecordKind, cgroup: impl FnOnce() -> Address, used: &mut A
     unread < kind.tier().refused_from(size) || sent_by(*used) < cgroup_share(size)
 }
 
-/// Adds the bytes of a record that was sent to what its cgroup sent, if it was admitted under
-/// pressure. (Processors may count at the same time; what one of them loses by that does not matter.)
+/// Charges a record to its cgroup, if it was sent under pressure. (Processors may race here; a lost update does no
+/// harm.)
 #[inline(always)]
 pub fn charge(cgroup: Address, bytes: u64) {
     if cgroup == 0 {

@@ -1,4 +1,4 @@
-//! Who does something: a task's process, with credentials, namespaces, terminal, descriptors and cgroup.
+//! Who is acting: a task's process, with credentials, namespaces, terminal, descriptors and cgroup.
 
 use sensor_abi::{Descriptor, FLAG_CGROUP_V1, KernelLayout, Namespaces, ProcessFixed};
 
@@ -7,7 +7,7 @@ use crate::{
     read::{Address, Block, BlockBytes, pointer, read, read_optional},
 };
 
-/// What every record says of a process; `task` is any of its threads.
+/// What every record says about a process; `task` is any of its threads.
 #[inline(always)]
 pub fn process(task: Address, credentials: Block) -> ProcessFixed {
     let leader = pointer(task, layout!(task_group_leader));
@@ -50,7 +50,7 @@ fn own_upid(pid: Address) -> Address {
     pid + layout!(pid_numbers) as u64 + level * layout!(upid_size) as u64
 }
 
-/// The number, in the host's namespace, of the pid that a process is linked to as `pid_type`.
+/// The pid of type `pid_type` (group or session) of a process, in the host's namespace.
 #[inline(always)]
 fn linked_pid(signal: Address, pid_type: u32) -> u32 {
     let pid = pointer(signal + layout!(signal_pids) as u64, pid_type * 8);
@@ -133,8 +133,8 @@ fn default_cgroup_node(task: Address) -> (Address, Address) {
     (pointer(cgroup, layout!(cgroup_node)), set)
 }
 
-/// The node whose path names the process's cgroup: in the v2 tree, or where the process stands at
-/// that tree's root, in the v1 hierarchy of the pids or else the memory controller.
+/// The node whose path names the process's cgroup: in the v2 tree, or if the process is at that tree's root, in the v1
+/// hierarchy of the pids controller, or else of the memory controller. With flags.
 #[inline(always)]
 pub fn cgroup_node(task: Address) -> (Address, u16) {
     let (default_node, set) = default_cgroup_node(task);

@@ -1,8 +1,8 @@
-//! From the bytes of the ring buffer to what happened in the kernel.
+//! From the bytes of the ring buffer to kernel events.
 //!
-//! Every length is checked: bytes that are no record give an error and are counted, and nothing
-//! else is lost. An exec whose arguments continue in further records of its processor is held
-//! until they are complete; what is missing of it is said in the event.
+//! Every length is checked: bytes that are not a record yield an error and are counted, and nothing else is lost. An exec
+//! whose arguments continue in further records from its processor is held until they are complete; the event says if
+//! something is missing.
 
 mod bytes;
 mod exec;
@@ -19,7 +19,7 @@ pub(crate) use bytes::{DecodeError, text};
 pub(crate) use exec::Exec;
 use exec::Unfinished;
 
-/// What happened in the kernel.
+/// Something that happened, as the kernel reports it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum KernelEvent {
     Fork(ForkRecord),
@@ -27,10 +27,10 @@ pub enum KernelEvent {
     Exit(ExitRecord),
 }
 
-/// Puts the records of all processors back together.
+/// Reassembles the records of all processors.
 #[derive(Default)]
 pub struct Decoder {
-    /// Execs whose arguments are not complete, by processor.
+    /// Execs whose arguments are still incomplete, by processor.
     unfinished: HashMap<u32, Unfinished, RandomState>,
     /// The last sequence number of each processor.
     sequences: HashMap<u32, u64, RandomState>,
@@ -38,11 +38,11 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Takes one record's bytes and emits the events that it completes: none, one, or two (an
-    /// exec whose further arguments were lost, and this one).
+    /// Takes the bytes of a record and emits the events that it completes: none, one, or two (an exec whose further
+    /// arguments were lost, and its own).
     ///
     /// # Errors
-    /// The bytes are no record; this is counted, and what came before is not touched.
+    /// The bytes are not a record; this is counted, and earlier records are unaffected.
     pub fn push(&mut self, bytes: &[u8], emit: &mut dyn FnMut(KernelEvent)) -> Result<(), DecodeError> {
         self.counts.received += 1;
         let result = self.push_record(bytes, emit);
@@ -52,16 +52,15 @@ impl Decoder {
         result
     }
 
-    /// Emits execs that wait for arguments which will not come: to be called when the ring buffer
-    /// has been empty for longer than the kernel takes to send them.
+    /// Emits the execs that are waiting for further arguments. Call it when the ring buffer has been empty for longer than
+    /// the kernel takes to send them.
     pub fn flush(&mut self, emit: &mut dyn FnMut(KernelEvent)) {
         for (_, unfinished) in mem::take(&mut self.unfinished) {
             emit(KernelEvent::Exec(Box::new(unfinished.exec)));
         }
     }
 
-    /// Takes in how many records each processor has made in all: those after the last one that was
-    /// read are missing too.
+    /// Counts the records after the last one read as missing too, given how many each processor produced.
     pub fn end(&mut self, produced: &[u64]) {
         for (cpu, produced) in (0..).zip(produced) {
             let last = self.sequences.insert(cpu, *produced).unwrap_or(0);
@@ -69,7 +68,7 @@ impl Decoder {
         }
     }
 
-    /// Whether an exec waits for further arguments.
+    /// Whether an exec is waiting for further arguments.
     pub fn has_unfinished(&self) -> bool {
         !self.unfinished.is_empty()
     }
@@ -84,7 +83,7 @@ impl Decoder {
             let continues = if is_next {
                 unfinished.append(kind, bytes)
             } else {
-                // A record between was lost; what follows it has no place.
+                // A record in between was lost, so this one cannot be placed.
                 Ok(false)
             };
             if continues == Ok(true) {
@@ -115,7 +114,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// Counts what is missing before a record; gives whether that is nothing.
+    /// Counts the records missing before this one; returns whether there are none.
     fn follow_sequence(&mut self, head: RecordHead) -> bool {
         let last = self.sequences.insert(head.cpu, head.sequence).unwrap_or(0);
         let missing = head.sequence.saturating_sub(last.saturating_add(1));

@@ -1,7 +1,7 @@
-//! What can happen to what: the closed enum that everything behind the process table takes.
+//! Events: what can happen, and to what. Everything behind the process table takes these.
 //!
-//! Stands between the process table and the record: an event refers to the table as it is after the event, and says
-//! nothing in ECS' words.
+//! Stands between the process table and the record. An event refers to the table as it is after the event. It knows
+//! nothing of ECS.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::{
     process::{Process, ProcessTable},
 };
 
-/// What happened, by what it happened to.
+/// What happened, by its subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EventKind {
     Process(ProcessAction),
@@ -36,12 +36,12 @@ impl EventKind {
     ];
 }
 
-/// An event, after the table has taken it in, with all that can be said of it.
+/// An event that the process table has already taken in, with everything that a record can say about it.
 pub(crate) struct Event<'a> {
     pub kind: EventKind,
-    /// Of the record that told it.
+    /// Head of the kernel record that reported it.
     pub head: &'a RecordHead,
-    /// Whose doing it is.
+    /// The process that did it.
     pub process: &'a Process,
     pub table: &'a ProcessTable,
     pub users: &'a Users,

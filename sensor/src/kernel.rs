@@ -1,7 +1,7 @@
-//! The kernel side as the agent holds it: resolves what the running kernel has, loads and attaches the programs,
-//! gives the records of the ring buffer and the kernel's own counts.
+//! The agent's end of the kernel side: resolves what the running kernel has, loads and attaches the programs, and hands
+//! out the records of the ring buffer and the kernel's own counts. Events begin here.
 //!
-//! Nothing is attached unless everything loads. Dropping [`Hooks`] detaches it all.
+//! Nothing is attached unless everything loads. Dropping [`Hooks`] detaches everything.
 
 mod attach;
 mod btf;
@@ -27,7 +27,7 @@ pub(crate) use ring::{Records, WakeUp};
 /// The loaded and attached kernel side.
 pub(crate) struct KernelSensor {
     pub records: Records,
-    /// Where it was asked for.
+    /// Present if it was asked for.
     pub log: Option<KernelLog>,
     pub counters: KernelCounters,
     /// What this kernel cannot report.

@@ -1,7 +1,7 @@
-//! The way of an event from the ring buffer through the process table, on one thread.
+//! The event thread: takes records from the ring buffer through decoder and process table to the handler.
 //!
-//! Never waits for anything but the ring buffer: what takes time (container engines, disks, output)
-//! is behind queues, on other threads. What an event is for is the [`EventHandler`]'s business.
+//! It never waits for anything but the ring buffer: whatever takes time (container engines, disks, outputs) is behind
+//! queues, on other threads. What becomes of an event is up to the [`EventHandler`].
 
 mod handler;
 mod intake;
@@ -28,22 +28,22 @@ use crate::{
 
 pub(crate) use handler::{Command, EventHandler, Flow, IDLE};
 use intake::Intake;
-use pace::{LOOK_INTERVAL, Pace};
+use pace::{POLL_INTERVAL, Pace};
 
-/// How long after its time an event is in the ring buffer at the latest.
+/// How long an event may take from its time until it is in the ring buffer.
 const IN_FLIGHT_NS: i64 = 1_000_000_000;
-/// How often clocks, user names and losses are looked at.
+/// How often the clock, user names and losses are checked.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
-/// Records that are handled before commands and clocks are looked at.
+/// How many records are handled before commands and the clock are checked.
 const BATCH: usize = 4096;
 /// The shortest time between two lines about losses.
 const LOSS_REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How long what runs in the kernel may take to end after the hooks are detached.
+/// How long programs that are still running may take after the hooks are detached.
 const SETTLE_LIMIT: Duration = Duration::from_secs(1);
 const SETTLE_STEP: Duration = Duration::from_millis(1);
 
-/// Reads the kernel side and keeps the process table.
+/// The kernel side, the decoder and the process table, as the event thread owns them.
 pub(crate) struct Pipeline {
     records: Records,
     log: Option<KernelLog>,
@@ -55,8 +55,7 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// A pipeline from an attached kernel side and a table that holds what `/proc` showed after
-    /// attaching.
+    /// A pipeline from an attached kernel side and a table filled from `/proc` after attaching.
     pub(crate) fn new(kernel: KernelSensor, table: ProcessTable, users: Users) -> Self {
         Pipeline {
             records: kernel.records,
@@ -75,8 +74,8 @@ impl Pipeline {
         }
     }
 
-    /// Handles events until a command says stop or nobody can send one any more, then what is left
-    /// in the ring buffer; gives the final counts.
+    /// Handles events until a command says stop or nobody can send one any more, then what is left in the ring buffer;
+    /// returns the final counts.
     pub(crate) fn run<H: EventHandler>(
         mut self,
         commands: &Receiver<Command<H::Update>>,
@@ -119,16 +118,16 @@ impl Pipeline {
                 continue;
             }
             let sleep = handler.may_sleep();
-            // After a change too: a record that still went by what was set before has come by then.
+            // Also after a change: by then a record that still used the previous setting has arrived.
             if change.is_some() || pace.wake_up() == WakeUp::None {
-                thread::sleep(LOOK_INTERVAL);
+                thread::sleep(POLL_INTERVAL);
             } else if handled == 0 && !self.wait(sleep) && sleep == IDLE && self.decoder.has_unfinished() {
                 self.flush(handler);
             }
         }
     }
 
-    /// Handles what was made until now: nothing more is, and every record made was received or is counted as lost.
+    /// Detaches and handles what was produced until then, so that every record was received or is counted as lost.
     fn finish<H: EventHandler>(mut self, handler: &mut H) -> PipelineCounts {
         self.hooks.detach();
         let deadline = Instant::now() + SETTLE_LIMIT;
@@ -143,7 +142,7 @@ impl Pipeline {
         self.counts()
     }
 
-    /// Handles all there is; gives whether that is all that the kernel side made and did not lose.
+    /// Handles all records there are; returns whether that is everything that the kernel side sent.
     fn is_all_received<H: EventHandler>(&mut self, handler: &mut H) -> bool {
         while self.drain(BATCH, handler) > 0 {}
         self.intake.losses.look().is_none_or(|counts| {
@@ -152,15 +151,15 @@ impl Pipeline {
         })
     }
 
-    /// Waits for records; gives whether there are any.
+    /// Waits for records; returns whether there are any.
     fn wait(&self, at_most: Duration) -> bool {
         let mut descriptors = [PollFd::new(self.records.as_fd(), PollFlags::POLLIN)];
         let timeout = PollTimeout::try_from(at_most).unwrap_or(PollTimeout::ZERO);
-        // An interrupted wait is as good as none.
+        // An interrupted wait counts as no records.
         poll(&mut descriptors, timeout).is_ok_and(|ready| ready > 0)
     }
 
-    /// Handles at most `limit` records; gives how many there were.
+    /// Handles at most `limit` records; returns how many there were.
     fn drain<H: EventHandler>(&mut self, limit: usize, handler: &mut H) -> usize {
         let Pipeline {
             records,

@@ -1,4 +1,4 @@
-//! What the agent knows of every process on the node, kept up to date by events.
+//! What the agent knows about every process on the node, kept up to date by events.
 //!
 //! Stands between the decoder and the record: an event changes the [`ProcessTable`], and the
 //! record is made from the table. Processes are named by [`ProcessKey`], which outlives pid reuse.

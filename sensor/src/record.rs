@@ -1,8 +1,7 @@
-//! From an event to an ECS record: the one place that decides what an event says.
+//! From an event to an ECS record: the only place that decides what an event says.
 //!
-//! Each family of fields has a file of its own. They read the event and the process table behind it, and change neither.
-//! The record is filled once for an event; rules read it by slot, and a document is made of it only if it leaves the
-//! program.
+//! There is one file for each family of fields. They only read the event and the process table. Rules read the record by
+//! slot; it becomes a document only if it leaves the program.
 
 mod base;
 mod container;
@@ -19,7 +18,7 @@ use crate::{enrich::host::Host, event::Event, process::ProcessKey};
 pub(crate) use base::fill_kind;
 pub(crate) use container::{ENGINE_FIELDS, fill_metadata};
 
-/// Fills records; holds what all events have in common.
+/// Fills records with events of this host.
 pub(crate) struct RecordBuilder {
     base: base::Base,
     processes: process::Processes,

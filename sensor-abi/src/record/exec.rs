@@ -1,4 +1,4 @@
-//! The record of an exec, and those that continue it with further arguments and the environment.
+//! The record of an exec, and the records that continue it with further arguments and the environment.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -25,12 +25,12 @@ pub const GROUPS_LIMIT: usize = 64;
 /// limit: 2 MiB with the usual 8 MiB.
 pub const ARGUMENTS_LIMIT: usize = ARGUMENTS_CHUNK * (1 + CHUNKS_PER_TAIL_CALL * 33);
 
-/// How much of arguments that are longer than `limit` is their end.
+/// How many of the bytes kept of arguments longer than `limit` are taken from their end.
 pub const fn arguments_tail(limit: u32) -> u32 {
     limit / 4
 }
 
-/// The most of an environment that is sent, where it is sent at all.
+/// The most bytes of an environment that are sent, where it is sent at all.
 pub const ENVIRONMENT_LIMIT: usize = 4 * ARGUMENTS_CHUNK;
 
 /// Argument chunks that one run of the continuation program sends.
@@ -39,7 +39,7 @@ pub const CHUNKS_PER_TAIL_CALL: usize = 4;
 /// [`FileIdentity::file_system`] of an overlay file system.
 pub const OVERLAY_MAGIC: u32 = 0x794c_7630;
 
-/// The arguments go on in a [`RecordKind::Arguments`] record of the same processor.
+/// The arguments continue in a [`RecordKind::Arguments`] record from the same processor.
 pub const FLAG_ARGUMENTS_CONTINUE: u16 = 1 << 0;
 /// The arguments are longer than the limit that was set at load: what is left out lies before the
 /// last [`arguments_tail`] bytes of them. Of an environment, its end is left out.
@@ -56,15 +56,15 @@ pub const FLAG_SCRIPT: u16 = 1 << 4;
 pub const FLAG_EXECUTABLE_DETACHED: u16 = 1 << 5;
 /// The executable's directory entry is gone.
 pub const FLAG_EXECUTABLE_DELETED: u16 = 1 << 6;
-/// The cgroup path is that of a v1 hierarchy: the process stands at the root of the v2 tree.
+/// The cgroup path is that of a v1 hierarchy, because the process is at the root of the v2 tree.
 pub const FLAG_CGROUP_V1: u16 = 1 << 7;
 /// The executable is on an overlay file system, in its upper layer: written or changed since that
 /// was mounted, so not what a container's image holds.
 pub const FLAG_EXECUTABLE_UPPER: u16 = 1 << 8;
-/// [`RecordKind::Environment`] records of the same processor follow.
+/// [`RecordKind::Environment`] records from the same processor follow.
 pub const FLAG_ENVIRONMENT_FOLLOWS: u16 = 1 << 9;
 
-/// The file that runs, whatever its name.
+/// The executed file, independent of its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct FileIdentity {
@@ -96,7 +96,7 @@ pub struct ExecFixed {
     pub namespaces: Namespaces,
     pub executable_length: u32,
     pub file: FileIdentity,
-    /// Capabilities that an exec keeps without the file's doing; a bit for each.
+    /// Ambient capabilities, a bit for each by its number.
     pub ambient_capabilities: u64,
     pub directory_length: u32,
     pub cgroup_length: u32,

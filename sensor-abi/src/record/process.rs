@@ -1,10 +1,10 @@
-//! Who does something, and the records of a process's beginning and end.
+//! Who is acting, and the records of a process's beginning and end.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::head::RecordHead;
 
-/// Who a process is; part of every fork, exec and exit.
+/// The identity of a process; part of every fork, exec and exit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct ProcessFixed {
@@ -47,7 +47,7 @@ pub struct Descriptor {
     pub device: u32,
 }
 
-/// Inode numbers of a process's namespaces; 0 where the kernel does not tell.
+/// Inode numbers of a process's namespaces; 0 where unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Namespaces {

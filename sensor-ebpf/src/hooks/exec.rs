@@ -1,4 +1,4 @@
-//! A process runs another program: exec, and what continues its record.
+//! A process runs another program: the exec's record, and the records that continue it.
 
 use aya_ebpf::{
     macros::{btf_tracepoint, map},
@@ -22,7 +22,7 @@ use crate::{
     task::{cgroup_node, credentials, descriptors, namespaces, process},
 };
 
-/// The program that sends further arguments, at index 0.
+/// Holds the program that sends further arguments, at index 0.
 #[map]
 static CONTINUATION: ProgramArray = ProgramArray::with_max_entries(1, 0);
 
@@ -46,8 +46,7 @@ pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// Sends arguments that did not fit into the exec's record, and the environment; runs as its tail
-/// call, and as its own.
+/// Sends arguments that did not fit into the exec's record, and the environment; tail-called by the exec and by itself.
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn process_exec_arguments(ctx: BtfTracePointContext) -> i32 {
     let Some(rest) = scratch::rest() else { return 0 };
@@ -61,8 +60,8 @@ pub fn process_exec_arguments(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// Puts the exec's record together and sends it; gives whether something of it is still to be sent. (Each step writes to
-/// the scratch space of this family and processor, which nothing else touches while the program runs.)
+/// Builds the exec's record and sends it; returns whether something remains to be sent. (All writes go to the scratch
+/// space of this family and processor, which nothing else touches while the program runs.)
 #[inline(always)]
 fn exec(task: Address, bprm: Address, scratch: *mut ExecScratch) -> bool {
     // SAFETY: see above.
@@ -192,7 +191,7 @@ fn exec(task: Address, bprm: Address, scratch: *mut ExecScratch) -> bool {
             core::ptr::read_volatile(&raw const (*scratch).charged),
         );
         if !sent {
-            // Nobody could tell what further arguments belong to.
+            // Without the exec, further arguments could not be attributed.
             (*rest).arguments.end = 0;
             (*rest).environment.end = 0;
         }
@@ -200,7 +199,7 @@ fn exec(task: Address, bprm: Address, scratch: *mut ExecScratch) -> bool {
     has_more(rest)
 }
 
-/// Whether something of the exec is still to be sent.
+/// Whether something of the exec remains to be sent.
 #[inline(always)]
 fn has_more(rest: *mut RestScratch) -> bool {
     // SAFETY: `rest` is this processor's own.
@@ -212,7 +211,7 @@ fn has_more(rest: *mut RestScratch) -> bool {
     }
 }
 
-/// Sends the next chunk of the arguments, or else of the environment; gives whether there is more.
+/// Sends the next chunk of the arguments, or else of the environment; returns whether there is more.
 #[inline(always)]
 fn send_more(scratch: *mut RestScratch) -> bool {
     // SAFETY (whole function): scratch is this processor's own; the chunk lies right behind the record's fixed part.
@@ -278,7 +277,7 @@ fn send_more(scratch: *mut RestScratch) -> bool {
     }
 }
 
-/// Appends the ids of supplementary groups; gives the bytes written and how many groups there are.
+/// Appends the ids of supplementary groups; returns the bytes written and the number of groups.
 #[inline(always)]
 fn append_groups(scratch: *mut ExecScratch, credentials: Block) -> (u32, u32) {
     let groups: Address = credentials.get(layout!(cred_groups));
@@ -296,7 +295,7 @@ fn append_groups(scratch: *mut ExecScratch, credentials: Block) -> (u32, u32) {
     (length, total)
 }
 
-/// Which file runs, by its inode; with [`FLAG_EXECUTABLE_UPPER`] where it applies.
+/// The executed file by its inode; with [`FLAG_EXECUTABLE_UPPER`] where it applies.
 #[inline(always)]
 fn file_identity(bytes: *mut BlockBytes, inode: Address) -> (FileIdentity, u16) {
     let block = Block::read(bytes, inode);

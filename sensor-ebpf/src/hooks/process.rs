@@ -1,4 +1,4 @@
-//! A process begins or ends: fork and exit of thread groups.
+//! Processes begin and end: fork and exit of thread groups.
 
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint, programs::BtfTracePointContext};
 use sensor_abi::{ExitRecord, ForkRecord, RecordKind};

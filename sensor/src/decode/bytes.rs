@@ -1,9 +1,9 @@
-//! Reading the bytes of a record, and what may be wrong with them.
+//! Reads the bytes of a record.
 
 use thiserror::Error;
 use zerocopy::FromBytes;
 
-/// Why bytes from the ring buffer are no record.
+/// Why bytes from the ring buffer are not a record.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum DecodeError {
     #[error("a record of {0} bytes is shorter than its kind's fixed part")]
@@ -16,7 +16,7 @@ pub enum DecodeError {
     Orphan,
 }
 
-/// The fixed part of a record, or of its kind, and what follows.
+/// A record's fixed part, and the bytes behind it.
 pub(super) fn fixed_part<T: FromBytes>(bytes: &[u8]) -> Result<(T, &[u8]), DecodeError> {
     T::read_from_prefix(bytes).map_err(|_| DecodeError::Short(bytes.len()))
 }

@@ -25,9 +25,9 @@ pub struct Exec {
     pub arguments: Vec<u8>,
     /// Whether `arguments` is all of them.
     pub arguments_complete: bool,
-    /// Where in `arguments` the middle is left out, because they are longer than the limit.
+    /// The position in `arguments` at which the middle was left out because of the limit.
     pub arguments_gap: Option<usize>,
-    /// The environment's bytes, each variable ended by a zero byte; empty where it is not asked for.
+    /// The environment's bytes, each variable ended by a zero byte; empty unless it is asked for.
     pub environment: Vec<u8>,
     /// Whether `environment` is all of it.
     pub environment_complete: bool,
@@ -36,7 +36,7 @@ pub struct Exec {
 /// An exec that is not complete.
 pub(super) struct Unfinished {
     pub exec: Exec,
-    /// Bytes of the arguments that were left out in the middle.
+    /// How many bytes of the arguments were left out in the middle.
     left_out: usize,
 }
 
@@ -52,7 +52,7 @@ impl Unfinished {
         Unfinished { exec, left_out: 0 }
     }
 
-    /// Adds further arguments, or some of the environment; gives whether more will follow.
+    /// Adds further arguments, or a part of the environment; returns whether more will follow.
     pub(super) fn append(&mut self, kind: RecordKind, bytes: &[u8]) -> Result<bool, DecodeError> {
         let Unfinished { exec, left_out } = self;
         let (fixed, rest) = fixed_part::<ArgumentsFixed>(bytes)?;

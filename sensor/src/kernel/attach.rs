@@ -1,4 +1,4 @@
-//! Attaches the loaded programs to their places in the kernel, and detaches them.
+//! Attaches the loaded programs to their hooks, and detaches them.
 
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -21,7 +21,7 @@ pub(crate) struct Hooks {
 }
 
 impl Hooks {
-    /// Attaches every program, those that write lines behind all others.
+    /// Attaches every program; those that write trace lines come last.
     pub(super) fn attach(loaded: Loaded, hooks: Vec<&'static Hook>, log: RecordLog) -> Result<Self, KernelError> {
         let Loaded { mut ebpf, tail_calls } = loaded;
         let mut links = Vec::with_capacity(2 * hooks.len());
@@ -41,13 +41,12 @@ impl Hooks {
         })
     }
 
-    /// Ends the making of records. A program that is running on another processor may still make
-    /// one after this.
+    /// Stops the production of records. A program that is already running on another processor may still send one.
     pub(crate) fn detach(&mut self) {
         self.links.clear();
     }
 
-    /// How often the kernel left a program out because the same one was running on the processor already (told by
+    /// How often the kernel skipped a program because the same one was already running on the processor (reported by
     /// Linux 5.12 and later).
     pub(crate) fn missed_runs(&self) -> u64 {
         let misses = |hook: &&Hook| {
@@ -65,7 +64,7 @@ fn attach(ebpf: &mut Ebpf, hook: &Hook, name: &str) -> Result<BtfTracePointLink,
     link.map_err(|error| KernelError::new(format!("attach to {place}"), &error))
 }
 
-/// The count in the text that `/proc` has about the descriptor of a program.
+/// The count in a program's `/proc/PID/fdinfo`.
 fn recursion_misses(text: &str) -> Option<u64> {
     let count = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
     count.trim().parse().ok()

@@ -1,8 +1,8 @@
 //! Reads member offsets, enumerators and sizes from BTF, the type information of the running
 //! kernel (`/sys/kernel/btf/vmlinux`; format: `Documentation/bpf/btf.rst` in the kernel's source).
 //!
-//! One pass over the types finds where each begins and which have a wanted name; members are read
-//! when they are asked for. Every access is checked, so damaged input gives an error.
+//! One pass over the types records where each begins and indexes those with a wanted name; members are read on demand.
+//! Every access is checked, so damaged input yields an error.
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ pub(crate) enum BtfError {
     UnknownKind(u32),
 }
 
-/// Members below this depth of anonymous structures are not looked for.
+/// How deep members are searched for in anonymous structures.
 const NESTING_LIMIT: usize = 8;
 
 const KIND_STRUCT: u32 = 4;
@@ -61,7 +61,7 @@ impl<'a> Btf<'a> {
     /// Indexes `bytes` for the structures, enumerations and type names in `wanted`.
     ///
     /// # Errors
-    /// The bytes are not BTF, are cut short, or hold a kind of type that is newer than this.
+    /// The bytes are not BTF, are truncated, or contain a kind of type that is newer than this parser.
     pub(super) fn parse(bytes: &'a [u8], wanted: &[&'a str]) -> Result<Self, BtfError> {
         if bytes.len() < HEADER_SIZE || read_u16(bytes, 0) != Some(0xeb9f) {
             return Err(BtfError::NotBtf);
@@ -103,8 +103,8 @@ impl<'a> Btf<'a> {
         Ok(())
     }
 
-    /// The offset in bytes of a member, through nested members where `path` has dots; of several
-    /// names with `|` between them, of the first that exists.
+    /// The offset in bytes of a member. Dots in `path` lead through nested members; of alternatives separated by `|`, the
+    /// first that exists counts.
     pub(super) fn member_offset(&self, structure: &str, path: &str) -> Option<u32> {
         self.named(structure).find_map(|outermost| {
             let mut offset = 0;
@@ -137,7 +137,7 @@ impl<'a> Btf<'a> {
         })
     }
 
-    /// Whether there is a type of this name that stands for another.
+    /// Whether there is a `typedef` of this name.
     pub(super) fn has_typedef(&self, name: &str) -> bool {
         self.named(name).any(|found| found.kind == KIND_TYPEDEF)
     }
@@ -147,7 +147,7 @@ impl<'a> Btf<'a> {
         ids.iter().filter_map(|id| self.by_id(*id))
     }
 
-    /// The byte offset and type of a member, looked for in anonymous members too.
+    /// The byte offset and type of a member, also searched for in anonymous members.
     fn find_member(&self, holder: Type, name: &str, depth: usize) -> Option<(u32, u32)> {
         if !matches!(holder.kind, KIND_STRUCT | KIND_UNION) || depth == 0 {
             return None;

@@ -1,4 +1,4 @@
-//! What the kernel side counts: the records that it made, and those that were lost, by kind and reason.
+//! The kernel side's counters: records produced, and records lost by kind and reason.
 
 use aya::{
     Ebpf,

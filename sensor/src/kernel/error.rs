@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::btf::BtfError;
 use super::resolve::BTF_PATH;
 
-/// Why the kernel side cannot run. Each message says what to do.
+/// Each message says what to do about it.
 #[derive(Debug, Error)]
 pub(crate) enum KernelError {
     #[error(

@@ -1,4 +1,4 @@
-//! Loads the programs of the hooks that this kernel has, with its numbers and the operator's limits.
+//! Loads the programs for the hooks that this kernel has, with the kernel's layout and the operator's limits.
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
@@ -42,7 +42,7 @@ pub(crate) enum Environment {
     LeftAlone,
 }
 
-/// Programs that the kernel has taken; nothing runs yet.
+/// Loaded programs, not attached yet.
 pub(super) struct Loaded {
     pub ebpf: Ebpf,
     /// The kernel empties such a map when its last descriptor is closed.
@@ -54,8 +54,8 @@ pub(super) struct Loaded {
 /// # Errors
 /// A missing privilege, or a refusal by the kernel.
 pub(super) fn load(resolved: &Resolved, options: &KernelOptions) -> Result<Loaded, KernelError> {
-    // Maps are charged against RLIMIT_MEMLOCK before Linux 5.11, and to the memory cgroup
-    // after it. Where raising is refused, creating the maps tells whether it mattered.
+    // Before Linux 5.11, maps count against RLIMIT_MEMLOCK, later against the memory cgroup. If the limit cannot be
+    // raised, creating the maps shows whether that mattered.
     let _ = setrlimit(Resource::RLIMIT_MEMLOCK, rlim_t::MAX, rlim_t::MAX);
     let limits = Limits {
         arguments: options.arguments_limit_bytes.min(ARGUMENTS_LIMIT as u32),
@@ -89,21 +89,21 @@ pub(super) fn load(resolved: &Resolved, options: &KernelOptions) -> Result<Loade
     Ok(Loaded { ebpf, tail_calls })
 }
 
-/// Loads a program of the type that its hook asks for.
+/// Loads a program as the type that its hook requires.
 fn load_program(ebpf: &mut Ebpf, hook: &Hook, name: &str, btf: &Btf) -> Result<(), KernelError> {
     let program = program(ebpf, name)?;
     match hook.attach {
         Attach::BtfTracepoint(tracepoint) => program.load(tracepoint, btf),
     }
     .map_err(|error| KernelError::new(format!("load the program {name}"), &error))?;
-    // Linux 5.16 and later tell it.
+    // Reported by Linux 5.16 and later.
     if let Some(verified) = program.info().ok().and_then(|info| info.verified_instruction_count()) {
         debug!("the verifier passed `{name}` after {verified} instructions");
     }
     Ok(())
 }
 
-/// Makes a program the only one that others can call through a map.
+/// Puts a program into a program array, at index 0.
 fn link(ebpf: &mut Ebpf, name: &str, map: &str) -> Result<ProgramArray<MapData>, KernelError> {
     let mut callable: ProgramArray<MapData> = take_map(ebpf, map)?;
     let target = program(ebpf, name)?

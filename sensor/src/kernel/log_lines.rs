@@ -1,4 +1,4 @@
-//! The kernel side's own lines about its work, as lines of the agent's log.
+//! The kernel side's trace lines, forwarded to the agent's log.
 
 use aya::Ebpf;
 use aya_log::EbpfLogger;
@@ -6,7 +6,7 @@ use log::{Log, Metadata, Record};
 
 use super::error::KernelError;
 
-/// The lines that the kernel side has written.
+/// The lines written by the kernel side.
 pub(crate) struct KernelLog(EbpfLogger<Lines>);
 
 impl KernelLog {
@@ -17,7 +17,7 @@ impl KernelLog {
             .map_err(|error| KernelError::new("find the kernel side's log", &error))
     }
 
-    /// Hands on the lines that were written since.
+    /// Forwards the lines written since the last call.
     pub(crate) fn write(&mut self) {
         self.0.flush();
     }

@@ -1,5 +1,5 @@
-//! What the running kernel has of the tables in `sensor-abi`, from its BTF: the numbers of its structures, and the places
-//! for the hooks.
+//! Resolves the tables of `sensor-abi` against the running kernel's BTF: the layout of its structures, and the places to
+//! attach hooks to.
 
 use std::collections::BTreeSet;
 
@@ -11,14 +11,14 @@ use super::btf::{Btf, BtfError};
 /// The running kernel's type information (Linux 5.4 and later with `CONFIG_DEBUG_INFO_BTF`).
 pub(crate) const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 
-/// What the running kernel has of the tables.
+/// What the running kernel offers of the tables.
 pub(crate) struct Resolved {
     pub layout: KernelLayout,
-    /// The hooks whose place the kernel has.
+    /// The hooks that can be attached.
     pub hooks: Vec<&'static Hook>,
-    /// What the sensor cannot run without and the kernel lacks, with the kernels that have it.
+    /// Required entries that the kernel lacks, with the kernels that have them.
     pub missing: Vec<String>,
-    /// What is not reported because the kernel lacks something.
+    /// What is not reported because the kernel lacks optional entries.
     pub disabled: BTreeSet<&'static str>,
 }
 
@@ -77,7 +77,7 @@ pub(crate) fn resolve(btf_bytes: &[u8]) -> Result<Resolved, BtfError> {
     })
 }
 
-/// The type by which BTF names the place of a hook.
+/// The name under which BTF lists the hook's place.
 fn place(hook: &Hook) -> String {
     let Attach::BtfTracepoint(tracepoint) = hook.attach;
     format!("btf_trace_{tracepoint}")

@@ -1,4 +1,4 @@
-//! The records in the ring buffer, and what wakes their reader.
+//! Reads records from the ring buffer, and sets whether they wake the reader.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
@@ -24,7 +24,7 @@ pub(crate) enum WakeUp {
 }
 
 impl Records {
-    /// The records of the loaded kernel side; each wakes its reader.
+    /// Takes the ring buffer of the loaded kernel side; each record wakes the reader.
     pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
         let mut records = Records {
             ring_buffer: take_map(ebpf, "RECORDS")?,
@@ -36,7 +36,7 @@ impl Records {
         Ok(records)
     }
 
-    /// Hands the bytes of the next record to `consume`; gives whether there was one.
+    /// Passes the bytes of the next record to `consume`; returns whether there was one.
     pub(crate) fn next_record(&mut self, consume: impl FnOnce(&[u8])) -> bool {
         match self.ring_buffer.next() {
             Some(item) => {
@@ -47,8 +47,8 @@ impl Records {
         }
     }
 
-    /// Sets whether records make the descriptor readable. A processor that was just writing one may
-    /// still go by what was set before.
+    /// Sets whether records make the descriptor readable. A processor that is just writing one may still use the previous
+    /// setting.
     ///
     /// # Errors
     /// The map cannot be written.

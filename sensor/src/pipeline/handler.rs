@@ -1,11 +1,11 @@
-//! What comes after the process table, as the event thread sees it.
+//! The stage behind the process table, as the event thread sees it.
 
 use std::time::Duration;
 
 use crate::{alert::loss::Losses, event::Event, kernel::Environment, telemetry::counts::PipelineCounts};
 
-/// How long the thread sleeps without events before it looks for commands. An exec whose further
-/// arguments have not come in this time is given up.
+/// How long the thread sleeps without events before it checks for commands. An exec whose further arguments have not
+/// arrived by then is emitted without them.
 pub(crate) const IDLE: Duration = Duration::from_millis(100);
 
 /// What other threads may tell the event thread.
@@ -20,7 +20,7 @@ pub(crate) trait EventHandler {
     /// What other threads may tell the handler.
     type Update;
 
-    /// What of processes' environments it looks at, as far as it is known at the start.
+    /// Whether it looks at processes' environments, as far as is known at the start.
     fn environment(&self) -> Environment;
 
     /// Takes one event.
@@ -29,14 +29,14 @@ pub(crate) trait EventHandler {
     /// Takes an update.
     fn update(&mut self, losses: &Losses, update: Self::Update);
 
-    /// Called when the ring buffer is empty, and at least once a second; gives whether the thread goes on. If it is empty,
-    /// every event before `handled_until_ns` of the wall clock was handed in.
+    /// Called when the ring buffer is empty, and at least once a second; returns whether to go on. If it is empty, every
+    /// event before `handled_until_ns` of the wall clock has been passed in.
     fn idle(&mut self, losses: &Losses, handled_until_ns: Option<i64>) -> Flow;
 
-    /// Called behind the last event.
+    /// Called after the last event.
     fn finish(&mut self, losses: &Losses);
 
-    /// Takes, about once a second, what was counted so far.
+    /// Called about once a second with the counts so far.
     fn counted(&mut self, _counts: &PipelineCounts) {}
 
     /// How long the thread may sleep without events, at most [`IDLE`].

@@ -1,4 +1,4 @@
-//! An event of the kernel becomes one of the process table, and goes to the handler.
+//! Takes a kernel event into the process table, and passes it on to the handler.
 
 use sensor_abi::RecordHead;
 
@@ -12,18 +12,18 @@ use crate::{
     process::{ProcessKey, ProcessTable, cgroup_path},
 };
 
-/// What is known of the host while events come in.
+/// The state that turns kernel events into events with their context.
 pub(super) struct Intake {
     pub table: ProcessTable,
     pub users: Users,
     pub clock: WallClock,
     pub losses: Losses,
-    /// How many events the kernel told.
+    /// How many events the kernel reported.
     pub events: u64,
 }
 
 impl Intake {
-    /// Takes an event into the table and hands it on.
+    /// Takes an event into the table and passes it on.
     pub(super) fn take<H: EventHandler>(&mut self, event: &KernelEvent, handler: &mut H) {
         self.events += 1;
         let table = &mut self.table;
@@ -53,7 +53,7 @@ impl Intake {
         }
     }
 
-    /// Looks at the wall clock and at the host's users again.
+    /// Reads the wall clock again, and the host's users if they changed.
     pub(super) fn refresh(&mut self) {
         self.clock = WallClock::read();
         self.losses.follow_wall_clock(self.clock.boot_time_ns());

@@ -1,23 +1,23 @@
-//! How the event thread waits for records: while few come, each wakes it, so that nothing waits; while many come, it
-//! looks by itself every [`LOOK_INTERVAL`], because a wake-up costs the host more than the record that it is for.
+//! How the event thread waits for records: at low rates each record wakes it, so that none is delayed; at high rates it
+//! polls every [`POLL_INTERVAL`], because a wake-up costs the host more than the record it announces.
 //!
-//! Only time and numbers of records go in, and what to do comes out.
+//! Pure: it is given times and numbers of records.
 
 use std::time::{Duration, Instant};
 
 use crate::kernel::WakeUp;
 
-/// How often the thread looks while many records come: the most that an event is delayed by it. Each look finds the
-/// processor's caches filled with the work of others, which costs as much as some ten records do.
-pub(super) const LOOK_INTERVAL: Duration = Duration::from_millis(3);
-/// Over how long records are counted.
+/// How often the thread polls at high rates, and so the longest that this delays an event. Each poll finds the
+/// processor's caches cold, which costs about as much as ten records.
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(3);
+/// The interval over which records are counted.
 const WINDOW: Duration = Duration::from_millis(10);
-/// Records of a window from which on there are many: 5,000 a second, some 1,700 programs.
+/// Records per window at which it starts to poll: 5,000 a second, or some 1,700 programs.
 const MANY: u64 = 50;
-/// Records of a window below which there are few again.
+/// Records per window below which records wake it again.
 const FEW: u64 = 40;
 
-/// Counts records and says when to wait otherwise.
+/// Counts records and says when to change the way of waiting.
 pub(super) struct Pace {
     wake_up: WakeUp,
     since: Instant,
@@ -25,7 +25,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// Woken by every record.
+    /// Starts with every record waking the thread.
     pub(super) fn new(now: Instant) -> Self {
         Pace {
             wake_up: WakeUp::EveryRecord,
@@ -34,12 +34,12 @@ impl Pace {
         }
     }
 
-    /// What wakes the thread.
+    /// What wakes the thread at present.
     pub(super) fn wake_up(&self) -> WakeUp {
         self.wake_up
     }
 
-    /// Counts records that were handled just now; gives what is to wake the thread from now on, if that changes.
+    /// Counts records that were just handled; returns what is to wake the thread from now on, if that changes.
     pub(super) fn handled(&mut self, records: usize, now: Instant) -> Option<WakeUp> {
         self.records += records as u64;
         let elapsed = now.duration_since(self.since);
@@ -79,7 +79,7 @@ mod tests {
         for (records_a_millisecond, expected) in [
             (1, vec![]),
             (5, vec![WakeUp::None]),
-            // Between the two limits all stays as it is.
+            // Between the two limits nothing changes.
             (4, vec![]),
             (3, vec![WakeUp::EveryRecord]),
             (4, vec![]),

@@ -1,4 +1,4 @@
-//! Arguments and environment of a process: hostile, and bounded here for each process and for all together.
+//! Arguments and environment of a process. They are hostile input, bounded here per process and in total.
 
 use std::sync::{
     Arc,
@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 
 use crate::decode::{self, Exec};
 
-/// Bytes of arguments of all processes that are kept; past that, an event still has its own whole,
-/// but of what is kept for later events only the ends are.
+/// Limit for the arguments kept of all processes together. Beyond it an event still has its own arguments in full, but
+/// only their ends are kept for later events.
 const HELD_AT_MOST: usize = 16 * 1024 * 1024;
-/// How much is kept then, of the beginning and of the end.
+/// How much is then kept of the beginning, and of the end.
 const KEPT_END_BYTES: usize = 2048;
 
 /// A process's arguments.
@@ -25,10 +25,10 @@ pub struct ProcessArguments {
     held: Held,
 }
 
-/// What is known of arguments that are not all there.
+/// Describes arguments that are incomplete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
-    /// Behind how many of them the middle is missing; without a number, the end is.
+    /// After how many of them the middle is missing; `None` if the end is.
     pub after: Option<usize>,
     /// SHA-256, in hexadecimal digits, of the bytes that were read.
     pub sha256: String,
@@ -65,7 +65,7 @@ impl ProcessArguments {
         Self::new(texts, exec.fixed.arguments_total.into(), cut, held)
     }
 
-    /// The arguments of a process that was there before the sensor.
+    /// The arguments of a process that was running before the sensor.
     pub fn from_proc(bytes: &[u8], is_whole: bool, held: &HeldBytes) -> Self {
         let cut = (!is_whole).then(|| Cut {
             after: None,
@@ -84,7 +84,7 @@ impl ProcessArguments {
         }
     }
 
-    /// What is kept of them for later events, if that is less than all.
+    /// What to keep of them for later events, if that is less than everything.
     pub fn surplus_removed(&self) -> Option<Self> {
         if self.held.all.get() <= HELD_AT_MOST || self.held.bytes <= 2 * KEPT_END_BYTES {
             return None;
@@ -152,7 +152,7 @@ impl PartialEq for Held {
     }
 }
 
-/// The variables of an environment that bear one of these names, as `NAME=value`.
+/// The variables of an environment with one of these names, as `NAME=value`.
 pub(super) fn allowed_variables(environment: &[u8], names: &[String]) -> Vec<String> {
     let is_allowed = |variable: &&[u8]| {
         names.iter().any(|name| {

@@ -1,4 +1,4 @@
-//! The kernel's capabilities by number, and those that come from the executed file.
+//! Names of the kernel's capabilities, and which of them come from the executed file.
 
 use super::model::Credentials;
 
@@ -58,9 +58,9 @@ pub(crate) fn capability_names(set: u64) -> impl Iterator<Item = &'static str> {
         .map(|(_, name)| name)
 }
 
-/// The capabilities that a process has after an exec because its file has them. Who is not root
-/// keeps none but the ambient ones, so the others are the file's. (Who is root in another user
-/// namespace is not known here, so nothing is said of those.)
+/// The capabilities that a process has after an exec because its file has them. A process that is not root keeps only
+/// the ambient ones, so any others must be the file's. (Whether it is root in another user namespace is not known here,
+/// so for those nothing is reported.)
 pub(super) fn granted_by_file(after: &Credentials, ambient: u64, user_namespace: u32) -> u64 {
     let is_root = after.uid == 0 || after.effective_uid == 0;
     if is_root || user_namespace != FIRST_USER_NAMESPACE {

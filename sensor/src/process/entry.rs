@@ -1,12 +1,12 @@
-//! Entry leaders: the process with which somebody came in, and the way they came.
+//! Entry leaders: the process through which somebody came in, and by which way.
 
 use super::model::{Entry, EntryKind, Process};
 use super::names::base_name;
 use super::terminal::device_numbers;
 
-/// Programs that start the processes of containers: their children are entries, they are not.
+/// Programs that start the processes of containers: their children are entries, they themselves are not.
 const CONTAINER_STARTERS: [&str; 4] = ["containerd-shim", "runc", "crun", "conmon"];
-/// Helpers that are never entry leaders themselves, beside the starters.
+/// A helper that is never an entry leader either.
 const PAUSE: &str = "pause";
 /// Virtual consoles (`/dev/tty1` to `tty63`) and serial lines.
 const CONSOLE_MAJOR: u32 = 4;
@@ -15,8 +15,8 @@ const LAST_VIRTUAL_CONSOLE: u32 = 63;
 /// `kthreadd`, the parent of every other kernel thread. None of them runs an executable.
 const KERNEL_THREADS: u32 = 2;
 
-/// The entry of a process that runs a new image, whose parent is given where it is known. A process
-/// that is no entry leader keeps the entry that it was forked into, or else has its parent's.
+/// The entry of a process that runs a new image; `parent` if it is known. A process that is not an entry leader keeps
+/// the entry it was forked into, or else takes its parent's.
 pub(super) fn entry_of(process: &Process, parent: Option<&Process>) -> Option<Entry> {
     if is_kernel_thread(process) || parent.is_some_and(is_kernel_thread) {
         return None;
@@ -49,8 +49,8 @@ fn starts_containers(process: &Process) -> bool {
     CONTAINER_STARTERS.iter().any(|starter| name.starts_with(starter))
 }
 
-/// Whether a process only prepares a container. What runs from a memory file is runc's copy of
-/// itself; it is known by its arguments.
+/// Whether a process only prepares a container. runc runs a copy of itself from a memory file, which is recognised by
+/// its arguments.
 fn is_helper(process: &Process) -> bool {
     starts_containers(process)
         || base_name(&process.image.executable) == PAUSE
@@ -76,7 +76,7 @@ fn container_entry(process: &Process, parent: Option<&Process>) -> Option<EntryK
 fn remote_entry(parent: Option<&Process>) -> Option<EntryKind> {
     let name = base_name(&parent?.image.executable);
     match name {
-        // From OpenSSH 9.8 on, sessions run under a program of their own.
+        // From OpenSSH 9.8 on, sessions run in a separate program.
         "sshd" | "sshd-session" => Some(EntryKind::Sshd),
         "ssm-session-worker" => Some(EntryKind::Ssm),
         _ => None,

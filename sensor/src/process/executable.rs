@@ -1,4 +1,4 @@
-//! The file that a process runs, as the kernel knows it: no name can make it look like another.
+//! The file that a process runs, identified by the kernel and not by its name.
 
 use sensor_abi::{
     FLAG_EXECUTABLE_DELETED, FLAG_EXECUTABLE_DETACHED, FLAG_EXECUTABLE_UPPER, FileIdentity, OVERLAY_MAGIC,
@@ -18,12 +18,12 @@ const GROUP_EXECUTE: u32 = 0o0010;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExecutableFile {
     pub identity: FileIdentity,
-    /// Whether it is in memory alone and never was in a directory.
+    /// Whether it exists in memory only and never was in a directory.
     pub in_memory: bool,
-    /// Whether it was in a directory and is not any more.
+    /// Whether it has been removed from its directory.
     pub deleted: bool,
-    /// On an overlay file system: whether it was written or changed since that was mounted. In a
-    /// container it is not the image's then.
+    /// On an overlay file system: whether it was written or changed since that was mounted. If so, in a container, it is
+    /// not from the image.
     pub upper_layer: Option<bool>,
 }
 
@@ -44,7 +44,7 @@ impl ExecutableFile {
         }
     }
 
-    /// The file of a process that was there before the sensor; its layer is not known.
+    /// The file of a process that was running before the sensor; its layer is unknown.
     pub fn from_proc(identity: FileIdentity, in_memory: bool, unlinked: bool) -> Self {
         ExecutableFile {
             identity,

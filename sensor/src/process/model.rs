@@ -1,4 +1,4 @@
-//! What is known of one process.
+//! What is known about one process.
 
 use std::sync::Arc;
 
@@ -61,25 +61,25 @@ pub struct Entry {
     pub kind: EntryKind,
 }
 
-/// A program as a process runs it; shared by a process and those that it forked.
+/// A program as a process runs it; shared with the processes it forked.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Image {
     /// `process.executable`, see [`crate::decode::Exec::executable`].
     pub executable: String,
     /// The path that the kernel was given: a symlink, a relative path, a script. Empty for a process
-    /// that was there before the sensor.
+    /// that was running before the sensor.
     pub requested_path: String,
     /// Whether that is a script, which `executable` interprets.
     pub is_script: bool,
     pub file: Option<ExecutableFile>,
-    /// Capabilities that the process has because the file has them.
+    /// Capabilities that come from the file.
     pub file_capabilities: u64,
     /// `process.name`, see [`super::names::program_name`].
     pub name: String,
     pub arguments: ProcessArguments,
-    /// Variables of the environment that events may tell.
+    /// Variables of the environment that events may contain.
     pub environment: Vec<String>,
-    /// Whether the environment was looked through to its end; `None` where it is not read.
+    /// Whether the whole environment was searched; `None` if it is not read.
     pub environment_complete: Option<bool>,
     pub working_directory: String,
 }
@@ -95,7 +95,7 @@ impl Image {
         self.is_script.then_some(self.requested_path.as_str())
     }
 
-    /// Which of its programs a multi-call program is.
+    /// The applet as which a multi-call program runs.
     pub fn applet(&self) -> Option<&str> {
         let is_applet = !self.is_script && is_multi_call(&self.executable) && self.name != base_name(&self.executable);
         is_applet.then_some(self.name.as_str())
@@ -141,7 +141,7 @@ pub struct Process {
     pub interactive: bool,
     pub credentials: Credentials,
     pub groups: Groups,
-    /// Id of the cgroup in the v2 tree; 0 where it is not known.
+    /// Id of the cgroup in the v2 tree; 0 if unknown.
     pub cgroup_id: u64,
     pub container: Option<Arc<ContainerIdentity>>,
     pub membership: Membership,

@@ -1,6 +1,6 @@
-//! How a program is called.
+//! How programs are named.
 
-/// Programs that are many in one: what such a program does depends on the name in its first argument.
+/// Multi-call programs: what they do depends on the name in their first argument.
 const MULTI_CALL: [&str; 3] = ["busybox", "toybox", "coreutils"];
 
 /// The name of what runs. It is the base name of the resolved executable, which a symlink cannot
@@ -24,7 +24,7 @@ pub(super) fn program_name<'a>(
     }
 }
 
-/// Whether an executable is many programs in one.
+/// Whether an executable is a multi-call program.
 pub(super) fn is_multi_call(executable: &str) -> bool {
     MULTI_CALL.contains(&base_name(executable))
 }

@@ -1,7 +1,7 @@
-//! The processes that were there before the sensor, from `/proc`.
+//! The processes that were running before the sensor, from `/proc`.
 //!
-//! Runs after the hooks are attached, so that no process falls between: one that starts during
-//! the scan is found, or named by an event, or both. A process that ends meanwhile is left out.
+//! Runs after the hooks are attached, so that no process is missed: one that starts during the scan is found, or reported
+//! by an event, or both. A process that ends meanwhile is left out.
 
 use std::{collections::HashMap, ffi::CString, fs::File, io::Read, mem::MaybeUninit, sync::Arc};
 
@@ -175,14 +175,14 @@ fn read(stat: &Stat, process: &process::Process, parent: ProcessKey, held: &Held
 fn arguments(process: &process::Process) -> Vec<u8> {
     let mut bytes = Vec::new();
     if let Ok(file) = File::open(format!("/proc/{}/cmdline", process.pid)) {
-        // What was read until it failed is what there is.
+        // What was read before an error is used.
         let _ = file.take(ARGUMENTS_LIMIT as u64).read_to_end(&mut bytes);
     }
     bytes
 }
 
-/// The name as an exec event would have had it. Whether it was a script can only be guessed here:
-/// the kernel's short name is then the beginning of the base name of one of the first arguments.
+/// The name that an exec event would have had. Whether it was a script can only be guessed: the kernel's short name is
+/// then a prefix of the base name of one of the first arguments.
 fn found_name(executable: &str, args: &[String], comm: &str) -> String {
     let name = program_name(executable, None, args.first().map(String::as_str));
     if name.is_empty() {
@@ -227,8 +227,8 @@ fn namespace(process: &process::Process, kind: &str) -> u32 {
     number.unwrap_or(0)
 }
 
-/// What is known of the file behind a link of `/proc`. A file system that asks somebody else for it
-/// (FUSE, NFS) is not waited for: what it knows already has to do.
+/// The attributes of the file behind a link of `/proc`, without waiting for file systems that would have to ask somebody
+/// else (FUSE, NFS): what they have cached has to do.
 fn state(path: &str) -> Option<libc::statx> {
     let path = CString::new(path).ok()?;
     let mut state = MaybeUninit::zeroed();
@@ -246,7 +246,7 @@ fn state(path: &str) -> Option<libc::statx> {
     }
 }
 
-/// The same that an exec's record says, but for the file system's kind.
+/// The same as in an exec's record, except for the kind of file system.
 fn identity(state: &libc::statx) -> FileIdentity {
     FileIdentity {
         inode: state.stx_ino,

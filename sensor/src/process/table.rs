@@ -1,7 +1,7 @@
 //! The process table: every live process, and for a while those that ended.
 //!
-//! Memory follows the live processes: of those that ended, only as many stay as [`ENDED_LIMIT`], for
-//! as long as [`ENDED_AGE_NS`], and those that lead a live process.
+//! Memory is bounded by the live processes: of those that ended, at most [`ENDED_LIMIT`] are kept, for at most
+//! [`ENDED_AGE_NS`], besides the parents and leaders of live ones.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -26,32 +26,31 @@ use crate::{
     telemetry::counts::TableCounts,
 };
 
-/// Ended processes that are kept for the sake of events that come late and of chains of parents.
+/// How many ended processes are kept, for late events and chains of parents.
 const ENDED_LIMIT: usize = 4096;
-/// How long they are kept, in nanoseconds, and how often it is looked for older ones, as events come.
+/// How long they are kept, and how often, as events come in, older ones are removed.
 const ENDED_AGE_NS: u64 = 15 * 60 * 1_000_000_000;
 const AGEING_INTERVAL_NS: u64 = 60 * 1_000_000_000;
 /// The longest chain of parents that is followed.
 const CHAIN_LIMIT: usize = 64;
 
-/// Finds the cgroup path of a live process from outside the event, for a cgroup that no event has
-/// named yet.
+/// Looks up the cgroup path of a live process, for a cgroup that no event has named yet.
 pub(super) type CgroupLookup<'a> = &'a mut dyn FnMut(u32) -> Option<String>;
 
 /// All processes by key, and the live ones by pid.
 pub struct ProcessTable {
-    /// Each in a place of its own, because a table that grows holds many more places than processes.
+    /// Boxed, because a growing table has many more slots than processes.
     processes: HashMap<ProcessKey, Box<Process>, RandomState>,
     live: HashMap<u32, ProcessKey, RandomState>,
-    /// With the time by which each had ended.
+    /// With the time at which each was known to have ended.
     ended: VecDeque<(ProcessKey, u64)>,
-    /// How many ended processes start the next clean-up, and which time.
+    /// How many ended processes trigger the next clean-up, and at which time it is due.
     clean_up_at: usize,
     clean_up_at_ns: u64,
-    /// The latest event's, nanoseconds since boot.
+    /// Time of the latest event, nanoseconds since boot.
     now_ns: u64,
     containers: Containers<ProcessKey>,
-    /// Of all arguments that are kept.
+    /// Total of all arguments that are kept.
     pub argument_bytes: HeldBytes,
     /// Names of variables whose values are kept.
     pub environment_variables: Vec<String>,
@@ -59,7 +58,7 @@ pub struct ProcessTable {
 }
 
 impl Default for ProcessTable {
-    /// A table that believes every cgroup path.
+    /// A table that trusts every cgroup path.
     fn default() -> Self {
         ProcessTable::new(Box::new(identify))
     }
@@ -123,7 +122,7 @@ impl ProcessTable {
     pub fn fork(&mut self, record: &ForkRecord, find_cgroup: CgroupLookup<'_>) -> ProcessKey {
         let fixed = &record.process;
         self.pass_time(record.head.time_ns);
-        // A child that `/proc` showed already is as it was there, after this event.
+        // A child that the scan found already was seen in a state after this event.
         let scanned = self.get(ProcessKey::new(fixed.pid, fixed.start_ns));
         let prior = scanned.or_else(|| self.live(record.creator_pid)).cloned();
         let child = self.describe(fixed, prior.as_ref(), find_cgroup);
@@ -174,8 +173,7 @@ impl ProcessTable {
         self.enter(process)
     }
 
-    /// Keeps less of a process's arguments if all processes together have too many; to be called
-    /// when its event is done with.
+    /// Keeps less of a process's arguments if there are too many in total. Call it after its event was handled.
     pub fn remove_surplus(&mut self, key: ProcessKey) {
         let process = self.processes.get_mut(&key);
         if let Some(process) = process
@@ -189,9 +187,8 @@ impl ProcessTable {
         }
     }
 
-    /// Takes an exit in: the process stays known for a while. Threads that end at the same time
-    /// may each find themselves the last one and make a record; the first counts, and `None` is
-    /// given for the others.
+    /// Takes an exit in: the process stays known for a while. Threads that end at the same time may each find themselves
+    /// the last one and send a record; only the first counts, and the others yield `None`.
     pub fn exit(&mut self, record: &ExitRecord) -> Option<ProcessKey> {
         let fixed = &record.process;
         let known = self.get(ProcessKey::new(fixed.pid, fixed.start_ns));
@@ -214,8 +211,7 @@ impl ProcessTable {
         Some(key)
     }
 
-    /// Takes in a process found in `/proc`, unless an event has named it already. Parents have to
-    /// come before their children.
+    /// Adds a process found in `/proc`, unless an event has already reported it. Parents have to come before children.
     pub fn insert_found(&mut self, mut process: Process, session_pid: u32, group_pid: u32, cgroup: &str) {
         if self.processes.contains_key(&process.key) {
             return;
@@ -229,8 +225,8 @@ impl ProcessTable {
         self.remove_surplus(key);
     }
 
-    /// Makes the process that leads this session known as its leader: `setsid` alone gives no event, but what it
-    /// starts says whose session it is in. (The pid is not used again while there is a session by it.)
+    /// Marks the process with this pid as the leader of its session: `setsid` itself causes no event, but children name
+    /// the session they are in. (A pid is not reused while there is a session of that number.)
     fn lead_session(&mut self, session_pid: u32) {
         let Some(key) = self.live.get(&session_pid) else { return };
         if let Some(leader) = self.processes.get_mut(key)
@@ -241,12 +237,12 @@ impl ProcessTable {
         }
     }
 
-    /// Takes a process out of the table that is put into it again as the event leaves it.
+    /// Removes a process that is inserted again in its state after the event.
     fn take_known(&mut self, fixed: &ProcessFixed) -> Option<Box<Process>> {
         self.processes.remove(&ProcessKey::new(fixed.pid, fixed.start_ns))
     }
 
-    /// Finds the entry of a process with a new image and stores it.
+    /// Inserts a process with a new image, after finding its entry.
     fn enter(&mut self, mut process: Process) -> ProcessKey {
         process.entry = entry_of(&process, self.get(process.parent));
         let key = process.key;
@@ -259,13 +255,13 @@ impl ProcessTable {
         if let Some(previous) = self.live.insert(key.pid, key)
             && previous != key
         {
-            // Its exit was not seen.
+            // Its exit was missed.
             self.ended.push_back((previous, self.now_ns));
         }
         self.processes.insert(key, Box::new(process));
     }
 
-    /// A process as a record describes it; what the record does not say is as in `prior`.
+    /// A process as a record describes it; the rest is taken from `prior`.
     fn describe(&mut self, fixed: &ProcessFixed, prior: Option<&Process>, find_cgroup: CgroupLookup<'_>) -> Process {
         let key = ProcessKey::new(fixed.pid, fixed.start_ns);
         let mut membership = prior.map(|prior| prior.membership.clone()).unwrap_or_default();
@@ -327,8 +323,8 @@ impl ProcessTable {
         self.live.get(&pid).copied()
     }
 
-    /// Finds the container of a process that starts a program, or is found running one. `before` is the container that
-    /// it was in, or that it comes from.
+    /// Sets the container of a process that starts a program, or is found running one. `before` is the container that it
+    /// was in, or that its parent is in.
     fn locate(&mut self, process: &mut Process, cgroup: &str, before: Option<Arc<ContainerIdentity>>) {
         let seen = Observation {
             key: process.key,
@@ -353,8 +349,7 @@ impl ProcessTable {
         }
     }
 
-    /// Removes the ended processes that are too many or too old, but for leaders of live ones. (An
-    /// ended parent is not kept for long: its children have another parent now.)
+    /// Removes ended processes that are too many or too old, except parents and leaders of live ones.
     fn forget_ended(&mut self) {
         let named: HashSet<ProcessKey> = self
             .live

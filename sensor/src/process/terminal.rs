@@ -12,8 +12,8 @@ const CHARACTER_DEVICE: u32 = 0o020_000;
 /// `/dev/tty`: by definition the controlling terminal of the process that opens it.
 const DEV_TTY: u32 = 5 << 20;
 
-/// `process.interactive` as ECS defines it: the controlling terminal is the character device that
-/// is open on descriptors 0 and 2. `/dev/tty` counts, being another name of it.
+/// `process.interactive` as ECS defines it: descriptors 0 and 2 are the controlling terminal. `/dev/tty` counts too, as
+/// another name of it.
 pub(super) fn is_interactive(terminal: u32, descriptors: &[Descriptor; 3]) -> bool {
     terminal != 0
         && [&descriptors[0], &descriptors[2]].iter().all(|descriptor| {

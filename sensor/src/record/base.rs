@@ -1,4 +1,4 @@
-//! What every event says, whatever happened: its kind, time and number, and the host.
+//! What every event says, whatever its subject: kind, time, id and host.
 
 use rule_engine::record::{Record, Value};
 use rule_engine::schema::fields;
@@ -78,7 +78,7 @@ impl Base {
     }
 }
 
-/// Fills in what all events of a kind have in common, and nothing else has.
+/// Fills in exactly what distinguishes events of this kind from others.
 pub(crate) fn fill_kind(record: &mut Record, kind: EventKind) {
     let EventKind::Process(action) = kind;
     record.text(fields::EVENT_CATEGORY, "process");

@@ -1,4 +1,4 @@
-//! The process of an event, those that it descends from, and how it ended.
+//! The event's process, its parent, leaders and ancestors, and how it ended.
 
 use rule_engine::record::{Record, Value};
 use rule_engine::schema::fields;
@@ -11,7 +11,7 @@ use crate::{
     process::Process,
 };
 
-/// The fields of all processes that an event involves.
+/// The fields of all processes that an event mentions.
 pub(super) struct Processes {
     process: ProcessFields,
     parent: ProcessFields,
@@ -79,7 +79,7 @@ fn fill_end(record: &mut Record, event: &Event<'_>) {
     }
 }
 
-/// How much of the arguments is there, and the environment.
+/// The environment, and how much of the arguments is known.
 fn fill_arguments(record: &mut Record, process: &Process) {
     let image = &process.image;
     let arguments = &image.arguments;
@@ -116,7 +116,7 @@ fn fill_namespaces(record: &mut Record, process: &Process) {
     }
 }
 
-/// The exit code as a shell shows it: of a process that a signal ended, 128 and the signal.
+/// The exit code as a shell shows it: 128 plus the signal for a process that was killed.
 fn exit_code(wait_status: u32) -> i64 {
     match ending_signal(wait_status) {
         Some(signal) => 128 + i64::from(signal),

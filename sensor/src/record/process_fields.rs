@@ -1,4 +1,4 @@
-//! The fields of one process, below one name: the event's own, its parent and its leaders have the same.
+//! The fields of one process, the same for the event's own process, its parent and its leaders.
 
 use rule_engine::record::{Record, Value};
 use rule_engine::schema::FieldId;
@@ -11,7 +11,7 @@ use crate::{
     process::{Process, capability_names, device_numbers},
 };
 
-/// `process.args` of leaders are bounded: they repeat in every event of a session.
+/// `process.args` of leaders are bounded, because every event of a session repeats them.
 const LEADER_ARGUMENT_LIMIT: usize = 64;
 const LEADER_ARGUMENT_BYTES: usize = 4096;
 
@@ -38,9 +38,9 @@ impl Arguments {
     }
 }
 
-/// The fields of one process in a record; a place where ECS has none is left out.
+/// The fields below one prefix; `None` where ECS has no such field.
 pub(super) struct ProcessFields {
-    /// All fields below the same name, those of ECS that are not filled here too.
+    /// All fields below the prefix, including those of ECS that are not filled here.
     all: Vec<FieldId>,
     pid: Option<FieldId>,
     vpid: Option<FieldId>,
@@ -114,13 +114,13 @@ impl ProcessFields {
             permitted_capabilities: field("thread.capabilities.permitted"),
             effective_capabilities: field("thread.capabilities.effective"),
             same_as_process: field("same_as_process"),
-            // The process's own parent has a set of its own, with these fields among others.
+            // The event's own process has a separate set for its parent, which includes these.
             parent_pid: field("parent.pid").filter(|_| prefix != "process"),
             parent_entity_id: field("parent.entity_id"),
         }
     }
 
-    /// Fills them with what is known of `process`, which `event` involves.
+    /// Fills them from `process`, which `event` mentions.
     pub(super) fn fill(
         &self,
         record: &mut Record,

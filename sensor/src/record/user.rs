@@ -1,4 +1,4 @@
-//! Users and groups by name, and those as whom the event's process acts.
+//! The user and group of the event's process, and the names of users and groups in general.
 
 use rule_engine::record::Record;
 use rule_engine::schema::{FieldId, fields};
