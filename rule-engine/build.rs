@@ -1,9 +1,8 @@
 //! Turns `schema/fields.tsv` into the rows and the named constants that `src/schema.rs` includes.
 //!
 //! The table is the only place where a field is written down; the order of its lines is the order of `FieldId`s.
-//! `schema/produced.tsv` says which of them the sensor fills.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs};
@@ -11,22 +10,6 @@ use std::{env, fs};
 fn main() {
     let table = read("schema/fields.tsv");
     let lines = rows_of("schema/fields.tsv", &table);
-    let produced_table = read("schema/produced.tsv");
-    let produced: BTreeMap<&str, Vec<&str>> = rows_of("schema/produced.tsv", &produced_table)
-        .into_iter()
-        .map(|line| {
-            (
-                line[0],
-                line.get(1).map_or(Vec::new(), |values| values.split(',').collect()),
-            )
-        })
-        .collect();
-    for name in produced.keys() {
-        assert!(
-            lines.binary_search_by_key(name, |line| line[0]).is_ok(),
-            "`schema/produced.tsv`: there is no field `{name}`"
-        );
-    }
     let parents: BTreeSet<&str> = lines
         .iter()
         .flat_map(|line| line[0].match_indices('.').map(|(at, _)| &line[0][..at]))
@@ -35,17 +18,14 @@ fn main() {
     let mut rows = String::new();
     let mut constants = String::new();
     for (index, line) in lines.iter().enumerate() {
-        let [name, index_type, array, source] = line[..] else {
+        let [name, index_type, array, _source] = line[..] else {
             panic!("`schema/fields.tsv`: `{}` does not have four columns", line.join(" "));
         };
         let field_type = field_type(index_type, parents.contains(name));
         let is_array = array == "array";
-        let is_produced = source == "tidewaiter" || produced.contains_key(name);
-        let values = produced.get(name).map_or(&[][..], Vec::as_slice);
         writeln!(
             rows,
-            "    Row {{ name: {name:?}, field_type: FieldType::{field_type}, is_array: {is_array}, \
-             is_produced: {is_produced}, produced_values: &{values:?} }},"
+            "    Definition {{ name: Cow::Borrowed({name:?}), field_type: FieldType::{field_type}, is_array: {is_array} }},"
         )
         .expect("writing to a string");
         writeln!(
@@ -56,7 +36,7 @@ fn main() {
         .expect("writing to a string");
     }
     let generated = format!(
-        "static ROWS: [Row; {count}] = [\n{rows}];\n\n\
+        "static ECS: [Definition; {count}] = [\n{rows}];\n\n\
          /// A constant for every field: its name in upper case, `.` written as `_`.\n\
          pub mod fields {{\n    use super::FieldId;\n{constants}}}\n",
         count = lines.len()

@@ -4,9 +4,11 @@
 
 use std::sync::LazyLock;
 
+use rule_engine::language::ParseOptions;
 use rule_engine::record::{DocumentCounts, Record};
 use rule_engine::rule::{RuleStatus, parse_file, parse_rules};
-use rule_engine::{DataStreams, Engine, EngineOptions, MemoryHistory, Rules, run_examples};
+use rule_engine::schema::Schema;
+use rule_engine::{Engine, EngineOptions, MemoryHistory, Rules, run_examples};
 
 const EVENT: &str = r#"{"@timestamp": "2026-01-01T00:00:00Z", "event": {"category": ["process"], "type": ["start"]},
     "process": {"name": "apt", "pid": 7, "args": ["apt", "install", "curl"], "interactive": true},
@@ -35,20 +37,20 @@ pub fn run_query(rule_type: &str, query: &str) {
     rule.insert("query".to_owned(), query.into());
     let file = toml::Table::from_iter([("rule".to_owned(), toml::Value::Table(rule))]);
     let text = file.to_string();
-    let parsed = parse_file("rule.toml", &text);
+    let parsed = parse_file("rule.toml", &text, &ParseOptions::default());
     assert_eq!(parsed.rule.is_some(), parsed.report.status == RuleStatus::Ok);
     for found in &parsed.report.diagnostics {
         found.render("rule.toml", &text);
     }
     if let Some(rule) = parsed.rule {
-        let mut engine = Engine::new(Rules::compile(vec![rule]), EngineOptions::default());
+        let mut engine = Engine::new(Rules::compile(&Schema::ecs(), vec![rule]), EngineOptions::default());
         engine.evaluate(&RECORD, &mut MemoryHistory::default(), &mut |_| {});
     }
 }
 
 /// A rule file of any text: a report, never a panic; what is `ok` compiles and its examples run.
 pub fn run_rule_file(text: &str) {
-    let parsed = parse_file("rule.toml", text);
+    let parsed = parse_file("rule.toml", text, &ParseOptions::default());
     assert_eq!(parsed.rule.is_some(), parsed.report.status == RuleStatus::Ok);
     for found in &parsed.report.diagnostics {
         found.render("rule.toml", text);
@@ -56,7 +58,7 @@ pub fn run_rule_file(text: &str) {
     if let Some(rule) = parsed.rule {
         run_examples(&rule);
     }
-    for parsed in parse_rules("rules.ndjson", text, &DataStreams::default()) {
+    for parsed in parse_rules("rules.ndjson", text, &ParseOptions::default()) {
         assert_eq!(parsed.rule.is_some(), parsed.report.status == RuleStatus::Ok);
         for found in &parsed.report.diagnostics {
             found.render("rules.ndjson", text);

@@ -33,6 +33,7 @@ pub fn run_examples(rule: &CheckedRule) -> Vec<ExampleOutcome> {
 }
 
 fn run(rule: &CheckedRule, example: &Example) -> ExampleOutcome {
+    let schema = rule.schema.clone();
     let mut rule = rule.clone();
     if let Detection::Single {
         then: Then::NewTerms(new_terms),
@@ -41,9 +42,9 @@ fn run(rule: &CheckedRule, example: &Example) -> ExampleOutcome {
     {
         new_terms.learn_for_ms = Some(0);
     }
-    let mut engine = Engine::new(Rules::compile(vec![rule]), EngineOptions::default());
+    let mut engine = Engine::new(Rules::compile(&schema, vec![rule]), EngineOptions::default());
     let mut history = MemoryHistory::default();
-    let mut record = Record::new();
+    let mut record = Record::with_schema(&schema);
     let mut actual = Expectation::NoMatch;
     for (position, event) in example.events.iter().enumerate() {
         record.fill_from_document(event);

@@ -3,4 +3,20 @@
 
 pub(crate) mod eql;
 pub(crate) mod kql;
+mod options;
 pub(crate) mod query_dsl;
+
+pub use options::ParseOptions;
+
+use crate::diagnostic::{Code, Findings, Span};
+
+/// Reports a query that is too long to be read.
+fn check_length(options: &ParseOptions, query: &str, findings: &mut Findings) -> Option<()> {
+    let most = options.limits().query_bytes;
+    if query.len() > most {
+        let message = format!("the query is longer than {most} bytes");
+        findings.add(Span::default(), Code::QueryTooLong, message);
+        return None;
+    }
+    Some(())
+}

@@ -19,7 +19,7 @@ mod condition;
 
 mod analysis;
 
-mod language;
+pub mod language;
 
 pub mod rule;
 
@@ -28,6 +28,9 @@ mod compile;
 mod run;
 
 mod examples;
+
+#[cfg(test)]
+mod fixture;
 
 #[cfg(test)]
 mod naive;

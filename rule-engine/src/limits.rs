@@ -1,48 +1,112 @@
-//! How large a rule may be. Each limit is checked before the work it bounds, and passing it is an error of that rule.
+//! How large anything may be. Each limit is checked before the work that it bounds.
+//!
+//! What an embedder may want otherwise is a value: [`RuleLimits`] bound the text and the meaning of rules, and passing
+//! one is an error of that rule.
 
-/// Bytes of a rule file.
-pub const MAX_RULE_FILE_BYTES: usize = 512 << 10;
-/// Bytes of a file of exported rules.
-pub const MAX_EXPORT_BYTES: usize = 16 << 20;
-/// Bytes of a query.
-pub const MAX_QUERY_BYTES: usize = 256 << 10;
-/// Parentheses, lists and `not`s inside one another.
-pub const MAX_QUERY_NESTING: usize = 64;
-/// Values in one list of a query.
-pub const MAX_LIST_LENGTH: usize = 8_192;
-/// Bytes of one wildcard pattern.
-pub const MAX_PATTERN_BYTES: usize = 1_024;
-/// Highest count in `{n,m}` of a regular expression.
-pub const MAX_REGEX_REPEATS: u32 = 1_000;
-/// Bytes of the automaton of the regular expressions of one condition.
-pub const MAX_REGEX_AUTOMATON_BYTES: usize = 1 << 20;
+/// How large a rule may be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct RuleLimits {
+    /// Bytes of a rule file.
+    pub file_bytes: usize,
+    /// Bytes of a file of exported rules.
+    pub export_bytes: usize,
+    /// Bytes of a query.
+    pub query_bytes: usize,
+    /// Parentheses, lists and `not`s inside one another, at most 256.
+    pub nesting: usize,
+    /// Values in one list of a query.
+    pub list_length: usize,
+    /// Bytes of one wildcard pattern, at most 1,024.
+    pub pattern_bytes: usize,
+    /// Highest count in `{n,m}` of a regular expression.
+    pub regex_repeats: u32,
+    /// Bytes of the automaton of the regular expressions of one condition.
+    pub regex_automaton_bytes: usize,
+    /// Events in a row that one sequence may ask for, repeated ones counted each time.
+    pub sequence_events: usize,
+    /// Repetitions in `with runs=N`.
+    pub sequence_runs: usize,
+    /// Events or different values that a threshold may ask for.
+    pub threshold: usize,
+}
+
+impl Default for RuleLimits {
+    fn default() -> Self {
+        RuleLimits {
+            file_bytes: 512 << 10,
+            export_bytes: 16 << 20,
+            query_bytes: 256 << 10,
+            nesting: 64,
+            list_length: 8_192,
+            pattern_bytes: 1_024,
+            regex_repeats: 1_000,
+            regex_automaton_bytes: 1 << 20,
+            sequence_events: 256,
+            sequence_runs: 100,
+            threshold: 1_000,
+        }
+    }
+}
+
+/// A limit that cannot be kept.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the limit `{name}` must be from {least} to {most}")]
+pub struct LimitError {
+    /// The limit's field, such as `pattern_bytes`.
+    pub name: &'static str,
+    /// The least value that can be kept.
+    pub least: usize,
+    /// The greatest value that can be kept.
+    pub most: usize,
+}
+
+impl RuleLimits {
+    pub(crate) fn check(&self) -> Result<(), LimitError> {
+        // Places in a text have 32 bits.
+        within("file_bytes", self.file_bytes, 1, u32::MAX as usize)?;
+        within("export_bytes", self.export_bytes, 1, u32::MAX as usize)?;
+        within("query_bytes", self.query_bytes, 1, u32::MAX as usize)?;
+        // What nests is read by functions that call themselves.
+        within("nesting", self.nesting, 1, 256)?;
+        within("list_length", self.list_length, 1, usize::MAX)?;
+        within("pattern_bytes", self.pattern_bytes, 1, MAX_PATTERN_BYTES)?;
+        within("sequence_events", self.sequence_events, 2, usize::from(u16::MAX))?;
+        within("sequence_runs", self.sequence_runs, 1, usize::from(u16::MAX))?;
+        within("threshold", self.threshold, 1, u32::MAX as usize)
+    }
+}
+
+fn within(name: &'static str, value: usize, least: usize, most: usize) -> Result<(), LimitError> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(LimitError { name, least, most })
+}
+
+/// The longest wildcard pattern: what is compiled has a bit for each place of it.
+pub(crate) const MAX_PATTERN_BYTES: usize = 1_024;
 /// Combinations of the values of one event that a function of several fields is computed for.
-pub const MAX_FUNCTION_COMBINATIONS: usize = 1_000;
+pub(crate) const MAX_FUNCTION_COMBINATIONS: usize = 1_000;
 /// Combinations of the values of one event that a new-terms rule looks at.
-pub const MAX_TERM_COMBINATIONS: usize = 100;
+pub(crate) const MAX_TERM_COMBINATIONS: usize = 100;
 /// Bytes of one remembered term; a longer one is remembered by its beginning and a digest.
-pub const MAX_TERM_BYTES: usize = 1_024;
-/// Events in a row that one sequence may ask for, repeated terms counted each time.
-pub const MAX_SEQUENCE_STAGES: usize = 256;
-/// Repetitions in `with runs=N`.
-pub const MAX_SEQUENCE_RUNS: i64 = 100;
+pub(crate) const MAX_TERM_BYTES: usize = 1_024;
 /// Sequences of one rule that wait for an event that must be missing behind their last one.
-pub const MAX_WAITING_SEQUENCES: usize = 1_024;
-/// Events or different values that a threshold may ask for.
-pub const MAX_THRESHOLD: i64 = 1_000;
+pub(crate) const MAX_WAITING_SEQUENCES: usize = 1_024;
 /// Fields that the alerts of one rule may be grouped by for suppression.
-pub const MAX_SUPPRESSION_FIELDS: usize = 5;
+pub(crate) const MAX_SUPPRESSION_FIELDS: usize = 5;
 /// Keys for which one rule remembers partial sequences, counts or alerts.
-pub const MAX_GROUPS: usize = 2_048;
+pub(crate) const MAX_GROUPS: usize = 2_048;
 /// Events that the partial sequences of one rule remember, all keys together.
-pub const MAX_REMEMBERED_EVENTS: usize = 4_096;
+pub(crate) const MAX_REMEMBERED_EVENTS: usize = 4_096;
 /// Keys under which one event may join a sequence or a threshold's groups.
-pub const MAX_KEY_COMBINATIONS: usize = 100;
+pub(crate) const MAX_KEY_COMBINATIONS: usize = 100;
 /// Bytes of one text in the summary of an earlier event of a sequence.
-pub const MAX_SUMMARY_TEXT_BYTES: usize = 512;
+pub(crate) const MAX_SUMMARY_TEXT_BYTES: usize = 512;
 /// Lines of one match's reason.
-pub const MAX_REASON_LINES: usize = 24;
+pub(crate) const MAX_REASON_LINES: usize = 24;
 /// Values that one line of a reason shows.
-pub const MAX_REASON_VALUES: usize = 5;
+pub(crate) const MAX_REASON_VALUES: usize = 5;
 /// Characters of one value in a reason.
-pub const MAX_REASON_VALUE_CHARACTERS: usize = 120;
+pub(crate) const MAX_REASON_VALUE_CHARACTERS: usize = 120;

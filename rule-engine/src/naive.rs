@@ -9,9 +9,11 @@ use serde_json::{Map, Value as Json};
 use crate::compile::graph::CompiledCondition;
 use crate::condition::{Condition, Detection};
 use crate::diagnostic::Findings;
-use crate::language::{eql, kql};
+use crate::fixture::OPTIONS;
+use crate::language::{ParseOptions, eql, kql};
 use crate::limits::MAX_REASON_LINES;
 use crate::record::Record;
+use crate::schema::Schema;
 
 mod compute;
 pub(crate) mod generate;
@@ -203,8 +205,8 @@ fn is_like(pattern: &[char], text: &[char], letters: Letters) -> bool {
     }
 }
 
-fn parse_eql(text: &str, findings: &mut Findings) -> Option<Condition> {
-    match eql::parse(text, findings)? {
+fn parse_eql(options: &ParseOptions, text: &str, findings: &mut Findings) -> Option<Condition> {
+    match eql::parse(options, text, findings)? {
         Detection::Single { condition, .. } => Some(condition),
         other => panic!("{text} is no event query: {other:?}"),
     }
@@ -213,17 +215,17 @@ fn parse_eql(text: &str, findings: &mut Findings) -> Option<Condition> {
 fn check(
     query: &Query,
     text: &str,
-    parse: fn(&str, &mut Findings) -> Option<Condition>,
+    parse: fn(&ParseOptions, &str, &mut Findings) -> Option<Condition>,
     events: &[Map<String, Json>],
 ) -> Result<(), TestCaseError> {
     let mut findings = Findings::default();
-    let condition = parse(text, &mut findings);
+    let condition = parse(&OPTIONS, text, &mut findings);
     prop_assert!(condition.is_some(), "{}: {:?}", text, findings.list);
     let mut read = Vec::new();
     let condition = condition.unwrap_or(Condition::Never);
     condition.visit_fields(&mut |field| read.push(field.field));
     let is_plain = !calls_function(&condition);
-    let mut narrow = Record::only(|field| read.contains(&field));
+    let mut narrow = Record::only(&Schema::ecs(), |field| read.contains(&field));
     let mut compiled = CompiledCondition::compile(&condition);
     let mut record = Record::new();
     for event in events {

@@ -5,15 +5,17 @@
 //! values; an empty list is a missing field. Most fields of the schema are missing from any one event, so a field
 //! costs two bytes until it has a value.
 
-use crate::schema::{FieldId, FieldType};
+use crate::schema::{FieldId, FieldType, Schema};
 
 mod document;
 pub(crate) mod key;
+mod producer;
 mod reader;
 pub(crate) mod streams;
 
 pub use document::DocumentCounts;
 pub(crate) use document::SUMMARY;
+pub use producer::Producer;
 pub use reader::DocumentReader;
 
 /// One value of a field.
@@ -51,6 +53,7 @@ const UNWANTED: u16 = u16::MAX;
 /// An event's fields and values.
 #[derive(Clone)]
 pub struct Record {
+    schema: Schema,
     /// For each field of the schema: 0 while missing, [`UNWANTED`], or one more than its position in `present`.
     slots: Box<[u16]>,
     present: Vec<Present>,
@@ -101,9 +104,16 @@ impl Default for Record {
 }
 
 impl Record {
+    /// An empty record of an event with ECS's fields.
     pub fn new() -> Record {
+        Record::with_schema(&Schema::ecs())
+    }
+
+    /// An empty record of an event with the schema's fields.
+    pub fn with_schema(schema: &Schema) -> Record {
         Record {
-            slots: vec![0; FieldId::COUNT].into_boxed_slice(),
+            schema: schema.clone(),
+            slots: vec![0; schema.field_count()].into_boxed_slice(),
             present: Vec::new(),
             values: Vec::new(),
             text: String::new(),
@@ -111,12 +121,17 @@ impl Record {
     }
 
     /// A record that takes values of some fields only, for a reader of no others; those of the rest are passed over.
-    pub fn only(wanted: impl Fn(FieldId) -> bool) -> Record {
-        let mut record = Record::new();
-        for field in FieldId::all().filter(|field| !wanted(*field)) {
+    pub fn only(schema: &Schema, wanted: impl Fn(FieldId) -> bool) -> Record {
+        let mut record = Record::with_schema(schema);
+        for field in schema.fields().filter(|field| !wanted(*field)) {
             record.slots[field.index()] = UNWANTED;
         }
         record
+    }
+
+    /// The schema of its fields.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
     }
 
     /// Whether the record takes values of the field; what is costly to make need not be made if not.
@@ -137,9 +152,9 @@ impl Record {
     /// Adds a value behind those the field has. Returns whether there was room for it ([`MAX_RECORD_TEXT`]).
     pub fn push(&mut self, field: FieldId, value: Value<'_>) -> bool {
         debug_assert!(
-            value.fits(field.field_type()),
+            value.fits(self.schema.field_type(field)),
             "`{}` cannot hold {value:?}",
-            field.name()
+            self.schema.name(field)
         );
         if !self.wants(field) {
             return true;

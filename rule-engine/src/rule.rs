@@ -7,8 +7,9 @@ use serde::Serialize;
 use crate::analysis::meaning;
 use crate::condition::{AlertLimits, Condition, Detection};
 use crate::diagnostic::{Code, Diagnostic, Findings, Lines, Severity, Span};
-use crate::record::streams::{Categories, DataStreams};
-use crate::schema::{FieldId, FieldReference};
+use crate::language::ParseOptions;
+use crate::record::streams::Categories;
+use crate::schema::{FieldId, FieldReference, Schema};
 use crate::value::hash::fingerprint;
 
 mod alert_limits;
@@ -23,15 +24,14 @@ pub use examples::{Example, Expectation};
 
 /// Reads all rules of a file: those that Kibana exported if its name ends in `.ndjson`, else the one of a TOML file.
 /// Never fails and never gives none: what is wrong is in the reports.
-/// `streams` are the data streams that events are in, which rules name as `index`.
-pub fn parse_rules(path: &str, text: &str, streams: &DataStreams) -> Vec<ParsedFile> {
+pub fn parse_rules(path: &str, text: &str, options: &ParseOptions) -> Vec<ParsedFile> {
     if !path.ends_with(".ndjson") {
-        return vec![parse_toml(path, text, streams)];
+        return vec![parse_file(path, text, options)];
     }
     let parse = |exported: export::ExportedRule| {
         let mut findings = Findings::default();
         let outcome = match exported.rule_file {
-            Ok(rule_file) => source::read(&rule_file, streams, &mut findings),
+            Ok(rule_file) => source::read(options, &rule_file, &mut findings),
             Err((code, message)) => {
                 findings.add(Span::default(), code, message);
                 source::Outcome::default()
@@ -39,17 +39,13 @@ pub fn parse_rules(path: &str, text: &str, streams: &DataStreams) -> Vec<ParsedF
         };
         parsed(path, exported.line, outcome, findings, &|_| (exported.line, 1))
     };
-    export::rules(text).into_iter().map(parse).collect()
+    export::rules(options.limits(), text).into_iter().map(parse).collect()
 }
 
 /// Reads a rule file in Elastic's TOML form. Never fails: what is wrong is in the report.
-pub fn parse_file(path: &str, text: &str) -> ParsedFile {
-    parse_toml(path, text, &DataStreams::default())
-}
-
-fn parse_toml(path: &str, text: &str, streams: &DataStreams) -> ParsedFile {
+pub fn parse_file(path: &str, text: &str, options: &ParseOptions) -> ParsedFile {
     let mut findings = Findings::default();
-    let outcome = source::read(text, streams, &mut findings);
+    let outcome = source::read(options, text, &mut findings);
     let lines = Lines::new(text);
     parsed(path, 1, outcome, findings, &|span| lines.position(span.start as usize))
 }
@@ -144,6 +140,7 @@ pub enum RuleStatus {
 #[derive(Clone, Debug)]
 pub struct CheckedRule {
     pub info: RuleInfo,
+    pub(crate) schema: Schema,
     pub(crate) categories: Categories,
     /// What an event has to satisfy for the rule to look at it: filters and exceptions.
     pub(crate) filter: Condition,
@@ -182,8 +179,6 @@ impl CheckedRule {
 #[derive(Clone, Debug)]
 pub struct RuleInfo {
     pub rule_id: String,
-    /// The same for the same `rule_id`, on every host and at every start.
-    pub uuid: String,
     pub name: String,
     pub description: String,
     pub severity: RuleSeverity,

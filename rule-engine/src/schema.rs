@@ -1,10 +1,12 @@
-//! The one table of fields that events carry and rules may name.
+//! The fields that events carry and rules may name.
 //!
 //! First stage of everything: a rule's field names and a document's keys become [`FieldId`]s here, and nothing behind
-//! this module handles a field by its name. The rows come from `schema/fields.tsv`, sorted by name, so comparing two
-//! `FieldId`s compares their names; which of them the sensor fills is in `schema/produced.tsv`.
+//! this room looks a field up by its name. The fields of ECS and of Elastic's agents come from `schema/fields.tsv`; a
+//! [`Schema`] may declare others beside them.
 
-use std::sync::LazyLock;
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
 
 use crate::value::hash::HashMap;
 
@@ -16,20 +18,32 @@ pub(crate) use reference::FieldReference;
 
 include!(concat!(env!("OUT_DIR"), "/schema.rs"));
 
-/// A field of the schema.
+/// A field of a [`Schema`]. The fields of `schema/fields.tsv` come first, in the order of their names, and have the same
+/// ids in every schema; then come the declared ones, in the order of their declaration.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct FieldId(u16);
 
+impl FieldId {
+    /// The position in the schema, from 0.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
 /// What the values of a field are.
-#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub enum FieldType {
     /// Text compared as a whole.
     Keyword,
     /// Text meant for searching by word.
     Text,
+    /// A whole number of 64 bits.
     Long,
+    /// A number with a fraction.
     Float,
+    /// True or false.
     Boolean,
+    /// A point in time, in nanoseconds since the epoch, UTC.
     Date,
     /// An address in its textual form.
     Ip,
@@ -39,68 +53,196 @@ pub enum FieldType {
     Group,
 }
 
-struct Row {
-    name: &'static str,
-    field_type: FieldType,
-    is_array: bool,
-    is_produced: bool,
-    produced_values: &'static [&'static str],
+/// What a schema says of one field.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Definition {
+    pub name: Cow<'static, str>,
+    pub field_type: FieldType,
+    /// Whether documents carry the field as a list even when it has one value.
+    pub is_array: bool,
 }
 
-static BY_NAME: LazyLock<HashMap<&'static str, FieldId>> =
-    LazyLock::new(|| FieldId::all().map(|field| (field.name(), field)).collect());
+/// Which fields there are. Cheap to clone; two schemas are equal if they declare the same fields in the same order.
+#[derive(Clone)]
+pub struct Schema(Arc<Declared>);
 
-impl FieldId {
+#[derive(Clone, Default)]
+struct Declared {
+    fields: Vec<Definition>,
+    by_name: HashMap<String, FieldId>,
+}
+
+/// Why a field cannot be declared.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SchemaError {
+    /// The name is no name of a field.
+    #[error("`{name}` is not a field's name: its parts between `.` are letters, digits, `_`, `-` and `@`")]
+    BadName {
+        /// The name that was to be declared.
+        name: String,
+    },
+    /// There is a field of the name already.
+    #[error("there is a field `{name}` already")]
+    Duplicate {
+        /// The name that was to be declared.
+        name: String,
+    },
+    /// A field that holds values cannot have fields below it.
+    #[error("`{name}` lies below `{holder}`, which holds values itself")]
+    BelowValue {
+        /// The name that was to be declared.
+        name: String,
+        /// The field above it.
+        holder: String,
+    },
+    /// A schema holds no more fields.
+    #[error("a schema has at most {} fields", Schema::MAX_FIELDS)]
+    TooMany,
+}
+
+static ECS_BY_NAME: LazyLock<HashMap<&'static str, FieldId>> = LazyLock::new(|| {
+    let ids = (0..).map(FieldId);
+    ECS.iter().map(|field| field.name.as_ref()).zip(ids).collect()
+});
+
+static ECS_SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema(Arc::default()));
+
+impl Schema {
+    /// How many fields a schema can have. A record keeps two numbers of 16 bits for itself.
+    pub const MAX_FIELDS: usize = u16::MAX as usize - 1;
+
+    /// The fields of `schema/fields.tsv`: Elastic Common Schema and what Elastic's agents write beyond it.
+    pub fn ecs() -> Schema {
+        ECS_SCHEMA.clone()
+    }
+
+    /// The schema with one field more, and with the groups that its name begins with.
+    ///
+    /// # Errors
+    /// The name is none, is taken, or lies below a field that holds values; or the schema is full.
+    pub fn with_field(mut self, name: &str, field_type: FieldType) -> Result<Schema, SchemaError> {
+        let is_part = |part: &str| {
+            !part.is_empty()
+                && part
+                    .chars()
+                    .all(|letter| letter.is_alphanumeric() || "_-@".contains(letter))
+        };
+        if !name.split('.').all(is_part) {
+            return Err(SchemaError::BadName { name: name.to_owned() });
+        }
+        if self.field(name).is_some() || ecs_has_fields_below(name) {
+            return Err(SchemaError::Duplicate { name: name.to_owned() });
+        }
+        for (end, _) in name.match_indices('.') {
+            let above = &name[..end];
+            match self.field(above).map(|field| self.field_type(field)) {
+                None if ecs_has_fields_below(above) => {}
+                None => self.declare(above, FieldType::Group)?,
+                Some(FieldType::Group) => {}
+                Some(_) => {
+                    return Err(SchemaError::BelowValue {
+                        name: name.to_owned(),
+                        holder: above.to_owned(),
+                    });
+                }
+            }
+        }
+        self.declare(name, field_type)?;
+        Ok(self)
+    }
+
+    fn declare(&mut self, name: &str, field_type: FieldType) -> Result<(), SchemaError> {
+        let count = self.field_count();
+        let id = u16::try_from(count).ok().filter(|_| count < Self::MAX_FIELDS);
+        let id = id.map(FieldId).ok_or(SchemaError::TooMany)?;
+        let declared = Arc::make_mut(&mut self.0);
+        declared.by_name.insert(name.to_owned(), id);
+        declared.fields.push(Definition {
+            name: name.to_owned().into(),
+            field_type,
+            is_array: false,
+        });
+        Ok(())
+    }
+
+    /// The field of this name.
+    pub fn field(&self, name: &str) -> Option<FieldId> {
+        let declared = || self.0.by_name.get(name);
+        ECS_BY_NAME.get(name).or_else(declared).copied()
+    }
+
+    /// Every field, in the order of the ids.
+    pub fn fields(&self) -> impl Iterator<Item = FieldId> + use<> {
+        // There are never more than `MAX_FIELDS`.
+        (0..self.field_count() as u16).map(FieldId)
+    }
+
     /// How many fields there are.
-    pub const COUNT: usize = ROWS.len();
-
-    pub fn by_name(name: &str) -> Option<FieldId> {
-        BY_NAME.get(name).copied()
+    pub fn field_count(&self) -> usize {
+        ECS.len() + self.0.fields.len()
     }
 
-    /// Splits a dotted name into an object field and the key below it.
-    pub(crate) fn split_object_key(name: &str) -> Option<(FieldId, &str)> {
-        name.match_indices('.').find_map(|(at, _)| {
-            let field = FieldId::by_name(&name[..at])?;
-            (field.field_type() == FieldType::Object).then_some((field, &name[at + 1..]))
-        })
+    /// The field's name, such as `process.name`.
+    ///
+    /// # Panics
+    /// The field is one of another schema. So do the other questions about a field.
+    pub fn name(&self, field: FieldId) -> &str {
+        &self.definition(field).name
     }
 
-    /// Every field, in the order of the names.
-    pub fn all() -> impl Iterator<Item = FieldId> {
-        (0..Self::COUNT as u16).map(FieldId)
-    }
-
-    pub fn name(self) -> &'static str {
-        self.row().name
-    }
-
-    pub fn field_type(self) -> FieldType {
-        self.row().field_type
+    /// What the field's values are.
+    pub fn field_type(&self, field: FieldId) -> FieldType {
+        self.definition(field).field_type
     }
 
     /// Whether documents carry the field as a list even when it has one value.
-    pub fn is_array(self) -> bool {
-        self.row().is_array
+    pub fn is_array(&self, field: FieldId) -> bool {
+        self.definition(field).is_array
     }
 
-    /// Whether the sensor fills the field. Recorded documents of other producers may have any.
-    pub fn is_produced(self) -> bool {
-        self.row().is_produced
+    pub(crate) fn definition(&self, field: FieldId) -> &Definition {
+        match ECS.get(field.index()) {
+            Some(definition) => definition,
+            None => &self.0.fields[field.index() - ECS.len()],
+        }
     }
 
-    /// All values that the sensor gives the field, where these are few; none where they are many.
-    pub fn produced_values(self) -> &'static [&'static str] {
-        self.row().produced_values
+    /// Splits a dotted name into an object field and the key below it.
+    pub(crate) fn split_object_key<'a>(&self, name: &'a str) -> Option<(FieldId, &'a str)> {
+        name.match_indices('.').find_map(|(at, _)| {
+            let field = self.field(&name[..at])?;
+            (self.field_type(field) == FieldType::Object).then_some((field, &name[at + 1..]))
+        })
     }
+}
 
-    /// Position in the table, below [`FieldId::COUNT`].
-    pub fn index(self) -> usize {
-        usize::from(self.0)
+/// Whether the table has fields whose names begin with this one.
+fn ecs_has_fields_below(name: &str) -> bool {
+    let prefix = format!("{name}.");
+    let first = ECS.partition_point(|field| *field.name < *prefix);
+    ECS.get(first).is_some_and(|field| field.name.starts_with(&prefix))
+}
+
+impl Default for Schema {
+    fn default() -> Self {
+        Schema::ecs()
     }
+}
 
-    fn row(self) -> &'static Row {
-        &ROWS[self.index()]
+impl PartialEq for Schema {
+    fn eq(&self, other: &Schema) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0.fields == other.0.fields
+    }
+}
+
+impl Eq for Schema {}
+
+impl fmt::Debug for Schema {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let declared = self.0.fields.iter().map(|field| &field.name);
+        write!(formatter, "ECS and ")?;
+        formatter.debug_list().entries(declared).finish()
     }
 }
 
@@ -110,38 +252,95 @@ mod tests {
 
     #[test]
     fn every_field_is_found_by_its_name() {
-        for field in FieldId::all() {
-            assert_eq!(FieldId::by_name(field.name()), Some(field));
+        let schema = Schema::ecs()
+            .with_field("acme.team", FieldType::Keyword)
+            .expect("a new field");
+        for field in schema.fields() {
+            assert_eq!(schema.field(schema.name(field)), Some(field));
         }
-        assert_eq!(FieldId::by_name("process.nam"), None);
+        assert_eq!(schema.field("process.nam"), None);
     }
 
     #[test]
     fn constants_carry_the_names_they_are_called_by() {
-        assert_eq!(fields::TIMESTAMP.name(), "@timestamp");
+        let schema = Schema::ecs();
+        assert_eq!(schema.name(fields::TIMESTAMP), "@timestamp");
         assert_eq!(
-            fields::PROCESS_ENTRY_LEADER_ENTRY_META_TYPE.name(),
+            schema.name(fields::PROCESS_ENTRY_LEADER_ENTRY_META_TYPE),
             "process.entry_leader.entry_meta.type"
         );
-        assert_eq!(fields::USER_EXT_REAL_ID.name(), "user.Ext.real.id");
-    }
-
-    #[test]
-    fn what_the_sensor_fills_is_told_from_what_it_does_not() {
-        assert!(fields::PROCESS_NAME.is_produced());
-        assert!(fields::TIDEWAITER_CONTAINER_METADATA.is_produced());
-        assert!(!fields::FILE_PATH.is_produced());
-        assert_eq!(fields::EVENT_ACTION.produced_values(), ["fork", "exec", "end"]);
-        assert!(fields::PROCESS_NAME.produced_values().is_empty());
+        assert_eq!(schema.name(fields::USER_EXT_REAL_ID), "user.Ext.real.id");
     }
 
     #[test]
     fn types_and_lists_follow_the_table() {
-        assert_eq!(fields::PROCESS_PID.field_type(), FieldType::Long);
-        assert_eq!(fields::PROCESS_COMMAND_LINE.field_type(), FieldType::Keyword);
-        assert_eq!(fields::CONTAINER_LABELS.field_type(), FieldType::Object);
-        assert_eq!(fields::PROCESS_TTY.field_type(), FieldType::Group);
-        assert!(fields::PROCESS_ARGS.is_array());
-        assert!(!fields::PROCESS_NAME.is_array());
+        let schema = Schema::ecs();
+        assert_eq!(schema.field_type(fields::PROCESS_PID), FieldType::Long);
+        assert_eq!(schema.field_type(fields::PROCESS_COMMAND_LINE), FieldType::Keyword);
+        assert_eq!(schema.field_type(fields::CONTAINER_LABELS), FieldType::Object);
+        assert_eq!(schema.field_type(fields::PROCESS_TTY), FieldType::Group);
+        assert!(schema.is_array(fields::PROCESS_ARGS));
+        assert!(!schema.is_array(fields::PROCESS_NAME));
+    }
+
+    #[test]
+    fn declared_fields_come_behind_the_others_with_their_groups() {
+        let schema = Schema::ecs()
+            .with_field("acme.team", FieldType::Keyword)
+            .and_then(|schema| schema.with_field("acme.cost", FieldType::Float))
+            .expect("new fields");
+        let declared: Vec<(&str, FieldType)> = schema
+            .fields()
+            .skip(Schema::ecs().field_count())
+            .map(|field| (schema.name(field), schema.field_type(field)))
+            .collect();
+        assert_eq!(
+            declared,
+            [
+                ("acme", FieldType::Group),
+                ("acme.team", FieldType::Keyword),
+                ("acme.cost", FieldType::Float)
+            ]
+        );
+        assert_eq!(schema.field("process.name"), Some(fields::PROCESS_NAME));
+        assert_ne!(schema, Schema::ecs());
+    }
+
+    #[test]
+    fn equal_declarations_make_equal_schemas() {
+        let declare = |name| Schema::ecs().with_field(name, FieldType::Long).expect("a new field");
+        assert_eq!(declare("acme.a"), declare("acme.a"));
+        assert_ne!(declare("acme.a"), declare("acme.b"));
+    }
+
+    #[test]
+    fn fields_that_cannot_be_are_refused_by_name() {
+        let error = |name: &str| {
+            let declared = Schema::ecs().with_field(name, FieldType::Keyword);
+            declared.expect_err("a field that cannot be").to_string()
+        };
+        for name in ["", ".", "a.", ".a", "a b", "a\"b"] {
+            assert!(error(name).contains("is not a field's name"), "{name}");
+        }
+        assert_eq!(error("process.name"), "there is a field `process.name` already");
+        assert_eq!(error("process"), "there is a field `process` already");
+        assert_eq!(
+            error("process.name.first"),
+            "`process.name.first` lies below `process.name`, which holds values itself"
+        );
+        assert_eq!(
+            error("labels.team"),
+            "`labels.team` lies below `labels`, which holds values itself"
+        );
+    }
+
+    #[test]
+    fn a_full_schema_takes_no_field_more() {
+        let mut schema = Schema::ecs();
+        for number in schema.field_count()..Schema::MAX_FIELDS {
+            schema = schema.with_field(&format!("f{number}"), FieldType::Long).expect("room");
+        }
+        let full = schema.with_field("one_more", FieldType::Long);
+        assert_eq!(full, Err(SchemaError::TooMany));
     }
 }

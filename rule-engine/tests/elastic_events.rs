@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use corpus::corpus;
+use corpus::{corpus, options};
 use rule_engine::record::{DocumentCounts, Record};
 use rule_engine::rule::{CheckedRule, RuleStatus, parse_file};
+use rule_engine::schema::Schema;
 use rule_engine::{Engine, EngineOptions, MemoryHistory, Rules};
 use serde_json::{Map, Value as Json, json};
 
@@ -343,7 +344,7 @@ fn rules(corpus: &Path) -> BTreeMap<String, CheckedRule> {
         for entry in fs::read_dir(corpus.join(folder)).expect("a readable folder") {
             let path = entry.expect("a readable entry").path();
             let text = fs::read_to_string(&path).expect("a readable rule file");
-            let parsed = parse_file(&path.display().to_string(), &text);
+            let parsed = parse_file(&path.display().to_string(), &text, &options());
             assert_eq!(parsed.report.status, RuleStatus::Ok, "{:?}", parsed.report);
             let rule = parsed.rule.expect("a rule that is ok");
             rules.insert(rule.info.rule_id.clone(), rule);
@@ -387,7 +388,10 @@ fn event(case: &Json) -> Map<String, Json> {
 /// Whether the rule finds the last of the events.
 fn finds(rule: &CheckedRule, events: &Json) -> bool {
     let events: Vec<&Json> = events.as_array().map_or(vec![events], |list| list.iter().collect());
-    let mut engine = Engine::new(Rules::compile(vec![rule.clone()]), EngineOptions::default());
+    let mut engine = Engine::new(
+        Rules::compile(&Schema::ecs(), vec![rule.clone()]),
+        EngineOptions::default(),
+    );
     let mut history = MemoryHistory::default();
     let mut record = Record::new();
     let mut found = false;

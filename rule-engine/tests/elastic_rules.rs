@@ -9,16 +9,17 @@ mod corpus;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use corpus::corpus;
+use corpus::{corpus, options};
 use rule_engine::diagnostic::Code;
 use rule_engine::record::{DocumentCounts, Record};
 use rule_engine::rule::{CheckedRule, RuleReport, RuleStatus, parse_file};
+use rule_engine::schema::Schema;
 use rule_engine::{Engine, EngineOptions, MemoryHistory, Rules};
 use serde_json::{Map, Value as Json, json};
 
 fn load(path: &Path) -> (RuleReport, Option<CheckedRule>) {
     let text = fs::read_to_string(path).expect("a readable rule file");
-    let parsed = parse_file(&path.display().to_string(), &text);
+    let parsed = parse_file(&path.display().to_string(), &text, &options());
     (parsed.report, parsed.rule)
 }
 
@@ -50,7 +51,7 @@ fn interactive_exec(args: &[&str]) -> Map<String, Json> {
 
 /// How often the rule matches each of the events, shown one after the other.
 fn matches(rule: CheckedRule, events: &[Map<String, Json>]) -> Vec<usize> {
-    let mut engine = Engine::new(Rules::compile(vec![rule]), EngineOptions::default());
+    let mut engine = Engine::new(Rules::compile(&Schema::ecs(), vec![rule]), EngineOptions::default());
     let mut history = MemoryHistory::default();
     let mut record = Record::new();
     let mut counts = Vec::new();

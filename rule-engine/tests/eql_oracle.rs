@@ -13,8 +13,10 @@ use std::process::{Command, Stdio};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
+use rule_engine::language::ParseOptions;
 use rule_engine::record::Record;
 use rule_engine::rule::{CheckedRule, parse_file};
+use rule_engine::schema::Schema;
 use rule_engine::{Engine, EngineOptions, MemoryHistory, Rules};
 use serde_json::{Value as Json, json};
 
@@ -74,12 +76,12 @@ fn rule(query: &str) -> Result<CheckedRule, String> {
     file.insert("type".to_owned(), "eql".into());
     file.insert("query".to_owned(), query.into());
     let text = toml::Table::from_iter([("rule".to_owned(), toml::Value::Table(file))]).to_string();
-    let parsed = parse_file("rule.toml", &text);
+    let parsed = parse_file("rule.toml", &text, &ParseOptions::default());
     parsed.rule.ok_or_else(|| format!("{:?}", parsed.report.diagnostics))
 }
 
 fn matches(rule: CheckedRule, events: &[Json]) -> Vec<bool> {
-    let mut engine = Engine::new(Rules::compile(vec![rule]), EngineOptions::default());
+    let mut engine = Engine::new(Rules::compile(&Schema::ecs(), vec![rule]), EngineOptions::default());
     let mut history = MemoryHistory::default();
     let mut record = Record::new();
     let mut matches = Vec::new();

@@ -8,6 +8,7 @@ mod container;
 mod executable;
 mod process;
 mod process_fields;
+mod producer;
 mod put;
 mod user;
 
@@ -17,6 +18,7 @@ use crate::{enrich::host::Host, event::Event, process::ProcessKey};
 
 pub(crate) use base::fill_kind;
 pub(crate) use container::{ENGINE_FIELDS, fill_metadata};
+pub(crate) use producer::parse_options;
 
 /// Fills records with events of this host.
 pub(crate) struct RecordBuilder {

@@ -12,9 +12,11 @@ use std::sync::Arc;
 
 use rule_engine::DataStreams;
 use rule_engine::diagnostic::{Code, Diagnostic};
+use rule_engine::language::ParseOptions;
 use rule_engine::rule::{self, CheckedRule, RuleReport, RuleStatus};
 
 use crate::config::{Config, DEFAULT_RULES_DIRECTORY};
+use crate::record::parse_options;
 
 mod find;
 mod stock;
@@ -34,15 +36,14 @@ pub(crate) struct RuleFile {
 }
 
 /// Rule files in the order in which they were read; no two of their rules share a `rule_id`.
-#[derive(Default)]
 pub(crate) struct RuleFiles {
     pub(crate) files: Vec<RuleFile>,
     /// Where the rule stands that took the id first: `path:line`.
     place_of_id: HashMap<String, String>,
     /// The same for what rules look for, see [`CheckedRule::meaning`].
     place_of_meaning: HashMap<u64, String>,
-    /// In which events are, for all but the stock rules.
-    streams: DataStreams,
+    /// Against what files are read; the stock rules always in the default data streams.
+    options: ParseOptions,
 }
 
 impl RuleFiles {
@@ -58,9 +59,9 @@ impl RuleFiles {
         let mut rules = if config.stock_rules {
             Self::stock()
         } else {
-            Self::default()
+            Self::new(DataStreams::default())
         };
-        rules.streams.clone_from(&config.data_streams);
+        rules.options = parse_options(config.data_streams.clone());
         rules.read_paths(&paths)?;
         if rules.files.is_empty() {
             return Err(RuleFilesError::NoneConfigured);
@@ -73,17 +74,24 @@ impl RuleFiles {
         if paths.is_empty() {
             return Ok(Self::stock());
         }
-        let mut rules = Self {
-            streams: streams.clone(),
-            ..Self::default()
-        };
+        let mut rules = Self::new(streams.clone());
         rules.read_paths(paths)?;
         Ok(rules)
     }
 
+    /// No rules yet; events are in these data streams.
+    fn new(streams: DataStreams) -> Self {
+        Self {
+            files: Vec::new(),
+            place_of_id: HashMap::new(),
+            place_of_meaning: HashMap::new(),
+            options: parse_options(streams),
+        }
+    }
+
     /// The rules built into the program.
     pub(crate) fn stock() -> Self {
-        let mut rules = Self::default();
+        let mut rules = Self::new(DataStreams::default());
         for (path, text) in STOCK_RULES {
             rules.add(path, Ok((*text).to_owned()));
         }
@@ -114,7 +122,7 @@ impl RuleFiles {
             Ok(text) => text.into(),
             Err(error) => return self.files.push(unreadable(path, &error)),
         };
-        for parsed in rule::parse_rules(path, &text, &self.streams) {
+        for parsed in rule::parse_rules(path, &text, &self.options) {
             self.add_rule(RuleFile {
                 text: Arc::clone(&text),
                 first_line: parsed.first_line,

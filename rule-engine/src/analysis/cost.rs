@@ -6,7 +6,7 @@
 
 use crate::analysis::prerequisite::{PartCounts, Prerequisite, RequiredValues};
 use crate::condition::{Condition, Test};
-use crate::schema::FieldId;
+use crate::schema::{FieldId, Schema};
 use crate::value::{Pattern, Symbol};
 
 /// What nearly all events have alike, so a test of it narrows nothing down.
@@ -17,22 +17,22 @@ const MIN_PART: usize = 3;
 const MANY_PATTERNS: usize = 1_000;
 
 /// What makes the condition costly.
-pub(crate) fn of_condition(condition: &Condition) -> Option<String> {
+pub(crate) fn of_condition(schema: &Schema, condition: &Condition) -> Option<String> {
     if let Some((field, patterns)) = find(condition, &many_patterns) {
-        return Some(format!("`{}` is compared with {patterns} patterns", field.name()));
+        return Some(format!("`{}` is compared with {patterns} patterns", schema.name(field)));
     }
-    if narrows_down(condition) {
+    if narrows_down(schema, condition) {
         return None;
     }
     let (field, what) = find(condition, &search)?;
-    Some(format!("every event's `{}` is searched for {what}", field.name()))
+    Some(format!("every event's `{}` is searched for {what}", schema.name(field)))
 }
 
-fn narrows_down(condition: &Condition) -> bool {
+fn narrows_down(schema: &Schema, condition: &Condition) -> bool {
     match Prerequisite::of(condition, &PartCounts::default()) {
         Prerequisite::Impossible => true,
         Prerequisite::Fields(fields) => fields.iter().any(|(field, values)| {
-            let is_common = COMMON.iter().any(|prefix| field.name().starts_with(prefix));
+            let is_common = COMMON.iter().any(|prefix| schema.name(*field).starts_with(prefix));
             !is_common && matches!(values, RequiredValues::Keys(_))
         }),
     }

@@ -118,7 +118,7 @@ impl PartCounts {
 
     fn values(&self, condition: &FieldCondition) -> RequiredValues {
         // An event's labels and its numbers with a fraction are not looked up by keys.
-        let field_type = condition.field.field.field_type();
+        let field_type = condition.field.definition.field_type;
         let keys: Option<BTreeSet<RequiredKey>> = match &condition.test {
             Test::TextIn(texts, _) if field_type != FieldType::Object => {
                 Some(texts.iter().map(|text| RequiredKey::Text(lower(text))).collect())

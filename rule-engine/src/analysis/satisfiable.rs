@@ -7,8 +7,8 @@
 use super::holds::passes;
 use crate::condition::{Condition, FieldCondition, Test};
 use crate::diagnostic::{Code, Findings, Span};
-use crate::record::Value;
-use crate::schema::{FieldId, FieldReference, FieldType};
+use crate::record::{Producer, Value};
+use crate::schema::{FieldReference, FieldType};
 use crate::value::case::fold;
 use crate::value::hash::{HashMap, HashSet};
 use crate::value::{Case, Number, Order, Pattern};
@@ -42,8 +42,8 @@ pub(crate) enum Reason {
 
 impl JudgedCondition {
     /// A condition that no other is part of.
-    pub fn leaf(condition: Condition, span: Span) -> JudgedCondition {
-        let satisfiability = satisfiability(&condition, span);
+    pub fn leaf(producer: &Producer, condition: Condition, span: Span) -> JudgedCondition {
+        let satisfiability = satisfiability(producer, &condition, span);
         JudgedCondition {
             condition,
             satisfiability,
@@ -51,10 +51,10 @@ impl JudgedCondition {
     }
 
     /// A condition that has been reported if it never holds.
-    pub fn reported(condition: Condition, span: Span) -> JudgedCondition {
+    pub fn reported(producer: &Producer, condition: Condition, span: Span) -> JudgedCondition {
         let satisfiability = match &condition {
             Condition::Never => Satisfiability::Never(Reason::Reported),
-            other => satisfiability(other, span),
+            other => satisfiability(producer, other, span),
         };
         JudgedCondition {
             condition,
@@ -146,22 +146,28 @@ impl Satisfiability {
 }
 
 /// Whether a condition that stands at one place can hold.
-pub(crate) fn satisfiability(condition: &Condition, span: Span) -> Satisfiability {
+pub(crate) fn satisfiability(producer: &Producer, condition: &Condition, span: Span) -> Satisfiability {
     let never = |reason| Satisfiability::Never(Reason::New(span, reason));
     match condition {
         Condition::Always => Satisfiability::Always(Reason::Reported),
         Condition::Never => never("it is always false".to_owned()),
-        Condition::All(conditions) => {
-            Satisfiability::all(conditions.iter().map(|part| satisfiability(part, span)).collect())
-        }
+        Condition::All(conditions) => Satisfiability::all(
+            conditions
+                .iter()
+                .map(|part| satisfiability(producer, part, span))
+                .collect(),
+        ),
         Condition::Any(conditions) => {
-            let parts: Vec<Satisfiability> = conditions.iter().map(|part| satisfiability(part, span)).collect();
+            let parts: Vec<Satisfiability> = conditions
+                .iter()
+                .map(|part| satisfiability(producer, part, span))
+                .collect();
             Satisfiability::any(&parts)
         }
-        Condition::Not(condition) => satisfiability(condition, span).negate(),
-        Condition::Field(tested) => match not_produced(tested.field.field) {
+        Condition::Not(condition) => satisfiability(producer, condition, span).negate(),
+        Condition::Field(tested) => match not_produced(producer, &tested.field) {
             Some(reason) => never(reason),
-            None => match no_produced_value_passes(tested) {
+            None => match no_produced_value_passes(producer, tested) {
                 Some(reason) => never(reason),
                 None => Satisfiability::Sometimes,
             },
@@ -169,7 +175,7 @@ pub(crate) fn satisfiability(condition: &Condition, span: Span) -> Satisfiabilit
         Condition::Computed(computed) => {
             let mut missing = None;
             computed.call.visit_fields(&mut |field| {
-                missing = missing.take().or_else(|| not_produced(field.field));
+                missing = missing.take().or_else(|| not_produced(producer, field));
             });
             missing.map_or(Satisfiability::Sometimes, never)
         }
@@ -177,20 +183,19 @@ pub(crate) fn satisfiability(condition: &Condition, span: Span) -> Satisfiabilit
 }
 
 /// Why a field is always missing, if it is.
-fn not_produced(field: FieldId) -> Option<String> {
-    (!field.is_produced()).then(|| format!("no source here fills `{}`", field.name()))
+fn not_produced(producer: &Producer, field: &FieldReference) -> Option<String> {
+    (!producer.fills(field.field)).then(|| format!("no source here fills `{}`", field.definition.name))
 }
 
 /// Warns of a rule that needs a value of the field, if that is always missing.
-pub(crate) fn warn_of_missing(field: &FieldReference, span: Span, findings: &mut Findings) {
-    if let Some(reason) = not_produced(field.field) {
+pub(crate) fn warn_of_missing(producer: &Producer, field: &FieldReference, span: Span, findings: &mut Findings) {
+    if let Some(reason) = not_produced(producer, field) {
         Satisfiability::Never(Reason::New(span, reason)).warn("the rule", findings);
     }
 }
 
-fn no_produced_value_passes(tested: &FieldCondition) -> Option<String> {
-    let field = tested.field.field;
-    let values = field.produced_values();
+fn no_produced_value_passes(producer: &Producer, tested: &FieldCondition) -> Option<String> {
+    let values = producer.values(tested.field.field);
     if values.is_empty() || matches!(tested.test, Test::Exists) {
         return None;
     }
@@ -200,7 +205,7 @@ fn no_produced_value_passes(tested: &FieldCondition) -> Option<String> {
     let values: Vec<String> = values.iter().map(|value| format!("`{value}`")).collect();
     Some(format!(
         "`{}` is {} in events from here",
-        field.name(),
+        tested.field.definition.name,
         values.join(" or ")
     ))
 }
@@ -231,10 +236,11 @@ fn contradiction(conditions: &[Condition]) -> Option<String> {
             Condition::Always | Condition::Never | Condition::Any(_) | Condition::Computed(_) => {}
         }
     }
-    let single = |field: &FieldId| !field.is_array() && field.field_type() != FieldType::Object;
+    let single =
+        |field: &FieldReference| !field.definition.is_array && field.definition.field_type != FieldType::Object;
     let mut found: Vec<&FieldReference> = tests
         .iter()
-        .filter(|(field, tests)| single(&field.field) && tests.len() > 1 && exclude_each_other(field, tests))
+        .filter(|(field, tests)| single(field) && tests.len() > 1 && exclude_each_other(field, tests))
         .map(|(field, _)| *field)
         .collect();
     found.sort_by_key(|field| field.field);

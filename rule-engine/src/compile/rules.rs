@@ -14,11 +14,12 @@ use crate::condition::{AlertLimits, Detection, Then};
 use crate::record::streams::Categories;
 use crate::record::{Record, SUMMARY};
 use crate::rule::{CheckedRule, RuleInfo};
-use crate::schema::{FieldId, fields};
+use crate::schema::{FieldId, Schema, fields};
 
 /// All rules that an engine runs, with their conditions in one graph and an index of what each needs.
 #[derive(Debug)]
 pub struct Rules {
+    schema: Schema,
     infos: Vec<Arc<RuleInfo>>,
     pub(crate) rules: Vec<CompiledRule>,
     /// The positions of the rules whose matches may become known only after their last event.
@@ -130,8 +131,16 @@ fn prerequisites(rules: &[CheckedRule]) -> Vec<(Categories, Prerequisite)> {
 }
 
 impl Rules {
-    pub fn compile(rules: Vec<CheckedRule>) -> Arc<Rules> {
-        let mut read_fields = vec![false; FieldId::COUNT].into_boxed_slice();
+    /// Compiles rules that were read with the schema, for records of the same schema.
+    ///
+    /// # Panics
+    /// A rule was read with another schema.
+    pub fn compile(schema: &Schema, rules: Vec<CheckedRule>) -> Arc<Rules> {
+        assert!(
+            rules.iter().all(|rule| rule.schema == *schema),
+            "the rules are of another schema"
+        );
+        let mut read_fields = vec![false; schema.field_count()].into_boxed_slice();
         for rule in &rules {
             rule.visit_fields(&mut |field| read_fields[field.field.index()] = true);
             // How many alerts there may be is counted in the events' time.
@@ -151,6 +160,7 @@ impl Rules {
             CompiledDetection::Sequence(_) => true,
         };
         Arc::new(Rules {
+            schema: schema.clone(),
             infos: rules.iter().map(|rule| Arc::clone(&rule.info)).collect(),
             deferred: deferred.map(|(position, _)| position).collect(),
             graph: graph.finish(),
@@ -161,6 +171,12 @@ impl Rules {
         })
     }
 
+    /// The schema of the events that the rules are for.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// What alerts and lists say about each rule, in the order of the rules.
     pub fn infos(&self) -> &[Arc<RuleInfo>] {
         &self.infos
     }
@@ -179,7 +195,7 @@ impl Rules {
     /// An empty record that takes only what an engine with these rules looks at: it gives the same matches as a whole
     /// one.
     pub fn narrow_record(&self) -> Record {
-        Record::only(|field| {
+        Record::only(&self.schema, |field| {
             self.reads(field) || field == fields::EVENT_CATEGORY || (self.keeps_summaries && SUMMARY.contains(&field))
         })
     }

@@ -1,9 +1,9 @@
 //! KQL (Kibana's `kuery`), the language of rules of type `query`, `new_terms` and `threshold`: text, syntax tree,
 //! checked tree.
 
+use super::ParseOptions;
 use crate::condition::Condition;
 use crate::diagnostic::{Code, Findings, Span};
-use crate::limits::MAX_QUERY_BYTES;
 use crate::schema::FieldReference;
 use crate::value::{Order, Pattern};
 
@@ -12,22 +12,15 @@ mod parser;
 mod syntax;
 
 /// Reads a query. What is wrong is noted in `findings`, in spans of `text`.
-pub(crate) fn parse(text: &str, findings: &mut Findings) -> Option<Condition> {
-    if text.len() > MAX_QUERY_BYTES {
-        findings.add(
-            Default::default(),
-            Code::QueryTooLong,
-            format!("the query is longer than {MAX_QUERY_BYTES} bytes"),
-        );
-        return None;
-    }
+pub(crate) fn parse(options: &ParseOptions, text: &str, findings: &mut Findings) -> Option<Condition> {
+    super::check_length(options, text, findings)?;
     if text.trim().is_empty() {
         let message = "the query is empty, so it matches every event that the rule reads";
         findings.add(Default::default(), Code::MatchesEverything, message);
         return Some(Condition::Always);
     }
-    let query = parser::parse(text, findings)?;
-    check::check(&query, findings)
+    let query = parser::parse(options, text, findings)?;
+    check::check(options, &query, findings)
 }
 
 /// That the field is one of the values, compared as a query does; [`Condition::Never`] if no value fits the field.

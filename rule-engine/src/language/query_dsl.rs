@@ -5,10 +5,10 @@
 
 use serde_json::{Map, Value as Json};
 
+use super::ParseOptions;
 use crate::condition::{Condition, Test};
 use crate::diagnostic::{Code, Findings, Span};
 use crate::language::kql;
-use crate::limits::{MAX_LIST_LENGTH, MAX_QUERY_NESTING};
 use crate::schema::{FieldReference, FieldType};
 use crate::value::regex::{self, Regex};
 use crate::value::{Case, Order, Pattern, Symbol};
@@ -29,7 +29,12 @@ const KINDS_OF_TESTS: [&str; 8] = [
 ];
 
 /// Reads a filter as Kibana stores it; `span` is where it stands.
-pub(crate) fn read(filter: &Map<String, Json>, span: Span, findings: &mut Findings) -> Option<Condition> {
+pub(crate) fn read(
+    options: &ParseOptions,
+    filter: &Map<String, Json>,
+    span: Span,
+    findings: &mut Findings,
+) -> Option<Condition> {
     let is_set = |key| filter.get("meta").and_then(|meta| meta.get(key)) == Some(&Json::Bool(true));
     if is_set("disabled") {
         return Some(Condition::Always);
@@ -37,6 +42,7 @@ pub(crate) fn read(filter: &Map<String, Json>, span: Span, findings: &mut Findin
     // Old filters have the query's one key beside `meta`, not in `query`.
     let query = filter.get("query").and_then(Json::as_object).unwrap_or(filter);
     let mut reader = Reader {
+        options,
         span,
         depth: 0,
         findings,
@@ -50,6 +56,7 @@ pub(crate) fn read(filter: &Map<String, Json>, span: Span, findings: &mut Findin
 }
 
 struct Reader<'f> {
+    options: &'f ParseOptions,
     span: Span,
     depth: usize,
     findings: &'f mut Findings,
@@ -102,7 +109,7 @@ impl Reader<'_> {
     }
 
     fn field(&mut self, name: &str, case: Case) -> Option<FieldReference> {
-        let mut field = FieldReference::check(name, self.span, self.findings)?;
+        let mut field = FieldReference::check(self.options.schema(), name, self.span, self.findings)?;
         field.case = field.case.or(case);
         Some(field)
     }
@@ -139,7 +146,7 @@ impl Reader<'_> {
             ("wildcard", Some(text), _) => vec![Pattern::from_wildcard_query(&text)],
             ("prefix", Some(text), _) => vec![Pattern::new(text.chars().map(Symbol::Character).chain(run()))],
             ("regexp", Some(text), _) => return self.regex(field, &text),
-            ("terms", _, Json::Array(values)) if (1..=MAX_LIST_LENGTH).contains(&values.len()) => {
+            ("terms", _, Json::Array(values)) if (1..=self.options.limits().list_length).contains(&values.len()) => {
                 match values.iter().map(text).collect::<Option<Vec<String>>>() {
                     Some(texts) => texts.iter().map(|text| Pattern::literal(text)).collect(),
                     None => return self.unsupported(kind),
@@ -161,9 +168,9 @@ impl Reader<'_> {
     }
 
     fn regex(&mut self, field: FieldReference, pattern: &str) -> Option<Condition> {
-        match regex::parse(pattern, field.case) {
+        match regex::parse(self.options.limits(), pattern, field.case) {
             Err(message) => self.error(Code::Regex, message),
-            Ok(pattern) => match Regex::new(vec![pattern]) {
+            Ok(pattern) => match Regex::new(self.options.limits(), vec![pattern]) {
                 Some(regex) => Some(Condition::field(field, Test::Regex(regex))),
                 None => self.error(
                     Code::RegexTooLarge,
@@ -196,11 +203,9 @@ impl Reader<'_> {
     /// `bool`: all of `must` and `filter`, none of `must_not`, and one of `should`, which is only asked for if nothing
     /// else is, or by `minimum_should_match`.
     fn combination(&mut self, clauses: &Map<String, Json>) -> Option<Condition> {
-        if self.depth == MAX_QUERY_NESTING {
-            return self.error(
-                Code::Nesting,
-                format!("the filter nests deeper than {MAX_QUERY_NESTING} levels"),
-            );
+        let deepest = self.options.limits().nesting;
+        if self.depth == deepest {
+            return self.error(Code::Nesting, format!("the filter nests deeper than {deepest} levels"));
         }
         self.depth += 1;
         let mut conditions = Vec::new();

@@ -6,8 +6,9 @@ use std::path::Path;
 use crate::analysis::holds::passes;
 use crate::compile::graph::CompiledCondition;
 use crate::condition::{Condition, Detection, Then};
+use crate::language::ParseOptions;
 use crate::record::{Record, Value};
-use crate::rule::{Expectation, parse_file};
+use crate::rule::{self, Expectation};
 
 pub(super) fn holds(condition: &Condition, record: &Record) -> bool {
     match condition {
@@ -30,11 +31,14 @@ pub(super) fn holds(condition: &Condition, record: &Record) -> bool {
 #[test]
 fn the_stock_rules_decide_their_examples_plain_as_compiled() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rules");
+    let options = ParseOptions::default().with_own_table("tidewaiter");
     let mut examples = 0;
     for entry in fs::read_dir(folder).expect("the stock rules") {
         let path = entry.expect("a readable entry").path();
         let text = fs::read_to_string(&path).expect("a readable rule file");
-        let rule = parse_file("rule.toml", &text).rule.expect("a sound rule");
+        let rule = rule::parse_file("rule.toml", &text, &options)
+            .rule
+            .expect("a sound rule");
         let mut compiled: Vec<_> = rule
             .detection
             .conditions()

@@ -43,12 +43,12 @@ impl Record {
         fields.sort_unstable();
         let mut document = Map::new();
         for field in fields {
-            let value = if field.field_type() == FieldType::Object {
+            let value = if self.schema.field_type(field) == FieldType::Object {
                 self.labels(field)
             } else {
                 self.list(field)
             };
-            insert_nested(&mut document, field.name(), value);
+            insert_nested(&mut document, self.schema.name(field), value);
         }
         document
     }
@@ -61,7 +61,7 @@ impl Record {
             if let Json::String(text) = &mut value {
                 text.truncate(text.floor_char_boundary(MAX_SUMMARY_TEXT_BYTES));
             }
-            insert_nested(&mut document, field.name(), value);
+            insert_nested(&mut document, self.schema.name(field), value);
         }
         document
     }
@@ -77,7 +77,7 @@ impl Record {
 
     fn list(&self, field: FieldId) -> Json {
         let mut values: Vec<Json> = self.values(field).map(json).collect();
-        if values.len() == 1 && !field.is_array() {
+        if values.len() == 1 && !self.schema.is_array(field) {
             values.remove(0)
         } else {
             Json::Array(values)
@@ -121,17 +121,17 @@ impl Record {
         match value {
             Json::Null => {}
             Json::Array(values) => values.iter().for_each(|value| self.fill_value(value, path, counts)),
-            Json::Object(object) => match FieldId::by_name(path) {
-                Some(field) if field.field_type() == FieldType::Object => {
+            Json::Object(object) => match self.schema.field(path) {
+                Some(field) if self.schema.field_type(field) == FieldType::Object => {
                     self.fill_labels(field, object, &mut String::new(), counts);
                 }
                 _ => self.fill(object, path, counts),
             },
             value => {
                 let Some(scalar) = Scalar::of(value) else { return };
-                match FieldId::by_name(path) {
+                match self.schema.field(path) {
                     Some(field) => self.fill_scalar(field, scalar, counts),
-                    None => match FieldId::split_object_key(path) {
+                    None => match self.schema.split_object_key(path) {
                         Some((field, key)) => self.fill_label(field, key, scalar, counts),
                         None => counts.unknown_fields += 1,
                     },
@@ -142,7 +142,7 @@ impl Record {
 
     pub(super) fn fill_scalar(&mut self, field: FieldId, scalar: Scalar<'_>, counts: &mut DocumentCounts) {
         let text;
-        let value = match (field.field_type(), scalar) {
+        let value = match (self.schema.field_type(field), scalar) {
             (FieldType::Keyword | FieldType::Text | FieldType::Ip, Scalar::Text(text)) => Some(Value::Text(text)),
             (FieldType::Keyword | FieldType::Text, other) => {
                 text = other.to_string();

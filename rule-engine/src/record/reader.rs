@@ -21,7 +21,7 @@ pub struct DocumentReader {
 #[derive(Default)]
 struct Node {
     below: LookupMap<Box<str>, usize>,
-    field: Option<FieldId>,
+    field: Option<(FieldId, FieldType)>,
 }
 
 const ROOT: usize = 0;
@@ -29,17 +29,22 @@ const ROOT: usize = 0;
 impl DocumentReader {
     /// A reader for records like this one.
     pub fn new(record: &Record) -> DocumentReader {
+        let schema = record.schema();
+        let holds_values = |field: &FieldId| schema.field_type(*field) != FieldType::Group;
         let mut nodes = vec![Node::default()];
-        for field in FieldId::all().filter(|field| record.wants(*field) && field.field_type() != FieldType::Group) {
+        for field in schema
+            .fields()
+            .filter(|field| record.wants(*field) && holds_values(field))
+        {
             let mut node = ROOT;
-            for part in field.name().split('.') {
+            for part in schema.name(field).split('.') {
                 let new = nodes.len();
                 node = *nodes[node].below.entry(part.into()).or_insert(new);
                 if node == new {
                     nodes.push(Node::default());
                 }
             }
-            nodes[node].field = Some(field);
+            nodes[node].field = Some((field, schema.field_type(field)));
         }
         DocumentReader { nodes }
     }
@@ -86,7 +91,7 @@ impl DocumentReader {
             node = *next;
             match (self.nodes[node].field, behind) {
                 (_, None) => return Place::At(node),
-                (Some(field), Some(behind)) if field.field_type() == FieldType::Object => {
+                (Some((field, FieldType::Object)), Some(behind)) => {
                     return Place::Label(field, behind.to_owned());
                 }
                 (_, Some(behind)) => rest = behind,
@@ -161,7 +166,7 @@ impl At<'_, '_> {
             Place::Unwanted => {}
             Place::Label(field, key) => record.fill_label(*field, key, scalar, counts),
             Place::At(node) => {
-                if let Some(field) = reader.nodes[*node].field {
+                if let Some((field, _)) = reader.nodes[*node].field {
                     record.fill_scalar(field, scalar, counts);
                 }
             }
@@ -233,10 +238,7 @@ impl<'de> Visitor<'de> for At<'_, '_> {
             Place::Label(field, key) => return self.labels(*field, key, map),
             Place::Unwanted => return Ok(()),
         };
-        if let Some(field) = reader.nodes[node]
-            .field
-            .filter(|field| field.field_type() == FieldType::Object)
-        {
+        if let Some((field, FieldType::Object)) = reader.nodes[node].field {
             return self.labels(field, "", map);
         }
         while let Some(place) = map.next_key_seed(Key { reader, node })? {
@@ -321,8 +323,8 @@ mod tests {
 
     #[test]
     fn what_is_not_wanted_is_passed_over() {
-        use crate::schema::fields;
-        let mut record = Record::only(|field| field == fields::PROCESS_NAME);
+        use crate::schema::{Schema, fields};
+        let mut record = Record::only(&Schema::ecs(), |field| field == fields::PROCESS_NAME);
         let reader = DocumentReader::new(&record);
         let read = reader.read(r#"{"process":{"name":"sh","pid":"no number"},"x":[{}]}"#, &mut record);
         assert_eq!(read.expect("JSON").unfit_values, 0);

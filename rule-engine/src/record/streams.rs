@@ -31,8 +31,6 @@ const CATEGORIES: [&str; 20] = [
     "vulnerability",
     "web",
 ];
-/// The categories of the events that the sensor makes.
-const PRODUCED: [&str; 1] = ["process"];
 /// What an event's category stands for in the name of a data stream.
 const PLACE: &str = "{category}";
 
@@ -55,13 +53,33 @@ impl DataStreams {
     /// Streams of these names, in each of which `{category}` stands for the event's category.
     ///
     /// # Errors
-    /// The first name in which it does not stand.
-    pub fn new(names: Vec<String>) -> Result<DataStreams, String> {
+    /// A name without `{category}`.
+    pub fn new(names: Vec<String>) -> Result<DataStreams, DataStreamError> {
         match names.iter().find(|name| !name.contains(PLACE)) {
             None => Ok(DataStreams(names)),
-            Some(name) => Err(name.clone()),
+            Some(name) => Err(DataStreamError { name: name.clone() }),
         }
     }
+
+    /// The streams that events of the categories are in; all categories at once stay `{category}`.
+    pub(crate) fn names_for(&self, categories: Categories) -> Vec<String> {
+        if categories == Categories::ALL {
+            return self.0.clone();
+        }
+        let names = |stream: &String| -> Vec<String> {
+            let categories = categories.numbers().map(|number| CATEGORIES[number]);
+            categories.map(|category| stream.replace(PLACE, category)).collect()
+        };
+        self.0.iter().flat_map(names).collect()
+    }
+}
+
+/// The name of a data stream does not say where the category stands in it.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("`{name}` does not say where `{PLACE}` stands")]
+pub struct DataStreamError {
+    /// The first such name.
+    pub name: String,
 }
 
 /// A set of event categories.
@@ -122,11 +140,6 @@ impl Categories {
     pub fn overlaps(self, other: Categories) -> bool {
         self.0 & other.0 != 0
     }
-
-    /// Whether the sensor makes events of one of the categories.
-    pub fn has_source(self) -> bool {
-        self.0 & bits(PRODUCED) != 0
-    }
 }
 
 fn bits<'a>(names: impl IntoIterator<Item = &'a str>) -> u32 {
@@ -171,7 +184,6 @@ mod tests {
                 "{index:?} {category}"
             );
         }
-        assert!(!read_by(&["logs-cloud_defend.file*"]).has_source());
     }
 
     #[test]
@@ -179,10 +191,10 @@ mod tests {
         let streams = DataStreams::new(vec!["metrics-{category}.own".to_owned()]).expect("names with a category");
         let read = |index: &str| Categories::read_by(&[index.to_owned()], &streams);
         assert!(read("metrics-*").overlaps(event(Some("process"))));
-        assert!(read("metrics-process.own").has_source());
-        assert!(!read("logs-*").has_source());
+        assert!(read("metrics-process.own").overlaps(event(Some("process"))));
+        assert!(!read("logs-*").overlaps(event(Some("process"))));
         let named = DataStreams::new(vec!["a-{category}".to_owned(), "b".to_owned()]);
-        assert_eq!(named, Err("b".to_owned()));
+        assert_eq!(named, Err(DataStreamError { name: "b".to_owned() }));
     }
 
     #[test]

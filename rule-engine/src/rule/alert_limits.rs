@@ -5,7 +5,7 @@ use super::table::Table;
 use crate::condition::{AlertLimits, Detection, KeyField, ListKeys, MissingKey, Suppression};
 use crate::diagnostic::{Code, Findings};
 use crate::limits::MAX_SUPPRESSION_FIELDS;
-use crate::schema::FieldReference;
+use crate::schema::{FieldReference, Schema};
 use crate::value::duration;
 
 /// What Kibana takes where a rule says nothing.
@@ -13,6 +13,7 @@ const DEFAULT_MAX_SIGNALS: u64 = 100;
 const DEFAULT_INTERVAL_MS: i64 = 5 * 60 * 1_000;
 
 pub(super) fn read(
+    schema: &Schema,
     rule: Table<'_>,
     rule_type: RuleType,
     detection: Option<&Detection>,
@@ -47,7 +48,7 @@ pub(super) fn read(
             findings.add(table.span, Code::NoEffect, message);
             None
         }
-        Some(table) => Some(suppression(table, rule_type, interval_ns?, findings)?),
+        Some(table) => Some(suppression(schema, table, rule_type, interval_ns?, findings)?),
     };
     Some(AlertLimits {
         suppression,
@@ -58,6 +59,7 @@ pub(super) fn read(
 
 /// `[rule.alert_suppression]` with `group_by`, `duration` and `missing_fields_strategy`.
 fn suppression(
+    schema: &Schema,
     table: Table<'_>,
     rule_type: RuleType,
     interval_ns: i64,
@@ -94,7 +96,7 @@ fn suppression(
     }
     let fields: Vec<_> = names
         .into_iter()
-        .map(|name| FieldReference::check(name.value, name.span, findings))
+        .map(|name| FieldReference::check(schema, name.value, name.span, findings))
         .collect();
     // Without a duration Kibana suppresses within one run of the rule, of which there is one an interval.
     let duration_ns = match table.table("duration", findings) {

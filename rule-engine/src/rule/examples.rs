@@ -22,6 +22,7 @@ use serde_json::{Map, Value as Json};
 use super::table::Table;
 use crate::diagnostic::{Code, Findings};
 use crate::record::{DocumentCounts, Record};
+use crate::schema::Schema;
 
 /// An event, or several in a row, with what the rule must say to the last of them.
 #[derive(Clone, PartialEq, Debug)]
@@ -40,19 +41,24 @@ pub enum Expectation {
 }
 
 /// Reads the examples from the file's `[tidewaiter]` table.
-pub(super) fn read(tidewaiter: Table<'_>, findings: &mut Findings) -> Vec<Example> {
-    let every_event = tidewaiter
+pub(super) fn read(schema: &Schema, own: Table<'_>, findings: &mut Findings) -> Vec<Example> {
+    let every_event = own
         .table("every_event", findings)
         .map(|table| table.object())
         .unwrap_or_default();
-    let tables = tidewaiter.tables("examples", findings);
+    let tables = own.tables("examples", findings);
     tables
         .into_iter()
-        .filter_map(|table| read_example(table, &every_event, findings))
+        .filter_map(|table| read_example(schema, table, &every_event, findings))
         .collect()
 }
 
-fn read_example(table: Table<'_>, every_event: &Map<String, Json>, findings: &mut Findings) -> Option<Example> {
+fn read_example(
+    schema: &Schema,
+    table: Table<'_>,
+    every_event: &Map<String, Json>,
+    findings: &mut Findings,
+) -> Option<Example> {
     for key in table
         .keys()
         .filter(|key| !["name", "expect", "events"].contains(&key.value))
@@ -80,7 +86,7 @@ fn read_example(table: Table<'_>, every_event: &Map<String, Json>, findings: &mu
     for event in table.tables("events", findings) {
         let mut document = every_event.clone();
         merge(&mut document, event.object());
-        let counts = Record::new().fill_from_document(&document);
+        let counts = Record::with_schema(schema).fill_from_document(&document);
         if counts != DocumentCounts::default() {
             let message = format!(
                 "the example's event has {} unknown fields and {} values that do not fit theirs",

@@ -7,20 +7,19 @@
 use super::table::{Located, Table};
 use crate::condition::{Condition, Test};
 use crate::diagnostic::{Code, Findings, Span};
-use crate::language::{kql, query_dsl};
-use crate::limits::MAX_LIST_LENGTH;
-use crate::schema::{FieldId, FieldReference, fields};
+use crate::language::{ParseOptions, kql, query_dsl};
+use crate::schema::{FieldReference, fields};
 use crate::value::{Case, Order, Pattern, Symbol, timestamp};
 
 /// What an event has to satisfy for the rule to look at it.
-pub(super) fn read(rule: Table<'_>, findings: &mut Findings) -> Option<Condition> {
+pub(super) fn read(options: &ParseOptions, rule: Table<'_>, findings: &mut Findings) -> Option<Condition> {
     let filters = rule.tables("filters", findings);
     let filters: Vec<_> = filters
         .into_iter()
-        .map(|table| query_dsl::read(&table.object(), table.span, findings))
+        .map(|table| query_dsl::read(options, &table.object(), table.span, findings))
         .collect();
     let items = rule.tables("exceptions_list", findings);
-    let items: Vec<_> = items.into_iter().map(|table| item(table, findings)).collect();
+    let items: Vec<_> = items.into_iter().map(|table| item(options, table, findings)).collect();
     let excepted = Condition::any(items.into_iter().collect::<Option<_>>()?);
     let mut conditions: Vec<Condition> = filters.into_iter().collect::<Option<_>>()?;
     conditions.push(excepted.negate());
@@ -28,7 +27,7 @@ pub(super) fn read(rule: Table<'_>, findings: &mut Findings) -> Option<Condition
 }
 
 /// An exception: all of its entries hold, and the event is older than its end.
-fn item(table: Table<'_>, findings: &mut Findings) -> Option<Condition> {
+fn item(options: &ParseOptions, table: Table<'_>, findings: &mut Findings) -> Option<Condition> {
     if !table.has("entries") {
         let list = table.text("list_id", findings).map_or("", |list| list.value);
         let message = format!("the items of the exception list `{list}` are not in the file");
@@ -42,13 +41,13 @@ fn item(table: Table<'_>, findings: &mut Findings) -> Option<Condition> {
     }
     let entries: Vec<_> = entries
         .into_iter()
-        .map(|entry| self::entry(entry, "", findings))
+        .map(|entry| self::entry(options, entry, "", findings))
         .collect();
     let mut conditions: Vec<Condition> = entries.into_iter().collect::<Option<_>>()?;
     let systems = table.texts("os_types", findings);
     if !systems.is_empty() {
         let systems = systems.into_iter().map(|system| system.value.to_owned()).collect();
-        let system = field(fields::HOST_OS_TYPE);
+        let system = FieldReference::new(options.schema(), fields::HOST_OS_TYPE);
         conditions.push(Condition::field(system, Test::TextIn(systems, Case::Insensitive)));
     }
     if let Some(expires) = table.text("expire_time", findings) {
@@ -57,22 +56,14 @@ fn item(table: Table<'_>, findings: &mut Findings) -> Option<Condition> {
             findings.add(expires.span, Code::BadValue, message);
             return None;
         };
-        let time = field(fields::TIMESTAMP);
+        let time = FieldReference::new(options.schema(), fields::TIMESTAMP);
         conditions.push(Condition::field(time, Test::DateOrder(Order::Less, end_ns)));
     }
     Some(Condition::All(conditions))
 }
 
-fn field(field: FieldId) -> FieldReference {
-    FieldReference {
-        field,
-        key: None,
-        case: Case::Sensitive,
-    }
-}
-
 /// An entry; `prefix` is what its field's name stands behind.
-fn entry(table: Table<'_>, prefix: &str, findings: &mut Findings) -> Option<Condition> {
+fn entry(options: &ParseOptions, table: Table<'_>, prefix: &str, findings: &mut Findings) -> Option<Condition> {
     let needed = |key, findings: &mut Findings| {
         if !table.has(key) {
             let message = format!("`{key}` is missing in an entry of an exception");
@@ -90,7 +81,7 @@ fn entry(table: Table<'_>, prefix: &str, findings: &mut Findings) -> Option<Cond
             let values = table.texts("value", findings);
             values.into_iter().map(|value| Pattern::literal(value.value)).collect()
         }
-        "nested" if prefix.is_empty() => return nested(table, field?, findings),
+        "nested" if prefix.is_empty() => return nested(options, table, field?, findings),
         other => {
             let message = format!("entries of type `{other}` are not supported in exceptions");
             findings.add(entry_type.span, Code::UnsupportedException, message);
@@ -100,9 +91,9 @@ fn entry(table: Table<'_>, prefix: &str, findings: &mut Findings) -> Option<Cond
     let operator = table.text("operator", findings);
     let field = field.and_then(|name| {
         let whole_name = format!("{prefix}{}", name.value);
-        FieldReference::check(&whole_name, name.span, findings)
+        FieldReference::check(options.schema(), &whole_name, name.span, findings)
     })?;
-    let condition = any_of(&field, patterns, table.span, findings)?;
+    let condition = any_of(options, &field, patterns, table.span, findings)?;
     match operator.map(|operator| operator.value) {
         Some("included") | None => Some(condition),
         Some("excluded") => Some(condition.negate()),
@@ -120,7 +111,12 @@ fn entry(table: Table<'_>, prefix: &str, findings: &mut Findings) -> Option<Cond
 
 /// Entries about the fields of one of the objects below a field. Records do not keep objects apart, so entries that
 /// hold of different objects count as well.
-fn nested(table: Table<'_>, field: Located<&str>, findings: &mut Findings) -> Option<Condition> {
+fn nested(
+    options: &ParseOptions,
+    table: Table<'_>,
+    field: Located<&str>,
+    findings: &mut Findings,
+) -> Option<Condition> {
     let entries = table.tables("entries", findings);
     if entries.is_empty() {
         findings.add(table.span, Code::BadValue, "a nested entry needs `entries`");
@@ -136,18 +132,21 @@ fn nested(table: Table<'_>, field: Located<&str>, findings: &mut Findings) -> Op
     let prefix = format!("{}.", field.value);
     let entries: Vec<_> = entries
         .into_iter()
-        .map(|entry| self::entry(entry, &prefix, findings))
+        .map(|entry| self::entry(options, entry, &prefix, findings))
         .collect();
     entries.into_iter().collect::<Option<_>>().map(Condition::All)
 }
 
-fn any_of(field: &FieldReference, patterns: Vec<Pattern>, span: Span, findings: &mut Findings) -> Option<Condition> {
-    if patterns.is_empty() || patterns.len() > MAX_LIST_LENGTH {
-        findings.add(
-            span,
-            Code::BadValue,
-            format!("`value` must have 1 to {MAX_LIST_LENGTH} values"),
-        );
+fn any_of(
+    options: &ParseOptions,
+    field: &FieldReference,
+    patterns: Vec<Pattern>,
+    span: Span,
+    findings: &mut Findings,
+) -> Option<Condition> {
+    let most = options.limits().list_length;
+    if patterns.is_empty() || patterns.len() > most {
+        findings.add(span, Code::BadValue, format!("`value` must have 1 to {most} values"));
         return None;
     }
     let condition = kql::is_any_of(field, &patterns);

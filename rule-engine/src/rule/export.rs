@@ -6,7 +6,7 @@
 use serde_json::{Map, Value as Json};
 
 use crate::diagnostic::Code;
-use crate::limits::{MAX_EXPORT_BYTES, MAX_RULE_FILE_BYTES};
+use crate::limits::RuleLimits;
 use crate::value::hash::HashMap;
 
 /// Keys of the lines of an export that are neither rules nor items: lists, connectors and the summary.
@@ -27,9 +27,10 @@ struct ExceptionList {
     bytes: usize,
 }
 
-pub(super) fn rules(text: &str) -> Vec<ExportedRule> {
-    if text.len() > MAX_EXPORT_BYTES {
-        let message = format!("the file is longer than {MAX_EXPORT_BYTES} bytes");
+pub(super) fn rules(limits: &RuleLimits, text: &str) -> Vec<ExportedRule> {
+    let most = limits.export_bytes;
+    if text.len() > most {
+        let message = format!("the file is longer than {most} bytes");
         return vec![failure(1, Code::FileTooLong, message)];
     }
     let mut rules = Vec::new();
@@ -62,7 +63,7 @@ pub(super) fn rules(text: &str) -> Vec<ExportedRule> {
     }
     found.extend(rules.into_iter().map(|(line, bytes, rule)| ExportedRule {
         line,
-        rule_file: rule_file(rule, bytes, &lists),
+        rule_file: rule_file(limits, rule, bytes, &lists),
     }));
     found.sort_by_key(|rule| rule.line);
     found
@@ -76,6 +77,7 @@ fn failure(line: u32, code: Code, message: String) -> ExportedRule {
 }
 
 fn rule_file(
+    limits: &RuleLimits,
     mut rule: Map<String, Json>,
     bytes: usize,
     lists: &HashMap<String, ExceptionList>,
@@ -83,8 +85,9 @@ fn rule_file(
     if let Some(Json::Array(references)) = rule.get_mut("exceptions_list") {
         let list = |reference: &Json| lists.get(reference.get("list_id")?.as_str()?);
         let bytes_of_items: usize = references.iter().filter_map(list).map(|list| list.bytes).sum();
-        if bytes + bytes_of_items > MAX_RULE_FILE_BYTES {
-            let message = format!("the rule and its exceptions are longer than {MAX_RULE_FILE_BYTES} bytes");
+        let most = limits.file_bytes;
+        if bytes + bytes_of_items > most {
+            let message = format!("the rule and its exceptions are longer than {most} bytes");
             return Err((Code::FileTooLong, message));
         }
         // A reference to a list that is not in the file stays, and is an error of the rule.

@@ -2,18 +2,14 @@
 
 use serde_json::Value as Json;
 use toml::de::DeTable;
-use uuid::Uuid;
 
 use super::table::{Located, Table, span};
 use super::{CheckedRule, RuleInfo, RuleSeverity, RuleType, alert_limits, examples, exceptions, query_position};
-use crate::analysis::category;
-use crate::analysis::{cost, satisfiable};
-use crate::condition::Then;
-use crate::condition::{Cardinality, Detection, KeyField, MissingKey, NewTerms, Threshold};
+use crate::analysis::{category, cost, satisfiable};
+use crate::condition::{Cardinality, Detection, KeyField, MissingKey, NewTerms, Then, Threshold};
 use crate::diagnostic::{Code, Findings, Span};
-use crate::language::{eql, kql};
-use crate::limits::{MAX_RULE_FILE_BYTES, MAX_THRESHOLD};
-use crate::record::streams::{Categories, DataStreams};
+use crate::language::{ParseOptions, eql, kql};
+use crate::record::streams::Categories;
 use crate::schema::FieldReference;
 use crate::value::duration;
 
@@ -36,9 +32,10 @@ const UNSUPPORTED_KEYS: [&str; 1] = ["event_category_override"];
 const DEFAULT_LOOK_BACK_MS: i64 = 6 * 60 * 1_000;
 const MAX_NEW_TERMS_FIELDS: usize = 3;
 
-pub(super) fn read(text: &str, streams: &DataStreams, findings: &mut Findings) -> Outcome {
-    if text.len() > MAX_RULE_FILE_BYTES {
-        let message = format!("the file is longer than {MAX_RULE_FILE_BYTES} bytes");
+pub(super) fn read(options: &ParseOptions, text: &str, findings: &mut Findings) -> Outcome {
+    let most = options.limits().file_bytes;
+    if text.len() > most {
+        let message = format!("the file is longer than {most} bytes");
         findings.add(Span::default(), Code::FileTooLong, message);
         return Outcome::default();
     }
@@ -56,7 +53,7 @@ pub(super) fn read(text: &str, streams: &DataStreams, findings: &mut Findings) -
     };
     let mut reader = Reader {
         text,
-        streams,
+        options,
         rule,
         findings,
     };
@@ -86,16 +83,25 @@ pub(super) fn read(text: &str, streams: &DataStreams, findings: &mut Findings) -
     outcome
 }
 
-fn parse_kql(query: &str, findings: &mut Findings) -> Option<Detection> {
-    let condition = kql::parse(query, findings)?;
+fn parse_kql(options: &ParseOptions, query: &str, findings: &mut Findings) -> Option<Detection> {
+    let condition = kql::parse(options, query, findings)?;
     Some(Detection::Single {
         condition,
         then: Then::Alert,
     })
 }
 
+/// The names as a list in a sentence.
+fn listed(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    match names.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => names.concat(),
+    }
+}
+
 struct Reader<'a, 'f> {
-    streams: &'a DataStreams,
+    options: &'a ParseOptions,
     text: &'a str,
     rule: Table<'a>,
     findings: &'f mut Findings,
@@ -117,22 +123,29 @@ impl<'a> Reader<'a, '_> {
     fn checked_rule(&mut self, file: Table<'a>, outcome: &Outcome, rule_type: RuleType) -> Option<CheckedRule> {
         self.refuse_unsupported_keys();
         let query = self.query(rule_type);
-        let tidewaiter = file.table("tidewaiter", self.findings);
-        let learn_for_ms = tidewaiter.and_then(|table| self.learn_for(table, rule_type));
-        let examples = tidewaiter
-            .map(|table| examples::read(table, self.findings))
+        let own = file.table(self.options.own_table(), self.findings);
+        let learn_for_ms = own.and_then(|table| self.learn_for(table, rule_type));
+        let examples = own
+            .map(|table| examples::read(self.options.schema(), table, self.findings))
             .unwrap_or_default();
         let then = self.then(rule_type, learn_for_ms);
         let categories = self.categories();
-        let filter = exceptions::read(self.rule, self.findings);
+        let filter = exceptions::read(self.options, self.rule, self.findings);
         if let Some(filter) = &filter {
-            satisfiable::satisfiability(filter, self.rule.span).warn("the rule", self.findings);
+            satisfiable::satisfiability(self.options.producer(), filter, self.rule.span)
+                .warn("the rule", self.findings);
         }
         if let Some(query) = &query {
             self.compare_categories(query, categories);
             self.warn_of_cost(query);
         }
-        let limits = alert_limits::read(self.rule, rule_type, query.as_ref(), self.findings);
+        let limits = alert_limits::read(
+            self.options.schema(),
+            self.rule,
+            rule_type,
+            query.as_ref(),
+            self.findings,
+        );
         let building_block_type = self.rule.text("building_block_type", self.findings);
         let description = self.required("description");
         let severity = self.severity();
@@ -147,7 +160,6 @@ impl<'a> Reader<'a, '_> {
         let rule_id = outcome.rule_id.clone()?;
         Some(CheckedRule {
             info: RuleInfo {
-                uuid: Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("tidewaiter:rule:{rule_id}").as_bytes()).to_string(),
                 rule_id,
                 name: outcome.name.clone()?,
                 description: description?.value.trim().to_owned(),
@@ -161,6 +173,7 @@ impl<'a> Reader<'a, '_> {
                 references,
                 examples,
             },
+            schema: self.options.schema().clone(),
             categories,
             filter: filter?,
             limits: limits?,
@@ -215,28 +228,33 @@ impl<'a> Reader<'a, '_> {
         }
         let index = self.rule.texts("index", self.findings);
         let patterns: Vec<String> = index.iter().map(|pattern| pattern.value.to_owned()).collect();
-        let categories = Categories::read_by(&patterns, self.streams);
+        let categories = Categories::read_by(&patterns, self.options.producer().streams());
         if let Some(first) = index.first()
-            && !categories.has_source()
+            && !self.options.producer().makes(categories)
         {
             let message = "no source here produces events of the rule's `index` patterns";
             self.findings
                 .add(first.span, Code::IndexWithoutSource, message)
-                .help("the sensor's events are in `logs-endpoint.events.process-*` and `logs-cloud_defend.process-*`");
+                .help(format!(
+                    "events here are in {}",
+                    listed(&self.options.producer().stream_names())
+                ));
         }
         categories
     }
 
     fn warn_of_cost(&mut self, detection: &Detection) {
         let place = self.rule.has_content("query").unwrap_or(self.rule.span);
-        if let Some(message) = detection.conditions().into_iter().find_map(cost::of_condition) {
+        let conditions = detection.conditions().into_iter();
+        let cost = |condition| cost::of_condition(self.options.schema(), condition);
+        if let Some(message) = conditions.filter_map(cost).next() {
             self.findings.add(place, Code::Costly, message);
         }
     }
 
     /// Warns of an event query for a category that the index patterns leave out.
     fn compare_categories(&mut self, detection: &Detection, categories: Categories) {
-        if !categories.has_source() {
+        if !self.options.producer().makes(categories) {
             return;
         }
         if category::asks_for_others(detection, categories)
@@ -273,7 +291,7 @@ impl<'a> Reader<'a, '_> {
         };
         let query = self.required("query")?;
         let mut found = Findings::default();
-        let detection = parse(query.value, &mut found);
+        let detection = parse(self.options, query.value, &mut found);
         let source = &self.text[query.span.start as usize..query.span.end as usize];
         let at = |offset: u32| query.span.start + query_position::offset_in_source(source, offset as usize) as u32;
         self.findings.absorb(found, |span| Span {
@@ -283,17 +301,17 @@ impl<'a> Reader<'a, '_> {
         detection
     }
 
-    /// `[tidewaiter]` is ours, so an unknown key in it is a mistake.
-    fn learn_for(&mut self, tidewaiter: Table<'a>, rule_type: RuleType) -> Option<i64> {
+    /// The engine's own table of the file, so an unknown key in it is a mistake.
+    fn learn_for(&mut self, own: Table<'a>, rule_type: RuleType) -> Option<i64> {
         let known = ["learn_for", "every_event", "examples"];
-        for key in tidewaiter.keys().filter(|key| !known.contains(&key.value)) {
+        for key in own.keys().filter(|key| !known.contains(&key.value)) {
             self.findings.add(
                 key.span,
                 Code::UnknownKey,
-                format!("unknown key `{}` in `[tidewaiter]`", key.value),
+                format!("unknown key `{}` in `[{}]`", key.value, own.name),
             );
         }
-        let learn_for = tidewaiter.text("learn_for", self.findings)?;
+        let learn_for = own.text("learn_for", self.findings)?;
         if rule_type != RuleType::NewTerms {
             self.findings
                 .add(learn_for.span, Code::BadValue, "only rules of type `new_terms` learn");
@@ -404,8 +422,8 @@ impl<'a> Reader<'a, '_> {
 
     /// A field of which an event must have a value to count.
     fn needed_field(&mut self, name: Located<&str>) -> Option<FieldReference> {
-        let field = FieldReference::check(name.value, name.span, self.findings)?;
-        satisfiable::warn_of_missing(&field, name.span, self.findings);
+        let field = FieldReference::check(self.options.schema(), name.value, name.span, self.findings)?;
+        satisfiable::warn_of_missing(self.options.producer(), &field, name.span, self.findings);
         Some(field)
     }
 
@@ -421,14 +439,12 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn threshold_value(&mut self, table: Table<'a>) -> Option<usize> {
+        let most = self.options.limits().threshold;
         let value = table.integer("value", self.findings);
         match value {
-            Some(value) if (1..=MAX_THRESHOLD).contains(&value.value) => Some(value.value as usize),
+            Some(value) if (1..=most as i64).contains(&value.value) => Some(value.value as usize),
             _ => {
-                let message = format!(
-                    "`value` in `[{}]` must be a number from 1 to {MAX_THRESHOLD}",
-                    table.name
-                );
+                let message = format!("`value` in `[{}]` must be a number from 1 to {most}", table.name);
                 self.findings
                     .add(value.map_or(table.span, |value| value.span), Code::BadValue, message);
                 None

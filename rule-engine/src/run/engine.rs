@@ -81,7 +81,14 @@ impl Engine {
     /// Calls `on_match` for each rule that the event satisfies, in the order of the rules and behind the matches that
     /// waited for an event of this time; for a new-terms rule once for each new combination. As far as the rule's own
     /// limits let alerts through. Allocates nothing for an event that no rule takes in.
+    ///
+    /// # Panics
+    /// The record was made for another schema than the rules.
     pub fn evaluate(&mut self, record: &Record, terms: &mut dyn TermHistory, on_match: &mut dyn FnMut(Match<'_>)) {
+        assert!(
+            record.schema() == self.rules.schema(),
+            "the record is of another schema than the rules"
+        );
         self.counters.events += 1;
         if !self.rules.deferred.is_empty()
             && let Some(time_ns) = record.first_date(fields::TIMESTAMP)

@@ -1,14 +1,16 @@
 //! What a name in a rule refers to: a field, a key of an object field, or a multi-field of a field.
 
 use super::nearest::nearest;
+use super::{Definition, FieldId, FieldType, Schema};
 use crate::diagnostic::{Code, Findings, Span};
-use crate::schema::{FieldId, FieldType};
 use crate::value::Case;
 
 /// A field of the schema as a rule names it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct FieldReference {
     pub field: FieldId,
+    /// What the schema says of the field.
+    pub definition: Definition,
     /// For an object field, the key whose values are meant.
     pub key: Option<Box<str>>,
     /// `NAME.caseless` means the values of `NAME`, compared without regard to case.
@@ -16,42 +18,54 @@ pub(crate) struct FieldReference {
 }
 
 impl FieldReference {
-    pub fn resolve(name: &str) -> Option<FieldReference> {
+    /// The field itself.
+    pub fn new(schema: &Schema, field: FieldId) -> FieldReference {
+        FieldReference {
+            field,
+            definition: schema.definition(field).clone(),
+            key: None,
+            case: Case::Sensitive,
+        }
+    }
+
+    pub fn resolve(schema: &Schema, name: &str) -> Option<FieldReference> {
+        let keyword = |name: &str| {
+            let field = schema.field(name)?;
+            (schema.field_type(field) == FieldType::Keyword).then_some(field)
+        };
         if let Some(base) = name.strip_suffix(".caseless").and_then(keyword) {
             return Some(FieldReference {
-                field: base,
-                key: None,
                 case: Case::Insensitive,
+                ..FieldReference::new(schema, base)
             });
         }
         let base = name.strip_suffix(".text").and_then(keyword);
-        if let Some(field) = base.or_else(|| FieldId::by_name(name)) {
-            return Some(FieldReference {
-                field,
-                key: None,
-                case: Case::Sensitive,
-            });
+        if let Some(field) = base.or_else(|| schema.field(name)) {
+            return Some(FieldReference::new(schema, field));
         }
-        let (field, key) = FieldId::split_object_key(name)?;
+        let (field, key) = schema.split_object_key(name)?;
         Some(FieldReference {
-            field,
             key: Some(key.into()),
-            case: Case::Sensitive,
+            ..FieldReference::new(schema, field)
         })
     }
 
-    /// Resolves the name or notes an error with the nearest names.
-    pub fn check(name: &str, span: Span, findings: &mut Findings) -> Option<FieldReference> {
-        let reference = FieldReference::resolve(name);
+    /// Resolves the name, or reports an error with the nearest name.
+    pub fn check(schema: &Schema, name: &str, span: Span, findings: &mut Findings) -> Option<FieldReference> {
+        let reference = FieldReference::resolve(schema, name);
         match &reference {
             None => {
-                let nearest = if findings.is_full() { None } else { nearest_name(name) };
+                let nearest = if findings.is_full() {
+                    None
+                } else {
+                    nearest_name(schema, name)
+                };
                 let finding = findings.add(span, Code::UnknownField, format!("unknown field `{name}`"));
                 if let Some(nearest) = nearest {
                     finding.help(format!("did you mean `{nearest}`?"));
                 }
             }
-            Some(reference) if reference.field.field_type() == FieldType::Group => {
+            Some(reference) if reference.definition.field_type == FieldType::Group => {
                 findings.add(
                     span,
                     Code::FieldGroup,
@@ -66,7 +80,7 @@ impl FieldReference {
 
     /// The type of the values that are compared.
     pub fn value_type(&self) -> FieldType {
-        match self.field.field_type() {
+        match self.definition.field_type {
             FieldType::Object => FieldType::Keyword,
             other => other,
         }
@@ -74,18 +88,14 @@ impl FieldReference {
 
     pub fn name(&self) -> String {
         match &self.key {
-            None => self.field.name().to_owned(),
-            Some(key) => format!("{}.{key}", self.field.name()),
+            None => self.definition.name.clone().into_owned(),
+            Some(key) => format!("{}.{key}", self.definition.name),
         }
     }
 }
 
-fn keyword(name: &str) -> Option<FieldId> {
-    FieldId::by_name(name).filter(|field| field.field_type() == FieldType::Keyword)
-}
-
-fn nearest_name(name: &str) -> Option<&'static str> {
-    nearest(name, FieldId::all().map(FieldId::name))
+fn nearest_name<'a>(schema: &'a Schema, name: &str) -> Option<&'a str> {
+    nearest(name, schema.fields().map(|field| schema.name(field)))
 }
 
 #[cfg(test)]
@@ -95,7 +105,8 @@ mod tests {
 
     #[test]
     fn multi_fields_and_object_keys_lead_to_their_field() {
-        let resolve = |name| FieldReference::resolve(name).map(|found| (found.field, found.key, found.case));
+        let resolve =
+            |name| FieldReference::resolve(&Schema::ecs(), name).map(|found| (found.field, found.key, found.case));
         assert_eq!(
             resolve("process.name"),
             Some((fields::PROCESS_NAME, None, Case::Sensitive))
@@ -116,6 +127,8 @@ mod tests {
 
     #[test]
     fn the_nearest_name_is_suggested_only_when_it_is_near() {
+        let schema = Schema::ecs();
+        let nearest_name = |name: &str| nearest_name(&schema, name);
         assert_eq!(nearest_name("process.nam"), Some("process.name"));
         assert_eq!(nearest_name("process.parrent.name"), Some("process.parent.name"));
         assert_eq!(nearest_name("container.Id"), Some("container.id"));

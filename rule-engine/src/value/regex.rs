@@ -12,7 +12,7 @@ use regex_automata::meta;
 use regex_automata::{Anchored, Input};
 use regex_syntax::hir::{Hir, Look};
 
-use crate::limits::MAX_REGEX_AUTOMATON_BYTES;
+use crate::limits::RuleLimits;
 use crate::value::Case;
 
 mod automaton;
@@ -70,9 +70,9 @@ impl fmt::Debug for Regex {
 }
 
 impl Regex {
-    /// `None` if an automaton would be too large: larger than [`MAX_REGEX_AUTOMATON_BYTES`], or for an operator more
+    /// `None` if an automaton would be too large: larger than the limits say, or for an operator more
     /// work than [`automaton::MAX_WORK`].
-    pub fn new(patterns: Vec<RegexPattern>) -> Option<Regex> {
+    pub fn new(limits: &RuleLimits, patterns: Vec<RegexPattern>) -> Option<Regex> {
         let written = patterns.iter().map(|pattern| pattern.written.clone()).collect();
         let has_literal = patterns.iter().all(|pattern| pattern.language.has_literal());
         let mut plain = Vec::new();
@@ -86,7 +86,7 @@ impl Regex {
         let plain = if plain.is_empty() {
             None
         } else {
-            Some(whole_text(plain)?)
+            Some(whole_text(limits, plain)?)
         };
         Some(Regex {
             plain,
@@ -110,15 +110,15 @@ impl Regex {
     }
 }
 
-fn whole_text(patterns: Vec<Hir>) -> Option<meta::Regex> {
+fn whole_text(limits: &RuleLimits, patterns: Vec<Hir>) -> Option<meta::Regex> {
     let whole = Hir::concat(vec![
         Hir::look(Look::Start),
         Hir::alternation(patterns),
         Hir::look(Look::End),
     ]);
     let config = meta::Config::new()
-        .nfa_size_limit(Some(MAX_REGEX_AUTOMATON_BYTES))
-        .hybrid_cache_capacity(MAX_REGEX_AUTOMATON_BYTES);
+        .nfa_size_limit(Some(limits.regex_automaton_bytes))
+        .hybrid_cache_capacity(limits.regex_automaton_bytes);
     meta::Builder::new().configure(config).build_from_hir(&whole).ok()
 }
 

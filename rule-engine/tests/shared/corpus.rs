@@ -2,6 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use rule_engine::language::ParseOptions;
+use rule_engine::record::Producer;
+use rule_engine::schema::Schema;
+
+include!("../data/options.rs");
+
 /// The directory of the files, or a visible note that the test has nothing to look at.
 pub fn corpus(test: &str) -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/elastic-rules");

@@ -138,7 +138,7 @@ impl Alert {
             set("kibana.alert.new_terms", json!(self.new_terms));
         }
         set("kibana.alert.rule.rule_id", json!(rule.rule_id));
-        set("kibana.alert.rule.uuid", json!(rule.uuid));
+        set("kibana.alert.rule.uuid", json!(rule_uuid(&rule.rule_id).to_string()));
         set("kibana.alert.rule.name", json!(rule.name));
         set("kibana.alert.rule.type", json!(rule.rule_type.as_str()));
         set("kibana.alert.rule.severity", json!(rule.severity.as_str()));
@@ -170,6 +170,11 @@ impl Alert {
         let name = json!([self.rule.rule_id, event, self.new_terms]).to_string();
         Uuid::new_v5(&ALERT_NAMESPACE, name.as_bytes())
     }
+}
+
+/// The same for the same `rule_id`, on every host and at every start.
+fn rule_uuid(rule_id: &str) -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("tidewaiter:rule:{rule_id}").as_bytes())
 }
 
 fn set_event_kind(alert: &mut Document) {

@@ -33,7 +33,6 @@ pub(crate) fn sample() -> Alert {
     let chain = chain_from_event(&event);
     let rule = RuleInfo {
         rule_id: "9b2cfe7e-0000-4000-8000-000000000001".to_owned(),
-        uuid: "4be9f0c2-0000-5000-8000-000000000002".to_owned(),
         name: "Tool installed in a container".to_owned(),
         description: "text".to_owned(),
         severity: RuleSeverity::Low,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rule_engine::rule::RuleType;
+use rule_engine::schema::Schema;
 use rule_engine::{Engine, EngineOptions, Rules};
 
 use super::recording::{Recording, unreadable};
@@ -25,7 +26,7 @@ pub(crate) fn main(arguments: &LearnArguments) -> Result<ExitStatus, CommandErro
     if rules.is_empty() {
         return Err(CommandError::NothingToLearn);
     }
-    let rules = Rules::compile(rules);
+    let rules = Rules::compile(&Schema::ecs(), rules);
     let rule_count = rules.infos().len();
     let mut history = History::open(&config.state_directory, rules.longest_window())?;
     let mut engine = Engine::new(rules, EngineOptions::default());

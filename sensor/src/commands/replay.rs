@@ -8,6 +8,7 @@ use std::io::{self, BufRead, BufWriter, Write};
 
 use rule_engine::record::Record;
 use rule_engine::rule::RuleStatus;
+use rule_engine::schema::Schema;
 use rule_engine::{Engine, EngineCounters, EngineOptions, MemoryHistory, Rules};
 
 use super::recording::{Recording, RecordingCounts, unreadable};
@@ -27,7 +28,7 @@ pub(crate) fn main(arguments: &ReplayArguments) -> Result<ExitStatus, CommandErr
     let config = Config::load(arguments.config.config.as_deref())?;
     let mut rules = RuleFiles::of_paths(&arguments.rules, &config.data_streams)?;
     warn_of_broken(&rules);
-    let rules = Rules::compile(rules.take_rules());
+    let rules = Rules::compile(&Schema::ecs(), rules.take_rules());
     if rules.infos().is_empty() {
         return Err(RuleFilesError::NoneRuns.into());
     }
@@ -160,7 +161,7 @@ mod tests {
         let mut output = Vec::new();
         let explained = rule_id.map(NearMisses::of);
         let engine = Engine::new(
-            Rules::compile(RuleFiles::stock().take_rules()),
+            Rules::compile(&Schema::ecs(), RuleFiles::stock().take_rules()),
             EngineOptions::default(),
         );
         let mut record = engine.rules().narrow_record();
@@ -229,8 +230,9 @@ type = "eql"
 query = '''sequence by process.pid with maxspan=1h
   [process where process.name == "bash"] ![process where event.action == "end"]'''
 "#,
+            &rule_engine::language::ParseOptions::default(),
         );
-        let rules = Rules::compile(vec![rule.rule.unwrap()]);
+        let rules = Rules::compile(&Schema::ecs(), vec![rule.rule.unwrap()]);
         let engine = Engine::new(rules, EngineOptions::default());
         let mut record = engine.rules().narrow_record();
         let input = shell("2026-11-22T00:00:00Z");

@@ -114,7 +114,7 @@ impl RawConfig {
             rules: self.rules.unwrap_or(default.rules),
             stock_rules: self.stock_rules.unwrap_or(default.stock_rules),
             data_streams: checker.value(self.data_streams, default.data_streams, |written| {
-                DataStreams::new(written).map_err(|name| format!("`{name}` does not say where `{{category}}` stands"))
+                DataStreams::new(written).map_err(|error| error.to_string())
             }),
             learn_for: checker.value(self.learn_for, default.learn_for, |written| parse_duration(&written)),
             format: checker.value(self.format, default.format, |written| match written.as_str() {

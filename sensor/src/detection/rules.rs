@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rule_engine::record::Record;
 use rule_engine::rule::CheckedRule;
-use rule_engine::schema::FieldId;
+use rule_engine::schema::{FieldId, Schema};
 use rule_engine::{Engine, EngineCounters, EngineOptions, Match, RuleChanges, TermHistory};
 
 use crate::event::EventKind;
@@ -21,12 +21,13 @@ pub(crate) struct Rules {
 
 impl Rules {
     pub(crate) fn compile(rules: Vec<CheckedRule>) -> Self {
+        let schema = Schema::ecs();
         let (deferred, immediate) = rules
             .into_iter()
             .partition(|rule| ENGINE_FIELDS.iter().any(|field| rule.reads(*field)));
         Rules {
-            immediate: rule_engine::Rules::compile(immediate),
-            deferred: rule_engine::Rules::compile(deferred),
+            immediate: rule_engine::Rules::compile(&schema, immediate),
+            deferred: rule_engine::Rules::compile(&schema, deferred),
         }
     }
 
@@ -49,7 +50,9 @@ impl Rules {
     pub(crate) fn narrow_record(&self) -> Record {
         let immediate = self.immediate.narrow_record();
         let deferred = self.deferred.narrow_record();
-        Record::only(|field| immediate.wants(field) || deferred.wants(field))
+        Record::only(immediate.schema(), |field| {
+            immediate.wants(field) || deferred.wants(field)
+        })
     }
 }
 
@@ -140,6 +143,7 @@ impl Engines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rule_engine::language::ParseOptions;
     use rule_engine::rule::parse_file;
 
     fn rule(query: &str) -> CheckedRule {
@@ -147,7 +151,9 @@ mod tests {
             "[rule]\nname = \"one\"\ndescription = \"d\"\nrule_id = \"one\"\nrisk_score = 1\nseverity = \"low\"\n\
              type = \"eql\"\nlanguage = \"eql\"\nquery = '{query}'\n"
         );
-        parse_file("rule.toml", &text).rule.expect("a rule")
+        parse_file("rule.toml", &text, &ParseOptions::default())
+            .rule
+            .expect("a rule")
     }
 
     #[test]
@@ -167,7 +173,7 @@ mod tests {
         assert_eq!(rules.count(), immediate.len() + deferred.len());
         let record = rules.narrow_record();
         for field in ["container.image.name", "process.name"] {
-            assert!(record.wants(FieldId::by_name(field).expect("a field")), "{field}");
+            assert!(record.wants(record.schema().field(field).expect("a field")), "{field}");
         }
     }
 }

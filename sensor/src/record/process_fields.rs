@@ -1,7 +1,7 @@
 //! The fields of one process, the same for the event's own process, its parent and its leaders.
 
 use rule_engine::record::{Record, Value};
-use rule_engine::schema::FieldId;
+use rule_engine::schema::{FieldId, Schema};
 
 use super::base::Base;
 use super::put::{put, text_from, texts_from};
@@ -78,11 +78,13 @@ pub(super) struct ProcessFields {
 
 impl ProcessFields {
     pub(super) fn below(prefix: &str) -> Self {
-        let field = |name: &str| FieldId::by_name(&format!("{prefix}.{name}"));
+        let schema = Schema::ecs();
+        let field = |name: &str| schema.field(&format!("{prefix}.{name}"));
         let below = format!("{prefix}.");
         ProcessFields {
-            all: FieldId::all()
-                .filter(|field| field.name().starts_with(&below))
+            all: schema
+                .fields()
+                .filter(|field| schema.name(*field).starts_with(&below))
                 .collect(),
             pid: field("pid"),
             vpid: field("vpid"),

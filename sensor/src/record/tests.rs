@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use container_engines::{Access, Image, Lookup, LookupFailure, Metadata, Mount, Pod, Runtime, Workload};
-use rule_engine::schema::FieldId;
+use rule_engine::DataStreams;
+use rule_engine::schema::{FieldId, Schema};
 use sensor_abi::{Descriptor, ExecFixed, ExitRecord, Namespaces, ProcessFixed, RecordHead};
 use zerocopy::FromZeros;
 
@@ -117,7 +118,7 @@ fn fill(
 }
 
 /// All fields that some event has: of a pod's container and of the host, begun and ended, with what the engine says.
-fn filled() -> BTreeSet<&'static str> {
+fn filled() -> BTreeSet<FieldId> {
     let name = Some("Debian".to_owned());
     let host = Host {
         os_name: name.clone(),
@@ -152,7 +153,7 @@ fn filled() -> BTreeSet<&'static str> {
         let shell = exec(&mut table, 11, 10, cgroup);
         let mut exit = ExitRecord::new_zeroed();
         exit.process = fixed(11, 10);
-        let mut seen = |record: &Record| filled.extend(record.fields().map(FieldId::name));
+        let mut seen = |record: &Record| filled.extend(record.fields());
         for kind in EventKind::ALL {
             if kind == EventKind::Process(ProcessAction::Ended) {
                 table.exit(&exit);
@@ -178,8 +179,9 @@ fn source() -> String {
         .collect()
 }
 
-/// The names of the fields that the source names: by their constants, or below a process.
-fn named_in_source() -> BTreeSet<&'static str> {
+/// The fields that the source names: by their constants, or below a process.
+fn named_in_source() -> BTreeSet<FieldId> {
+    let schema = Schema::ecs();
     let source = source();
     let constants: BTreeSet<&str> = source
         .split("fields::")
@@ -191,7 +193,11 @@ fn named_in_source() -> BTreeSet<&'static str> {
         })
         .collect();
     let of_constant = |field: &FieldId| {
-        let constant = field.name().trim_start_matches('@').to_uppercase().replace('.', "_");
+        let constant = schema
+            .name(*field)
+            .trim_start_matches('@')
+            .to_uppercase()
+            .replace('.', "_");
         constants.contains(constant.as_str())
     };
     let parts: Vec<&str> = source
@@ -207,36 +213,36 @@ fn named_in_source() -> BTreeSet<&'static str> {
         "process.entry_leader",
     ];
     let below_process = prefixes.iter().flat_map(|prefix| {
+        let schema = &schema;
         parts
             .iter()
-            .filter_map(move |part| FieldId::by_name(&format!("{prefix}.{part}")))
+            .filter_map(move |part| schema.field(&format!("{prefix}.{part}")))
     });
-    let named = FieldId::all().filter(of_constant).chain(below_process);
-    named.map(FieldId::name).collect()
+    schema.fields().filter(of_constant).chain(below_process).collect()
 }
 
 #[test]
 fn the_schema_lists_exactly_the_fields_that_events_have() {
-    let listed: BTreeSet<&str> = FieldId::all()
-        .filter(|field| field.is_produced())
-        .map(FieldId::name)
-        .collect();
-    let filled = filled();
-    let not_listed: Vec<_> = filled.difference(&listed).collect();
-    assert!(
-        not_listed.is_empty(),
-        "filled, but not in rule-engine/schema/produced.tsv: {not_listed:?}"
-    );
+    let options = parse_options(DataStreams::default());
+    let (schema, producer) = (options.schema(), options.producer());
+    let listed: BTreeSet<FieldId> = schema.fields().filter(|field| producer.fills(*field)).collect();
+    let difference = |one: &BTreeSet<FieldId>, other: &BTreeSet<FieldId>| -> Vec<String> {
+        one.difference(other)
+            .map(|field| schema.name(*field).to_owned())
+            .collect()
+    };
+    let not_listed = difference(&filled(), &listed);
+    assert!(not_listed.is_empty(), "filled, but not in produced.tsv: {not_listed:?}");
     let named = named_in_source();
-    let never_named: Vec<_> = listed.difference(&named).collect();
+    let never_named = difference(&listed, &named);
     assert!(
         never_named.is_empty(),
-        "in rule-engine/schema/produced.tsv, but nothing fills it: {never_named:?}"
+        "in produced.tsv, but nothing fills it: {never_named:?}"
     );
-    let named_only: Vec<_> = named.difference(&listed).collect();
+    let named_only = difference(&named, &listed);
     assert!(
         named_only.is_empty(),
-        "named by the record builder, but not in rule-engine/schema/produced.tsv: {named_only:?}"
+        "named by the record builder, but not in produced.tsv: {named_only:?}"
     );
 }
 
@@ -247,14 +253,16 @@ fn fields_with_few_values_have_no_others() {
     let mut table = ProcessTable::new(Box::new(|_| None));
     let key = exec(&mut table, 11, 10, "/");
     let mut record = Record::new();
+    let options = parse_options(DataStreams::default());
+    let (schema, producer) = (options.schema(), options.producer());
     for kind in EventKind::ALL {
         fill(&builder, &mut record, kind, key, &table, &users);
-        for field in FieldId::all().filter(|field| !field.produced_values().is_empty()) {
+        for field in schema.fields().filter(|field| !producer.values(*field).is_empty()) {
             if let Some(value) = record.first_text(field) {
                 assert!(
-                    field.produced_values().contains(&value),
+                    producer.values(field).iter().any(|known| known == value),
                     "`{}`: `{value}`",
-                    field.name()
+                    schema.name(field)
                 );
             }
         }

@@ -5,6 +5,8 @@ use rule_engine::diagnostic::Severity;
 use super::find::MAX_FILE_BYTES;
 use super::*;
 
+mod stock;
+
 fn write(directory: &Path, name: &str, text: &[u8]) -> PathBuf {
     let path = directory.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -85,7 +87,7 @@ fn the_rule_in_the_documentation_keeps_to_its_examples() {
     let documentation = include_str!("../../../docs/rules.md");
     let (_, rest) = documentation.split_once("```toml\n").unwrap();
     let (text, _) = rest.split_once("```").unwrap();
-    let parsed = rule::parse_file("docs/rules.md", text);
+    let parsed = rule::parse_file("docs/rules.md", text, &parse_options(DataStreams::default()));
     assert!(parsed.report.diagnostics.is_empty(), "{:?}", parsed.report);
     let outcomes = rule_engine::run_examples(&parsed.rule.unwrap());
     assert_eq!(

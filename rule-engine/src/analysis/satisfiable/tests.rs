@@ -1,6 +1,7 @@
 use expect_test::{Expect, expect};
 
 use crate::diagnostic::Findings;
+use crate::fixture::OPTIONS;
 use crate::language::{eql, kql};
 
 fn shown(findings: &Findings, query: &str) -> String {
@@ -14,13 +15,13 @@ fn shown(findings: &Findings, query: &str) -> String {
 
 fn warnings_of_eql(query: &str) -> String {
     let mut findings = Findings::default();
-    eql::parse(query, &mut findings);
+    eql::parse(&OPTIONS, query, &mut findings);
     shown(&findings, query)
 }
 
 fn check_kql(query: &str, expected: Expect) {
     let mut findings = Findings::default();
-    kql::parse(query, &mut findings);
+    kql::parse(&OPTIONS, query, &mut findings);
     expected.assert_eq(&shown(&findings, query));
 }
 

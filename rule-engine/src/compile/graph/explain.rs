@@ -1,8 +1,6 @@
 //! Why a matcher holds, or what it would take: made only after a match or when somebody asks, so it may allocate;
 //! bounded, because an event's values are not ours.
 
-use std::fmt::Write as _;
-
 use super::value::FieldMatcher;
 use super::{Evaluation, Node, NodeId, Operands};
 use crate::condition::Test;
@@ -107,15 +105,11 @@ impl NodeId {
             (Node::Field(matcher), Outcome::Holds) => {
                 let values = list(matcher.values(event.record));
                 let is = if values.is_empty() { "missing" } else { &values };
-                lines.push(format!("{} is {is}, wanted {}", matcher.name(), matcher.wanted));
+                lines.push(format!("{} is {is}, wanted {}", matcher.name, matcher.wanted));
             }
             (Node::Field(matcher), Outcome::Fails) => {
                 let values = list(matcher.matching_values(event.record, &event.scratch.folded));
-                lines.push(format!(
-                    "{} is {values}, excluded by {}",
-                    matcher.name(),
-                    matcher.wanted
-                ));
+                lines.push(format!("{} is {values}, excluded by {}", matcher.name, matcher.wanted));
             }
             (Node::Computed(matcher), Outcome::Holds) => {
                 lines.push(format!("{}, wanted {}", matcher.describe(event), matcher.wanted));
@@ -169,17 +163,8 @@ pub(super) fn wanted(test: &Test) -> Box<str> {
 }
 
 impl FieldMatcher {
-    fn name(&self) -> String {
-        let mut name = self.field.name().to_owned();
-        if let Some(key) = &self.key {
-            // Writing to a `String` does not fail.
-            let _ = write!(name, ".{key}");
-        }
-        name
-    }
-
     fn describe(&self, record: &Record, scratch: &FoldBuffer, outcome: Outcome) -> String {
-        let name = self.name();
+        let name = &self.name;
         match outcome {
             Outcome::Holds => format!("{name} is {}", list(self.matching_values(record, scratch))),
             Outcome::Fails if self.values(record).next().is_none() => format!("{name} is missing"),

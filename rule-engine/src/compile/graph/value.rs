@@ -15,6 +15,8 @@ use crate::value::{Number, Order};
 pub(super) struct FieldMatcher {
     pub field: FieldId,
     pub key: Option<Box<str>>,
+    /// The field as a rule names it.
+    pub name: Box<str>,
     /// What the test wants, in words.
     pub wanted: Box<str>,
     test: ValueTest,
@@ -41,6 +43,7 @@ impl FieldMatcher {
         FieldMatcher {
             field: condition.field.field,
             key: condition.field.key.clone(),
+            name: condition.field.name().into(),
             wanted: wanted(&condition.test),
             test: ValueTest::compile(&condition.test),
         }

@@ -4,13 +4,14 @@ use proptest::prelude::*;
 use serde_json::Value as Json;
 
 use crate::compile::rules::Rules;
+use crate::fixture::parse_file;
 use crate::naive::generate::{Language, event, query};
 use crate::naive::query::Query;
 use crate::record::Record;
-use crate::rule::{CheckedRule, parse_file};
+use crate::rule::CheckedRule;
 use crate::run::engine::{Engine, EngineOptions};
 use crate::run::history::MemoryHistory;
-use crate::schema::fields;
+use crate::schema::{Schema, fields};
 
 fn rule(number: usize, query: &Query, exception: Option<&Query>) -> CheckedRule {
     let category = if number.is_multiple_of(3) { "any" } else { "process" };
@@ -46,7 +47,7 @@ proptest! {
     ) {
         let rules = queries.iter().enumerate();
         let rules: Vec<CheckedRule> = rules.map(|(number, (query, but))| rule(number, query, but.as_ref())).collect();
-        let rules = Rules::compile(rules);
+        let rules = Rules::compile(&Schema::ecs(), rules);
         let mut record = rules.narrow_record();
         let mut engine = Engine::new(rules, EngineOptions::default());
         let mut history = MemoryHistory::default();

@@ -2,6 +2,7 @@
 
 use operand::Operand;
 
+use super::super::ParseOptions;
 use super::syntax::{Comparison, EventQuery, Expression, ExpressionKind, Membership, Query};
 use crate::analysis::satisfiable::JudgedCondition;
 use crate::condition::{Condition, Detection, Test, Then};
@@ -14,8 +15,8 @@ mod literal;
 mod operand;
 mod sequence;
 
-pub(super) fn check(query: &Query, findings: &mut Findings) -> Option<Detection> {
-    let mut checker = Checker { findings };
+pub(super) fn check(options: &ParseOptions, query: &Query, findings: &mut Findings) -> Option<Detection> {
+    let mut checker = Checker { options, findings };
     match query {
         Query::Event(query) => {
             let condition = checker.event(query)?.whole(checker.findings);
@@ -29,6 +30,7 @@ pub(super) fn check(query: &Query, findings: &mut Findings) -> Option<Detection>
 }
 
 struct Checker<'a> {
+    options: &'a ParseOptions,
     findings: &'a mut Findings,
 }
 
@@ -43,13 +45,10 @@ impl Checker<'_> {
         let Some(category) = &query.category else {
             return Some(condition);
         };
-        let field = FieldReference {
-            field: fields::EVENT_CATEGORY,
-            key: None,
-            case: Case::Sensitive,
-        };
+        let field = FieldReference::new(self.options.schema(), fields::EVENT_CATEGORY);
         let category = Condition::field(field, Test::TextIn(vec![category.clone()], Case::Sensitive));
-        let parts = vec![JudgedCondition::leaf(category, query.category_span), condition];
+        let category = JudgedCondition::leaf(self.options.producer(), category, query.category_span);
+        let parts = vec![category, condition];
         Some(JudgedCondition::all(parts, query.condition.span))
     }
 
@@ -62,9 +61,10 @@ impl Checker<'_> {
                 Some(JudgedCondition::any(parts, self.findings))
             }
             ExpressionKind::Not(operand) => self.condition(operand).map(JudgedCondition::negate),
-            _ => self
-                .test(expression)
-                .map(|condition| JudgedCondition::leaf(condition, span)),
+            _ => {
+                let condition = self.test(expression)?;
+                Some(JudgedCondition::leaf(self.options.producer(), condition, span))
+            }
         }
     }
 
@@ -222,12 +222,12 @@ impl Checker<'_> {
     fn regex(&mut self, operand: &Operand, case: Case, list: &[Expression]) -> Option<Test> {
         let mut patterns = Vec::new();
         for (text, expression) in self.each(operand, list, Checker::pattern_text)?.iter().zip(list) {
-            match regex::parse(text, case) {
+            match regex::parse(self.options.limits(), text, case) {
                 Ok(pattern) => patterns.push(pattern),
                 Err(message) => return self.error(expression.span, Code::Regex, message),
             }
         }
-        let regex = Regex::new(patterns);
+        let regex = Regex::new(self.options.limits(), patterns);
         if regex.is_none() {
             let span = list.first().map_or(Span::default(), |first| first.span);
             return self.error(

@@ -1,18 +1,24 @@
 //! EQL's grammar: tokens to syntax tree. Behind an error it goes on at the next `and`, `or` or end of the parentheses.
 //! Where that would be guesswork it stops, and then only looks for unknown fields.
 
+use super::super::ParseOptions;
 use super::lexer::{Keyword, Token};
 use super::syntax::{Comparison, EventQuery, Expression, ExpressionKind, Membership, Presence, Query};
 use crate::condition::functions::{Computed, Function};
 use crate::diagnostic::{Code, Findings, Span};
-use crate::limits::{MAX_LIST_LENGTH, MAX_QUERY_NESTING};
 use crate::value::{Case, Number, Order};
 
 mod recovery;
 mod sequence;
 
-pub(super) fn parse(tokens: Vec<(Token, Span)>, length: usize, findings: &mut Findings) -> Option<Query> {
+pub(super) fn parse(
+    options: &ParseOptions,
+    tokens: Vec<(Token, Span)>,
+    length: usize,
+    findings: &mut Findings,
+) -> Option<Query> {
     let mut parser = Parser {
+        options,
         brackets: recovery::brackets(&tokens),
         tokens,
         next: 0,
@@ -51,6 +57,7 @@ const END_OF_QUERY: &str = "the end of the query";
 const MAX_SHOWN_CHARACTERS: usize = 60;
 
 struct Parser<'a> {
+    options: &'a ParseOptions,
     tokens: Vec<(Token, Span)>,
     next: usize,
     /// Where an error lies that is found at the end.
@@ -234,7 +241,7 @@ impl Parser<'_> {
 
     /// Runs `parse` one level deeper.
     fn nested<T>(&mut self, parse: fn(&mut Self) -> Option<T>) -> Option<T> {
-        if self.depth == MAX_QUERY_NESTING {
+        if self.depth == self.options.limits().nesting {
             return self.too_deep();
         }
         self.depth += 1;
@@ -244,10 +251,8 @@ impl Parser<'_> {
     }
 
     fn too_deep<T>(&mut self) -> Option<T> {
-        self.give_up(
-            Code::Nesting,
-            format!("the query nests deeper than {MAX_QUERY_NESTING} levels"),
-        )
+        let deepest = self.options.limits().nesting;
+        self.give_up(Code::Nesting, format!("the query nests deeper than {deepest} levels"))
     }
 
     fn comparison(&mut self) -> Option<Expression> {
@@ -291,7 +296,7 @@ impl Parser<'_> {
         let mut depth = 0;
         while let Some((_, function)) = operators.iter().find(|(symbol, _)| self.take_symbol(symbol)) {
             depth += 1;
-            if self.depth + depth > MAX_QUERY_NESTING {
+            if self.depth + depth > self.options.limits().nesting {
                 return self.too_deep();
             }
             let right = operand(self)?;
@@ -352,11 +357,9 @@ impl Parser<'_> {
         }
         let mut values = Vec::new();
         loop {
-            if values.len() == MAX_LIST_LENGTH {
-                return self.give_up(
-                    Code::ListTooLong,
-                    format!("the list has more than {MAX_LIST_LENGTH} values"),
-                );
+            let most = self.options.limits().list_length;
+            if values.len() == most {
+                return self.give_up(Code::ListTooLong, format!("the list has more than {most} values"));
             }
             values.push(self.sum()?);
             if self.take_symbol(")") {

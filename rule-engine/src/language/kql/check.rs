@@ -1,22 +1,29 @@
 //! KQL's syntax tree to the checked tree. KQL is lenient: a value that does not fit its field is no error, it just
 //! never matches, and that is a warning.
 
+use super::super::ParseOptions;
 use super::syntax::{Literal, Query};
 use crate::analysis::satisfiable::JudgedCondition;
 use crate::condition::{Condition, Test};
 use crate::diagnostic::{Code, Findings, Span};
-use crate::schema::{FieldId, FieldReference, FieldType};
+use crate::schema::{FieldReference, FieldType};
 use crate::value::{Case, Network, Number, Order, Pattern, timestamp};
 
 /// Field tests that the field wildcards of one query may become.
 const MAX_EXPANDED_FIELDS: usize = 20_000;
 
-pub(super) fn check(query: &Query, findings: &mut Findings) -> Option<Condition> {
-    let whole = Checker { findings, expanded: 0 }.query(query)?;
+pub(super) fn check(options: &ParseOptions, query: &Query, findings: &mut Findings) -> Option<Condition> {
+    let mut checker = Checker {
+        options,
+        findings,
+        expanded: 0,
+    };
+    let whole = checker.query(query)?;
     Some(whole.whole(findings))
 }
 
 struct Checker<'a> {
+    options: &'a ParseOptions,
     findings: &'a mut Findings,
     expanded: usize,
 }
@@ -35,8 +42,8 @@ impl Checker<'_> {
             Query::Not(query) => self.query(query).map(JudgedCondition::negate),
             test => {
                 let span = places(test)?;
-                self.test(test)
-                    .map(|condition| JudgedCondition::reported(condition, span))
+                let condition = self.test(test)?;
+                Some(JudgedCondition::reported(self.options.producer(), condition, span))
             }
         }
     }
@@ -53,7 +60,7 @@ impl Checker<'_> {
                 None if field.is_anything() && any_of.iter().any(Literal::is_anything) => Some(Condition::Always),
                 None => self.any_field(Some(field), any_of),
                 Some(name) => {
-                    let field = FieldReference::check(&name, field.span, self.findings)?;
+                    let field = FieldReference::check(self.options.schema(), &name, field.span, self.findings)?;
                     let condition = is(&field, any_of);
                     if condition.is_never() {
                         self.never_fits(&field, &any_of[0]);
@@ -76,23 +83,16 @@ impl Checker<'_> {
     fn any_field(&mut self, wildcard: Option<&Literal>, any_of: &[Literal]) -> Option<Condition> {
         let span = wildcard.unwrap_or(&any_of[0]).span;
         let names = wildcard.map(Literal::pattern);
-        let tests: Vec<Condition> = FieldId::all()
-            .filter(|field| field.field_type() != FieldType::Group)
+        let schema = self.options.schema();
+        let tests: Vec<Condition> = schema
+            .fields()
+            .filter(|field| schema.field_type(*field) != FieldType::Group)
             .filter(|field| {
                 names
                     .as_ref()
-                    .is_none_or(|names| names.matches(field.name(), Case::Sensitive))
+                    .is_none_or(|names| names.matches(schema.name(*field), Case::Sensitive))
             })
-            .map(|field| {
-                is(
-                    &FieldReference {
-                        field,
-                        key: None,
-                        case: Case::Sensitive,
-                    },
-                    any_of,
-                )
-            })
+            .map(|field| is(&FieldReference::new(schema, field), any_of))
             .filter(|condition| !condition.is_never())
             .collect();
         self.expanded += tests.len();
@@ -119,7 +119,7 @@ impl Checker<'_> {
                 .add(value.span, Code::RangeWildcard, "a range takes no wildcards");
             return None;
         };
-        let field = FieldReference::check(&name, field.span, self.findings)?;
+        let field = FieldReference::check(self.options.schema(), &name, field.span, self.findings)?;
         let condition = in_order(&field, order, text);
         if condition.is_never() {
             self.never_fits(&field, value);

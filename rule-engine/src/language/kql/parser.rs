@@ -1,13 +1,15 @@
 //! KQL's grammar: text to syntax tree. Words are only told apart by where they stand, so there is no separate lexer.
 //! Behind an error it goes on at the next `and`, `or` or end of the parentheses, where these can be told.
 
+use super::super::ParseOptions;
 use super::syntax::{Literal, Query};
 use crate::diagnostic::{Code, Findings, Span};
-use crate::limits::{MAX_LIST_LENGTH, MAX_PATTERN_BYTES, MAX_QUERY_NESTING};
+use crate::limits::RuleLimits;
 use crate::value::{Order, Symbol};
 
-pub(super) fn parse(text: &str, findings: &mut Findings) -> Option<Query> {
+pub(super) fn parse(options: &ParseOptions, text: &str, findings: &mut Findings) -> Option<Query> {
     let mut parser = Parser {
+        limits: options.limits(),
         text,
         at: 0,
         depth: 0,
@@ -62,6 +64,7 @@ fn unit(text: &str) -> Option<usize> {
 }
 
 struct Parser<'a> {
+    limits: &'a RuleLimits,
     text: &'a str,
     at: usize,
     depth: usize,
@@ -181,11 +184,9 @@ impl<'a> Parser<'a> {
         let first = operand(self).or_else(|| self.recover(open))?;
         let mut operands = vec![first];
         while self.take_keyword(keyword) {
-            if operands.len() == MAX_LIST_LENGTH {
-                return self.give_up(
-                    Code::ListTooLong,
-                    format!("the list has more than {MAX_LIST_LENGTH} values"),
-                );
+            let most = self.limits.list_length;
+            if operands.len() == most {
+                return self.give_up(Code::ListTooLong, format!("the list has more than {most} values"));
             }
             operands.push(operand(self).or_else(|| self.recover(open))?);
         }
@@ -206,11 +207,9 @@ impl<'a> Parser<'a> {
 
     /// Runs `parse` one level deeper.
     fn nested(&mut self, parse: Operand<'_, 'a>) -> Option<Query> {
-        if self.depth == MAX_QUERY_NESTING {
-            return self.give_up(
-                Code::Nesting,
-                format!("the query nests deeper than {MAX_QUERY_NESTING} levels"),
-            );
+        let deepest = self.limits.nesting;
+        if self.depth == deepest {
+            return self.give_up(Code::Nesting, format!("the query nests deeper than {deepest} levels"));
         }
         self.depth += 1;
         let result = parse(self);
@@ -292,8 +291,9 @@ impl<'a> Parser<'a> {
             return self.unexpected(wanted);
         }
         let span = Span::new(start, self.at);
-        if self.at - start > MAX_PATTERN_BYTES {
-            let message = format!("the value is longer than {MAX_PATTERN_BYTES} bytes");
+        let most = self.limits.pattern_bytes;
+        if self.at - start > most {
+            let message = format!("the value is longer than {most} bytes");
             self.findings.add(span, Code::PatternTooLong, message);
             return None;
         }

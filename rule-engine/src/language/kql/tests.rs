@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::compile::graph::CompiledCondition;
 use crate::diagnostic::{Code, Severity};
+use crate::fixture::OPTIONS;
 use crate::naive::generate::broken;
 use crate::record::Record;
 
@@ -16,7 +17,7 @@ fn check_each(document: Json, cases: &[(&str, bool)]) {
     record.fill_from_document(object);
     for (query, expected) in cases {
         let mut findings = Findings::default();
-        let Some(parsed) = parse(query, &mut findings) else {
+        let Some(parsed) = parse(&OPTIONS, query, &mut findings) else {
             panic!("{query}: {:?}", findings.list)
         };
         assert_eq!(
@@ -29,7 +30,7 @@ fn check_each(document: Json, cases: &[(&str, bool)]) {
 
 fn check_findings(query: &str, expected: Expect) {
     let mut findings = Findings::default();
-    parse(query, &mut findings);
+    parse(&OPTIONS, query, &mut findings);
     let shown: Vec<String> = findings
         .list
         .iter()
@@ -311,7 +312,7 @@ proptest! {
         ], "process.pid:1")
     ) {
         let mut findings = Findings::default();
-        let parsed = parse(&query, &mut findings);
+        let parsed = parse(&OPTIONS, &query, &mut findings);
         prop_assert_eq!(parsed.is_some(), errors == 0);
         let found = findings.list.iter().filter(|finding| finding.code.severity() == Severity::Error).count();
         prop_assert_eq!(found, errors, "{} {:?}", query, findings.list);
@@ -322,7 +323,7 @@ proptest! {
 fn every_limit_is_an_error_of_the_query() {
     let code = |query: String| {
         let mut findings = Findings::default();
-        assert!(parse(&query, &mut findings).is_none());
+        assert!(parse(&OPTIONS, &query, &mut findings).is_none());
         findings.list[0].code
     };
     assert_eq!(
@@ -346,7 +347,7 @@ proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in r#"([a-z.?"()\[\]{}<>=!:*\\ \n0-9é]|process\.(name|pid)|and|or|not |:|\\u00e9){0,60}"#) {
         let mut findings = Findings::default();
-        let parsed = parse(&text, &mut findings);
+        let parsed = parse(&OPTIONS, &text, &mut findings);
         prop_assert!(parsed.is_some() || findings.has_errors());
     }
 }

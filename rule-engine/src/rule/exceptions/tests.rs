@@ -2,9 +2,11 @@ use expect_test::{Expect, expect};
 use serde_json::{Value as Json, json};
 
 use crate::compile::rules::Rules;
-use crate::rule::{ParsedFile, parse_file};
+use crate::fixture::parse_file;
+use crate::rule::ParsedFile;
 use crate::run::engine::{Engine, EngineOptions};
 use crate::run::history::MemoryHistory;
+use crate::schema::Schema;
 
 fn parse(query: &str, tail: &str) -> ParsedFile {
     parse_file(
@@ -22,7 +24,7 @@ pub fn matches(query: &str, tail: &str, events: &[Json]) -> Vec<bool> {
     let rule = parsed
         .rule
         .unwrap_or_else(|| panic!("{tail}: {:?}", parsed.report.diagnostics));
-    let rules = Rules::compile(vec![rule]);
+    let rules = Rules::compile(&Schema::ecs(), vec![rule]);
     let mut record = rules.narrow_record();
     let mut engine = Engine::new(rules, EngineOptions::default());
     let mut history = MemoryHistory::default();

@@ -1,13 +1,14 @@
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use crate::record::streams::DataStreams;
-use crate::rule::{ParsedFile, RuleStatus, parse_file};
+use crate::fixture::{OPTIONS, parse_file};
+use crate::rule::{ParsedFile, RuleStatus};
 use crate::run::engine::{Engine, EngineOptions};
 use crate::run::history::MemoryHistory;
+use crate::schema::Schema;
 
 fn parse_rules(path: &str, text: &str) -> Vec<ParsedFile> {
-    crate::rule::parse_rules(path, text, &DataStreams::default())
+    crate::rule::parse_rules(path, text, &OPTIONS)
 }
 use crate::compile::rules::Rules;
 
@@ -41,7 +42,7 @@ fn shown(files: &[ParsedFile]) -> Vec<String> {
 
 fn matches(file: ParsedFile, name: &str) -> bool {
     let rule = file.rule.unwrap_or_else(|| panic!("{:?}", file.report.diagnostics));
-    let rules = Rules::compile(vec![rule]);
+    let rules = Rules::compile(&Schema::ecs(), vec![rule]);
     let mut record = rules.narrow_record();
     let Json::Object(document) = json!({"@timestamp": 0, "process.name": name}) else {
         panic!("not an object")

@@ -3,12 +3,14 @@ use serde_json::{Value as Json, json};
 
 use crate::compile::rules::Rules;
 use crate::diagnostic::Code;
+use crate::fixture::parse_file;
 use crate::limits::MAX_GROUPS;
 use crate::record::Record;
-use crate::rule::{RuleStatus, parse_file};
+use crate::rule::RuleStatus;
 use crate::run::counters::RuleCounters;
 use crate::run::engine::{Engine, EngineOptions};
 use crate::run::history::MemoryHistory;
+use crate::schema::Schema;
 
 const QUERY: &str = "type = \"query\"\nquery = 'process.name:*'\n";
 const EQL: &str = "type = \"eql\"\nquery = 'any where process.name != null'\n";
@@ -29,7 +31,7 @@ impl Run {
     fn new(body: &str) -> Run {
         let parsed = parse_file("a.toml", &text(body));
         assert_eq!(parsed.report.status, RuleStatus::Ok, "{:?}", parsed.report.diagnostics);
-        let rules = Rules::compile(parsed.rule.into_iter().collect());
+        let rules = Rules::compile(&Schema::ecs(), parsed.rule.into_iter().collect());
         Run {
             record: rules.narrow_record(),
             engine: Engine::new(rules, EngineOptions::default()),

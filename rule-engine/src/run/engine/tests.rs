@@ -1,8 +1,10 @@
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::rule::{CheckedRule, parse_file};
+use crate::fixture::parse_file;
+use crate::rule::CheckedRule;
 use crate::run::history::MemoryHistory;
+use crate::schema::Schema;
 
 mod reload;
 
@@ -34,7 +36,7 @@ struct Run {
 
 impl Run {
     fn new(rule: CheckedRule, learn_for_ms: i64) -> Run {
-        let rules = Rules::compile(vec![rule]);
+        let rules = Rules::compile(&Schema::ecs(), vec![rule]);
         Run {
             record: rules.narrow_record(),
             engine: Engine::new(rules, EngineOptions { learn_for_ms }),
@@ -148,7 +150,7 @@ fn combinations_past_the_limit_are_cut_and_counted() {
 fn a_learning_rule_remembers_without_alerting() {
     for (rule, learn_for_ms) in [
         (new_terms("[\"process.name\"]", ""), HOUR_MS),
-        (new_terms("[\"process.name\"]", "[tidewaiter]\nlearn_for = \"1h\"\n"), 0),
+        (new_terms("[\"process.name\"]", "[engine]\nlearn_for = \"1h\"\n"), 0),
     ] {
         let mut run = Run::new(rule, learn_for_ms);
         assert!(run.show(0, named("sh")).is_empty());
@@ -161,14 +163,14 @@ fn a_learning_rule_remembers_without_alerting() {
 
 #[test]
 fn a_rule_that_learns_for_no_time_alerts_from_the_first_event() {
-    let rule = new_terms("[\"process.name\"]", "[tidewaiter]\nlearn_for = \"0s\"\n");
+    let rule = new_terms("[\"process.name\"]", "[engine]\nlearn_for = \"0s\"\n");
     assert_eq!(Run::new(rule, HOUR_MS).show(0, named("sh")), [["sh"]]);
 }
 
 #[test]
 fn an_event_without_a_time_is_counted_and_the_other_rules_see_it() {
     let plain = rule("type = \"query\"\nquery = 'process.name:sh'\n");
-    let rules = Rules::compile(vec![new_terms("[\"process.name\"]", ""), plain]);
+    let rules = Rules::compile(&Schema::ecs(), vec![new_terms("[\"process.name\"]", ""), plain]);
     let mut engine = Engine::new(rules, EngineOptions::default());
     let mut record = Record::new();
     record.text(fields::EVENT_ACTION, "exec");
@@ -186,10 +188,13 @@ fn a_rule_reads_only_the_streams_its_index_names() {
 
 #[test]
 fn the_rule_set_knows_which_fields_its_rules_read() {
-    let rules = Rules::compile(vec![
-        new_terms("[\"container.image.name\"]", ""),
-        rule("type = \"eql\"\nquery = 'process where not process.name in (\"a\") or process.pid == null'\n"),
-    ]);
+    let rules = Rules::compile(
+        &Schema::ecs(),
+        vec![
+            new_terms("[\"container.image.name\"]", ""),
+            rule("type = \"eql\"\nquery = 'process where not process.name in (\"a\") or process.pid == null'\n"),
+        ],
+    );
     let read = [
         fields::CONTAINER_IMAGE_NAME,
         fields::EVENT_ACTION,
@@ -208,7 +213,7 @@ fn the_reason_names_the_conditions_that_held_with_their_values() {
          (process.name == \"apt\" or process.name == \"apk\") and process.interactive == true and \
          not process.parent.name in (\"cron\") and not process.tty.char_device.major == 4'''\n",
     );
-    let mut engine = Engine::new(Rules::compile(vec![rule]), EngineOptions::default());
+    let mut engine = Engine::new(Rules::compile(&Schema::ecs(), vec![rule]), EngineOptions::default());
     let mut record = Record::new();
     let Json::Object(document) = json!({"event.category": "process", "process": {"name": "apt", "interactive": true,
         "args": ["apt", "curl", "wget"], "parent": {"name": "bash"}}})

@@ -5,6 +5,7 @@ use super::*;
 use crate::compile::graph::{ConditionGraph, GraphBuilder, Scratch};
 use crate::condition::Detection;
 use crate::diagnostic::Findings;
+use crate::fixture::OPTIONS;
 use crate::language::eql;
 use crate::limits::{MAX_GROUPS, MAX_WAITING_SEQUENCES};
 use crate::record::Record;
@@ -22,7 +23,7 @@ struct Run {
 impl Run {
     fn new(query: &str) -> Run {
         let mut findings = Findings::default();
-        match eql::parse(query, &mut findings) {
+        match eql::parse(&OPTIONS, query, &mut findings) {
             Some(Detection::Sequence(sequence)) => {
                 let mut builder = GraphBuilder::default();
                 let sequence = Arc::new(CompiledSequence::compile(&sequence, &mut builder));

@@ -4,12 +4,12 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::condition::KeyField;
 use crate::condition::MissingKey;
-use crate::schema::FieldReference;
+use crate::schema::{FieldReference, Schema};
 
 const SECOND: i64 = 1_000_000_000;
 
 fn field(name: &str) -> FieldReference {
-    FieldReference::resolve(name).expect("a known field")
+    FieldReference::resolve(&Schema::ecs(), name).expect("a known field")
 }
 
 fn threshold(by: &[&str], events: usize, values: Option<usize>) -> Threshold {

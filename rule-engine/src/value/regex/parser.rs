@@ -5,15 +5,16 @@ use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Dot, Hir};
 
 use super::language::{Language, digits, repeat};
 use super::{RegexPattern, Written};
-use crate::limits::{MAX_QUERY_NESTING, MAX_REGEX_REPEATS};
+use crate::limits::RuleLimits;
 use crate::value::Case;
 
 /// Digits of a number in an interval, enough for any process id or port.
 const MAX_INTERVAL_DIGITS: usize = 10;
 
 /// Reads a pattern; an error says what cannot be read or translated.
-pub(crate) fn parse(pattern: &str, case: Case) -> Result<RegexPattern, String> {
+pub(crate) fn parse(limits: &RuleLimits, pattern: &str, case: Case) -> Result<RegexPattern, String> {
     let mut parser = Parser {
+        limits,
         rest: pattern,
         case,
         depth: 0,
@@ -32,6 +33,7 @@ pub(crate) fn parse(pattern: &str, case: Case) -> Result<RegexPattern, String> {
 }
 
 struct Parser<'a> {
+    limits: &'a RuleLimits,
     rest: &'a str,
     case: Case,
     depth: usize,
@@ -95,8 +97,8 @@ impl Parser<'_> {
 
     /// Runs `parse` one level deeper.
     fn nested(&mut self, parse: fn(&mut Self) -> Parsed) -> Parsed {
-        if self.depth == MAX_QUERY_NESTING {
-            return Err(format!("groups nest deeper than {MAX_QUERY_NESTING} levels"));
+        if self.depth == self.limits.nesting {
+            return Err(format!("groups nest deeper than {} levels", self.limits.nesting));
         }
         self.depth += 1;
         let inner = parse(self);
@@ -127,8 +129,8 @@ impl Parser<'_> {
         self.rest = rest;
         let number = |text: &str| {
             let number = text.parse::<u32>().map_err(|_| format!("`{{{inside}}}` is no count"))?;
-            if number > MAX_REGEX_REPEATS {
-                return Err(format!("a count is higher than {MAX_REGEX_REPEATS}"));
+            if number > self.limits.regex_repeats {
+                return Err(format!("a count is higher than {}", self.limits.regex_repeats));
             }
             Ok(number)
         };

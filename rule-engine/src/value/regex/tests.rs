@@ -3,8 +3,10 @@ use proptest::prelude::*;
 use super::*;
 
 fn matches(pattern: &str, case: Case, text: &str) -> bool {
-    let parsed = parse(pattern, case).unwrap_or_else(|error| panic!("{pattern}: {error}"));
-    Regex::new(vec![parsed]).expect("a small automaton").matches(text)
+    let parsed = parse(&RuleLimits::default(), pattern, case).unwrap_or_else(|error| panic!("{pattern}: {error}"));
+    Regex::new(&RuleLimits::default(), vec![parsed])
+        .expect("a small automaton")
+        .matches(text)
 }
 
 #[test]
@@ -128,12 +130,12 @@ fn what_cannot_be_read_or_translated_is_named() {
         ("\"a", "`\"` has no closing `\"`"),
     ] {
         assert_eq!(
-            parse(pattern, Case::Sensitive).map(|_| ()),
+            parse(&RuleLimits::default(), pattern, Case::Sensitive).map(|_| ()),
             Err(expected.to_owned()),
             "{pattern}"
         );
     }
-    assert!(parse(&"(".repeat(10_000), Case::Sensitive).is_err());
+    assert!(parse(&RuleLimits::default(), &"(".repeat(10_000), Case::Sensitive).is_err());
 }
 
 #[test]
@@ -145,8 +147,8 @@ fn an_automaton_that_explodes_is_refused_and_a_hard_one_stays_linear() {
         "~(~(~(.*a.{9})b.{9}).*)&.*c.{9}",
         ".*a.{100}&.*b.{100}",
     ] {
-        let parsed = parse(pattern, Case::Sensitive).expect("a sound pattern");
-        assert!(Regex::new(vec![parsed]).is_none(), "{pattern}");
+        let parsed = parse(&RuleLimits::default(), pattern, Case::Sensitive).expect("a sound pattern");
+        assert!(Regex::new(&RuleLimits::default(), vec![parsed]).is_none(), "{pattern}");
     }
     assert!(!matches("(a*)*(a*)*(a|aa)*b", Case::Sensitive, &"a".repeat(100_000)));
     assert!(matches("~((a*)*(a*)*(a|aa)*b)", Case::Sensitive, &"a".repeat(100_000)));
@@ -170,8 +172,8 @@ proptest! {
 
     #[test]
     fn no_pattern_makes_the_reader_panic(pattern in r#"[ab.?+*|{}\[\]()~<>&@#"\\^,0-9é-]{0,30}"#, text in "[ab]{0,5}") {
-        if let Ok(parsed) = parse(&pattern, Case::Insensitive)
-            && let Some(regex) = Regex::new(vec![parsed])
+        if let Ok(parsed) = parse(&RuleLimits::default(), &pattern, Case::Insensitive)
+            && let Some(regex) = Regex::new(&RuleLimits::default(), vec![parsed])
         {
             regex.matches(&text);
         }
@@ -190,8 +192,8 @@ fn only_a_pattern_with_characters_that_must_be_there_has_a_literal() {
         (".*ab.*&~(x)", Case::Sensitive, true),
         ("~(abc)", Case::Sensitive, false),
     ] {
-        let parsed = parse(pattern, case).expect("a sound pattern");
-        let regex = Regex::new(vec![parsed]).expect("a small automaton");
+        let parsed = parse(&RuleLimits::default(), pattern, case).expect("a sound pattern");
+        let regex = Regex::new(&RuleLimits::default(), vec![parsed]).expect("a small automaton");
         assert_eq!(regex.has_literal(), expected, "{pattern}");
     }
 }

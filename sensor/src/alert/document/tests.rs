@@ -25,7 +25,7 @@ fn an_alert_is_its_event_with_elastics_flat_keys() {
           "kibana.alert.risk_score": 21,
           "kibana.alert.original_time": "2026-11-22T00:03:29.123Z",
           "kibana.alert.rule.rule_id": "9b2cfe7e-0000-4000-8000-000000000001",
-          "kibana.alert.rule.uuid": "4be9f0c2-0000-5000-8000-000000000002",
+          "kibana.alert.rule.uuid": "0e350db6-3c62-5194-8e8c-467ffa4f3bf8",
           "kibana.alert.rule.name": "Tool installed in a container",
           "kibana.alert.rule.type": "eql",
           "kibana.alert.rule.severity": "low",

@@ -17,8 +17,10 @@ use anyhow::{Context as _, Result, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 use nix::time::{ClockId, clock_gettime};
+use rule_engine::language::ParseOptions;
 use rule_engine::record::Record;
 use rule_engine::rule::parse_file;
+use rule_engine::schema::Schema;
 use rule_engine::{Engine, EngineOptions, MemoryHistory, Rules};
 use tests::program;
 
@@ -72,13 +74,13 @@ impl Bench {
         let parsed: Result<Vec<_>> = texts
             .iter()
             .map(|text| {
-                let parsed = parse_file("measured.toml", text);
+                let parsed = parse_file("measured.toml", text, &ParseOptions::default());
                 parsed
                     .rule
                     .with_context(|| format!("{text}: {:?}", parsed.report.diagnostics))
             })
             .collect();
-        let compiled = Rules::compile(parsed?);
+        let compiled = Rules::compile(&Schema::ecs(), parsed?);
         let engine = Engine::new(compiled, EngineOptions { learn_for_ms: i64::MAX });
         Ok(Bench {
             rules,

@@ -4,7 +4,6 @@ use super::super::syntax::{Expression, ExpressionKind};
 use super::Checker;
 use super::operand::Operand;
 use crate::diagnostic::Code;
-use crate::limits::MAX_PATTERN_BYTES;
 use crate::value::{Number, Pattern, timestamp};
 
 impl Checker<'_> {
@@ -40,8 +39,9 @@ impl Checker<'_> {
 
     pub(super) fn pattern_text(&mut self, operand: &Operand, value: &Expression) -> Option<String> {
         let text = self.text(operand, value)?;
-        if text.len() > MAX_PATTERN_BYTES {
-            let message = format!("the pattern is longer than {MAX_PATTERN_BYTES} bytes");
+        let most = self.options.limits().pattern_bytes;
+        if text.len() > most {
+            let message = format!("the pattern is longer than {most} bytes");
             return self.error(value.span, Code::PatternTooLong, message);
         }
         Some(text)

@@ -58,7 +58,7 @@ impl Checker<'_> {
             ExpressionKind::Field {
                 name,
                 presence: Presence::Optional,
-            } if FieldReference::resolve(name).is_none() => {
+            } if FieldReference::resolve(self.options.schema(), name).is_none() => {
                 let (value_type, name) = (FieldType::Keyword, name.clone());
                 Some(Operand {
                     source: Source::Unknown,
@@ -68,7 +68,8 @@ impl Checker<'_> {
                 })
             }
             ExpressionKind::Field { name, .. } => {
-                FieldReference::check(name, expression.span, self.findings).map(Operand::of_field)
+                FieldReference::check(self.options.schema(), name, expression.span, self.findings)
+                    .map(Operand::of_field)
             }
             ExpressionKind::Call {
                 function,

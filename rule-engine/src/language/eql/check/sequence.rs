@@ -92,11 +92,16 @@ impl Checker<'_> {
             Presence::Optional => MissingKey::Joins,
         };
         let field = match presence {
-            Presence::Optional if FieldReference::resolve(name).is_none() => None,
-            _ => Some(FieldReference::check(name, key.span, self.findings)?),
+            Presence::Optional if FieldReference::resolve(self.options.schema(), name).is_none() => None,
+            _ => Some(FieldReference::check(
+                self.options.schema(),
+                name,
+                key.span,
+                self.findings,
+            )?),
         };
         if let (MissingKey::Excludes, Some(field)) = (missing, &field) {
-            satisfiable::warn_of_missing(field, key.span, self.findings);
+            satisfiable::warn_of_missing(self.options.producer(), field, key.span, self.findings);
         }
         Some(KeyField { field, missing })
     }

@@ -45,7 +45,7 @@ impl Parser<'_> {
                 continue;
             };
             if name.contains('.') && *before != Token::Symbol("?") {
-                FieldReference::check(name, *span, self.findings);
+                FieldReference::check(self.options.schema(), name, *span, self.findings);
             }
         }
         self.next = next;

@@ -4,7 +4,6 @@ use super::super::lexer::Token;
 use super::super::syntax::{Expression, ExpressionKind, SequenceQuery, SequenceTerm, Wanted};
 use super::Parser;
 use crate::diagnostic::Code;
-use crate::limits::{MAX_SEQUENCE_RUNS, MAX_SEQUENCE_STAGES};
 use crate::value::Number;
 
 const UNITS: [(&str, i64); 5] = [
@@ -43,10 +42,11 @@ impl Parser<'_> {
                 Wanted::Missing => 1,
             };
             terms.push(term);
-            if stages > MAX_SEQUENCE_STAGES {
+            let most = self.options.limits().sequence_events;
+            if stages > most {
                 return self.error(
                     Code::SequenceTooLong,
-                    format!("the sequence has more than {MAX_SEQUENCE_STAGES} events"),
+                    format!("the sequence has more than {most} events"),
                 );
             }
         }
@@ -141,12 +141,10 @@ impl Parser<'_> {
     }
 
     fn runs(&mut self) -> Option<usize> {
+        let most = self.options.limits().sequence_runs;
         match self.assigned("runs")? {
-            Number::Long(runs) if (1..=MAX_SEQUENCE_RUNS).contains(&runs) => Some(runs as usize),
-            _ => self.error(
-                Code::Syntax,
-                format!("`runs` is a whole number from 1 to {MAX_SEQUENCE_RUNS}"),
-            ),
+            Number::Long(runs) if (1..=most as i64).contains(&runs) => Some(runs as usize),
+            _ => self.error(Code::Syntax, format!("`runs` is a whole number from 1 to {most}")),
         }
     }
 

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::rule::CheckedRule;
+use crate::schema::Schema;
 
 const RULES: usize = 6;
 /// Names that rules look for, and one that none does.
@@ -38,7 +39,7 @@ fn numbered(number: usize, version: usize, title: &str) -> CheckedRule {
             "type = \"new_terms\"\nquery = 'event.action:exec or {other_kql}'\n[rule.new_terms]\n\
              field = \"new_terms_fields\"\nvalue = [\"process.name\", \"user.id\"]\n\
              [[rule.new_terms.history_window_start]]\nfield = \"history_window_start\"\nvalue = \"now-1h\"\n\
-             [tidewaiter]\nlearn_for = \"2m\"\n"
+             [engine]\nlearn_for = \"2m\"\n"
         ),
     };
     let text = format!(
@@ -90,12 +91,12 @@ impl Reloaded {
     fn new() -> Reloaded {
         let rules = (0..RULES).map(|number| numbered(number, 0, "first")).collect();
         let alone = |number| {
-            let rules = Rules::compile(vec![numbered(number, 0, "first")]);
+            let rules = Rules::compile(&Schema::ecs(), vec![numbered(number, 0, "first")]);
             (Engine::new(rules, EngineOptions::default()), MemoryHistory::default())
         };
         Reloaded {
             versions: [0; RULES],
-            engine: Engine::new(Rules::compile(rules), EngineOptions::default()),
+            engine: Engine::new(Rules::compile(&Schema::ecs(), rules), EngineOptions::default()),
             history: MemoryHistory::default(),
             alone: (0..RULES).map(alone).collect(),
         }
@@ -105,12 +106,13 @@ impl Reloaded {
     fn reload(&mut self, changed: Option<usize>, first: usize, title: &str) -> RuleChanges {
         if let Some(changed) = changed {
             self.versions[changed] += 1;
-            let rules = Rules::compile(vec![numbered(changed, self.versions[changed], title)]);
+            let rules = Rules::compile(&Schema::ecs(), vec![numbered(changed, self.versions[changed], title)]);
             self.alone[changed].0 = Engine::new(rules, EngineOptions::default());
         }
         let order = (0..RULES).map(|number| (number + first) % RULES);
         let rules = order.map(|number| numbered(number, self.versions[number], title));
-        self.engine.replace_rules(Rules::compile(rules.collect()))
+        self.engine
+            .replace_rules(Rules::compile(&Schema::ecs(), rules.collect()))
     }
 
     fn show(&mut self, record: &Record) {
@@ -163,7 +165,7 @@ fn two_hundred_reloads_take_from_no_rule_but_the_changed_one_what_it_remembers()
 fn a_reload_names_what_it_added_removed_and_changed() {
     let rules = |parts: &[(usize, usize)]| {
         let rules = parts.iter().map(|(number, version)| numbered(*number, *version, "x"));
-        Rules::compile(rules.collect())
+        Rules::compile(&Schema::ecs(), rules.collect())
     };
     let mut engine = Engine::new(rules(&[(0, 0), (1, 0), (2, 0)]), EngineOptions::default());
     let changes = engine.replace_rules(rules(&[(3, 0), (2, 1), (0, 0)]));
@@ -180,13 +182,16 @@ fn a_rule_with_other_limits_begins_anew() {
             "type = \"query\"\nquery = 'process.name:a'\nmax_signals = {limit}\ninterval = \"1h\"\n"
         ))
     };
-    let mut engine = Engine::new(Rules::compile(vec![with_limit(1)]), EngineOptions::default());
+    let mut engine = Engine::new(
+        Rules::compile(&Schema::ecs(), vec![with_limit(1)]),
+        EngineOptions::default(),
+    );
     let mut history = MemoryHistory::default();
     let mut matches = |engine: &mut Engine| run(engine, &mut history, &event(0, "a", "u")).len();
     assert_eq!((matches(&mut engine), matches(&mut engine)), (1, 0));
-    engine.replace_rules(Rules::compile(vec![with_limit(1)]));
+    engine.replace_rules(Rules::compile(&Schema::ecs(), vec![with_limit(1)]));
     assert_eq!(matches(&mut engine), 0);
-    engine.replace_rules(Rules::compile(vec![with_limit(2)]));
+    engine.replace_rules(Rules::compile(&Schema::ecs(), vec![with_limit(2)]));
     assert_eq!(matches(&mut engine), 1);
 }
 
@@ -236,7 +241,7 @@ proptest! {
     fn time_that_passes_alone_is_as_an_event_of_that_time(
         steps in prop::collection::vec((0..40_i64, 0..4_usize, any::<bool>()), 1..40),
     ) {
-        let new = || Engine::new(Rules::compile(vec![numbered(1, 0, "x"), numbered(4, 0, "y")]), EngineOptions::default());
+        let new = || Engine::new(Rules::compile(&Schema::ecs(), vec![numbered(1, 0, "x"), numbered(4, 0, "y")]), EngineOptions::default());
         let (mut advanced, mut shown, mut stepped) = (new(), new(), new());
         let mut history = MemoryHistory::default();
         let mut time_ms = 0;
@@ -273,7 +278,10 @@ const _: () = {
 
 #[test]
 fn engines_of_several_threads_share_rules_and_nothing_else() {
-    let rules = Rules::compile((0..RULES).map(|number| numbered(number, 0, "x")).collect());
+    let rules = Rules::compile(
+        &Schema::ecs(),
+        (0..RULES).map(|number| numbered(number, 0, "x")).collect(),
+    );
     let matches = |rules: &Arc<Rules>, seed: usize| {
         let mut engine = Engine::new(Arc::clone(rules), EngineOptions::default());
         let mut history = MemoryHistory::default();

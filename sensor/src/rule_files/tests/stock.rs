@@ -5,16 +5,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rule_engine::rule::{CheckedRule, Example, Expectation, RuleType, parse_file};
-use rule_engine::{ExampleOutcome, run_examples};
+use rule_engine::{DataStreams, ExampleOutcome, run_examples};
+
+use crate::record::parse_options;
 
 fn stock_rules() -> Vec<(PathBuf, CheckedRule)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../rules");
+    let options = parse_options(DataStreams::default());
     fs::read_dir(directory)
         .expect("the stock rules")
         .map(|entry| {
             let path = entry.expect("a readable entry").path();
             let text = fs::read_to_string(&path).expect("a readable rule file");
-            let parsed = parse_file(&path.display().to_string(), &text);
+            let parsed = parse_file(&path.display().to_string(), &text, &options);
             let shown: String = parsed
                 .report
                 .diagnostics

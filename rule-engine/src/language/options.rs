@@ -1,0 +1,65 @@
+//! Against what rules are read.
+
+use crate::limits::{LimitError, RuleLimits};
+use crate::record::Producer;
+use crate::schema::Schema;
+
+/// Against what rules are read: the fields there are, the events to expect, and how large a rule may be.
+#[derive(Clone, Debug)]
+pub struct ParseOptions {
+    producer: Producer,
+    limits: RuleLimits,
+    own_table: String,
+}
+
+impl Default for ParseOptions {
+    fn default() -> Self {
+        ParseOptions::new(Producer::new(Schema::ecs()))
+    }
+}
+
+impl ParseOptions {
+    /// Rules for the events of this producer, which are read with its schema.
+    pub fn new(producer: Producer) -> ParseOptions {
+        ParseOptions {
+            producer,
+            limits: RuleLimits::default(),
+            own_table: "engine".to_owned(),
+        }
+    }
+
+    /// With these limits instead of the default ones.
+    ///
+    /// # Errors
+    /// A limit that cannot be kept.
+    pub fn with_limits(mut self, limits: RuleLimits) -> Result<ParseOptions, LimitError> {
+        limits.check()?;
+        self.limits = limits;
+        Ok(self)
+    }
+
+    /// The table of a rule file that holds what Elastic's rules have no key for, such as the rule's own examples;
+    /// `engine` unless said otherwise.
+    pub fn with_own_table(mut self, name: impl Into<String>) -> ParseOptions {
+        self.own_table = name.into();
+        self
+    }
+
+    /// The fields that rules may name.
+    pub fn schema(&self) -> &Schema {
+        self.producer.schema()
+    }
+
+    /// The events that rules are for.
+    pub fn producer(&self) -> &Producer {
+        &self.producer
+    }
+
+    pub(crate) fn limits(&self) -> &RuleLimits {
+        &self.limits
+    }
+
+    pub(crate) fn own_table(&self) -> &str {
+        &self.own_table
+    }
+}
