@@ -1,8 +1,10 @@
-//! Cgroups that a test makes for its own processes, in the v2 tree.
+//! Cgroups: those that a test makes for its own processes, in the v2 tree, and those that engines leave.
 
+use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -51,4 +53,45 @@ impl Drop for Cgroup {
             thread::sleep(Duration::from_millis(10));
         }
     }
+}
+
+/// Where engines put their containers, directly below the root of a hierarchy.
+const ENGINES: [&str; 6] = [
+    "default",
+    "docker",
+    "k8s.io",
+    "kubepods",
+    "kubepods.slice",
+    "libpod_parent",
+];
+
+/// The cgroups that engines have made, in every hierarchy.
+pub fn of_engines() -> HashSet<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let roots = mounts.lines().filter_map(|line| {
+        let mut fields = line.split(' ').skip(1);
+        let root = fields.next()?;
+        matches!(fields.next(), Some("cgroup" | "cgroup2")).then(|| PathBuf::from(root))
+    });
+    let mut unseen: Vec<PathBuf> = roots.flat_map(|root| ENGINES.map(|name| root.join(name))).collect();
+    let mut found = HashSet::new();
+    while let Some(folder) = unseen.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else {
+            continue;
+        };
+        let folders = entries
+            .flatten()
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        unseen.extend(folders.map(|entry| entry.path()));
+        found.insert(folder);
+    }
+    found
+}
+
+/// Removes the cgroups of engines that were not there before; an error if one still has processes.
+pub fn remove_new(before: &HashSet<PathBuf>) -> io::Result<()> {
+    let mut new: Vec<PathBuf> = of_engines().difference(before).cloned().collect();
+    // Those inside others first.
+    new.sort_by_key(|folder| Reverse(folder.as_os_str().len()));
+    new.iter().try_for_each(fs::remove_dir)
 }

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 use crate::cri::Kubelet;
 use crate::engine::{IMAGE, wait_until};
 use crate::image;
 use crate::lines::Lines;
+use crate::namespaces::Namespaces;
 use crate::program::run;
 use crate::sensor::Home;
 
@@ -25,6 +24,7 @@ pub struct Containerd {
     daemon: Child,
     log: Lines,
     socket: PathBuf,
+    namespaces: Namespaces,
 }
 
 impl Containerd {
@@ -34,7 +34,8 @@ impl Containerd {
         fs::create_dir_all(&folder)?;
         let config = folder.join("config.toml");
         fs::write(&config, configuration(&folder, &home.containerd_socket()))?;
-        let mut daemon = Command::new("containerd");
+        let namespaces = Namespaces::new()?;
+        let mut daemon = namespaces.command("containerd");
         daemon.arg("--config").arg(&config);
         daemon.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut daemon = daemon.spawn().context("could not start `containerd`")?;
@@ -43,6 +44,7 @@ impl Containerd {
             daemon,
             log,
             socket: home.containerd_socket(),
+            namespaces,
         };
         let answers = || {
             engine
@@ -64,7 +66,7 @@ impl Containerd {
 
     /// The `ctr` command, talking to this engine.
     pub fn ctr(&self, arguments: &[&str]) -> Command {
-        let mut ctr = Command::new("ctr");
+        let mut ctr = self.namespaces.command("ctr");
         ctr.arg("--address")
             .arg(&self.socket)
             .args(arguments)
@@ -73,27 +75,13 @@ impl Containerd {
     }
 
     pub fn kubelet(&self) -> Result<Kubelet> {
-        Kubelet::connect(&self.socket)
+        Kubelet::connect(&self.socket, &self.namespaces.network())
     }
 }
 
 impl Drop for Containerd {
     fn drop(&mut self) {
-        if let Ok(kubelet) = self.kubelet() {
-            kubelet.remove_all();
-        }
-        for namespace in [KUBERNETES, "default"] {
-            let tasks = self.ctr(&["--namespace", namespace, "tasks", "ls", "--quiet"]).output();
-            let tasks = tasks.map(|output| output.stdout).unwrap_or_default();
-            for task in String::from_utf8_lossy(&tasks).split_whitespace() {
-                let _ = self
-                    .ctr(&["--namespace", namespace, "tasks", "delete", "--force", task])
-                    .output();
-            }
-        }
-        if let Ok(id) = i32::try_from(self.daemon.id()) {
-            let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
-        }
+        self.namespaces.end();
         let _ = self.daemon.wait();
     }
 }

@@ -1,12 +1,15 @@
 //! Drives an engine over CRI as a kubelet does: pods on the host's network, containers with Kubernetes' labels.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::thread;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use http::uri::PathAndQuery;
+use nix::sched::{CloneFlags, setns};
 use prost::Message;
 use tonic::client::Grpc;
 use tonic::transport::{Channel, Endpoint};
@@ -22,6 +25,7 @@ use messages::*;
 pub struct Kubelet {
     runtime: tokio::runtime::Runtime,
     channel: Channel,
+    network: PathBuf,
 }
 
 /// What a kubelet knows of a pod.
@@ -113,11 +117,16 @@ pub struct ContainerDescription<'a> {
 }
 
 impl Kubelet {
-    pub fn connect(socket: &Path) -> Result<Self> {
+    /// `network` is the file of the engine's network namespace.
+    pub fn connect(socket: &Path, network: &Path) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let endpoint = Endpoint::try_from(format!("unix:{}", socket.display()))?;
         let channel = runtime.block_on(endpoint.connect())?;
-        Ok(Self { runtime, channel })
+        Ok(Self {
+            runtime,
+            channel,
+            network: network.to_owned(),
+        })
     }
 
     pub fn run_pod(&self, description: PodDescription) -> Result<RunningPod> {
@@ -193,7 +202,7 @@ impl Kubelet {
             stdout: true,
         };
         let answer: ExecResponse = self.call("/runtime.v1.RuntimeService/Exec", question)?;
-        let mut session = Session::open(&answer.url)?;
+        let mut session = Session::open(&answer.url, &self.network)?;
         for line in lines.iter().chain(&["exit"]) {
             session.type_line(line)?;
         }
@@ -239,10 +248,10 @@ const CLOSE_FRAME: u8 = 0x88;
 const MASKED: u8 = 0x80;
 
 impl Session {
-    fn open(url: &str) -> Result<Self> {
+    fn open(url: &str, network: &Path) -> Result<Self> {
         let uri: http::Uri = url.parse()?;
         let authority = uri.authority().context("the engine's address has no host")?;
-        let stream = TcpStream::connect(authority.as_str())?;
+        let stream = connect_in(network, authority.as_str())?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let mut connection = BufReader::new(stream);
         write!(
@@ -297,4 +306,14 @@ impl Session {
             }
         }
     }
+}
+
+/// A connection within another network namespace, which only a thread of its own may enter.
+fn connect_in(network: &Path, address: &str) -> Result<TcpStream> {
+    let connect = || -> Result<TcpStream> {
+        setns(File::open(network)?, CloneFlags::CLONE_NEWNET)?;
+        Ok(TcpStream::connect(address)?)
+    };
+    let connected = thread::scope(|scope| scope.spawn(connect).join());
+    connected.map_err(|_| anyhow!("the thread that connects panicked"))?
 }

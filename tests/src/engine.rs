@@ -7,11 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 use crate::image;
 use crate::lines::{Lines, PATIENCE};
+use crate::namespaces::Namespaces;
 use crate::program::run;
 use crate::sensor::Home;
 use crate::terminal::Terminal;
@@ -21,14 +20,12 @@ pub const IMAGE: &str = "registry.example/tools/end-to-end:1.2";
 
 /// How often it is looked whether something is ready.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
-/// How many containers the engine is asked to end at once, and how long it may take for them, or for its own end.
-const ENDED_AT_ONCE: usize = 20;
-const ENDING_LIMIT: Duration = Duration::from_secs(30);
 
 pub struct Engine {
     daemon: Child,
     log: Lines,
     folder: PathBuf,
+    namespaces: Namespaces,
 }
 
 pub struct Container {
@@ -53,22 +50,28 @@ impl Engine {
     /// Starts an engine and gives it the test image.
     pub fn start(home: &Home) -> Result<Self> {
         let folder = home.engine();
-        let (daemon, log) = Self::start_daemon(&folder)?;
-        let engine = Self { daemon, log, folder };
+        let namespaces = Namespaces::new()?;
+        let (daemon, log) = Self::start_daemon(&folder, &namespaces)?;
+        let engine = Self {
+            daemon,
+            log,
+            folder,
+            namespaces,
+        };
         engine.wait_until_it_answers()?;
         engine.import_image()?;
         Ok(engine)
     }
 
-    fn start_daemon(folder: &Path) -> Result<(Child, Lines)> {
-        let mut daemon = Command::new("dockerd");
+    fn start_daemon(folder: &Path, namespaces: &Namespaces) -> Result<(Child, Lines)> {
+        let mut daemon = namespaces.command("dockerd");
         for (option, name) in [("--data-root", "data"), ("--exec-root", "exec"), ("--pidfile", "pid")] {
             daemon.arg(option).arg(folder.join(name));
         }
         daemon
             .arg("--host")
             .arg(format!("unix://{}", socket_in(folder).display()));
-        // No test needs a network, and the host's is left alone.
+        // No test needs a network.
         daemon.args(["--bridge=none", "--iptables=false", "--ip6tables=false"]);
         daemon.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut daemon = daemon.spawn().context("could not start `dockerd`")?;
@@ -109,6 +112,11 @@ impl Engine {
         docker.env_remove("DOCKER_CONTEXT").env("DOCKER_CONFIG", &self.folder);
         docker.env("DOCKER_HOST", format!("unix://{}", socket_in(&self.folder).display()));
         docker
+    }
+
+    /// A command among the engine's own processes, for what finds it by its folders.
+    pub fn beside(&self, program: &str) -> Command {
+        self.namespaces.command(program)
     }
 
     /// Starts a container that stays until the end of the test.
@@ -160,50 +168,16 @@ impl Engine {
 
     /// Starts the engine again, with the data it had.
     pub fn start_again(&mut self) -> Result<()> {
-        (self.daemon, self.log) = Self::start_daemon(&self.folder)?;
+        (self.daemon, self.log) = Self::start_daemon(&self.folder, &self.namespaces)?;
         self.wait_until_it_answers()
     }
 }
 
 impl Drop for Engine {
-    /// Without its containers the engine ends at once; each step is tried whatever became of the one before.
+    /// Its folder is thrown away, so neither it nor its containers need an orderly end.
     fn drop(&mut self) {
-        if matches!(self.daemon.try_wait(), Ok(Some(_))) {
-            // Only an engine can end its containers.
-            let _ = self.start_again();
-        }
-        let containers = self
-            .docker(&["ps", "--quiet"])
-            .output()
-            .map(|output| output.stdout)
-            .unwrap_or_default();
-        let ids = String::from_utf8_lossy(&containers).into_owned();
-        let ids: Vec<&str> = ids.split_whitespace().collect();
-        // Asked to end many at once, an engine may never answer.
-        for some in ids.chunks(ENDED_AT_ONCE) {
-            if let Ok(mut ending) = self.docker(&["kill"]).args(some).stdout(Stdio::null()).spawn() {
-                end_within(&mut ending, ENDING_LIMIT);
-            }
-        }
-        if let Ok(id) = i32::try_from(self.daemon.id()) {
-            let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
-        }
-        end_within(&mut self.daemon, ENDING_LIMIT);
-        // An engine that crashed and came back leaves the mount of its own folder.
-        let _ = Command::new("umount").arg(self.folder.join("data")).output();
-    }
-}
-
-/// Waits for a process that is about to end, and ends it if that takes too long.
-fn end_within(process: &mut Child, limit: Duration) {
-    let deadline = Instant::now() + limit;
-    while matches!(process.try_wait(), Ok(None)) {
-        if Instant::now() >= deadline {
-            let _ = process.kill();
-            let _ = process.wait();
-            return;
-        }
-        thread::sleep(POLL_INTERVAL);
+        self.namespaces.end();
+        let _ = self.daemon.wait();
     }
 }
 

@@ -11,6 +11,7 @@ pub mod document;
 pub mod engine;
 pub mod image;
 pub mod lines;
+pub mod namespaces;
 pub mod podman;
 pub mod program;
 pub mod sensor;

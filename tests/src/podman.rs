@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 use crate::engine::{IMAGE, wait_until};
 use crate::image;
 use crate::lines::Lines;
+use crate::namespaces::Namespaces;
 use crate::program::run;
 
 /// A user that needs no entry in the system's list: the kernel knows users by number.
@@ -30,6 +29,7 @@ pub struct Podman {
     _log: Lines,
     folder: PathBuf,
     owner: Owner,
+    namespaces: Namespaces,
 }
 
 impl Podman {
@@ -53,8 +53,12 @@ impl Podman {
                 chown(path, Some(USER), Some(USER))?;
             }
         }
-        run(podman(folder, owner).arg("import").arg(&archive).arg(IMAGE))?;
-        let mut service = podman(folder, owner);
+        let namespaces = Namespaces::new()?;
+        run(podman(&namespaces, folder, owner)
+            .arg("import")
+            .arg(&archive)
+            .arg(IMAGE))?;
+        let mut service = podman(&namespaces, folder, owner);
         service.args(["system", "service", "--time", "0"]);
         service.arg(format!("unix://{}", socket.display()));
         service.stdout(Stdio::null()).stderr(Stdio::piped());
@@ -65,6 +69,7 @@ impl Podman {
             _log: log,
             folder: folder.to_owned(),
             owner,
+            namespaces,
         };
         wait_until("Podman's service does not listen", || socket.exists())?;
         Ok(engine)
@@ -72,7 +77,7 @@ impl Podman {
 
     /// The `podman` command on this engine's data.
     pub fn podman(&self, arguments: &[&str]) -> Command {
-        let mut podman = podman(&self.folder, self.owner);
+        let mut podman = podman(&self.namespaces, &self.folder, self.owner);
         podman.args(arguments);
         podman
     }
@@ -87,26 +92,16 @@ impl Podman {
 
 impl Drop for Podman {
     fn drop(&mut self) {
-        let _ = self.podman(&["rm", "--all", "--force", "--time", "0"]).output();
-        if let Ok(id) = i32::try_from(self.service.id()) {
-            let _ = kill(Pid::from_raw(id), Signal::SIGTERM);
-        }
+        self.namespaces.end();
         let _ = self.service.wait();
-        if self.owner == Owner::User {
-            // Files of users of the user's namespace, which only that namespace's root may remove.
-            let _ = self
-                .podman(&["unshare", "rm", "-rf"])
-                .arg(self.folder.join("root"))
-                .output();
-        }
     }
 }
 
-fn podman(folder: &Path, owner: Owner) -> Command {
+fn podman(namespaces: &Namespaces, folder: &Path, owner: Owner) -> Command {
     let mut command = match owner {
-        Owner::Root => Command::new("podman"),
+        Owner::Root => namespaces.command("podman"),
         Owner::User => {
-            let mut command = Command::new("setpriv");
+            let mut command = namespaces.command("setpriv");
             let user = USER.to_string();
             command.args(["--reuid", &user, "--regid", &user, "--clear-groups", "podman"]);
             command
@@ -125,10 +120,7 @@ fn podman(folder: &Path, owner: Owner) -> Command {
     // Debian's crun refuses machines with both versions of cgroups.
     command.args(["--runtime", "runc"]);
     command.env("CONTAINERS_CONF", folder.join("containers.conf"));
-    command
-        .env("HOME", folder)
-        .env("XDG_RUNTIME_DIR", folder)
-        .current_dir(folder);
+    command.env("HOME", folder).env("XDG_RUNTIME_DIR", folder);
     command.stdin(Stdio::null());
     command
 }

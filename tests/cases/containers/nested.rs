@@ -1,6 +1,7 @@
 //! A container engine inside a container, as kind's nodes are: the sensor outside sees both.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use tests::containerd::{archives, configuration};
@@ -97,8 +98,8 @@ fn a_pod_of_an_engine_in_a_container_is_known_from_outside() -> Result<()> {
     let node = engine.run_detached(&options, &["/bin/sh", "-c", &start])?;
     let recorder = home.events()?;
     let log = || fs::read_to_string(node_folder.join("log")).unwrap_or_default();
-    let kubelet = tests::engine::retry("the inner engine does not answer", || Kubelet::connect(&socket).ok())
-        .with_context(log)?;
+    let connect = || Kubelet::connect(&socket, Path::new("/proc/self/ns/net")).ok();
+    let kubelet = tests::engine::retry("the inner engine does not answer", connect).with_context(log)?;
     for archive in archives {
         let archive = archive.to_str().context("the archive's name is not UTF-8")?;
         let import = [

@@ -92,7 +92,7 @@ fn a_users_containers_are_told_of_by_that_users_podman_alone() -> Result<()> {
         ]
     );
     drop(podman);
-    for folder in scope.ancestors().take(4) {
+    for folder in scope.ancestors().take(5) {
         let _ = fs::remove_dir(folder);
     }
     Ok(())

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::Result;
 use tests::document::Document;
@@ -118,7 +117,7 @@ fn a_program_is_interactive_exactly_if_its_terminal_is_on_input_and_errors_whoev
             .replace("EXEC", &engine_folder.to_string_lossy())
             .replace("MARK", &program(name));
         let mut shell = engine.docker(&[]);
-        let mut outside = Command::new("/bin/sh");
+        let mut outside = engine.beside("/bin/sh");
         outside.envs(
             shell
                 .env("PS1", "")

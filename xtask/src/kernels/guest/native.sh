@@ -17,8 +17,16 @@ if [ -n "$v1" ] && { [ -z "$places" ] || grep -q '^0::/$' /proc/self/cgroup; }; 
 fi
 export places
 
+parents() {
+    find /sys/fs/cgroup -type d -name docker
+}
+parents_before=$(parents)
+
 . /guest/collect.sh
 
 for folder in $(find /sys/fs/cgroup -type d -path '*/docker/*123456789abcdef*'); do
     rmdir $folder
+done
+for folder in $(parents); do
+    echo "$parents_before" | grep -qxF $folder || rmdir $folder
 done

@@ -1,0 +1,131 @@
+//! Whether the tests leave the machine as it was: links, mounts, cgroups, settings of the kernel, processes and
+//! temporary folders, before and after.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// In the environment of all that a run of the tests starts, so that what outlives it is known.
+pub const MARK: &str = "TIDEWAITER_TEST_RUN";
+
+/// What ends may take a moment to be gone.
+const SETTLE_LIMIT: Duration = Duration::from_secs(10);
+const LOOK_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Held by each test that needs the machine for itself, and kept.
+const LOCK: &str = "tidewaiter-end-to-end.lock";
+
+/// Folders of settings that an engine may change, and those in them that change by themselves.
+const SETTINGS: [&str; 2] = ["/proc/sys/net", "/proc/sys/kernel"];
+const RESTLESS: [&str; 4] = ["/random/", "/ns_last_pid", "/pty/nr", "/nf_conntrack_count"];
+
+/// Beginnings of the names of the tests' temporary folders.
+const TEMPORARY: [&str; 2] = ["tidewaiter", ".tmp"];
+
+/// All that is looked at, one a line.
+pub struct Machine(BTreeSet<String>);
+
+impl Machine {
+    pub fn look() -> Self {
+        let mut lines = BTreeSet::new();
+        lines.extend(names("/sys/class/net").map(|name| format!("link {name}")));
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        for (target, kind) in mounts.lines().filter_map(target_and_kind) {
+            lines.insert(format!("mount {target} ({kind})"));
+            if matches!(kind, "cgroup" | "cgroup2") {
+                walk(Path::new(target), &mut |path, is_folder| {
+                    if is_folder {
+                        lines.insert(format!("cgroup {}", path.display()));
+                    }
+                });
+            }
+        }
+        for folder in SETTINGS {
+            walk(Path::new(folder), &mut |path, is_folder| {
+                let name = path.to_string_lossy();
+                if is_folder || RESTLESS.iter().any(|restless| name.contains(restless)) {
+                    return;
+                }
+                if let Ok(value) = fs::read_to_string(path) {
+                    lines.insert(format!("setting {name} = {}", value.trim_end().escape_debug()));
+                }
+            });
+        }
+        lines.extend(marked_processes());
+        let temporary = names(env::temp_dir());
+        let is_ours = |name: &String| name != LOCK && TEMPORARY.iter().any(|ours| name.starts_with(ours));
+        lines.extend(temporary.filter(is_ours).map(|name| format!("temporary {name}")));
+        Self(lines)
+    }
+
+    /// What is new since then and what is gone, once nothing changes any more.
+    pub fn differences(&self) -> Vec<String> {
+        let deadline = Instant::now() + SETTLE_LIMIT;
+        loop {
+            let now = Self::look();
+            let new = now.0.difference(&self.0).map(|line| format!("new: {line}"));
+            let gone = self.0.difference(&now.0).map(|line| format!("gone: {line}"));
+            let differences: Vec<String> = new.chain(gone).collect();
+            if differences.is_empty() || Instant::now() > deadline {
+                return differences;
+            }
+            sleep(LOOK_INTERVAL);
+        }
+    }
+}
+
+fn target_and_kind(mount: &str) -> Option<(&str, &str)> {
+    let mut words = mount.split(' ').skip(1);
+    Some((words.next()?, words.next()?))
+}
+
+fn names(folder: impl AsRef<Path>) -> impl Iterator<Item = String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.file_name().to_string_lossy().into_owned())
+}
+
+/// Visits all that is below a folder; links are not followed.
+fn walk(folder: &Path, visit: &mut impl FnMut(&Path, bool)) {
+    let mut folders = vec![PathBuf::from(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            visit(&entry.path(), is_folder);
+            if is_folder {
+                folders.push(entry.path());
+            }
+        }
+    }
+}
+
+/// Processes of this run of the tests that have not ended.
+fn marked_processes() -> impl Iterator<Item = String> {
+    let mark = format!("{MARK}={}", std::process::id());
+    names("/proc").filter_map(move |process| {
+        let folder = Path::new("/proc").join(&process);
+        let environment = fs::read(folder.join("environ")).ok()?;
+        let is_ours = environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes());
+        let command = fs::read_to_string(folder.join("comm")).ok()?;
+        is_ours.then(|| format!("process {process} ({})", command.trim_end()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Machine;
+
+    #[test]
+    fn what_is_new_and_what_is_gone_is_told() {
+        let mut before = Machine::look();
+        assert!(before.0.iter().any(|line| line.starts_with("mount / ")));
+        before.0.insert("link of-long-ago".to_owned());
+        let removed = before.0.iter().find(|line| line.starts_with("mount / ")).cloned().unwrap();
+        before.0.remove(&removed);
+        let now = Machine::look();
+        let new: Vec<_> = now.0.difference(&before.0).cloned().collect();
+        assert!(new.contains(&removed), "{new:?}");
+    }
+}
