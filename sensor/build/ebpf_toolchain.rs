@@ -42,7 +42,8 @@ pub(crate) fn find_program(name: &str, other_folders: impl IntoIterator<Item = P
         .find(|file| file.is_file())
 }
 
-fn cargo_install_folder() -> Option<PathBuf> {
+/// Where `cargo install` puts programs.
+pub(crate) fn cargo_install_folder() -> Option<PathBuf> {
     let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);
     Some(
         cargo_home

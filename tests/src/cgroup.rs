@@ -55,15 +55,9 @@ impl Drop for Cgroup {
     }
 }
 
-/// Where engines put their containers, directly below the root of a hierarchy.
-const ENGINES: [&str; 6] = [
-    "default",
-    "docker",
-    "k8s.io",
-    "kubepods",
-    "kubepods.slice",
-    "libpod_parent",
-];
+/// Beginnings of the names of cgroups that engines make: for their containers, and above them. They may stand below the
+/// engine's own cgroup.
+const OF_ENGINES: [&str; 5] = ["default", "docker", "k8s.io", "kubepods", "libpod"];
 
 /// The cgroups that engines have made, in every hierarchy.
 pub fn of_engines() -> HashSet<PathBuf> {
@@ -73,17 +67,20 @@ pub fn of_engines() -> HashSet<PathBuf> {
         let root = fields.next()?;
         matches!(fields.next(), Some("cgroup" | "cgroup2")).then(|| PathBuf::from(root))
     });
-    let mut unseen: Vec<PathBuf> = roots.flat_map(|root| ENGINES.map(|name| root.join(name))).collect();
+    let mut unseen: Vec<(PathBuf, bool)> = roots.map(|root| (root, false)).collect();
     let mut found = HashSet::new();
-    while let Some(folder) = unseen.pop() {
-        let Ok(entries) = fs::read_dir(&folder) else {
-            continue;
-        };
-        let folders = entries
-            .flatten()
-            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        unseen.extend(folders.map(|entry| entry.path()));
-        found.insert(folder);
+    while let Some((folder, is_of_engine)) = unseen.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                let is_of_engine = is_of_engine || OF_ENGINES.iter().any(|begin| name.starts_with(begin));
+                unseen.push((entry.path(), is_of_engine));
+            }
+        }
+        if is_of_engine {
+            found.insert(folder);
+        }
     }
     found
 }

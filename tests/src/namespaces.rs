@@ -19,13 +19,15 @@ use nix::unistd::Pid;
 use crate::cgroup;
 use crate::lines::PATIENCE;
 
-/// Whatever folder an engine is given for its data, it also writes to `/run`, `/dev/shm` and `/etc`. The last program
-/// ends with this process, if that dies.
+/// Whatever folder an engine is given for its data, it also writes to these. The last program ends with this process, if
+/// that dies.
 const HOLD: &str = "set -e
 mount -t tmpfs -o mode=755 tmpfs /run
 mount -t tmpfs tmpfs /dev/shm
-mkdir /run/etc /run/etc-work
-mount -t overlay -o lowerdir=/etc,upperdir=/run/etc,workdir=/run/etc-work overlay /etc
+for folder in etc var/lib; do
+    mkdir -p /run/changes/$folder /run/work/$folder
+    mount -t overlay -o lowerdir=/$folder,upperdir=/run/changes/$folder,workdir=/run/work/$folder overlay /$folder
+done
 busybox ip link set lo up
 echo ready
 exec cat";
@@ -38,7 +40,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 pub struct Namespaces {
     /// Keeps them while no engine runs.
     holder: Child,
-    mount: u64,
+    own: HashSet<u64>,
     cgroups_before: HashSet<PathBuf>,
 }
 
@@ -55,10 +57,10 @@ impl Namespaces {
         let mut ready = String::new();
         BufReader::new(output).read_line(&mut ready)?;
         ensure!(ready == "ready\n", "an engine cannot have namespaces of its own here");
-        let mount = mount_namespace(holder.id()).context("the namespaces are gone")?;
+        let own = of_process(holder.id()).collect();
         Ok(Self {
             holder,
-            mount,
+            own,
             cgroups_before,
         })
     }
@@ -79,15 +81,15 @@ impl Namespaces {
     /// Ends all processes in here and removes the cgroups that they leave.
     pub fn end(&mut self) {
         let deadline = Instant::now() + PATIENCE;
-        let own = mount_namespace(std::process::id());
-        let mut namespaces = HashSet::from([self.mount]);
+        let outside: HashSet<u64> = of_process(std::process::id()).collect();
+        let mut namespaces = self.own.clone();
         loop {
             let members = members(&namespaces);
             if members.is_empty() || Instant::now() > deadline {
                 break;
             }
             for process in &members {
-                namespaces.extend(mount_namespace(*process).filter(|namespace| Some(*namespace) != own));
+                namespaces.extend(of_process(*process).filter(|namespace| !outside.contains(namespace)));
                 if let Ok(id) = i32::try_from(*process) {
                     let _ = kill(Pid::from_raw(id), Signal::SIGKILL);
                 }
@@ -109,15 +111,14 @@ impl Drop for Namespaces {
     }
 }
 
-/// The processes in one of the mount namespaces, and those that descend from them: a container has a mount namespace of
-/// its own.
+/// The processes in one of the namespaces, and those that descend from them: a container has namespaces of its own.
 fn members(namespaces: &HashSet<u64>) -> HashSet<u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let processes = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let parents: HashMap<u32, u32> = processes
         .filter_map(|process| Some((process, parent(process)?)))
         .collect();
-    let is_inside = |process: &&u32| mount_namespace(**process).is_some_and(|one| namespaces.contains(&one));
+    let is_inside = |process: &&u32| of_process(**process).any(|namespace| namespaces.contains(&namespace));
     let mut members: HashSet<u32> = parents.keys().filter(is_inside).copied().collect();
     loop {
         let is_child = |(process, parent): &(&u32, &u32)| members.contains(*parent) && !members.contains(*process);
@@ -136,8 +137,11 @@ fn parent(process: u32) -> Option<u32> {
     behind_name.split(' ').nth(1)?.parse().ok()
 }
 
-/// A process that has ended has none.
-fn mount_namespace(process: u32) -> Option<u64> {
-    let file = Path::new("/proc").join(process.to_string()).join("ns/mnt");
-    Some(fs::metadata(file).ok()?.ino())
+/// The mount and the network namespace of a process; a user's engine leaves the first one. One that has ended has none.
+fn of_process(process: u32) -> impl Iterator<Item = u64> {
+    let folder = Path::new("/proc").join(process.to_string()).join("ns");
+    let files = ["mnt", "net"].map(|kind| folder.join(kind));
+    files
+        .into_iter()
+        .filter_map(|file| Some(fs::metadata(file).ok()?.ino()))
 }

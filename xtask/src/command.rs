@@ -10,24 +10,31 @@ use anyhow::{Context as _, Result, bail};
 /// How much of a failed program's output is shown; the rest stays in the log.
 const SHOWN_LOG_LINES: usize = 30;
 
-pub fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     let own_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     own_folder.parent().unwrap_or(own_folder).to_owned()
 }
 
-pub fn target_folder() -> PathBuf {
+pub(crate) fn target_folder() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from)
 }
 
 /// The cargo that started this program, in the repository.
-pub fn cargo() -> Command {
+pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(repository());
     command
 }
 
+/// Builds what users run.
+pub(crate) fn build_sensor() -> Command {
+    let mut cargo = cargo();
+    cargo.args(["build", "--release", "--package", "sensor"]);
+    cargo
+}
+
 /// Runs with the terminal as its own.
-pub fn run(command: &mut Command) -> Result<()> {
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     if !succeeds_on_terminal(command)? {
         bail!("{command:?} failed");
     }
@@ -35,7 +42,7 @@ pub fn run(command: &mut Command) -> Result<()> {
 }
 
 /// Runs with the output in a log file, the end of which is shown if the program fails.
-pub fn run_logged(log_name: &str, command: &mut Command) -> Result<()> {
+pub(crate) fn run_logged(log_name: &str, command: &mut Command) -> Result<()> {
     let folder = target_folder();
     fs::create_dir_all(&folder).with_context(|| format!("could not create `{}`", folder.display()))?;
     let log = folder.join(log_name);
@@ -60,7 +67,7 @@ pub fn run_logged(log_name: &str, command: &mut Command) -> Result<()> {
 }
 
 /// Runs with the terminal as its own; whether it went well is the answer.
-pub fn succeeds_on_terminal(command: &mut Command) -> Result<bool> {
+pub(crate) fn succeeds_on_terminal(command: &mut Command) -> Result<bool> {
     let status = command
         .status()
         .with_context(|| format!("could not start {command:?}"))?;
@@ -68,6 +75,6 @@ pub fn succeeds_on_terminal(command: &mut Command) -> Result<bool> {
 }
 
 /// Whether a program can be started and says it is well.
-pub fn succeeds(command: &mut Command) -> bool {
+pub(crate) fn succeeds(command: &mut Command) -> bool {
     command.output().is_ok_and(|output| output.status.success())
 }

@@ -8,7 +8,7 @@ mod checks;
 mod initramfs;
 mod native;
 mod packages;
-pub mod verified;
+pub(crate) mod verified;
 
 use std::fs;
 use std::path::Path;
@@ -16,8 +16,8 @@ use std::path::Path;
 use anyhow::{Context as _, Error, Result};
 use clap::ValueEnum;
 
-use crate::command::{self, target_folder};
-use crate::{build_sensor, setup};
+use crate::command::{self, build_sensor, target_folder};
+use crate::setup;
 use checks::{CHECKS, Evidence};
 use initramfs::FileSystem;
 use packages::{Image, Source};
@@ -25,7 +25,7 @@ use verified::Counts;
 
 /// Kernels of Debian's cloud flavour, which boot quickly.
 #[derive(Copy, Clone, PartialEq, Eq, ValueEnum)]
-pub enum Kernel {
+pub(crate) enum Kernel {
     /// The oldest that is supported
     #[value(name = "5.10")]
     V5_10,
@@ -41,7 +41,7 @@ pub enum Kernel {
 
 /// Whether the verifier's counts are written into the repository.
 #[derive(Copy, Clone, PartialEq, Eq)]
-pub enum Record {
+pub(crate) enum Record {
     Yes,
     No,
 }
@@ -50,12 +50,12 @@ pub enum Record {
 const LAYOUTS: [&str; 3] = ["v2", "hybrid", "v1"];
 
 /// What came of one kernel.
-pub struct Report {
+pub(crate) struct Report {
     pub name: String,
     pub outcome: Outcome,
 }
 
-pub enum Outcome {
+pub(crate) enum Outcome {
     Passed,
     Failed,
     Skipped(String),
@@ -71,7 +71,7 @@ struct Column {
 }
 
 /// Checks the sensor on each of the kernels (on all, if none is named) and prints a table of each.
-pub fn run(kernels: &[Kernel], record: Record) -> Result<Vec<Report>> {
+pub(crate) fn run(kernels: &[Kernel], record: Record) -> Result<Vec<Report>> {
     let kernels = match kernels {
         [] => Kernel::value_variants(),
         named => named,
@@ -88,7 +88,7 @@ pub fn run(kernels: &[Kernel], record: Record) -> Result<Vec<Report>> {
     let mut reports = Vec::new();
     for kernel in kernels {
         let folder = folder.join(kernel.name());
-        let run = match Source::of(*kernel) {
+        let run = match kernel.source() {
             Some(source) => {
                 packages::fetch(&source, &folder).map(|image| boot_each_layout(&image, &file_system, &folder))
             }
@@ -135,6 +135,22 @@ impl Kernel {
             Kernel::Newest => "newest",
             Kernel::Native => "native",
         }
+    }
+
+    /// Where it is, but for the one that runs here.
+    fn source(self) -> Option<Source> {
+        let (archive, suite, metapackage) = match self {
+            Kernel::V5_10 => ("Debian", "bullseye", "linux-image-cloud-amd64"),
+            Kernel::V6_1 => ("Debian", "bookworm", "linux-image-cloud-amd64"),
+            Kernel::V6_12 => ("Debian-Security", "bookworm-security", "linux-image-6.12-cloud-amd64"),
+            Kernel::Newest => ("Debian", "sid", "linux-image-cloud-amd64"),
+            Kernel::Native => return None,
+        };
+        Some(Source {
+            archive,
+            suite,
+            metapackage,
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The project's tasks: set up a machine, build, run, test, measure. `./dev` and the alias `cargo xtask` lead here.
 
+mod check;
 mod command;
 #[path = "../../sensor/build/ebpf_toolchain.rs"]
 mod ebpf_toolchain;
@@ -7,10 +8,12 @@ mod kernels;
 mod setup;
 mod test;
 mod tidy;
+mod tools;
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
@@ -28,6 +31,8 @@ enum Task {
     },
     /// Install what the tests need, run all of them, end with how many passed, failed and were skipped
     Test,
+    /// Check what needs neither root nor long: formatting, lints, documentation, unit and property tests
+    Check,
     /// Measure the sensor
     Bench {
         #[command(subcommand)]
@@ -41,6 +46,18 @@ enum Task {
         /// Write into the repository how many instructions the verifier looked at
         #[arg(long)]
         record: bool,
+    },
+    /// Check every shell script
+    Shellcheck,
+    /// Check the licences of all dependencies, and look for advisories and duplicates
+    Deny,
+    /// Check that everything builds with the oldest compiler that is supported, which has to be the active one
+    Msrv,
+    /// Run each fuzz target for a while
+    Fuzz {
+        /// How long each runs
+        #[arg(long, default_value_t = 1)]
+        minutes: u64,
     },
     /// Look for what the compiler does not look for: left-overs, overlong files
     Tidy,
@@ -77,15 +94,19 @@ fn carry_out(task: Task) -> Result<ExitCode> {
     match task {
         Task::Build => {
             setup::for_building()?;
-            command::run(&mut build_sensor())?;
+            command::run(&mut command::build_sensor())?;
             Ok(ExitCode::SUCCESS)
         }
         Task::Run { arguments } => {
             setup::for_building()?;
-            command::run(&mut build_sensor())?;
+            command::run(&mut command::build_sensor())?;
             let sensor = command::target_folder().join("release/tidewaiter");
             let error = Command::new(&sensor).arg("run").args(arguments).exec();
             Err(error).with_context(|| format!("could not start `{}`", sensor.display()))
+        }
+        Task::Check => {
+            setup::for_building()?;
+            check::run()
         }
         Task::Test => {
             setup::for_building()?;
@@ -121,22 +142,10 @@ fn carry_out(task: Task) -> Result<ExitCode> {
                 ExitCode::FAILURE
             })
         }
-        Task::Tidy => {
-            let findings = tidy::findings(&command::repository())?;
-            for finding in &findings {
-                println!("{finding}");
-            }
-            Ok(if findings.is_empty() {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            })
-        }
+        Task::Shellcheck => tools::shellcheck().map(|()| ExitCode::SUCCESS),
+        Task::Deny => tools::deny().map(|()| ExitCode::SUCCESS),
+        Task::Msrv => tools::msrv().map(|()| ExitCode::SUCCESS),
+        Task::Fuzz { minutes } => tools::fuzz(Duration::from_secs(minutes * 60)).map(|()| ExitCode::SUCCESS),
+        Task::Tidy => tidy::run(),
     }
-}
-
-fn build_sensor() -> Command {
-    let mut cargo = command::cargo();
-    cargo.args(["build", "--release", "--package", "sensor"]);
-    cargo
 }

@@ -11,7 +11,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use crate::command::{cargo, run_logged, succeeds, target_folder};
-use crate::ebpf_toolchain::{Compiler, find_bpf_linker, find_compiler, find_program};
+use crate::ebpf_toolchain::{Compiler, cargo_install_folder, find_bpf_linker, find_compiler, find_program};
 
 /// The newest that builds with the workspace's `rust-version`.
 const BPF_LINKER_VERSION: &str = "0.13.0";
@@ -19,7 +19,7 @@ const BPF_LINKER_VERSION: &str = "0.13.0";
 const EQL_ORACLE_VERSION: &str = "1.0.1";
 
 /// Not on everybody's search path.
-pub const ADMINISTRATION_PROGRAMS: &str = "/usr/sbin";
+pub(crate) const ADMINISTRATION_PROGRAMS: &str = "/usr/sbin";
 
 /// Something that may be missing, and the packages that bring it.
 struct Requirement {
@@ -34,6 +34,13 @@ const COMPILER_WITH_SOURCE: Requirement = Requirement {
     is_there: || find_compiler().is_some(),
     debian_packages: &["rustc-web", "cargo-web", "rust-web-src"],
     elsewhere: "rustup component add rust-src",
+};
+
+const SHELLCHECK: Requirement = Requirement {
+    purpose: "shellcheck",
+    is_there: || is_installed("shellcheck"),
+    debian_packages: &["shellcheck"],
+    elsewhere: "install shellcheck",
 };
 
 const FOR_TESTING: [Requirement; 7] = [
@@ -116,7 +123,7 @@ const FOR_KERNELS: [Requirement; 4] = [
     },
 ];
 
-pub fn for_building() -> Result<()> {
+pub(crate) fn for_building() -> Result<()> {
     provide(&[COMPILER_WITH_SOURCE])?;
     if find_bpf_linker().is_some() {
         return Ok(());
@@ -125,7 +132,7 @@ pub fn for_building() -> Result<()> {
     install_bpf_linker(&llvm_major(&compiler)?)
 }
 
-pub fn for_testing() -> Result<()> {
+pub(crate) fn for_testing() -> Result<()> {
     provide(&FOR_TESTING)?;
     if let Err(error) = install_eql_oracle() {
         // The tests that ask it say that they are skipped.
@@ -161,8 +168,24 @@ fn install_eql_oracle() -> Result<()> {
     )
 }
 
-pub fn for_kernels() -> Result<()> {
+pub(crate) fn for_kernels() -> Result<()> {
     provide(&FOR_KERNELS)
+}
+
+pub(crate) fn for_shellcheck() -> Result<()> {
+    provide(&[SHELLCHECK])
+}
+
+/// A subcommand of cargo that its registry has.
+pub(crate) fn cargo_tool(name: &str, version: &str) -> Result<()> {
+    if find_program(name, cargo_install_folder()).is_some() {
+        return Ok(());
+    }
+    eprintln!("xtask: building `{name}` {version}; a few minutes");
+    run_logged(
+        &format!("{name}.log"),
+        cargo().args(["install", "--locked", "--version", version, name]),
+    )
 }
 
 /// Installs the packages of all missing requirements at once, or lists what the user has to do.

@@ -3,12 +3,16 @@
 //!
 //! It runs as a test of this crate, so `cargo test` and CI see it.
 
+mod modules;
+mod rooms;
+
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::command::repository;
 use crate::kernels::verified::Counts;
 
 /// A file is one concept that can be read in one go.
@@ -33,8 +37,21 @@ const LEFT_OVERS: [&str; 6] = [
 /// Endings of the files that are ours to keep tidy.
 const SOURCE_ENDINGS: [&str; 4] = [".rs", ".toml", ".sh", ".md"];
 
+/// Prints the findings.
+pub(crate) fn run() -> Result<ExitCode> {
+    let findings = findings(&repository())?;
+    for finding in &findings {
+        println!("{finding}");
+    }
+    Ok(if findings.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
 /// One line a finding: `path:line: what`.
-pub fn findings(repository: &Path) -> Result<Vec<String>> {
+fn findings(repository: &Path) -> Result<Vec<String>> {
     let mut findings = Vec::new();
     for path in tracked_files(repository)? {
         if path.ends_with("/mod.rs") {
@@ -49,6 +66,7 @@ pub fn findings(repository: &Path) -> Result<Vec<String>> {
         let text = fs::read_to_string(&file).with_context(|| format!("could not read `{}`", file.display()))?;
         findings.extend(findings_in(&path, &text));
     }
+    findings.extend(rooms::findings(repository)?);
     findings.extend(Counts::recorded(repository)?.grown(&Counts::measured()?));
     Ok(findings)
 }

@@ -5,19 +5,19 @@ use std::collections::HashMap;
 use prost::Message;
 
 /// A namespace that is the node's.
-pub const ON_NODE: i32 = 2;
+pub(crate) const ON_NODE: i32 = 2;
 
 #[derive(Clone, PartialEq, Message)]
-pub struct Empty {}
+pub(crate) struct Empty {}
 
 #[derive(Clone, PartialEq, Message)]
-pub struct RunPodSandboxRequest {
+pub(crate) struct RunPodSandboxRequest {
     #[prost(message, optional, tag = "1")]
     pub config: Option<PodSandboxConfig>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct PodSandboxConfig {
+pub(crate) struct PodSandboxConfig {
     #[prost(message, optional, tag = "1")]
     pub metadata: Option<PodSandboxMetadata>,
     #[prost(map = "string, string", tag = "6")]
@@ -29,7 +29,7 @@ pub struct PodSandboxConfig {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct PodSandboxMetadata {
+pub(crate) struct PodSandboxMetadata {
     #[prost(string, tag = "1")]
     pub name: String,
     #[prost(string, tag = "2")]
@@ -41,7 +41,7 @@ pub struct PodSandboxMetadata {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct LinuxPodSandboxConfig {
+pub(crate) struct LinuxPodSandboxConfig {
     #[prost(string, tag = "1")]
     pub cgroup_parent: String,
     #[prost(message, optional, tag = "2")]
@@ -49,7 +49,7 @@ pub struct LinuxPodSandboxConfig {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct LinuxSandboxSecurityContext {
+pub(crate) struct LinuxSandboxSecurityContext {
     #[prost(message, optional, tag = "1")]
     pub namespace_options: Option<NamespaceOption>,
     #[prost(bool, tag = "6")]
@@ -57,19 +57,19 @@ pub struct LinuxSandboxSecurityContext {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct NamespaceOption {
+pub(crate) struct NamespaceOption {
     #[prost(int32, tag = "1")]
     pub network: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct SandboxIdResponse {
+pub(crate) struct SandboxIdResponse {
     #[prost(string, tag = "1")]
     pub id: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct CreateContainerRequest {
+pub(crate) struct CreateContainerRequest {
     #[prost(string, tag = "1")]
     pub pod_sandbox_id: String,
     #[prost(message, optional, tag = "2")]
@@ -79,7 +79,7 @@ pub struct CreateContainerRequest {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct ContainerConfig {
+pub(crate) struct ContainerConfig {
     #[prost(message, optional, tag = "1")]
     pub metadata: Option<ContainerMetadata>,
     #[prost(message, optional, tag = "2")]
@@ -95,19 +95,19 @@ pub struct ContainerConfig {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct ContainerMetadata {
+pub(crate) struct ContainerMetadata {
     #[prost(string, tag = "1")]
     pub name: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct ImageSpec {
+pub(crate) struct ImageSpec {
     #[prost(string, tag = "1")]
     pub image: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct Mount {
+pub(crate) struct Mount {
     #[prost(string, tag = "1")]
     pub container_path: String,
     #[prost(string, tag = "2")]
@@ -117,13 +117,13 @@ pub struct Mount {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct LinuxContainerConfig {
+pub(crate) struct LinuxContainerConfig {
     #[prost(message, optional, tag = "2")]
     pub security_context: Option<LinuxContainerSecurityContext>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct LinuxContainerSecurityContext {
+pub(crate) struct LinuxContainerSecurityContext {
     #[prost(bool, tag = "2")]
     pub privileged: bool,
     #[prost(message, optional, tag = "3")]
@@ -131,20 +131,20 @@ pub struct LinuxContainerSecurityContext {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct ContainerIdResponse {
+pub(crate) struct ContainerIdResponse {
     #[prost(string, tag = "1")]
     pub id: String,
 }
 
 /// Of a container or a sandbox.
 #[derive(Clone, PartialEq, Message)]
-pub struct ContainerIdRequest {
+pub(crate) struct ContainerIdRequest {
     #[prost(string, tag = "1")]
     pub id: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct ExecSyncRequest {
+pub(crate) struct ExecSyncRequest {
     #[prost(string, tag = "1")]
     pub container_id: String,
     #[prost(string, repeated, tag = "2")]
@@ -154,7 +154,7 @@ pub struct ExecSyncRequest {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct ExecSyncResponse {
+pub(crate) struct ExecSyncResponse {
     #[prost(bytes = "vec", tag = "2")]
     pub stderr: Vec<u8>,
     #[prost(int32, tag = "3")]
@@ -162,7 +162,7 @@ pub struct ExecSyncResponse {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct ExecRequest {
+pub(crate) struct ExecRequest {
     #[prost(string, tag = "1")]
     pub container_id: String,
     #[prost(string, repeated, tag = "2")]
@@ -176,19 +176,19 @@ pub struct ExecRequest {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct ExecResponse {
+pub(crate) struct ExecResponse {
     #[prost(string, tag = "1")]
     pub url: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct ListPodSandboxResponse {
+pub(crate) struct ListPodSandboxResponse {
     #[prost(message, repeated, tag = "1")]
     pub items: Vec<PodSandbox>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub struct PodSandbox {
+pub(crate) struct PodSandbox {
     #[prost(string, tag = "1")]
     pub id: String,
 }

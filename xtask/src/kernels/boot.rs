@@ -14,11 +14,11 @@ use anyhow::{Context as _, Result, bail};
 use crate::command::succeeds;
 
 /// A boot takes some ten seconds on an idle machine, and minutes on a very busy one.
-const TIME_LIMIT: Duration = Duration::from_secs(300);
+const TIME_LIMIT: Duration = Duration::from_secs(600);
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Boots, waits for the end and gives the folder with what the sensor wrote, which is in `folder`.
-pub fn boot(kernel: &Path, initramfs: &Path, layout: &str, folder: &Path) -> Result<PathBuf> {
+pub(crate) fn boot(kernel: &Path, initramfs: &Path, layout: &str, folder: &Path) -> Result<PathBuf> {
     let results = folder.join("results");
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| format!("could not empty `{}`", folder.display()))?;

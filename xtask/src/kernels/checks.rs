@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 type Check = fn(&Evidence) -> Result<()>;
 
 /// In the order of the table.
-pub const CHECKS: [(&str, Check); 19] = [
+pub(crate) const CHECKS: [(&str, Check); 19] = [
     ("loads, attaches, ends well", loads),
     ("doctor finds nothing missing", doctor),
     ("executable behind a symlink, arguments, directory", fields),
@@ -36,14 +36,14 @@ pub const CHECKS: [(&str, Check); 19] = [
 const TOOL_RULE: &str = "95774bc6-aeb6-5114-a8ff-62de5a744c76";
 
 /// What the sensor wrote in one virtual machine.
-pub struct Evidence {
+pub(crate) struct Evidence {
     folder: PathBuf,
     events: Vec<Value>,
     alerts: Vec<Value>,
 }
 
 impl Evidence {
-    pub fn read(folder: &Path) -> Result<Self> {
+    pub(crate) fn read(folder: &Path) -> Result<Self> {
         Ok(Evidence {
             folder: folder.to_owned(),
             events: documents(&folder.join("events.stdout"))?,
@@ -52,14 +52,14 @@ impl Evidence {
     }
 
     /// How long loading took, in milliseconds.
-    pub fn load_ms(&self) -> String {
+    pub(crate) fn load_ms(&self) -> String {
         let log = self.text("events.stderr").unwrap_or_default();
         let load = between(&log, "the kernel side is attached after ", " ms");
         load.unwrap_or("-").to_owned()
     }
 
     /// How many instructions of each program the verifier looked at; empty where the kernel does not tell.
-    pub fn verified(&self) -> Vec<(String, u64)> {
+    pub(crate) fn verified(&self) -> Vec<(String, u64)> {
         let log = self.text("events.stderr").unwrap_or_default();
         let in_line = |line| {
             let program = between(line, "the verifier passed `", "`")?;

@@ -17,13 +17,13 @@ const PASSWORD_FILE: &str = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534
 const GROUP_FILE: &str = "root:x:0:\nnogroup:x:65534:\n";
 
 /// The file system as a folder, and packed.
-pub struct FileSystem {
+pub(crate) struct FileSystem {
     pub root: PathBuf,
     pub archive: PathBuf,
 }
 
 /// Makes the file system in `folder`.
-pub fn build(folder: &Path, sensor: &Path) -> Result<FileSystem> {
+pub(crate) fn build(folder: &Path, sensor: &Path) -> Result<FileSystem> {
     let root = folder.join("root");
     if root.exists() {
         fs::remove_dir_all(&root).with_context(|| format!("could not empty `{}`", root.display()))?;

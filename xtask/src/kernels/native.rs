@@ -25,7 +25,7 @@ exec chroot . /guest/native.sh
 "#;
 
 /// Runs the scenario and gives the folder with what the sensor wrote, which is in `folder`.
-pub fn run(root: &Path, folder: &Path) -> Result<PathBuf> {
+pub(crate) fn run(root: &Path, folder: &Path) -> Result<PathBuf> {
     let results = folder.join("results");
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| format!("could not empty `{}`", folder.display()))?;
@@ -44,7 +44,7 @@ pub fn run(root: &Path, folder: &Path) -> Result<PathBuf> {
 }
 
 /// The running kernel's version; an error if nothing can be tried on it.
-pub fn release() -> Result<String> {
+pub(crate) fn release() -> Result<String> {
     ensure!(
         succeeds(Command::new("unshare").args(["--mount", "true"])),
         "root is needed to try the running kernel"

@@ -7,35 +7,18 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::Kernel;
 use crate::command::run_logged;
 
 /// Where in Debian's archives a kernel is.
-pub struct Source {
+pub(crate) struct Source {
     /// The archive's label in its release files.
-    archive: &'static str,
-    suite: &'static str,
+    pub archive: &'static str,
+    pub suite: &'static str,
     /// The package that depends on the suite's current kernel.
-    metapackage: &'static str,
+    pub metapackage: &'static str,
 }
 
 impl Source {
-    /// Where the kernel is, but for the one that runs here.
-    pub fn of(kernel: Kernel) -> Option<Self> {
-        let (archive, suite, metapackage) = match kernel {
-            Kernel::V5_10 => ("Debian", "bullseye", "linux-image-cloud-amd64"),
-            Kernel::V6_1 => ("Debian", "bookworm", "linux-image-cloud-amd64"),
-            Kernel::V6_12 => ("Debian-Security", "bookworm-security", "linux-image-6.12-cloud-amd64"),
-            Kernel::Newest => ("Debian", "sid", "linux-image-cloud-amd64"),
-            Kernel::Native => return None,
-        };
-        Some(Source {
-            archive,
-            suite,
-            metapackage,
-        })
-    }
-
     /// Where the machine's own apt fetches this archive from.
     fn address(&self) -> Result<String> {
         let output = Command::new("apt-get")
@@ -52,14 +35,14 @@ impl Source {
 }
 
 /// A kernel that can be booted.
-pub struct Image {
+pub(crate) struct Image {
     pub file: PathBuf,
     /// Its full version, as `uname -r` gives it.
     pub release: String,
 }
 
 /// The image in `folder`; fetched if it is not there yet.
-pub fn fetch(source: &Source, folder: &Path) -> Result<Image> {
+pub(crate) fn fetch(source: &Source, folder: &Path) -> Result<Image> {
     let file = folder.join("vmlinuz");
     let release_file = folder.join("release");
     if let Ok(release) = fs::read_to_string(&release_file)

@@ -16,16 +16,16 @@ const HEADING: &str = "# kernel, program, instructions that its verifier looked 
 
 /// By kernel and program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts(BTreeMap<(String, String), u64>);
+pub(crate) struct Counts(BTreeMap<(String, String), u64>);
 
 impl Counts {
     /// What the repository records.
-    pub fn recorded(repository: &Path) -> Result<Self> {
+    pub(crate) fn recorded(repository: &Path) -> Result<Self> {
         Self::read(&repository.join(RECORD))
     }
 
     /// What was measured last on this machine; empty if nothing was.
-    pub fn measured() -> Result<Self> {
+    pub(crate) fn measured() -> Result<Self> {
         let file = measured_file();
         if file.exists() {
             Self::read(&file)
@@ -61,7 +61,7 @@ impl Counts {
     }
 
     /// Takes in what was measured on a kernel, in place of what was before.
-    pub fn replace(&mut self, kernel: &str, programs: &[(String, u64)]) {
+    pub(crate) fn replace(&mut self, kernel: &str, programs: &[(String, u64)]) {
         self.0.retain(|(other, _), _| other != kernel);
         for (program, count) in programs {
             self.0.insert((kernel.to_owned(), program.clone()), *count);
@@ -69,12 +69,12 @@ impl Counts {
     }
 
     /// Keeps it as what was measured last.
-    pub fn keep(&self) -> Result<()> {
+    pub(crate) fn keep(&self) -> Result<()> {
         write(&measured_file(), &self.to_text())
     }
 
     /// Writes what was measured into the repository, beside what is recorded of other kernels.
-    pub fn record(&self, repository: &Path) -> Result<()> {
+    pub(crate) fn record(&self, repository: &Path) -> Result<()> {
         let mut recorded = Self::recorded(repository)?;
         let kernels: Vec<&String> = self.0.keys().map(|(kernel, _)| kernel).collect();
         recorded.0.retain(|(kernel, _), _| !kernels.contains(&kernel));
@@ -83,7 +83,7 @@ impl Counts {
     }
 
     /// Programs for which `measured` is more than half above this record.
-    pub fn grown(&self, measured: &Self) -> Vec<String> {
+    pub(crate) fn grown(&self, measured: &Self) -> Vec<String> {
         let is_more = |(key, count): &(&(String, String), &u64)| {
             let recorded = self.0.get(*key);
             recorded.is_some_and(|recorded| *count * 2 > recorded * 3)

@@ -9,7 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// In the environment of all that a run of the tests starts, so that what outlives it is known.
-pub const MARK: &str = "TIDEWAITER_TEST_RUN";
+pub(crate) const MARK: &str = "TIDEWAITER_TEST_RUN";
 
 /// What ends may take a moment to be gone.
 const SETTLE_LIMIT: Duration = Duration::from_secs(10);
@@ -26,10 +26,10 @@ const RESTLESS: [&str; 4] = ["/random/", "/ns_last_pid", "/pty/nr", "/nf_conntra
 const TEMPORARY: [&str; 2] = ["tidewaiter", ".tmp"];
 
 /// All that is looked at, one a line.
-pub struct Machine(BTreeSet<String>);
+pub(crate) struct Machine(BTreeSet<String>);
 
 impl Machine {
-    pub fn look() -> Self {
+    pub(crate) fn look() -> Self {
         let mut lines = BTreeSet::new();
         lines.extend(names("/sys/class/net").map(|name| format!("link {name}")));
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
@@ -62,18 +62,27 @@ impl Machine {
     }
 
     /// What is new since then and what is gone, once nothing changes any more.
-    pub fn differences(&self) -> Vec<String> {
+    pub(crate) fn differences(&self) -> Vec<String> {
         let deadline = Instant::now() + SETTLE_LIMIT;
         loop {
-            let now = Self::look();
-            let new = now.0.difference(&self.0).map(|line| format!("new: {line}"));
-            let gone = self.0.difference(&now.0).map(|line| format!("gone: {line}"));
-            let differences: Vec<String> = new.chain(gone).collect();
+            let differences = self.compare(&Self::look());
             if differences.is_empty() || Instant::now() > deadline {
                 return differences;
             }
             sleep(LOOK_INTERVAL);
         }
+    }
+
+    fn compare(&self, now: &Self) -> Vec<String> {
+        let new = now
+            .0
+            .difference(&self.0)
+            .map(|line| format!("new on this machine: {line}"));
+        let gone = self
+            .0
+            .difference(&now.0)
+            .map(|line| format!("gone from this machine: {line}"));
+        new.chain(gone).collect()
     }
 }
 
@@ -107,7 +116,9 @@ fn marked_processes() -> impl Iterator<Item = String> {
     names("/proc").filter_map(move |process| {
         let folder = Path::new("/proc").join(&process);
         let environment = fs::read(folder.join("environ")).ok()?;
-        let is_ours = environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes());
+        let is_ours = environment
+            .split(|byte| *byte == 0)
+            .any(|variable| variable == mark.as_bytes());
         let command = fs::read_to_string(folder.join("comm")).ok()?;
         is_ours.then(|| format!("process {process} ({})", command.trim_end()))
     })
@@ -119,13 +130,22 @@ mod tests {
 
     #[test]
     fn what_is_new_and_what_is_gone_is_told() {
-        let mut before = Machine::look();
-        assert!(before.0.iter().any(|line| line.starts_with("mount / ")));
-        before.0.insert("link of-long-ago".to_owned());
-        let removed = before.0.iter().find(|line| line.starts_with("mount / ")).cloned().unwrap();
-        before.0.remove(&removed);
+        let before = Machine(["link lo", "link docker0"].map(str::to_owned).into());
+        let now = Machine(["link lo", "mount /left (tmpfs)"].map(str::to_owned).into());
+        assert_eq!(
+            before.compare(&now),
+            [
+                "new on this machine: mount /left (tmpfs)",
+                "gone from this machine: link docker0"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_machine_has_links_mounts_and_settings() {
         let now = Machine::look();
-        let new: Vec<_> = now.0.difference(&before.0).cloned().collect();
-        assert!(new.contains(&removed), "{new:?}");
+        for kind in ["link ", "mount ", "setting "] {
+            assert!(now.0.iter().any(|line| line.starts_with(kind)), "{kind}");
+        }
     }
 }

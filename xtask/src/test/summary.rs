@@ -4,13 +4,13 @@ use std::fmt;
 
 /// Whether a line is worth showing while the tests run: the output of tests that pass is not.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub enum Shown {
+pub(crate) enum Shown {
     Yes,
     No,
 }
 
 #[derive(Default, Debug)]
-pub struct Summary {
+pub(crate) struct Summary {
     passed: usize,
     failed: Vec<String>,
     /// `name: reason`
@@ -20,7 +20,7 @@ pub struct Summary {
 
 impl Summary {
     /// Counts a check that is not a test.
-    pub fn check(&mut self, name: &str, succeeded: bool) {
+    pub(crate) fn check(&mut self, name: &str, succeeded: bool) {
         if succeeded {
             self.passed += 1;
         } else {
@@ -29,14 +29,14 @@ impl Summary {
     }
 
     /// Counts a check that cannot be made here.
-    pub fn skip(&mut self, name: &str, reason: &str) {
+    pub(crate) fn skip(&mut self, name: &str, reason: &str) {
         // As a skipped test does, which has returned.
         self.passed += 1;
         self.skipped.push(format!("{name}: {reason}"));
     }
 
     /// Takes the next line of a test binary's output.
-    pub fn read_test_output(&mut self, line: &str) -> Shown {
+    pub(crate) fn read_test_output(&mut self, line: &str) -> Shown {
         if let Some(skipped) = line.strip_prefix("SKIPPED ") {
             self.skipped.push(skipped.to_owned());
             return Shown::Yes;
@@ -69,7 +69,7 @@ impl Summary {
     }
 
     /// Makes a skipped test a failed one, unless it is on the list.
-    pub fn fail_skipped_except(&mut self, allowed: &[&str]) {
+    pub(crate) fn fail_skipped_except(&mut self, allowed: &[&str]) {
         let is_allowed = |skipped: &String| {
             skipped
                 .split_once(": ")
@@ -80,7 +80,18 @@ impl Summary {
         }
     }
 
-    pub fn is_success(&self) -> bool {
+    /// Takes in what another lane of tests found.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed.extend(other.failed);
+        self.skipped.extend(other.skipped);
+    }
+
+    pub(crate) fn failures(&self) -> usize {
+        self.failed.len()
+    }
+
+    pub(crate) fn is_success(&self) -> bool {
         self.failed.is_empty()
     }
 }

@@ -25,7 +25,7 @@ const AT_ONCE: usize = 4;
 const PROMPT: &str = "Needs the id";
 const PATIENT: &str = "Needs the image";
 
-pub fn measure() -> Result<()> {
+pub(crate) fn measure() -> Result<()> {
     let home = home()?;
     {
         let engine = Engine::start(&home)?;

@@ -22,7 +22,7 @@ const ALERTS: usize = 1000;
 const PACED_ALERTS: usize = 5000;
 const RATE: usize = 500;
 
-pub fn measure() -> Result<()> {
+pub(crate) fn measure() -> Result<()> {
     let home = Home::new()?;
     let engine = Engine::start(&home)?;
     let container = engine.container("latency")?;
@@ -51,7 +51,7 @@ pub fn measure() -> Result<()> {
 }
 
 /// Alerts for programs that are started at a steady rate.
-pub fn at_a_rate(home: &Home, fence: &Path) -> Result<()> {
+pub(crate) fn at_a_rate(home: &Home, fence: &Path) -> Result<()> {
     let paced = compile_static("paced")?;
     let sensor = home.run()?;
     let mut command = Command::new(paced);

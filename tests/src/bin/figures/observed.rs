@@ -5,14 +5,14 @@ use std::fs;
 use anyhow::{Context as _, Result, anyhow};
 use tests::sensor::Sensor;
 
-pub struct CpuTime {
+pub(crate) struct CpuTime {
     pub user_us: f64,
     pub system_us: f64,
 }
 
 impl CpuTime {
     /// All threads' time so far. The kernel counts in hundredths of a second here.
-    pub fn of(sensor: &Sensor) -> Result<Self> {
+    pub(crate) fn of(sensor: &Sensor) -> Result<Self> {
         const MICROSECONDS_A_TICK: f64 = 10_000.0;
         let stat = fs::read_to_string(format!("/proc/{}/stat", sensor.process_id()))?;
         // The name, in brackets, may hold anything; after it, user and system time are the 12th and 13th fields.
@@ -30,7 +30,7 @@ impl CpuTime {
         })
     }
 
-    pub fn since(&self, before: &Self) -> Self {
+    pub(crate) fn since(&self, before: &Self) -> Self {
         Self {
             user_us: self.user_us - before.user_us,
             system_us: self.system_us - before.system_us,
@@ -38,7 +38,7 @@ impl CpuTime {
     }
 }
 
-pub fn resident_mib(sensor: &Sensor) -> Result<f64> {
+pub(crate) fn resident_mib(sensor: &Sensor) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{}/status", sensor.process_id()))?;
     let line = status
         .lines()
@@ -48,7 +48,7 @@ pub fn resident_mib(sensor: &Sensor) -> Result<f64> {
 }
 
 /// Microseconds that the sensor's programs in the kernel ran while [`KernelTime`] counted.
-pub fn kernel_us(sensor: &Sensor) -> Result<f64> {
+pub(crate) fn kernel_us(sensor: &Sensor) -> Result<f64> {
     let mut nanoseconds = 0.0;
     for descriptor in fs::read_dir(format!("/proc/{}/fdinfo", sensor.process_id()))? {
         let Ok(text) = fs::read_to_string(descriptor?.path()) else {
@@ -63,14 +63,14 @@ pub fn kernel_us(sensor: &Sensor) -> Result<f64> {
 }
 
 /// Has the kernel count the time of programs, until dropped.
-pub struct KernelTime {
+pub(crate) struct KernelTime {
     before: String,
 }
 
 impl KernelTime {
     const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
 
-    pub fn count() -> Result<Self> {
+    pub(crate) fn count() -> Result<Self> {
         let before = fs::read_to_string(Self::SWITCH)?;
         fs::write(Self::SWITCH, "1").with_context(|| format!("could not write `{}`", Self::SWITCH))?;
         Ok(Self { before })

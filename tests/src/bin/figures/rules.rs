@@ -37,7 +37,7 @@ const EVENTS_COUNTED: usize = 45_000;
 const RULE_COUNTS: [usize; 4] = [100, 250, 1_000, 2_500];
 
 /// Counts what the allocator is asked for.
-pub struct Counting;
+pub(crate) struct Counting;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 static ALLOCATED_BYTES: AtomicUsize = AtomicUsize::new(0);
@@ -120,7 +120,7 @@ fn processor_time() -> Duration {
 }
 
 /// Prints the figures; or, given a number of rules and of events, only evaluates these.
-pub fn measure(only: Option<(usize, usize)>) -> Result<()> {
+pub(crate) fn measure(only: Option<(usize, usize)>) -> Result<()> {
     match only {
         None => print_figures(),
         Some((rules, events)) => evaluate_only(rules, events),

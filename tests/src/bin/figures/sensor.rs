@@ -16,7 +16,7 @@ use crate::storm::Storm;
 use crate::{latency, median, start};
 
 /// How much is measured.
-pub struct Extent {
+pub(crate) struct Extent {
     pairs: usize,
     execs_a_round: usize,
     /// Started at full speed, one storm without a pause, before memory and losses are looked at.
@@ -24,20 +24,20 @@ pub struct Extent {
 }
 
 /// For figures that are told to others.
-pub const WHOLE: Extent = Extent {
+pub(crate) const WHOLE: Extent = Extent {
     pairs: 9,
     execs_a_round: 20_000,
     execs_of_one_storm: 1_000_000,
 };
 
 /// For a look in between.
-pub const SHORT: Extent = Extent {
+pub(crate) const SHORT: Extent = Extent {
     pairs: 5,
     execs_a_round: 10_000,
     execs_of_one_storm: 100_000,
 };
 
-pub fn measure(extent: Extent) -> Result<()> {
+pub(crate) fn measure(extent: Extent) -> Result<()> {
     let home = Home::new()?;
     let storm = Storm::new(home.path())?;
     let fence = home.path().join(FENCE);

@@ -11,7 +11,7 @@ use tests::sensor::{Home, Sensor};
 const PROCESSES: usize = 1000;
 const STARTS: usize = 5;
 
-pub fn measure(home: &Home, fence: &Path) -> Result<()> {
+pub(crate) fn measure(home: &Home, fence: &Path) -> Result<()> {
     let _others = Sleepers::start(PROCESSES)?;
     let mut milliseconds = Vec::new();
     for _ in 0..STARTS {

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use tests::image::place_stand_in;
 use tests::program::compile_static;
 
-pub struct Storm {
+pub(crate) struct Storm {
     spawner: PathBuf,
     program: PathBuf,
     /// One a processor.
@@ -16,7 +16,7 @@ pub struct Storm {
 }
 
 impl Storm {
-    pub fn new(folder: &Path) -> Result<Self> {
+    pub(crate) fn new(folder: &Path) -> Result<Self> {
         let program = folder.join("program");
         place_stand_in(&program)?;
         Ok(Self {
@@ -27,7 +27,7 @@ impl Storm {
     }
 
     /// Starts `programs` of them; gives how many a second it were.
-    pub fn rate_of(&self, programs: usize) -> Result<f64> {
+    pub(crate) fn rate_of(&self, programs: usize) -> Result<f64> {
         let each = programs / self.spawners;
         // Each stays on a processor of its own. Where the kernel may move programs at their start, it wakes idle
         // processors for them, which costs virtual machines more than the start itself; a sensor that keeps them awake

@@ -4,7 +4,7 @@
 # Kernel command line: layout=v2|hybrid|v1 (how cgroups are mounted).
 
 # A machine that hangs ends by itself.
-(/bin/busybox sleep 240; /bin/busybox poweroff -f) &
+(/bin/busybox sleep 540; /bin/busybox poweroff -f) &
 
 /bin/busybox mkdir -p /proc /sys /dev /out /trial
 /bin/busybox mount -t proc proc /proc

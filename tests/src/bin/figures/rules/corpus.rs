@@ -59,10 +59,10 @@ const WORDS: [&str; 16] = [
 ];
 
 /// Numbers that look random and are the same at every run.
-pub struct Numbers(u64);
+pub(crate) struct Numbers(u64);
 
 impl Numbers {
-    pub fn from(seed: u64) -> Numbers {
+    pub(crate) fn from(seed: u64) -> Numbers {
         Numbers(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
@@ -85,7 +85,7 @@ impl Numbers {
 }
 
 /// A rule file. Rules of different numbers ask for different things; however often one matches, it alerts.
-pub fn rule(number: usize) -> String {
+pub(crate) fn rule(number: usize) -> String {
     let mut numbers = Numbers::from(number as u64 + 1);
     let own = format!("tool{number}");
     let word = numbers.one_of(&WORDS);
@@ -175,7 +175,7 @@ pub fn rule(number: usize) -> String {
 }
 
 /// An event as the sensor records it: a fork, an exec or an end, one after the other.
-pub fn event(number: usize) -> Map<String, Value> {
+pub(crate) fn event(number: usize) -> Map<String, Value> {
     let mut numbers = Numbers::from((number / 3) as u64 + 77);
     // Of fifty programs one is what some rule is about, and one what several rules name.
     let own = format!("tool{}", numbers.below(100));
