@@ -39,7 +39,7 @@ impl Call {
 
 impl fmt::Display for Call {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}(", self.function.name())?;
+        write!(formatter, "{}(", self.function.definition().name)?;
         for (position, argument) in self.arguments.iter().enumerate() {
             if position > 0 {
                 formatter.write_str(", ")?;

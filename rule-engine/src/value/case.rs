@@ -1,5 +1,6 @@
 //! Case: where it does not count, texts are folded before they are compared.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 
 /// Whether letters of ASCII that differ only in case are the same. Other letters always differ, as in Elasticsearch.
@@ -42,7 +43,15 @@ impl FoldBuffer {
     }
 }
 
-/// The text as it is compared: in lower case where case does not count.
+/// The text as it is compared, at the same offsets: folding letters of ASCII keeps every one.
+pub(crate) fn folded(text: &str, case: Case) -> Cow<'_, str> {
+    match case {
+        Case::Sensitive => Cow::Borrowed(text),
+        Case::Insensitive => Cow::Owned(text.to_ascii_lowercase()),
+    }
+}
+
+/// The bytes of a text as it is compared: in lower case where case does not count.
 pub(crate) fn fold(text: &[u8], case: Case) -> Box<[u8]> {
     match case {
         Case::Sensitive => text.into(),

@@ -6,7 +6,7 @@ use crate::condition::functions::{Function, Kind};
 use crate::condition::{Argument, Call, ComputedCondition, Condition, Test};
 use crate::diagnostic::Code;
 use crate::schema::{FieldReference, FieldType};
-use crate::value::{Case, Network, Pattern, Symbol};
+use crate::value::{Case, Network};
 
 /// The side of a comparison that differs from event to event.
 pub(super) struct Operand {
@@ -80,7 +80,7 @@ impl Checker<'_> {
                 let value_type = match result {
                     Kind::Number => FieldType::Float,
                     Kind::Boolean => FieldType::Boolean,
-                    Kind::Text | Kind::Any => FieldType::Keyword,
+                    Kind::Text | Kind::Network | Kind::Any => FieldType::Keyword,
                 };
                 let name = format!("{function}(..)");
                 Some(Operand {
@@ -113,25 +113,6 @@ impl Checker<'_> {
         })))
     }
 
-    /// The networks of `cidrMatch` are constant.
-    fn networks(&mut self, arguments: &[Expression]) -> Option<()> {
-        let mut all = Some(());
-        for argument in arguments {
-            let network = match &argument.kind {
-                ExpressionKind::Text(text) => Network::parse(text),
-                _ => None,
-            };
-            if network.is_none() {
-                all = self.error(
-                    argument.span,
-                    Code::TypeMismatch,
-                    "expected a network such as `\"10.0.0.0/8\"`",
-                );
-            }
-        }
-        all
-    }
-
     fn wrong_arguments<T>(&mut self, expression: &Expression, function: &str) -> Option<T> {
         let message = format!("`{function}` does not take these arguments");
         self.error(expression.span, Code::FunctionArguments, message)
@@ -152,11 +133,11 @@ impl Checker<'_> {
             }
             return None;
         };
-        if case == Case::Insensitive && !function.compares_text() {
+        if case == Case::Insensitive && !function.definition().compares_text {
             let message = format!("`{name}` has no form with `~`: it compares no texts");
             return self.error(expression.span, Code::UnknownFunction, message);
         }
-        let signature = function.signature();
+        let signature = function.definition();
         let kinds = signature.required.iter().chain(signature.optional).copied();
         let kinds: Vec<Kind> = match signature.further {
             None => kinds.collect(),
@@ -170,11 +151,7 @@ impl Checker<'_> {
             .zip(kinds)
             .map(|(argument, kind)| self.term(argument, kind))
             .collect();
-        let terms = terms.into_iter().collect::<Option<Vec<Argument>>>()?;
-        if function == Function::CidrMatch {
-            self.networks(&arguments[1..])?;
-        }
-        let arguments = terms;
+        let arguments = terms.into_iter().collect::<Option<_>>()?;
         Some((
             Call {
                 function,
@@ -197,23 +174,29 @@ impl Checker<'_> {
                     Source::Unknown => (Argument::Null, wanted),
                     Source::Field(field) => (Argument::Field(field), kind_of(operand.value_type)),
                     Source::Call(call) => {
-                        let kind = call.function.signature().result;
+                        let kind = call.function.definition().result;
                         (Argument::Call(call), kind)
                     }
                 }
             }
         };
-        if wanted != Kind::Any && kind != wanted {
-            let wanted = match wanted {
-                Kind::Text => "a text",
-                Kind::Number => "a number",
-                Kind::Boolean | Kind::Any => "`true` or `false`",
-            };
+        let wanted_words = match wanted {
+            Kind::Any => None,
+            Kind::Text | Kind::Network => (kind != Kind::Text && kind != wanted).then_some("a text"),
+            Kind::Number => (kind != Kind::Number).then_some("a number"),
+            Kind::Boolean => (kind != Kind::Boolean).then_some("`true` or `false`"),
+        };
+        if let Some(wanted) = wanted_words {
             return self.error(
                 expression.span,
                 Code::TypeMismatch,
                 format!("the function takes {wanted} here"),
             );
+        }
+        let is_network = matches!(&term, Argument::Text(text) if Network::parse(text).is_some());
+        if wanted == Kind::Network && !is_network {
+            let message = "expected a network such as `\"10.0.0.0/8\"`";
+            return self.error(expression.span, Code::TypeMismatch, message);
         }
         Some(term)
     }
@@ -240,19 +223,7 @@ fn as_test(call: &Call) -> Option<Condition> {
             _ => None,
         })
         .collect();
-    let texts = texts?;
-    let literal = || texts.iter().flat_map(|text| text.chars()).map(Symbol::Character);
-    let run = || std::iter::once(Symbol::AnyRun);
-    let pattern = match call.function {
-        Function::StartsWith => Pattern::new(literal().chain(run())),
-        Function::EndsWith => Pattern::new(run().chain(literal())),
-        Function::StringContains => Pattern::new(run().chain(literal()).chain(run())),
-        Function::CidrMatch => {
-            let networks = texts.into_iter().filter_map(Network::parse).collect();
-            return Some(Condition::field(field.clone(), Test::Within(networks)));
-        }
-        _ => return None,
-    };
-    let case = call.case.or(field.case);
-    Some(Condition::field(field.clone(), Test::Like(vec![pattern], case)))
+    let as_test = call.function.definition().as_test?;
+    let test = as_test(&texts?, call.case.or(field.case));
+    Some(Condition::field(field.clone(), test))
 }

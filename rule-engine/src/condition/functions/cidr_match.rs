@@ -1,0 +1,24 @@
+//! `cidrMatch(address, network, ..)`: whether an address is in one of the networks.
+
+use super::{Arguments, Computed, Definition, Kind};
+use crate::condition::Test;
+use crate::value::Network;
+
+pub(super) const CIDR_MATCH: Definition = Definition {
+    name: "cidrMatch",
+    required: &[Kind::Text, Kind::Network],
+    further: Some(Kind::Network),
+    result: Kind::Boolean,
+    compute,
+    as_test: Some(|networks, _| Test::Within(networks.iter().filter_map(|text| Network::parse(text)).collect())),
+    ..Definition::NONE
+};
+
+fn compute<'a>(arguments: &Arguments<'_, 'a>) -> Option<Computed<'a>> {
+    let address = arguments.text(0)?;
+    let mut networks = arguments.values.iter().skip(1).filter_map(Computed::as_text);
+    Some(Computed::Boolean(networks.any(|text| {
+        let network = Network::parse(text);
+        network.is_some_and(|network| network.contains(address))
+    })))
+}

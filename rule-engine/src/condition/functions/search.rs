@@ -1,0 +1,53 @@
+//! `startsWith`, `endsWith`, `stringContains`: a text within another. For a constant and a field they are a test of that
+//! field, which costs less.
+
+use super::{Computed, Definition, Kind};
+use crate::condition::Test;
+use crate::value::{Case, Pattern, Symbol};
+
+pub(super) const STARTS_WITH: Definition = Definition {
+    name: "startsWith",
+    compute: |arguments| {
+        Some(Computed::Boolean(
+            arguments.folded(0)?.starts_with(&*arguments.folded(1)?),
+        ))
+    },
+    as_test: Some(|texts, case| like(literal(texts).chain([Symbol::AnyRun]), case)),
+    ..OF_TEXTS
+};
+
+pub(super) const ENDS_WITH: Definition = Definition {
+    name: "endsWith",
+    compute: |arguments| {
+        Some(Computed::Boolean(
+            arguments.folded(0)?.ends_with(&*arguments.folded(1)?),
+        ))
+    },
+    as_test: Some(|texts, case| like([Symbol::AnyRun].into_iter().chain(literal(texts)), case)),
+    ..OF_TEXTS
+};
+
+pub(super) const STRING_CONTAINS: Definition = Definition {
+    name: "stringContains",
+    compute: |arguments| Some(Computed::Boolean(arguments.folded(0)?.contains(&*arguments.folded(1)?))),
+    as_test: Some(|texts, case| {
+        let run = [Symbol::AnyRun];
+        like(run.into_iter().chain(literal(texts)).chain(run), case)
+    }),
+    ..OF_TEXTS
+};
+
+const OF_TEXTS: Definition = Definition {
+    required: &[Kind::Text, Kind::Text],
+    result: Kind::Boolean,
+    compares_text: true,
+    ..Definition::NONE
+};
+
+fn literal(texts: &[&str]) -> impl Iterator<Item = Symbol> {
+    texts.iter().flat_map(|text| text.chars()).map(Symbol::Character)
+}
+
+fn like(symbols: impl Iterator<Item = Symbol>, case: Case) -> Test {
+    Test::Like(vec![Pattern::new(symbols)], case)
+}
