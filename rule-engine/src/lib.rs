@@ -41,5 +41,5 @@ pub use record::streams::DataStreams;
 pub use run::counters::{EngineCounters, RuleCounters};
 pub use run::engine::{Engine, EngineOptions, Match, RuleChanges};
 pub use run::explain::NearMiss;
-pub use run::fair_quota::{Owner, Shares};
+pub use run::fair_quota::{FairQuota, Owner};
 pub use run::history::{MemoryHistory, TermHistory};

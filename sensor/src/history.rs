@@ -14,7 +14,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rule_engine::{Owner, Shares, TermHistory};
+use rule_engine::{FairQuota, Owner, TermHistory};
 
 use crate::telemetry::counts::HistoryCounts;
 
@@ -103,7 +103,7 @@ struct RuleTerms {
     first_seen: Option<Stored>,
     terms: HashMap<Arc<str>, Term>,
     /// The same terms, longest unseen first. Those that the disk knew from an earlier run are nobody's.
-    by_age: Shares<Arc<str>>,
+    by_age: FairQuota<Arc<str>>,
     evictions_reported: bool,
 }
 

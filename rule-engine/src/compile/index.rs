@@ -1,9 +1,8 @@
-//! Which rules an event may concern: an index of what each rule needs, made when a rule set is compiled.
+//! Which rules an event may concern: an index of what each rule needs, built when rules are compiled.
 //!
-//! Stands before the evaluation of the rules and may pick too many of them, never too few. For each field there is a
-//! set of rules for each key (a whole value, or a part of one) that some rule needs; the rules that an event may
-//! concern are those in the sets of all fields together. Fields that tell rules apart well come first. Parts of texts are searched for only while
-//! many rules are left that need one.
+//! It is asked before any rule is evaluated and may name too many rules, never too few. For each field it has the rules
+//! that need a key (a whole value, or a part of one); an event may concern the rules found in all fields. The most
+//! selective fields come first. Texts are searched for parts only while many rules are left that need one.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +34,7 @@ pub(crate) struct CandidateIndex {
     by_category: Box<[RuleBits]>,
     /// The rules that can match at all.
     possible: RuleBits,
-    /// Those that tell rules apart best come first.
+    /// The most selective come first.
     fields: Box<[FieldIndex]>,
     parts: Box<[PartIndex]>,
 }

@@ -4,7 +4,7 @@
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct EngineCounters {
     pub events: u64,
-    /// Matches that were told: all but those in `rules`.
+    /// Matches that were reported: all but those in `rules`.
     pub matches: u64,
     /// New terms that raised no alert because the rule was still learning.
     pub terms_learned: u64,
@@ -12,13 +12,14 @@ pub struct EngineCounters {
     pub term_combinations_cut: u64,
     /// Combinations of the values of several fields that a function was not computed for.
     pub function_combinations_cut: u64,
-    /// Times that a sequence, threshold or suppression forgot the key unused the longest, or a waiting sequence, for want of room.
+    /// Times that a sequence, threshold or suppression dropped the key that was unused the longest, or a waiting
+    /// sequence, for lack of room.
     pub groups_evicted: u64,
     /// Times that an event had more values in the keys of a sequence, threshold or suppression than are looked at.
     pub group_keys_cut: u64,
     /// Times that an event without `@timestamp` could not be placed in time for a rule.
     pub events_without_time: u64,
-    /// The rules of which some matches were not told.
+    /// The rules of which some matches were not reported.
     pub rules: Vec<RuleCounters>,
 }
 

@@ -1,7 +1,7 @@
-//! Who fills a bounded memory: its keys by the container that brought them, each container's by age.
+//! A bounded memory's keys, by the container that brought them and by age.
 //!
-//! Behind everything that rules remember. When there is no room, the key goes that is the oldest of the container with
-//! the most keys, so a container that makes keys up pushes out its own and nobody else's.
+//! Stands behind everything that rules remember. When there is no room, the oldest key of the container with the most
+//! keys is dropped, so a container that makes up keys pushes out only its own.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,21 +13,21 @@ pub type Owner = Arc<str>;
 
 /// Keys by owner and age. An owner's key of the same age is there once.
 #[derive(Debug)]
-pub struct Shares<K> {
+pub struct FairQuota<K> {
     owners: HashMap<Owner, BTreeSet<(i64, K)>>,
     by_size: BTreeSet<(usize, Owner)>,
 }
 
-impl<K> Default for Shares<K> {
+impl<K> Default for FairQuota<K> {
     fn default() -> Self {
-        Shares {
+        FairQuota {
             owners: HashMap::default(),
             by_size: BTreeSet::new(),
         }
     }
 }
 
-impl<K: Ord + Clone> Shares<K> {
+impl<K: Ord + Clone> FairQuota<K> {
     /// The owner of this name, one and the same for all its keys.
     pub fn owner(&self, name: &str) -> Owner {
         self.owners
@@ -99,20 +99,20 @@ mod tests {
     proptest! {
         #[test]
         fn the_largest_owner_gives_its_oldest_key(keys in prop::collection::vec((0..4_usize, 0..100_i64), 1..60)) {
-            let mut shares = Shares::default();
+            let mut quota = FairQuota::default();
             let mut plain: Vec<BTreeSet<(i64, usize)>> = vec![BTreeSet::new(); 4];
             for (number, (owner, age)) in keys.into_iter().enumerate() {
-                shares.insert(&owner.to_string().into(), age, number);
+                quota.insert(&owner.to_string().into(), age, number);
                 plain[owner].insert((age, number));
             }
-            while let Some(taken) = shares.take_oldest_of_largest() {
+            while let Some(taken) = quota.take_oldest_of_largest() {
                 let most = plain.iter().map(BTreeSet::len).max().unwrap_or(0);
                 let of = plain.iter_mut().find(|keys| keys.len() == most && keys.first().is_some_and(|(_, key)| *key == taken));
                 prop_assert!(of.is_some(), "{}", taken);
                 of.map(BTreeSet::pop_first);
             }
             prop_assert!(plain.iter().all(BTreeSet::is_empty));
-            prop_assert!(shares.owners.is_empty());
+            prop_assert!(quota.owners.is_empty());
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::condition::{KeyField, MissingKey};
 use crate::limits::MAX_KEY_COMBINATIONS;
 use crate::record::Record;
 use crate::record::key::{bounded, text};
-use crate::run::fair_quota::{Owner, Shares};
+use crate::run::fair_quota::{FairQuota, Owner};
 use crate::value::hash::HashMap;
 
 /// The keys under which an event joins, one for each combination of its values; past [`MAX_KEY_COMBINATIONS`] they
@@ -80,7 +80,7 @@ impl KeyField {
 pub(crate) struct Groups<T> {
     states: HashMap<Arc<str>, Used<T>>,
     /// The keys by when they were last used.
-    by_use: Shares<Arc<str>>,
+    by_use: FairQuota<Arc<str>>,
     uses: i64,
     limit: usize,
 }
@@ -97,7 +97,7 @@ impl<T> Groups<T> {
     pub fn new(limit: usize) -> Groups<T> {
         Groups {
             states: HashMap::default(),
-            by_use: Shares::default(),
+            by_use: FairQuota::default(),
             uses: 0,
             limit: limit.max(1),
         }

@@ -1,11 +1,11 @@
 //! What has been seen before: the memory behind new-terms rules.
 //!
-//! The engine asks and tells through [`TermHistory`]; storage and durability are the implementor's. Times are
+//! The engine reads and writes through [`TermHistory`]; storage and durability are the implementor's. Times are
 //! milliseconds since the epoch and come from the events, never from a clock.
 
 use std::sync::Arc;
 
-use crate::run::fair_quota::{Owner, Shares};
+use crate::run::fair_quota::{FairQuota, Owner};
 use crate::value::hash::HashMap;
 
 /// Remembers when each term of each rule was last seen.
@@ -25,7 +25,7 @@ pub struct MemoryHistory {
     first_seen: HashMap<String, i64>,
     last_seen: HashMap<Arc<Key>, (i64, Owner)>,
     /// The same terms, longest unseen first.
-    by_age: Shares<Arc<Key>>,
+    by_age: FairQuota<Arc<Key>>,
     max_terms: usize,
     /// Terms forgotten for want of room.
     pub evicted: u64,
@@ -50,7 +50,7 @@ impl MemoryHistory {
         MemoryHistory {
             first_seen: HashMap::default(),
             last_seen: HashMap::default(),
-            by_age: Shares::default(),
+            by_age: FairQuota::default(),
             max_terms,
             evicted: 0,
         }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json};
 
 use super::EarlierEvents;
 use crate::limits::MAX_WAITING_SEQUENCES;
-use crate::run::fair_quota::{Owner, Shares};
+use crate::run::fair_quota::{FairQuota, Owner};
 
 /// When unwanted events came, as far as it can matter: the two newest times.
 #[derive(Copy, Clone, Debug, Default)]
@@ -67,7 +67,7 @@ pub(crate) struct LateMatch {
 #[derive(Debug, Default)]
 pub(super) struct WaitingSequences {
     by_deadline: BTreeMap<(i64, u64), Waiting>,
-    by_owner: Shares<(i64, u64)>,
+    by_owner: FairQuota<(i64, u64)>,
     /// Keeps apart those with one deadline, in the order in which they came.
     taken: u64,
 }
