@@ -45,7 +45,7 @@ pub(crate) enum RequiredKey {
 }
 
 impl RequiredValues {
-    pub fn keys(&self) -> impl Iterator<Item = &RequiredKey> {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &RequiredKey> {
         let keys = match self {
             RequiredValues::Any => None,
             RequiredValues::Keys(keys) => Some(keys),
@@ -54,7 +54,7 @@ impl RequiredValues {
     }
 
     /// Whether some key is a part of a text, which takes a search to find.
-    pub fn have_parts(&self) -> bool {
+    pub(crate) fn have_parts(&self) -> bool {
         self.keys().any(|key| matches!(key, RequiredKey::Part(_)))
     }
 
@@ -88,7 +88,7 @@ pub(crate) struct PartCounts(HashMap<Box<str>, usize>);
 
 impl PartCounts {
     /// Counts the parts of every pattern in the condition.
-    pub fn add(&mut self, condition: &Condition) {
+    pub(crate) fn add(&mut self, condition: &Condition) {
         match condition {
             Condition::All(conditions) | Condition::Any(conditions) => {
                 conditions.iter().for_each(|condition| self.add(condition));
@@ -142,11 +142,11 @@ impl PartCounts {
 }
 
 impl Prerequisite {
-    pub fn nothing() -> Prerequisite {
+    pub(crate) fn nothing() -> Prerequisite {
         Prerequisite::Fields(BTreeMap::new())
     }
 
-    pub fn of(condition: &Condition, counts: &PartCounts) -> Prerequisite {
+    pub(crate) fn of(condition: &Condition, counts: &PartCounts) -> Prerequisite {
         let of = |condition| Prerequisite::of(condition, counts);
         match condition {
             Condition::Always | Condition::Computed(_) => Prerequisite::nothing(),
@@ -172,7 +172,7 @@ impl Prerequisite {
     }
 
     /// For all of them to hold.
-    pub fn all(conditions: impl Iterator<Item = Prerequisite>) -> Prerequisite {
+    pub(crate) fn all(conditions: impl Iterator<Item = Prerequisite>) -> Prerequisite {
         let mut all = BTreeMap::new();
         for prerequisite in conditions {
             let Prerequisite::Fields(fields) = prerequisite else {
@@ -190,7 +190,7 @@ impl Prerequisite {
     }
 
     /// For any of them to hold.
-    pub fn any(conditions: impl Iterator<Item = Prerequisite>) -> Prerequisite {
+    pub(crate) fn any(conditions: impl Iterator<Item = Prerequisite>) -> Prerequisite {
         let possible = conditions.filter_map(|prerequisite| match prerequisite {
             Prerequisite::Impossible => None,
             Prerequisite::Fields(fields) => Some(fields),

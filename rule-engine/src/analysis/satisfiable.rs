@@ -42,7 +42,7 @@ pub(crate) enum Reason {
 
 impl JudgedCondition {
     /// A condition that no other is part of.
-    pub fn leaf(producer: &Producer, condition: Condition, span: Span) -> JudgedCondition {
+    pub(crate) fn leaf(producer: &Producer, condition: Condition, span: Span) -> JudgedCondition {
         let satisfiability = satisfiability(producer, &condition, span);
         JudgedCondition {
             condition,
@@ -51,7 +51,7 @@ impl JudgedCondition {
     }
 
     /// A condition that has been reported if it never holds.
-    pub fn reported(producer: &Producer, condition: Condition, span: Span) -> JudgedCondition {
+    pub(crate) fn reported(producer: &Producer, condition: Condition, span: Span) -> JudgedCondition {
         let satisfiability = match &condition {
             Condition::Never => Satisfiability::Never(Reason::Reported),
             other => satisfiability(producer, other, span),
@@ -62,14 +62,14 @@ impl JudgedCondition {
         }
     }
 
-    pub fn negate(self) -> JudgedCondition {
+    pub(crate) fn negate(self) -> JudgedCondition {
         JudgedCondition {
             condition: self.condition.negate(),
             satisfiability: self.satisfiability.negate(),
         }
     }
 
-    pub fn all(parts: Vec<JudgedCondition>, span: Span) -> JudgedCondition {
+    pub(crate) fn all(parts: Vec<JudgedCondition>, span: Span) -> JudgedCondition {
         let (conditions, all) = split(parts);
         let mut satisfiability = Satisfiability::all(all);
         if satisfiability == Satisfiability::Sometimes
@@ -84,7 +84,7 @@ impl JudgedCondition {
     }
 
     /// Warns of parts that never hold beside others that may.
-    pub fn any(parts: Vec<JudgedCondition>, findings: &mut Findings) -> JudgedCondition {
+    pub(crate) fn any(parts: Vec<JudgedCondition>, findings: &mut Findings) -> JudgedCondition {
         let (conditions, all) = split(parts);
         let satisfiability = Satisfiability::any(&all);
         if !matches!(satisfiability, Satisfiability::Never(_)) {
@@ -97,7 +97,7 @@ impl JudgedCondition {
     }
 
     /// The condition of a whole query or of an event of a sequence; warns if it never holds.
-    pub fn whole(self, findings: &mut Findings) -> Condition {
+    pub(crate) fn whole(self, findings: &mut Findings) -> Condition {
         self.satisfiability.warn("the rule", findings);
         self.condition
     }
@@ -138,7 +138,7 @@ impl Satisfiability {
         Satisfiability::all(negated).negate()
     }
 
-    pub fn warn(&self, what: &str, findings: &mut Findings) {
+    pub(crate) fn warn(&self, what: &str, findings: &mut Findings) {
         if let Satisfiability::Never(Reason::New(span, reason)) = self {
             findings.add(*span, Code::NeverMatches, format!("{what} can never match: {reason}"));
         }

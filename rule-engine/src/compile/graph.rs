@@ -59,7 +59,7 @@ pub(crate) struct GraphBuilder {
 
 impl GraphBuilder {
     /// The node of the condition; that of an equal one if there is one.
-    pub fn add(&mut self, condition: &Condition) -> NodeId {
+    pub(crate) fn add(&mut self, condition: &Condition) -> NodeId {
         if let Some(known) = self.known.get(condition) {
             return *known;
         }
@@ -94,7 +94,7 @@ impl GraphBuilder {
 
     /// The node of a condition that is looked at only after an index has found its rule: what the index goes by holds
     /// nearly always then, so it is evaluated last.
-    pub fn add_indexed(&mut self, condition: &Condition) -> NodeId {
+    pub(crate) fn add_indexed(&mut self, condition: &Condition) -> NodeId {
         let matcher = self.add(&condition.clone().flattened());
         let Node::All(operands) = &self.nodes[matcher.0 as usize] else {
             return matcher;
@@ -122,7 +122,7 @@ impl GraphBuilder {
         self.costs[matcher.0 as usize]
     }
 
-    pub fn finish(self) -> ConditionGraph {
+    pub(crate) fn finish(self) -> ConditionGraph {
         ConditionGraph { nodes: self.nodes }
     }
 }
@@ -139,7 +139,7 @@ pub(crate) struct Scratch {
 }
 
 impl Scratch {
-    pub fn new(graph: &ConditionGraph) -> Scratch {
+    pub(crate) fn new(graph: &ConditionGraph) -> Scratch {
         Scratch {
             results: vec![Cell::new(0); graph.nodes.len()].into(),
             event: 0,
@@ -158,14 +158,14 @@ pub(crate) struct Evaluation<'a> {
 
 impl<'a> Evaluation<'a> {
     /// Begins the evaluation of an event: nothing is known of it yet.
-    pub fn new(record: &'a Record, graph: &'a ConditionGraph, scratch: &'a mut Scratch) -> Evaluation<'a> {
+    pub(crate) fn new(record: &'a Record, graph: &'a ConditionGraph, scratch: &'a mut Scratch) -> Evaluation<'a> {
         scratch.event += 1;
         scratch.combinations_cut.set(0);
         Evaluation { record, graph, scratch }
     }
 
     /// Combinations of values that no function was computed for, because there were too many.
-    pub fn combinations_cut(&self) -> u64 {
+    pub(crate) fn combinations_cut(&self) -> u64 {
         self.scratch.combinations_cut.get()
     }
 
@@ -180,7 +180,7 @@ impl<'a> Evaluation<'a> {
 }
 
 impl NodeId {
-    pub fn matches(self, event: &Evaluation<'_>) -> bool {
+    pub(crate) fn matches(self, event: &Evaluation<'_>) -> bool {
         let known = &event.scratch.results[self.0 as usize];
         if known.get() >> 1 == event.scratch.event {
             return known.get() & 1 == 1;
@@ -209,7 +209,7 @@ pub(crate) struct CompiledCondition {
 
 #[cfg(test)]
 impl CompiledCondition {
-    pub fn compile(condition: &Condition) -> CompiledCondition {
+    pub(crate) fn compile(condition: &Condition) -> CompiledCondition {
         let mut builder = GraphBuilder::default();
         let matcher = builder.add(condition);
         let graph = builder.finish();
@@ -220,11 +220,11 @@ impl CompiledCondition {
         }
     }
 
-    pub fn evaluate<T>(&mut self, record: &Record, look: impl FnOnce(NodeId, &Evaluation<'_>) -> T) -> T {
+    pub(crate) fn evaluate<T>(&mut self, record: &Record, look: impl FnOnce(NodeId, &Evaluation<'_>) -> T) -> T {
         look(self.matcher, &Evaluation::new(record, &self.graph, &mut self.scratch))
     }
 
-    pub fn matches(&mut self, record: &Record) -> bool {
+    pub(crate) fn matches(&mut self, record: &Record) -> bool {
         self.evaluate(record, |matcher, event| matcher.matches(event))
     }
 }

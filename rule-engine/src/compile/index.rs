@@ -101,7 +101,7 @@ type Needs = BTreeMap<FieldId, BTreeMap<RequiredKey, Vec<u32>>>;
 
 impl CandidateIndex {
     /// For rules in their order, with the categories of events that each reads and what it needs.
-    pub fn new(rules: &[(Categories, Prerequisite)]) -> CandidateIndex {
+    pub(crate) fn new(rules: &[(Categories, Prerequisite)]) -> CandidateIndex {
         let count = rules.len();
         let numbered = || rules.iter().zip(0_u32..);
         let by_category = (0..Categories::COUNT).map(|category| {
@@ -153,7 +153,7 @@ impl CandidateIndex {
         }
     }
 
-    pub fn scratch(&self) -> Candidates {
+    pub(crate) fn scratch(&self) -> Candidates {
         Candidates {
             rules: self.possible.clone(),
             allowed: self.possible.clone(),
@@ -162,7 +162,7 @@ impl CandidateIndex {
     }
 
     /// Leaves in `candidates` every rule that may match the event.
-    pub fn find(&self, record: &Record, categories: Categories, candidates: &mut Candidates) {
+    pub(crate) fn find(&self, record: &Record, categories: Categories, candidates: &mut Candidates) {
         let Candidates { rules, allowed, folded } = candidates;
         self.read_by(categories, rules);
         if !rules.intersect(&self.possible) {
@@ -181,7 +181,7 @@ impl CandidateIndex {
     }
 
     /// Whether some rule may match an event of which only its kind is known.
-    pub fn any_of_kind(&self, kind: &Record) -> bool {
+    pub(crate) fn any_of_kind(&self, kind: &Record) -> bool {
         let mut candidates = self.scratch();
         let Candidates { rules, allowed, folded } = &mut candidates;
         self.read_by(Categories::of(kind), rules);
@@ -203,7 +203,7 @@ impl CandidateIndex {
 
 impl Candidates {
     /// The rules, in their order.
-    pub fn rules(&self) -> impl Iterator<Item = usize> + '_ {
+    pub(crate) fn rules(&self) -> impl Iterator<Item = usize> + '_ {
         self.rules.iter()
     }
 }

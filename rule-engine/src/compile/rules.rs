@@ -63,7 +63,7 @@ impl CompiledDetection {
     }
 
     /// Whether the rule takes the event in, unless its filters or exceptions keep it out.
-    pub fn concerns(&self, event: &Evaluation<'_>) -> bool {
+    pub(crate) fn concerns(&self, event: &Evaluation<'_>) -> bool {
         match self {
             CompiledDetection::Single { condition, .. } => condition.matches(event),
             CompiledDetection::Sequence(sequence) => sequence.concerns(event),
@@ -71,7 +71,7 @@ impl CompiledDetection {
     }
 
     /// Why the event matched, one condition a line; of a sequence, why it is the last event.
-    pub fn reason(&self, event: &Evaluation<'_>) -> Vec<String> {
+    pub(crate) fn reason(&self, event: &Evaluation<'_>) -> Vec<String> {
         match self {
             CompiledDetection::Single { condition, .. } => condition.reason(event),
             CompiledDetection::Sequence(sequence) => sequence.reason(event),
@@ -99,7 +99,7 @@ impl CompiledDetection {
 
 impl CompiledRule {
     /// What makes it the same rule as one of another set, whatever its name and severity.
-    pub fn identity(&self) -> (&str, u64) {
+    pub(crate) fn identity(&self) -> (&str, u64) {
         (&self.info.rule_id, self.meaning)
     }
 

@@ -21,7 +21,7 @@ pub(crate) struct CompiledTerm {
 }
 
 impl CompiledSequence {
-    pub fn compile(sequence: &Sequence, graph: &mut GraphBuilder) -> CompiledSequence {
+    pub(crate) fn compile(sequence: &Sequence, graph: &mut GraphBuilder) -> CompiledSequence {
         let mut compile = |term: &SequenceTerm| CompiledTerm {
             condition: graph.add_indexed(&term.condition),
             keys: term.keys.clone(),
@@ -36,28 +36,28 @@ impl CompiledSequence {
     }
 
     /// What each term looks for, `until` last.
-    pub fn conditions(&self) -> impl Iterator<Item = NodeId> + '_ {
+    pub(crate) fn conditions(&self) -> impl Iterator<Item = NodeId> + '_ {
         self.terms.iter().chain(&self.until).map(|term| term.condition)
     }
 
     /// Whether the event belongs to some stage, or ends sequences: only then its time is asked for.
-    pub fn concerns(&self, event: &Evaluation<'_>) -> bool {
+    pub(crate) fn concerns(&self, event: &Evaluation<'_>) -> bool {
         self.conditions().any(|condition| condition.matches(event))
     }
 
     /// Whether a match may become known only after its last event.
-    pub fn may_wait(&self) -> bool {
+    pub(crate) fn may_wait(&self) -> bool {
         self.missing.last().is_some_and(|terms| !terms.is_empty())
     }
 
     /// Whether there is something to remember of the event though nothing is remembered yet.
-    pub fn begins_with(&self, event: &Evaluation<'_>) -> bool {
+    pub(crate) fn begins_with(&self, event: &Evaluation<'_>) -> bool {
         let first = self.stages.first().into_iter().chain(&self.missing[0]);
         first.into_iter().any(|term| self.terms[*term].condition.matches(event))
     }
 
     /// The reason why the event, which completed a match, is its last one.
-    pub fn reason(&self, event: &Evaluation<'_>) -> Vec<String> {
+    pub(crate) fn reason(&self, event: &Evaluation<'_>) -> Vec<String> {
         self.stages
             .last()
             .map(|term| self.terms[*term].condition.reason(event))

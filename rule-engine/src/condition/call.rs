@@ -26,7 +26,7 @@ pub(crate) enum Argument {
 
 impl Call {
     /// Calls `visit` for every field among the arguments, also of calls within.
-    pub fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
+    pub(crate) fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
         for argument in &self.arguments {
             match argument {
                 Argument::Field(field) => visit(field),

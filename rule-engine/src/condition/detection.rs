@@ -27,7 +27,7 @@ pub(crate) enum Then {
 
 impl Detection {
     /// The conditions of which one has to hold for the rule to take an event in.
-    pub fn conditions(&self) -> Vec<&Condition> {
+    pub(crate) fn conditions(&self) -> Vec<&Condition> {
         match self {
             Detection::Single { condition, .. } => vec![condition],
             Detection::Sequence(sequence) => sequence.all_terms().map(|term| &term.condition).collect(),
@@ -35,7 +35,7 @@ impl Detection {
     }
 
     /// Calls `visit` for every field that the verdict depends on.
-    pub fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
+    pub(crate) fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
         for condition in self.conditions() {
             condition.visit_fields(visit);
         }

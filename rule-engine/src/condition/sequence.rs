@@ -26,13 +26,13 @@ pub(crate) struct SequenceTerm {
 
 impl Sequence {
     /// Calls `visit` for every field that the sequence reads beside its conditions.
-    pub fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
+    pub(crate) fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
         let keys = self.all_terms().flat_map(|term| &term.keys);
         keys.filter_map(|key| key.field.as_ref()).for_each(visit);
     }
 
     /// The terms, `until` last.
-    pub fn all_terms(&self) -> impl Iterator<Item = &SequenceTerm> {
+    pub(crate) fn all_terms(&self) -> impl Iterator<Item = &SequenceTerm> {
         self.terms.iter().chain(&self.until)
     }
 }

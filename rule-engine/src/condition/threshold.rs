@@ -23,7 +23,7 @@ pub(crate) struct Cardinality {
 
 impl Threshold {
     /// Calls `visit` for every field that the threshold reads.
-    pub fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
+    pub(crate) fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
         self.fields
             .iter()
             .filter_map(|group| group.field.as_ref())

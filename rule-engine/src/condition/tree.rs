@@ -51,7 +51,7 @@ pub(crate) enum Test {
 
 impl Condition {
     /// Any of the conditions; one alone stays itself.
-    pub fn any(mut conditions: Vec<Condition>) -> Condition {
+    pub(crate) fn any(mut conditions: Vec<Condition>) -> Condition {
         if conditions.len() == 1 {
             conditions.remove(0)
         } else {
@@ -60,7 +60,7 @@ impl Condition {
     }
 
     /// The same with conditions of one kind within one another taken together.
-    pub fn flattened(self) -> Condition {
+    pub(crate) fn flattened(self) -> Condition {
         fn flatten(
             conditions: Vec<Condition>,
             inner: fn(Condition) -> Result<Vec<Condition>, Condition>,
@@ -83,20 +83,20 @@ impl Condition {
         }
     }
 
-    pub fn is_never(&self) -> bool {
+    pub(crate) fn is_never(&self) -> bool {
         matches!(self, Condition::Never)
     }
 
-    pub fn negate(self) -> Condition {
+    pub(crate) fn negate(self) -> Condition {
         Condition::Not(Box::new(self))
     }
 
-    pub fn field(field: FieldReference, test: Test) -> Condition {
+    pub(crate) fn field(field: FieldReference, test: Test) -> Condition {
         Condition::Field(FieldCondition { field, test })
     }
 
     /// Calls `visit` for every field that the condition reads.
-    pub fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
+    pub(crate) fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
         match self {
             Condition::Always | Condition::Never => {}
             Condition::All(conditions) | Condition::Any(conditions) => {

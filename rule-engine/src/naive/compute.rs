@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 use super::{Letters, Value, values};
 
 #[derive(Clone, Debug)]
-pub enum Expression {
+pub(crate) enum Expression {
     Null,
     Text(String),
     Number(Value),
@@ -20,7 +20,7 @@ pub enum Expression {
 }
 
 impl Expression {
-    pub fn has_field(&self) -> bool {
+    pub(crate) fn has_field(&self) -> bool {
         match self {
             Expression::Field(_) => true,
             Expression::Call(_, _, arguments) => arguments.iter().any(Expression::has_field),
@@ -44,7 +44,7 @@ impl Expression {
     }
 
     /// What is computed for each combination of one value of each field; a missing field is null.
-    pub fn values(&self, event: &Map<String, Json>) -> Vec<Value> {
+    pub(crate) fn values(&self, event: &Map<String, Json>) -> Vec<Value> {
         let mut fields = BTreeMap::new();
         self.fields(&mut fields);
         let mut combinations = vec![BTreeMap::new()];
@@ -85,7 +85,7 @@ impl Expression {
         }
     }
 
-    pub fn written(&self) -> String {
+    pub(crate) fn written(&self) -> String {
         match self {
             Expression::Null => "null".to_owned(),
             Expression::Text(text) => format!("{text:?}"),

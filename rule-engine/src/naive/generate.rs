@@ -26,7 +26,7 @@ const ADDRESS_FIELD: &str = "source.ip";
 const ORDERS: [&str; 4] = ["<", "<=", ">", ">="];
 
 #[derive(Copy, Clone, PartialEq, Eq)]
-pub enum Language {
+pub(crate) enum Language {
     Eql,
     Kql,
 }
@@ -227,7 +227,7 @@ fn field_test(language: Language) -> BoxedStrategy<Query> {
     .boxed()
 }
 
-pub fn query(language: Language) -> BoxedStrategy<Query> {
+pub(crate) fn query(language: Language) -> BoxedStrategy<Query> {
     let leaf = match language {
         Language::Eql => prop_oneof![3 => field_test(language), 1 => computed()].boxed(),
         Language::Kql => {
@@ -257,7 +257,7 @@ pub fn query(language: Language) -> BoxedStrategy<Query> {
 }
 
 /// Flat keys, each with a list of up to three values; an empty list is a missing field, and so is null.
-pub fn event() -> impl Strategy<Value = Map<String, Json>> {
+pub(crate) fn event() -> impl Strategy<Value = Map<String, Json>> {
     let texts = || {
         prop::collection::vec(
             prop_oneof![9 => "[aAbé1.]{0,3}".prop_map(Json::from), 1 => Just(Json::Null)],

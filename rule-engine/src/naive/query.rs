@@ -7,7 +7,7 @@ use super::regex::Regex;
 use super::{DATES, FIELDS, Letters, Value, date, is_within, like, type_of, values};
 
 #[derive(Clone, Debug)]
-pub enum Query {
+pub(crate) enum Query {
     And(Vec<Query>),
     Or(Vec<Query>),
     Not(Box<Query>),
@@ -19,7 +19,7 @@ pub enum Query {
 }
 
 #[derive(Clone, Debug)]
-pub enum Test {
+pub(crate) enum Test {
     Exists,
     TextIn(Vec<String>, Letters),
     Like(Vec<String>, Letters),
@@ -34,7 +34,7 @@ pub enum Test {
 }
 
 impl Query {
-    pub fn holds(&self, event: &Map<String, Json>) -> bool {
+    pub(crate) fn holds(&self, event: &Map<String, Json>) -> bool {
         match self {
             Query::And(queries) => queries.iter().all(|query| query.holds(event)),
             Query::Or(queries) => queries.iter().any(|query| query.holds(event)),
@@ -59,7 +59,7 @@ impl Query {
         }
     }
 
-    pub fn eql(&self) -> String {
+    pub(crate) fn eql(&self) -> String {
         match self {
             Query::And(queries) => joined(queries, " and ", Query::eql),
             Query::Or(queries) => joined(queries, " or ", Query::eql),
@@ -73,7 +73,7 @@ impl Query {
         }
     }
 
-    pub fn kql(&self) -> String {
+    pub(crate) fn kql(&self) -> String {
         match self {
             Query::And(queries) => joined(queries, " and ", Query::kql),
             Query::Or(queries) => joined(queries, " OR ", Query::kql),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Letters;
 
 #[derive(Clone, Debug)]
-pub enum Regex {
+pub(crate) enum Regex {
     Empty,
     /// `#`
     Nothing,
@@ -27,7 +27,7 @@ pub enum Regex {
 }
 
 impl Regex {
-    pub fn matches(&self, text: &str, letters: Letters) -> bool {
+    pub(crate) fn matches(&self, text: &str, letters: Letters) -> bool {
         let text: Vec<char> = text.chars().collect();
         self.ends(&text, 0, letters).contains(&text.len())
     }
@@ -95,7 +95,7 @@ impl Regex {
         }
     }
 
-    pub fn written(&self) -> String {
+    pub(crate) fn written(&self) -> String {
         let joined = |parts: &[Regex], sign: &str| {
             let parts: Vec<String> = parts.iter().map(Regex::written).collect();
             format!("({})", parts.join(sign))

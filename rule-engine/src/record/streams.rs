@@ -87,10 +87,10 @@ pub struct DataStreamError {
 pub(crate) struct Categories(u32);
 
 impl Categories {
-    pub const ALL: Categories = Categories(u32::MAX);
+    pub(crate) const ALL: Categories = Categories(u32::MAX);
 
     /// The categories whose streams the index patterns name. A pattern after `-` takes away.
-    pub fn read_by(index: &[String], streams: &DataStreams) -> Categories {
+    pub(crate) fn read_by(index: &[String], streams: &DataStreams) -> Categories {
         let named = |pattern: &str| {
             let pattern = Pattern::from_index(pattern);
             let read = |category: &str| {
@@ -108,7 +108,7 @@ impl Categories {
     }
 
     /// The categories of an event. One that says none, or one that ECS does not know, may be in any stream.
-    pub fn of(record: &Record) -> Categories {
+    pub(crate) fn of(record: &Record) -> Categories {
         let names = record.values(fields::EVENT_CATEGORY).filter_map(|value| match value {
             Value::Text(name) => Some(name),
             _ => None,
@@ -117,7 +117,7 @@ impl Categories {
     }
 
     /// The categories of these names; all if ECS knows none of them.
-    pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Categories {
+    pub(crate) fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Categories {
         match bits(names) {
             0 => Categories::ALL,
             categories => Categories(categories),
@@ -125,10 +125,10 @@ impl Categories {
     }
 
     /// How many categories ECS knows.
-    pub const COUNT: usize = CATEGORIES.len();
+    pub(crate) const COUNT: usize = CATEGORIES.len();
 
     /// The numbers of those in the set that ECS knows, each below [`Categories::COUNT`].
-    pub fn numbers(self) -> impl Iterator<Item = usize> {
+    pub(crate) fn numbers(self) -> impl Iterator<Item = usize> {
         let mut left = self.0 & ((1 << Self::COUNT) - 1);
         std::iter::from_fn(move || {
             let number = left.trailing_zeros() as usize;
@@ -137,7 +137,7 @@ impl Categories {
         })
     }
 
-    pub fn overlaps(self, other: Categories) -> bool {
+    pub(crate) fn overlaps(self, other: Categories) -> bool {
         self.0 & other.0 != 0
     }
 }

@@ -27,7 +27,7 @@ struct Interval {
 }
 
 impl AlertLimiter {
-    pub fn new(limits: AlertLimits) -> AlertLimiter {
+    pub(crate) fn new(limits: AlertLimits) -> AlertLimiter {
         AlertLimiter {
             limits,
             alerted_ns: Groups::new(MAX_GROUPS),
@@ -38,7 +38,7 @@ impl AlertLimiter {
     }
 
     /// The groups of the event; none if the rule suppresses nothing, or not this event.
-    pub fn groups(&self, record: &Record, counters: &mut EngineCounters) -> Vec<String> {
+    pub(crate) fn groups(&self, record: &Record, counters: &mut EngineCounters) -> Vec<String> {
         let cut = &mut counters.group_keys_cut;
         match &self.limits.suppression {
             None => Vec::new(),
@@ -52,7 +52,7 @@ impl AlertLimiter {
     }
 
     /// Whether a match of these groups, by an event of this container, becomes an alert. One without a time always does.
-    pub fn allows(
+    pub(crate) fn allows(
         &mut self,
         groups: &[String],
         owner: &str,

@@ -94,7 +94,7 @@ struct Used<T> {
 
 impl<T> Groups<T> {
     /// For at most so many keys, at least one.
-    pub fn new(limit: usize) -> Groups<T> {
+    pub(crate) fn new(limit: usize) -> Groups<T> {
         Groups {
             states: HashMap::default(),
             by_use: FairQuota::default(),
@@ -103,18 +103,18 @@ impl<T> Groups<T> {
         }
     }
 
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.states.is_empty()
     }
 
     /// The state of a key, without using it.
-    pub fn get_mut(&mut self, key: &str) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut T> {
         self.states.get_mut(key).map(|used| &mut used.state)
     }
 
     /// The state of a key, which counts as used now; a new one is its owner's. To make room for that, states that are
     /// over are forgotten, and if that is not enough a live one, which `evicted` counts.
-    pub fn use_state(
+    pub(crate) fn use_state(
         &mut self,
         key: &str,
         owner: &str,
@@ -139,14 +139,14 @@ impl<T> Groups<T> {
         &mut self.states.entry(name).insert_entry(used).into_mut().state
     }
 
-    pub fn forget(&mut self, key: &str) {
+    pub(crate) fn forget(&mut self, key: &str) {
         if let Some((name, used)) = self.states.remove_entry(key) {
             self.by_use.remove(&used.owner, used.at, &name);
         }
     }
 
     #[cfg(test)]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.states.len()
     }
 

@@ -21,7 +21,7 @@ pub(crate) struct NewTermsObserver {
 }
 
 impl NewTermsObserver {
-    pub fn new(new_terms: NewTerms, rule_id: &str) -> NewTermsObserver {
+    pub(crate) fn new(new_terms: NewTerms, rule_id: &str) -> NewTermsObserver {
         let fields: Vec<String> = new_terms.fields.iter().map(FieldReference::name).collect();
         NewTermsObserver {
             history_key: format!("{rule_id}/{}", fields.join(",")),
@@ -30,7 +30,7 @@ impl NewTermsObserver {
     }
 
     /// Remembers the event's combinations and returns those that are new, unless the rule is still learning.
-    pub fn observe(
+    pub(crate) fn observe(
         &self,
         record: &Record,
         now_ms: i64,

@@ -58,7 +58,7 @@ struct Partial {
 pub(crate) type EarlierEvents = Vec<Arc<Map<String, Json>>>;
 
 impl SequenceState {
-    pub fn new(sequence: &Arc<CompiledSequence>) -> SequenceState {
+    pub(crate) fn new(sequence: &Arc<CompiledSequence>) -> SequenceState {
         SequenceState {
             keys: Groups::new(MAX_GROUPS.min(MAX_REMEMBERED_EVENTS / sequence.stages.len().max(1))),
             sequence: Arc::clone(sequence),
@@ -67,22 +67,22 @@ impl SequenceState {
     }
 
     /// Goes on with the same sequence, compiled anew.
-    pub fn run_on(&mut self, sequence: &Arc<CompiledSequence>) {
+    pub(crate) fn run_on(&mut self, sequence: &Arc<CompiledSequence>) {
         self.sequence = Arc::clone(sequence);
     }
 
     /// The matches that are certain now that it is so late, whatever events come.
-    pub fn take_due(&mut self, time_ns: i64) -> Vec<LateMatch> {
+    pub(crate) fn take_due(&mut self, time_ns: i64) -> Vec<LateMatch> {
         self.waiting.take_due(time_ns)
     }
 
     /// When the next waiting match becomes certain.
-    pub fn next_due_ns(&self) -> Option<i64> {
+    pub(crate) fn next_due_ns(&self) -> Option<i64> {
         self.waiting.next_due_ns()
     }
 
     /// Takes the event in and returns the matches that it completes.
-    pub fn observe(
+    pub(crate) fn observe(
         &mut self,
         event: &Evaluation<'_>,
         time_ns: i64,

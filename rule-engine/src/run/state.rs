@@ -36,7 +36,7 @@ pub(super) struct MatchDetails {
 }
 
 impl RuleState {
-    pub fn new(rule: &CompiledRule) -> RuleState {
+    pub(super) fn new(rule: &CompiledRule) -> RuleState {
         RuleState {
             detection: DetectionState::new(rule),
             limiter: AlertLimiter::new(rule.limits.clone()),
@@ -44,7 +44,7 @@ impl RuleState {
     }
 
     /// The state of a rule that means the same, but was compiled with others.
-    pub fn continued_by(mut self, rule: &CompiledRule) -> RuleState {
+    pub(super) fn continued_by(mut self, rule: &CompiledRule) -> RuleState {
         if let (DetectionState::Sequence(state), CompiledDetection::Sequence(sequence)) =
             (&mut self.detection, &rule.detection)
         {
@@ -69,7 +69,7 @@ impl DetectionState {
     }
 
     /// Takes in an event that concerns the rule; gives the matches that it makes.
-    pub fn observe(
+    pub(super) fn observe(
         &mut self,
         event: &Evaluation<'_>,
         options: EngineOptions,
@@ -111,7 +111,7 @@ impl DetectionState {
     }
 
     /// The matches that are certain at this time, though no event of it completes them.
-    pub fn take_due(&mut self, time_ns: i64) -> Vec<LateMatch> {
+    pub(super) fn take_due(&mut self, time_ns: i64) -> Vec<LateMatch> {
         match self {
             DetectionState::Sequence(state) => state.take_due(time_ns),
             DetectionState::Alert | DetectionState::NewTerms(_) | DetectionState::Threshold(_) => Vec::new(),
@@ -119,7 +119,7 @@ impl DetectionState {
     }
 
     /// When the next match becomes certain.
-    pub fn next_due_ns(&self) -> Option<i64> {
+    pub(super) fn next_due_ns(&self) -> Option<i64> {
         match self {
             DetectionState::Sequence(state) => state.next_due_ns(),
             DetectionState::Alert | DetectionState::NewTerms(_) | DetectionState::Threshold(_) => None,

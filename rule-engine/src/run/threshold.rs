@@ -32,7 +32,7 @@ struct KeyCounts {
 }
 
 impl ThresholdState {
-    pub fn new(threshold: Threshold) -> ThresholdState {
+    pub(crate) fn new(threshold: Threshold) -> ThresholdState {
         ThresholdState {
             threshold,
             groups: Groups::new(MAX_GROUPS),
@@ -40,7 +40,7 @@ impl ThresholdState {
     }
 
     /// Counts an event that satisfies the query and returns the groups that reached the threshold by it.
-    pub fn observe(&mut self, record: &Record, time_ns: i64, counters: &mut EngineCounters) -> Vec<String> {
+    pub(crate) fn observe(&mut self, record: &Record, time_ns: i64, counters: &mut EngineCounters) -> Vec<String> {
         let window_ns = self.threshold.window_ns;
         let mut reached = Vec::new();
         for key in keys(&self.threshold.fields, record, &mut counters.group_keys_cut) {

@@ -25,7 +25,7 @@ pub(super) struct ComputedMatcher {
 }
 
 impl ComputedMatcher {
-    pub fn compile(condition: &ComputedCondition) -> ComputedMatcher {
+    pub(super) fn compile(condition: &ComputedCondition) -> ComputedMatcher {
         let mut fields = Vec::new();
         condition.call.visit_fields(&mut |field| {
             if !fields.contains(field) {
@@ -40,12 +40,12 @@ impl ComputedMatcher {
         }
     }
 
-    pub fn matches(&self, event: &Evaluation<'_>) -> bool {
+    pub(super) fn matches(&self, event: &Evaluation<'_>) -> bool {
         self.find(event, |computed| self.passes(computed, event)).is_some()
     }
 
     /// `CALL is VALUE`: the value that passed, or that of the first combination.
-    pub fn describe(&self, event: &Evaluation<'_>) -> String {
+    pub(super) fn describe(&self, event: &Evaluation<'_>) -> String {
         let found = self
             .find(event, |computed| self.passes(computed, event))
             .or_else(|| self.find(event, |_| true));

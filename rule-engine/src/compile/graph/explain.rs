@@ -18,7 +18,7 @@ enum Outcome {
 
 impl NodeId {
     /// The conditions that made the matcher hold for the record, one a line.
-    pub fn reason(self, event: &Evaluation<'_>) -> Vec<String> {
+    pub(crate) fn reason(self, event: &Evaluation<'_>) -> Vec<String> {
         let mut lines = Vec::new();
         self.explain(event, Outcome::Holds, &mut lines);
         lines
@@ -47,7 +47,7 @@ impl NodeId {
 
 impl NodeId {
     /// With how many of its tests the other way round the matcher would hold: 0 if it does.
-    pub fn distance(self, event: &Evaluation<'_>) -> u32 {
+    pub(crate) fn distance(self, event: &Evaluation<'_>) -> u32 {
         self.distance_to(event, Outcome::Holds)
     }
 
@@ -76,7 +76,7 @@ impl NodeId {
     }
 
     /// The tests that would have to come out otherwise for the matcher to hold, as few as possible, one a line.
-    pub fn failures(self, event: &Evaluation<'_>) -> Vec<String> {
+    pub(crate) fn failures(self, event: &Evaluation<'_>) -> Vec<String> {
         let mut lines = Vec::new();
         self.add_failures(event, Outcome::Holds, &mut lines);
         lines

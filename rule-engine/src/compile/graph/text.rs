@@ -28,7 +28,7 @@ pub(super) enum TextTest {
 }
 
 impl TextTest {
-    pub fn one_of(texts: &[String], case: Case) -> TextTest {
+    pub(super) fn one_of(texts: &[String], case: Case) -> TextTest {
         match (texts, case) {
             ([text], Case::Sensitive) => TextTest::Is(text.as_str().into()),
             ([text], Case::Insensitive) => TextTest::IsIgnoringCase(text.as_str().into()),
@@ -36,7 +36,7 @@ impl TextTest {
         }
     }
 
-    pub fn like(patterns: &[Pattern], case: Case) -> TextTest {
+    pub(super) fn like(patterns: &[Pattern], case: Case) -> TextTest {
         let exact: Option<Vec<String>> = patterns.iter().map(Pattern::exact_text).collect();
         match exact {
             Some(texts) => TextTest::one_of(&texts, case),
@@ -44,7 +44,7 @@ impl TextTest {
         }
     }
 
-    pub fn passes(&self, text: &str, scratch: &FoldBuffer) -> bool {
+    pub(super) fn passes(&self, text: &str, scratch: &FoldBuffer) -> bool {
         match self {
             TextTest::Is(wanted) => **wanted == *text,
             TextTest::IsIgnoringCase(wanted) => wanted.eq_ignore_ascii_case(text),
@@ -197,7 +197,7 @@ pub(crate) struct PatternSet {
 }
 
 impl PatternSet {
-    pub fn new(patterns: &[Pattern], case: Case) -> PatternSet {
+    pub(super) fn new(patterns: &[Pattern], case: Case) -> PatternSet {
         let (mut exact, mut starts, mut ends, mut parts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (mut segments, mut wildcards) = (Vec::new(), Vec::new());
         let mut anything = false;
@@ -236,7 +236,7 @@ impl PatternSet {
         }
     }
 
-    pub fn matches(&self, text: &str, scratch: &FoldBuffer) -> bool {
+    pub(super) fn matches(&self, text: &str, scratch: &FoldBuffer) -> bool {
         self.anything || scratch.folded(text, self.case, |text| self.matches_folded(text))
     }
 

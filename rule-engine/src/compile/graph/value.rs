@@ -39,7 +39,7 @@ pub(super) enum NumberTest {
 }
 
 impl FieldMatcher {
-    pub fn compile(condition: &FieldCondition) -> FieldMatcher {
+    pub(super) fn compile(condition: &FieldCondition) -> FieldMatcher {
         FieldMatcher {
             field: condition.field.field,
             key: condition.field.key.clone(),
@@ -49,11 +49,11 @@ impl FieldMatcher {
         }
     }
 
-    pub fn matches(&self, record: &Record, scratch: &FoldBuffer) -> bool {
+    pub(super) fn matches(&self, record: &Record, scratch: &FoldBuffer) -> bool {
         self.matching_values(record, scratch).next().is_some()
     }
 
-    pub fn matching_values<'a>(
+    pub(super) fn matching_values<'a>(
         &'a self,
         record: &'a Record,
         scratch: &'a FoldBuffer,
@@ -62,7 +62,7 @@ impl FieldMatcher {
     }
 
     /// The values that are compared; those of an object field's key as texts.
-    pub fn values<'a>(&'a self, record: &'a Record) -> impl Iterator<Item = Value<'a>> {
+    pub(super) fn values<'a>(&'a self, record: &'a Record) -> impl Iterator<Item = Value<'a>> {
         record.values(self.field).filter_map(|value| match value {
             Value::Label { key, value } => match &self.key {
                 Some(wanted) => (**wanted == *key).then_some(Value::Text(value)),
@@ -73,7 +73,7 @@ impl FieldMatcher {
     }
 
     /// How much the test costs beside others, for the order in which they are tried.
-    pub fn cost(&self) -> u32 {
+    pub(super) fn cost(&self) -> u32 {
         match &self.test {
             ValueTest::Text(TextTest::Is(_) | TextTest::IsIgnoringCase(_) | TextTest::Order(..)) => 2,
             ValueTest::Text(TextTest::OneOf(..)) => 3,
@@ -87,7 +87,7 @@ impl FieldMatcher {
 
 impl FieldMatcher {
     /// Whether the test only looks whether a value is there, or is one of those wanted.
-    pub fn is_of_whole_values(&self) -> bool {
+    pub(super) fn is_of_whole_values(&self) -> bool {
         matches!(
             &self.test,
             ValueTest::Exists
@@ -99,7 +99,7 @@ impl FieldMatcher {
 }
 
 impl ValueTest {
-    pub fn compile(test: &Test) -> ValueTest {
+    pub(super) fn compile(test: &Test) -> ValueTest {
         match test {
             Test::Exists => ValueTest::Exists,
             Test::TextIn(texts, case) => ValueTest::Text(TextTest::one_of(texts, *case)),
@@ -115,7 +115,7 @@ impl ValueTest {
         }
     }
 
-    pub fn passes(&self, value: Value<'_>, scratch: &FoldBuffer) -> bool {
+    pub(super) fn passes(&self, value: Value<'_>, scratch: &FoldBuffer) -> bool {
         match (self, value) {
             (ValueTest::Exists, _) => true,
             (ValueTest::Text(test), Value::Text(text)) => test.passes(text, scratch),

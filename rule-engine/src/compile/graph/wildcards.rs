@@ -24,7 +24,7 @@ pub(super) struct Wildcards {
 
 impl Wildcards {
     /// Of the pattern's first [`MAX_PATTERN_BYTES`] symbols; a longer one is refused when a rule is checked.
-    pub fn new(pattern: &Pattern, case: Case) -> Wildcards {
+    pub(super) fn new(pattern: &Pattern, case: Case) -> Wildcards {
         let is_place = |symbol: &&Symbol| **symbol != Symbol::AnyRun;
         let places = pattern.symbols().iter().filter(is_place).count().min(MAX_PATTERN_BYTES);
         let none = || vec![0_u64; places / 64 + 1].into_boxed_slice();
@@ -57,7 +57,7 @@ impl Wildcards {
     }
 
     /// Whether the pattern describes the whole text, which is in lower case where case does not count.
-    pub fn matches(&self, text: &[u8]) -> bool {
+    pub(super) fn matches(&self, text: &[u8]) -> bool {
         // Folding letters of ASCII keeps UTF-8 what it is.
         let Ok(text) = std::str::from_utf8(text) else {
             return false;

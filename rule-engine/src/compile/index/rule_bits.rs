@@ -5,34 +5,34 @@ pub(super) struct RuleBits(Box<[u64]>);
 
 impl RuleBits {
     /// The given ones of `count` rules.
-    pub fn of(rules: impl Iterator<Item = u32>, count: usize) -> RuleBits {
+    pub(super) fn of(rules: impl Iterator<Item = u32>, count: usize) -> RuleBits {
         let mut bits = RuleBits(vec![0; count.div_ceil(64)].into());
         rules.for_each(|rule| bits.insert(rule));
         bits
     }
 
-    pub fn insert(&mut self, rule: u32) {
+    pub(super) fn insert(&mut self, rule: u32) {
         self.0[rule as usize / 64] |= 1 << (rule % 64);
     }
 
-    pub fn remove(&mut self, rule: u32) {
+    pub(super) fn remove(&mut self, rule: u32) {
         self.0[rule as usize / 64] &= !(1 << (rule % 64));
     }
 
-    pub fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.0.fill(0);
     }
 
-    pub fn copy_from(&mut self, other: &RuleBits) {
+    pub(super) fn copy_from(&mut self, other: &RuleBits) {
         self.0.copy_from_slice(&other.0);
     }
 
-    pub fn unite(&mut self, other: &RuleBits) {
+    pub(super) fn unite(&mut self, other: &RuleBits) {
         self.0.iter_mut().zip(&other.0).for_each(|(word, other)| *word |= other);
     }
 
     /// Keeps only what the other set has too; gives whether any are left.
-    pub fn intersect(&mut self, other: &RuleBits) -> bool {
+    pub(super) fn intersect(&mut self, other: &RuleBits) -> bool {
         let mut any = 0;
         for (word, other) in self.0.iter_mut().zip(&other.0) {
             *word &= other;
@@ -42,7 +42,7 @@ impl RuleBits {
     }
 
     /// Takes out what the other set has; gives whether any are left.
-    pub fn remove_all(&mut self, other: &RuleBits) -> bool {
+    pub(super) fn remove_all(&mut self, other: &RuleBits) -> bool {
         let mut any = 0;
         for (word, other) in self.0.iter_mut().zip(&other.0) {
             *word &= !other;
@@ -51,7 +51,7 @@ impl RuleBits {
         any != 0
     }
 
-    pub fn overlap(&self, other: &RuleBits) -> bool {
+    pub(super) fn overlap(&self, other: &RuleBits) -> bool {
         let common = self
             .0
             .iter()
@@ -60,20 +60,20 @@ impl RuleBits {
         common != 0
     }
 
-    pub fn count_common(&self, other: &RuleBits) -> u32 {
+    pub(super) fn count_common(&self, other: &RuleBits) -> u32 {
         let words = self.0.iter().zip(&other.0);
         words.fold(0, |count, (word, other)| count + (word & other).count_ones())
     }
 
     /// Takes out those of `doubtful` that are not in `allowed`.
-    pub fn remove_unless(&mut self, doubtful: &RuleBits, allowed: &RuleBits) {
+    pub(super) fn remove_unless(&mut self, doubtful: &RuleBits, allowed: &RuleBits) {
         for ((word, doubtful), allowed) in self.0.iter_mut().zip(&doubtful.0).zip(&allowed.0) {
             *word &= !doubtful | allowed;
         }
     }
 
     /// In ascending order.
-    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+    pub(super) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         self.0.iter().enumerate().flat_map(|(position, word)| {
             let mut left = *word;
             std::iter::from_fn(move || {

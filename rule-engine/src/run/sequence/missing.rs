@@ -21,7 +21,7 @@ pub(super) struct Sightings {
 }
 
 impl Sightings {
-    pub fn note(&mut self, time_ns: i64) {
+    pub(super) fn note(&mut self, time_ns: i64) {
         if self.newest < Some(time_ns) {
             self.before_newest = self.newest;
             self.newest = Some(time_ns);
@@ -30,12 +30,12 @@ impl Sightings {
         }
     }
 
-    pub fn newest(&self) -> Option<i64> {
+    pub(super) fn newest(&self) -> Option<i64> {
         self.newest
     }
 
     /// The newest one that is older than `time_ns`.
-    pub fn last_before(&self, time_ns: i64) -> Option<i64> {
+    pub(super) fn last_before(&self, time_ns: i64) -> Option<i64> {
         [self.newest, self.before_newest]
             .into_iter()
             .flatten()
@@ -73,13 +73,13 @@ pub(super) struct WaitingSequences {
 }
 
 impl WaitingSequences {
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.by_deadline.is_empty()
     }
 
     /// Past the limit the one with the oldest deadline of the container with the most is forgotten, which `evicted`
     /// counts.
-    pub fn add(&mut self, deadline_ns: i64, waiting: Waiting, evicted: &mut u64) {
+    pub(super) fn add(&mut self, deadline_ns: i64, waiting: Waiting, evicted: &mut u64) {
         if self.by_deadline.len() == MAX_WAITING_SEQUENCES
             && let Some(number) = self.by_owner.take_oldest_of_largest()
         {
@@ -93,7 +93,7 @@ impl WaitingSequences {
     }
 
     /// An unwanted event came under these keys.
-    pub fn spoil(&mut self, keys: &[String], time_ns: i64) {
+    pub(super) fn spoil(&mut self, keys: &[String], time_ns: i64) {
         let by_owner = &mut self.by_owner;
         self.by_deadline.retain(|number, waiting| {
             let deadline_ns = number.0;
@@ -106,13 +106,13 @@ impl WaitingSequences {
     }
 
     /// When the first becomes a match: past its deadline.
-    pub fn next_due_ns(&self) -> Option<i64> {
+    pub(super) fn next_due_ns(&self) -> Option<i64> {
         let (deadline_ns, _) = self.by_deadline.keys().next()?;
         deadline_ns.checked_add(1)
     }
 
     /// Takes out what no event from now on can spoil.
-    pub fn take_due(&mut self, now_ns: i64) -> Vec<LateMatch> {
+    pub(super) fn take_due(&mut self, now_ns: i64) -> Vec<LateMatch> {
         let mut due = Vec::new();
         while let Some(first) = self.by_deadline.first_entry()
             && first.key().0 < now_ns
