@@ -1,7 +1,7 @@
 //! Alerts: what a match of a rule becomes on its way out.
 //!
 //! Made by the sensor and by `replay` alike, from an event document and a match. [`complete`] adds what container
-//! engines tell; [`document`] is what leaves, as Elastic has it.
+//! engines report; [`document`] is what leaves, as Elastic has it.
 
 pub(crate) mod chain;
 pub(crate) mod complete;

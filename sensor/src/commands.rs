@@ -1,100 +1,30 @@
 //! What each command does with what was typed, and how it ends.
 //!
-//! The only place that knows exit statuses. A command returns an [`ExitStatus`] or a [`CommandError`]; results go to
+//! A command returns an [`ExitStatus`] or a [`CommandError`]; results go to
 //! stdout, everything else to stderr.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::agent::start::AgentError;
 use crate::cli::{ColorChoice, Command, CommandLine, SensorArguments};
 use crate::config::{Config, ConfigError};
-use crate::history::HistoryError;
 use crate::outputs::text::Style;
-use crate::rule_files::RuleFilesError;
 use crate::telemetry::log;
-use doctor::LackingHost;
+use error::{CommandError, ExitStatus};
 
 pub(crate) mod config;
 pub(crate) mod doctor;
+mod error;
 pub(crate) mod events;
 pub(crate) mod learn;
+mod progress;
 mod recording;
 pub(crate) mod replay;
 pub(crate) mod rules;
 pub(crate) mod run;
-
-/// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ExitStatus {
-    Ok = 0,
-    /// Findings, a failed check, or an output that could not be written.
-    Findings = 1,
-    /// The command line or the configuration is wrong.
-    Usage = 2,
-    /// The host lacks something required.
-    HostLacks = 3,
-}
-
-/// Why a command could not do its work.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CommandError {
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error(transparent)]
-    Rules(#[from] RuleFilesError),
-    #[error("cannot read `{path}`")]
-    Input { path: PathBuf, source: io::Error },
-    #[error("the output was closed before everything was written")]
-    OutputClosed,
-    #[error("no rule that runs is of the type new_terms, so there is nothing to learn")]
-    NothingToLearn,
-    #[error("no rule that runs has the id `{rule_id}`; `tidewaiter rules list` shows the ids")]
-    UnknownRule { rule_id: String },
-    #[error(transparent)]
-    LackingHost(#[from] LackingHost),
-    #[error(transparent)]
-    History(#[from] HistoryError),
-    #[error(transparent)]
-    Agent(#[from] AgentError),
-    #[error("cannot write the output")]
-    Output(#[source] io::Error),
-}
-
-impl CommandError {
-    fn exit_status(&self) -> ExitStatus {
-        match self {
-            Self::Config(_)
-            | Self::Rules(_)
-            | Self::Input { .. }
-            | Self::NothingToLearn
-            | Self::UnknownRule { .. }
-            | Self::History(_) => ExitStatus::Usage,
-            Self::Agent(AgentError::LostThread(_)) | Self::OutputClosed | Self::Output(_) => ExitStatus::Findings,
-            Self::LackingHost(_) | Self::Agent(_) => ExitStatus::HostLacks,
-        }
-    }
-}
-
-impl From<io::Error> for CommandError {
-    /// Of an error of writing to stdout.
-    fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::OutputClosed,
-            _ => Self::Output(error),
-        }
-    }
-}
-
-impl From<ExitStatus> for ExitCode {
-    fn from(status: ExitStatus) -> Self {
-        Self::from(status as u8)
-    }
-}
 
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
@@ -111,7 +41,7 @@ pub fn main() -> ExitCode {
     };
     drop(log);
     let status = result.unwrap_or_else(|error| {
-        // With stderr gone there is nobody left to tell.
+        // With stderr gone there is nobody left to report to.
         let _ = writeln!(io::stderr(), "tidewaiter: {}", with_sources(&error));
         error.exit_status()
     });

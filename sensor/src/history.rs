@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -18,9 +18,11 @@ use rule_engine::{FairQuota, Owner, TermHistory};
 
 use crate::telemetry::counts::HistoryCounts;
 
+mod change;
 mod store;
 mod writer;
 
+use change::{Change, Shared};
 use store::{OpenError, Opened, Opener};
 use writer::Writer;
 
@@ -54,32 +56,6 @@ pub(crate) enum HistoryError {
     Open { path: PathBuf, source: io::Error },
     #[error("cannot start the thread that writes the history")]
     Thread(#[source] io::Error),
-}
-
-/// A change on its way to the disk. A term's last change is all that counts.
-enum Change {
-    RuleFirstSeen {
-        rule: Arc<str>,
-        time_ms: i64,
-    },
-    TermSeen {
-        rule: Arc<str>,
-        term: Arc<str>,
-        time_ms: i64,
-    },
-    TermForgotten {
-        rule: Arc<str>,
-        term: Arc<str>,
-    },
-}
-
-#[derive(Default)]
-struct Shared {
-    committed: AtomicU64,
-    write_errors: AtomicU64,
-    unsaved: AtomicU64,
-    /// The database on disk began empty while this history ran: it has to be told everything.
-    was_replaced: AtomicBool,
 }
 
 /// Remembers when each term of each rule was last seen.
@@ -279,7 +255,7 @@ impl History {
     }
 
     /// Gives a change to the writing thread. A change that finds no room is found again by [`Self::catch_up`], except
-    /// for a forgotten term, which is then forgotten anew at the next start.
+    /// for a forgotten term, which is then forgotten again at the next start.
     fn hand_on(&mut self, change: Change) -> Queue {
         match self.changes.try_send(change) {
             Ok(()) => Queue::Taken,

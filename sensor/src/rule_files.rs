@@ -48,7 +48,7 @@ pub(crate) struct RuleFiles {
 
 impl RuleFiles {
     /// The rules a sensor runs: the stock ones unless they are off, then those of the paths.
-    pub(crate) fn of_config(config: &Config) -> Result<Self, RuleFilesError> {
+    pub(crate) fn from_config(config: &Config) -> Result<Self, RuleFilesError> {
         let is_absent_default = |path: &PathBuf| path == Path::new(DEFAULT_RULES_DIRECTORY) && holds_no_rule(path);
         let paths: Vec<PathBuf> = config
             .rules
@@ -70,7 +70,7 @@ impl RuleFiles {
     }
 
     /// The rules of the paths, or the stock ones if there are no paths. Events are in these data streams.
-    pub(crate) fn of_paths(paths: &[PathBuf], streams: &DataStreams) -> Result<Self, RuleFilesError> {
+    pub(crate) fn from_paths(paths: &[PathBuf], streams: &DataStreams) -> Result<Self, RuleFilesError> {
         if paths.is_empty() {
             return Ok(Self::stock());
         }
@@ -103,7 +103,7 @@ impl RuleFiles {
         self.files.iter_mut().filter_map(|file| file.rule.take()).collect()
     }
 
-    /// What there is to tell about all files.
+    /// The reports on all rules.
     pub(crate) fn reports(&self) -> impl Iterator<Item = &RuleReport> {
         self.files.iter().map(|file| &file.report)
     }

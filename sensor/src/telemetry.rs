@@ -1,4 +1,6 @@
-//! How the sensor does: what each stage counts, and how that is told: metrics, log, last lines.
+//! What the sensor says about itself: the counts of each stage, as metrics and as lines on stderr.
+//!
+//! Stands before all stages, which count here and log through here, and imports none of them.
 
 pub(crate) mod backoff;
 pub(crate) mod counts;

@@ -1,4 +1,4 @@
-//! What the service manager is told, where there is one (`NOTIFY_SOCKET`).
+//! Notifications to the service manager, where there is one (`NOTIFY_SOCKET`).
 
 use sd_notify::{NotifyState, notify};
 use tracing::debug;
@@ -22,6 +22,6 @@ pub(crate) fn stopping() {
 
 fn send(states: &[NotifyState<'_>]) {
     if let Err(error) = notify(states) {
-        debug!("the service manager could not be told: {error}");
+        debug!("the service manager could not be notified: {error}");
     }
 }

@@ -16,7 +16,7 @@ use crate::rule_files::{RuleFiles, RuleFilesError};
 /// # Errors
 /// No rule can run.
 pub(crate) fn load_rules(config: &Config) -> Result<Rules, RuleFilesError> {
-    let mut files = RuleFiles::of_config(config)?;
+    let mut files = RuleFiles::from_config(config)?;
     let broken = report_findings(&files);
     let rules = Rules::compile(files.take_rules());
     if rules.count() == 0 {

@@ -1,4 +1,4 @@
-//! Signals, and what they tell the event thread.
+//! Signals become commands to the event thread.
 
 use std::io;
 use std::sync::mpsc::SyncSender;

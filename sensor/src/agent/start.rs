@@ -46,7 +46,7 @@ pub(crate) enum AgentError {
     LostThread(String),
 }
 
-/// What runs before the kernel side is attached. `Update` is what the event handler may be told.
+/// What runs before the kernel side is attached. `Update` is what the event handler takes.
 pub(crate) struct Agent<'a, Update> {
     config: &'a Config,
     signals: Signals,
@@ -100,7 +100,7 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
         })
     }
 
-    /// The way to tell the event thread something.
+    /// Where commands to the event thread are sent.
     pub(crate) fn commands(&self) -> SyncSender<Command<Update>> {
         self.sender.clone()
     }

@@ -1,4 +1,4 @@
-//! Alerts wait a stated time for what container engines tell, and are amended with what comes later.
+//! Alerts wait a stated time for what container engines report, and are amended with what comes later.
 //!
 //! Nothing here waits itself: a thread that has nothing else to do calls [`Completion::look`] every
 //! [`Completion::interval`]. An alert that waits does not hold up the others.

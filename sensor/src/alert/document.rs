@@ -23,7 +23,7 @@ use crate::text::document::{self, Document};
 const LOOK_BACK_NS: i64 = 10_000_000_000;
 const THRESHOLD_LOOK_BACK_NS: i64 = 300_000_000_000;
 
-/// The key that says of an alert that it is only recorded, and nobody is told of it.
+/// The key of an alert that is only recorded, and not displayed to anybody.
 pub(crate) const BUILDING_BLOCK_TYPE: &str = "kibana.alert.building_block_type";
 
 /// The key that says of an alert that it repeats one with the same identifier, with more about the container.

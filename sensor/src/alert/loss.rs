@@ -20,7 +20,7 @@ use crate::{
     text::document::Document,
 };
 
-/// Losses that are told apart; of more, the two oldest become one.
+/// Losses that are kept apart; when there are more, the two oldest are joined.
 const LOSSES_AT_MOST: usize = 256;
 
 /// Records that were lost at some time from `since_ns` to `until_ns`.
@@ -67,7 +67,7 @@ pub(crate) struct Losses {
 }
 
 impl Losses {
-    /// Losses from now on, as the counters tell them.
+    /// Losses from now on, by these counters.
     pub(crate) fn new(counters: KernelCounters) -> Self {
         Losses {
             counters,
@@ -93,7 +93,7 @@ impl Losses {
         self.boot_time_ns.set(boot_time_ns);
     }
 
-    /// What was lost at a time that may lie between the two, given and told by the wall clock.
+    /// What was lost at a time that may lie between the two, all by the wall clock.
     pub(crate) fn between(&self, from_ns: i64, to_ns: i64) -> Option<Loss> {
         self.look();
         let zero = self.boot_time_ns.get();
@@ -115,7 +115,7 @@ struct LossLog {
 }
 
 impl LossLog {
-    /// Takes in what had been lost in all when it was looked at, between the two times.
+    /// Takes in what had been lost in all when the counters were read, between the two times.
     fn looked(&mut self, begin_ns: i64, end_ns: i64, lost: LostRecords) {
         let records = lost.since(&self.known);
         if records.total() > 0 {
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_is_told_with_the_looks_that_it_lies_between() {
+    fn a_loss_lies_between_two_looks_at_the_counters() {
         let mut log = LossLog::default();
         log.looked(10, 11, lost(0, 0));
         log.looked(20, 21, lost(3, 0));

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{CommandError, ExitStatus};
+use super::error::{CommandError, ExitStatus};
 use crate::config::DEFAULT_TOML;
 
 pub(crate) fn main() -> Result<ExitStatus, CommandError> {

@@ -1,12 +1,10 @@
 //! `tidewaiter doctor`: what this host has and lacks, and what to do about it.
 //!
-//! The same checks come first in `run` and `events` ([`require`]), so that a host that lacks something is told so in
+//! The same checks come first in `run` and `events` ([`require`]), so that a host that lacks something is reported in
 //! the same words. Nothing is changed on the host.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::io::{self, Write};
-
-use serde::Serialize;
 
 use super::{CommandError, ExitStatus, style_for};
 use crate::cli::{ColorChoice, DoctorArguments};
@@ -15,58 +13,21 @@ use crate::kernel::{self, BTF_PATH, Resolved};
 use crate::outputs::text::Style;
 use crate::text::escape::Visible;
 
+pub(crate) mod check;
 mod checks;
 mod engines;
 mod facts;
 
+use check::{Check, CheckStatus, LackingHost};
 use facts::HostFacts;
-
-/// One thing that was looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct Check {
-    pub(crate) name: &'static str,
-    pub(crate) status: CheckStatus,
-    /// What was found, and what follows from it.
-    pub(crate) found: String,
-    /// What to do about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) remedy: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum CheckStatus {
-    Ok,
-    /// The sensor runs, but knows or does less.
-    Warn,
-    /// The sensor cannot run.
-    Fail,
-}
-
-/// What the host lacks and the sensor cannot do without.
-#[derive(Debug, thiserror::Error)]
-pub(crate) struct LackingHost(Vec<Check>);
-
-impl fmt::Display for LackingHost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("this host lacks what the sensor needs")?;
-        for check in &self.0 {
-            write!(f, "\n  {}: {}", check.name, Visible(&check.found))?;
-            if let Some(remedy) = &check.remedy {
-                write!(f, "\n    what to do: {}", Visible(remedy))?;
-            }
-        }
-        Ok(())
-    }
-}
 
 /// Looks at the host, in an order in which one reads it.
 fn host_checks(config: &Config) -> Vec<Check> {
     checks::judge(&HostFacts::gather(config), config)
 }
 
-/// Whether the sensor can run here; says on stderr what will be missing if it can. Of container engines the directory
-/// tells itself, also when they come or go.
+/// Whether the sensor can run here; says on stderr what will be missing if it can. The
+/// directory itself reports on container engines, also when they come or go.
 pub(crate) fn require(config: &Config) -> Result<(), LackingHost> {
     let mut checks = host_checks(config);
     for check in checks.iter().filter(|check| check.status == CheckStatus::Warn) {
@@ -99,7 +60,7 @@ pub(crate) fn main(arguments: &DoctorArguments, color: ColorChoice) -> Result<Ex
     })
 }
 
-/// What this kernel has of what the sensor reads; nothing where its type information is missing, which is told anyway.
+/// What this kernel has of what the sensor reads; nothing where its type information is missing, which is reported anyway.
 fn resolve_layout() -> Option<Resolved> {
     kernel::resolve(&std::fs::read(BTF_PATH).ok()?).ok()
 }

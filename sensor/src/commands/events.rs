@@ -100,7 +100,7 @@ impl EventWriter {
 }
 
 impl EventHandler for EventWriter {
-    /// There is nothing to tell it.
+    /// It takes no updates.
     type Update = Infallible;
 
     fn environment(&self) -> Environment {

@@ -19,7 +19,7 @@ const SAVE_LIMIT: Duration = Duration::from_secs(60);
 
 pub(crate) fn main(arguments: &LearnArguments) -> Result<ExitStatus, CommandError> {
     let config = configured(&arguments.sensor)?;
-    let mut files = RuleFiles::of_config(&config)?;
+    let mut files = RuleFiles::from_config(&config)?;
     warn_of_broken(&files);
     let mut rules = files.take_rules();
     rules.retain(|rule| rule.info.rule_type == RuleType::NewTerms);

@@ -1,23 +1,20 @@
-//! Recorded documents, one a line, as `replay` and `learn` read them: in bounded memory, each bad line told and left
+//! Recorded documents, one a line, as `replay` and `learn` read them: in bounded memory, each bad line reported and left
 //! out, and on a terminal with a bar that shows how far it is.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use rule_engine::record::{DocumentCounts, DocumentReader, Record};
 
-use super::{CommandError, ExitStatus};
+use super::error::{CommandError, ExitStatus};
+use super::progress::Progress;
+use crate::text::document::Document;
 
 /// A longer line is not read.
 const MAX_LINE_BYTES: u64 = 16 * 1024 * 1024;
 /// Lines that could not be used are named up to this many, then only counted.
 const MAX_NAMED_LINES: u64 = 20;
-/// How long a recording may take before it shows how far it is, and how often it then does.
-const PROGRESS_AFTER: Duration = Duration::from_secs(2);
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
-const BAR_WIDTH: usize = 20;
 /// Events between looks at the clock.
 const EVENTS_BETWEEN_LOOKS: u64 = 1024;
 
@@ -75,7 +72,7 @@ impl Recording<Box<dyn BufRead>> {
         };
         let (file, length) = open().map_err(|source| unreadable(path, source))?;
         let mut recording: Self = Recording::new(Box::new(BufReader::with_capacity(256 * 1024, file)), record);
-        recording.progress.input_bytes = length;
+        recording.progress = Progress::new(length);
         Ok(recording)
     }
 }
@@ -92,12 +89,7 @@ impl<R: BufRead> Recording<R> {
             input,
             reader: DocumentReader::new(record),
             json: String::new(),
-            progress: Progress {
-                started: Instant::now(),
-                shown: None,
-                enabled: io::stderr().is_terminal() && !io::stdout().is_terminal(),
-                input_bytes: None,
-            },
+            progress: Progress::new(None),
             counts: RecordingCounts::default(),
         }
     }
@@ -123,7 +115,7 @@ impl<R: BufRead> Recording<R> {
                     self.counts.unfit_values += read.unfit_values;
                     self.counts.events += 1;
                     if self.counts.events.is_multiple_of(EVENTS_BETWEEN_LOOKS) {
-                        self.progress.look(&self.counts);
+                        self.progress.update(self.counts.bytes, self.counts.events);
                     }
                     return Ok(true);
                 }
@@ -157,61 +149,21 @@ impl<R: BufRead> Recording<R> {
     }
 }
 
+/// The whole document, which is wanted of few events only. Where it cannot be represented (a number that is too large,
+/// half a surrogate pair, in a field that no rule looks at) it is what the rules saw of it.
+pub(crate) fn whole_document(json: &str, record: &Record) -> Document {
+    serde_json::from_str(json).unwrap_or_else(|_| record.to_document())
+}
+
 /// Reads the next line, of a line that is too long only the beginning; `false` at the end.
 fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
-    // One byte more than allowed tells that it was too long.
+    // One byte more than allowed shows that it was too long.
     let read = input.take(MAX_LINE_BYTES + 1).read_until(b'\n', line)?;
     if read as u64 > MAX_LINE_BYTES && !line.ends_with(b"\n") {
         input.skip_until(b'\n')?;
     }
     Ok(read > 0)
-}
-
-/// How far a long recording is, in one line that is written over and over.
-struct Progress {
-    started: Instant,
-    shown: Option<Instant>,
-    enabled: bool,
-    input_bytes: Option<u64>,
-}
-
-impl Progress {
-    fn look(&mut self, counts: &RecordingCounts) {
-        let due = match self.shown {
-            None => self.started.elapsed() >= PROGRESS_AFTER,
-            Some(shown) => shown.elapsed() >= PROGRESS_INTERVAL,
-        };
-        if self.enabled && due {
-            let per_second = counts.events as f64 / self.started.elapsed().as_secs_f64();
-            let bar = self.input_bytes.map(|whole| bar(counts.bytes, whole));
-            // A terminal that is gone is no reason to stop.
-            let _ = write!(
-                io::stderr(),
-                "\r{}{} events, {per_second:.0} events/s\u{1b}[K",
-                bar.unwrap_or_default(),
-                counts.events,
-            );
-            self.shown = Some(Instant::now());
-        }
-    }
-
-    fn clear(&self) {
-        if self.shown.is_some() {
-            let _ = write!(io::stderr(), "\r\u{1b}[K");
-        }
-    }
-}
-
-/// How much of the whole is done; it may be more, where the whole grows.
-fn bar(done: u64, whole: u64) -> String {
-    let percent = (done.saturating_mul(100) / whole.max(1)).min(100) as usize;
-    let filled = percent * BAR_WIDTH / 100;
-    format!(
-        "[{}{}] {percent:>3} %, ",
-        "=".repeat(filled),
-        " ".repeat(BAR_WIDTH - filled)
-    )
 }
 
 #[cfg(test)]
@@ -241,12 +193,5 @@ mod tests {
         }
         let counts = recording.counts;
         assert_eq!((counts.lines, counts.events, counts.unusable_lines), (8, 2, 5));
-    }
-
-    #[test]
-    fn the_bar_fills_up() {
-        assert_eq!(bar(0, 0), "[                    ]   0 %, ");
-        assert_eq!(bar(299, 1_000), "[=====               ]  29 %, ");
-        assert_eq!(bar(12, 10), "[====================] 100 %, ");
     }
 }

@@ -11,8 +11,8 @@ use rule_engine::rule::RuleStatus;
 use rule_engine::schema::Schema;
 use rule_engine::{Engine, EngineCounters, EngineOptions, MemoryHistory, Rules};
 
-use super::recording::{Recording, RecordingCounts, unreadable};
-use super::{CommandError, ExitStatus};
+use super::error::{CommandError, ExitStatus};
+use super::recording::{Recording, RecordingCounts, unreadable, whole_document};
 use crate::alert::{Alert, chain_from_event};
 use crate::cli::ReplayArguments;
 use crate::config::Config;
@@ -26,7 +26,7 @@ mod near_misses;
 
 pub(crate) fn main(arguments: &ReplayArguments) -> Result<ExitStatus, CommandError> {
     let config = Config::load(arguments.config.config.as_deref())?;
-    let mut rules = RuleFiles::of_paths(&arguments.rules, &config.data_streams)?;
+    let mut rules = RuleFiles::from_paths(&arguments.rules, &config.data_streams)?;
     warn_of_broken(&rules);
     let rules = Rules::compile(&Schema::ecs(), rules.take_rules());
     if rules.infos().is_empty() {
@@ -37,7 +37,7 @@ pub(crate) fn main(arguments: &ReplayArguments) -> Result<ExitStatus, CommandErr
             let rule_id = rule_id.clone();
             return Err(CommandError::UnknownRule { rule_id });
         }
-        explained => explained.as_deref().map(NearMisses::of),
+        explained => explained.as_deref().map(NearMisses::new),
     };
     let engine = Engine::new(rules, EngineOptions::default());
     let mut record = engine.rules().narrow_record();
@@ -140,12 +140,6 @@ fn replay(
     })
 }
 
-/// The whole document, which is wanted of few events only. Where it cannot be represented (a number that is too large,
-/// half a surrogate pair, in a field that no rule looks at) it is what the rules saw of it.
-fn whole_document(json: &str, record: &Record) -> Document {
-    serde_json::from_str(json).unwrap_or_else(|_| record.to_document())
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -159,7 +153,7 @@ mod tests {
 
     fn run_explaining(rule_id: Option<&str>, input: &[u8]) -> (ReplayCounts, Vec<Document>) {
         let mut output = Vec::new();
-        let explained = rule_id.map(NearMisses::of);
+        let explained = rule_id.map(NearMisses::new);
         let engine = Engine::new(
             Rules::compile(&Schema::ecs(), RuleFiles::stock().take_rules()),
             EngineOptions::default(),
@@ -268,7 +262,7 @@ query = '''sequence by process.pid with maxspan=1h
             })]
         );
         let (_, documents) = run_explaining(Some(&rule_id), far.as_bytes());
-        assert_eq!(documents.len(), 1, "the nearest event is told of if none is near");
+        assert_eq!(documents.len(), 1, "the nearest event is reported if none is near");
         assert!(documents[0]["tidewaiter.near_miss"]["conditions_failed"].as_u64() > Some(1));
     }
 

@@ -9,7 +9,7 @@ use rule_engine::diagnostic::{Code, Diagnostic};
 use rule_engine::rule::{Expectation, RuleReport, RuleStatus};
 use rule_engine::{ExampleOutcome, run_examples};
 
-use super::{CommandError, ExitStatus};
+use super::error::{CommandError, ExitStatus};
 use crate::cli::RulesCommand;
 use crate::config::{Config, Format};
 use crate::rule_files::{RuleFile, RuleFiles, line_of};
@@ -18,7 +18,7 @@ use crate::text::escape::Visible;
 pub(crate) fn main(command: &RulesCommand) -> Result<ExitStatus, CommandError> {
     let (RulesCommand::Check(arguments) | RulesCommand::List(arguments) | RulesCommand::Test(arguments)) = command;
     let config = Config::load(arguments.config.config.as_deref())?;
-    let mut rules = RuleFiles::of_paths(&arguments.paths, &config.data_streams)?;
+    let mut rules = RuleFiles::from_paths(&arguments.paths, &config.data_streams)?;
     let examples = match command {
         RulesCommand::Test(_) => rules.files.iter_mut().map(test).sum(),
         RulesCommand::Check(_) | RulesCommand::List(_) => 0,
@@ -89,16 +89,16 @@ fn list(rules: &RuleFiles) -> String {
     for file in &rules.files {
         let report = &file.report;
         let severity = file.rule.as_ref().map_or("-", |rule| rule.info.severity.as_str());
-        let shown = |field: &Option<String>| Visible(field.as_deref().unwrap_or("-")).to_string();
+        let displayed = |field: &Option<String>| Visible(field.as_deref().unwrap_or("-")).to_string();
         // Writing to a `String` does not fail.
         let _ = writeln!(
             text,
             "{:<11}  {:<8}  {:<9}  {:<36}  {}  ({})",
             status_name(report.status),
             severity,
-            shown(&report.rule_type),
-            shown(&report.rule_id),
-            shown(&report.name),
+            displayed(&report.rule_type),
+            displayed(&report.rule_id),
+            displayed(&report.name),
             Visible(&report.path),
         );
     }
@@ -139,13 +139,13 @@ mod tests {
         let path = directory.path().join("rule.toml");
         std::fs::write(&path, file.text.replace(from, to)).unwrap();
         let streams = Config::default().data_streams;
-        let mut rules = RuleFiles::of_paths(&[path], &streams).unwrap();
+        let mut rules = RuleFiles::from_paths(&[path], &streams).unwrap();
         rules.files[0].report.path = "rule.toml".to_owned();
         rules
     }
 
     #[test]
-    fn an_unknown_field_is_shown_in_its_line() {
+    fn an_unknown_field_is_displayed_in_its_line() {
         let rules = stock_with("process.interactive == true", "process.interactiv == true");
         expect![[r#"
             error[unknown-field]: unknown field `process.interactiv`

@@ -43,7 +43,7 @@ pub(crate) struct Config {
     /// A power of two and so a multiple of the page size.
     pub(crate) ring_buffer_bytes: u32,
     pub(crate) arguments_limit_bytes: u32,
-    /// Names of the environment's variables that events may tell, where a rule reads them.
+    /// Names of environment variables that events may contain, where a rule reads them.
     pub(crate) environment_variables: Vec<String>,
 }
 

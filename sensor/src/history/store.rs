@@ -92,15 +92,15 @@ pub(crate) fn open(opener: &Opener) -> Result<Opened, OpenError> {
     let is_new = std::fs::metadata(path).map_or(true, |metadata| metadata.len() == 0);
     match open_and_read(opener) {
         Ok(opened) => Ok(opened),
-        Err(Trouble::InUse) => Err(OpenError::InUse),
-        Err(Trouble::Io(error)) => {
+        Err(Failure::InUse) => Err(OpenError::InUse),
+        Err(Failure::Io(error)) => {
             if is_new {
                 // What could be written of a new database is worth nothing and would look damaged.
                 let _ = std::fs::remove_file(path);
             }
             Err(OpenError::Io(error))
         }
-        Err(Trouble::Damaged(what)) => {
+        Err(Failure::Damaged(what)) => {
             let aside = put_aside(path).map_err(OpenError::Io)?;
             tracing::error!(
                 "the history `{}` is damaged ({what}) and was put aside as `{}`; it begins empty: learning periods \
@@ -108,10 +108,10 @@ pub(crate) fn open(opener: &Opener) -> Result<Opened, OpenError> {
                 path.display(),
                 aside.display()
             );
-            open_and_read(opener).map_err(|trouble| match trouble {
-                Trouble::InUse => OpenError::InUse,
-                Trouble::Io(error) => OpenError::Io(error),
-                Trouble::Damaged(what) => OpenError::Io(io::Error::other(what)),
+            open_and_read(opener).map_err(|failure| match failure {
+                Failure::InUse => OpenError::InUse,
+                Failure::Io(error) => OpenError::Io(error),
+                Failure::Damaged(what) => OpenError::Io(io::Error::other(what)),
             })
         }
     }
@@ -150,13 +150,13 @@ pub(crate) fn close(database: Database) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
 }
 
-enum Trouble {
+enum Failure {
     InUse,
     Io(io::Error),
     Damaged(String),
 }
 
-impl From<redb::Error> for Trouble {
+impl From<redb::Error> for Failure {
     fn from(error: redb::Error) -> Self {
         match error {
             redb::Error::DatabaseAlreadyOpen => Self::InUse,
@@ -171,7 +171,7 @@ impl From<redb::Error> for Trouble {
     }
 }
 
-fn open_and_read(opener: &Opener) -> Result<Opened, Trouble> {
+fn open_and_read(opener: &Opener) -> Result<Opened, Failure> {
     let attempt = || -> Result<Opened, redb::Error> {
         let database = opener.open()?;
         let contents = read(&database)?;
@@ -181,8 +181,8 @@ fn open_and_read(opener: &Opener) -> Result<Opened, Trouble> {
         })
     };
     match catch_unwind(AssertUnwindSafe(attempt)) {
-        Ok(result) => result.map_err(Trouble::from),
-        Err(_) => Err(Trouble::Damaged("reading it failed".to_owned())),
+        Ok(result) => result.map_err(Failure::from),
+        Err(_) => Err(Failure::Damaged("reading it failed".to_owned())),
     }
 }
 

@@ -1,8 +1,8 @@
 //! The thread that writes the history to disk.
 //!
 //! Takes changes from the queue and commits what has come, as soon as the commit before is done. When the disk fails
-//! it keeps what is not written, the last change of each term, and tries again with longer and longer pauses, opening
-//! the database anew each time.
+//! it keeps what is not written, the last change of each term, and tries again with longer and longer pauses, reopening
+//! the database each time.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use redb::Database;
 
+use super::change::{Change, Shared};
 use super::store::{self, Batch, OpenError, Opener};
-use super::{Change, Shared};
 use crate::telemetry::backoff::Backoff;
 
 /// The pause after a failed attempt, doubled at each failure that follows.
@@ -115,7 +115,7 @@ impl Writer {
                 Ok(())
             }
             Err(error) => {
-                // After an error redb wants to be opened anew.
+                // After an error redb has to be reopened.
                 store::close(database);
                 Err(error)
             }

@@ -37,7 +37,7 @@ impl Form {
                 json::write_line(&mut line, document).ok()?;
                 Some(line)
             }
-            // What is only recorded is no news for a person.
+            // What is only recorded is not for a person to read.
             Form::Text { .. } if document.contains_key(BUILDING_BLOCK_TYPE) => None,
             Form::Text { style, .. } if document.contains_key(AMENDMENT) => {
                 Some(text::render_amendment(document, style).into_bytes())

@@ -127,12 +127,12 @@ fn a_path_that_names_no_rule_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let paths = [directory.path().to_owned()];
     assert!(matches!(
-        RuleFiles::of_paths(&paths, &DataStreams::default()),
+        RuleFiles::from_paths(&paths, &DataStreams::default()),
         Err(RuleFilesError::NoRules { .. })
     ));
     let paths = [directory.path().join("absent")];
     assert!(matches!(
-        RuleFiles::of_paths(&paths, &DataStreams::default()),
+        RuleFiles::from_paths(&paths, &DataStreams::default()),
         Err(RuleFilesError::Unreadable { .. })
     ));
 }
@@ -155,7 +155,7 @@ fn only_the_default_directory_may_be_absent() {
     };
     if holds_no_rule(Path::new(DEFAULT_RULES_DIRECTORY)) {
         assert!(matches!(
-            RuleFiles::of_config(&config),
+            RuleFiles::from_config(&config),
             Err(RuleFilesError::NoneConfigured)
         ));
     }
@@ -164,7 +164,7 @@ fn only_the_default_directory_may_be_absent() {
         ..Config::default()
     };
     assert!(matches!(
-        RuleFiles::of_config(&config),
+        RuleFiles::from_config(&config),
         Err(RuleFilesError::Unreadable { .. })
     ));
 }
@@ -181,7 +181,7 @@ fn bad_files_are_reported_and_the_others_run() {
         "4-long.toml",
         &vec![b'#'; MAX_FILE_BYTES as usize + 1],
     );
-    let mut rules = RuleFiles::of_paths(&[directory.path().to_owned()], &DataStreams::default()).unwrap();
+    let mut rules = RuleFiles::from_paths(&[directory.path().to_owned()], &DataStreams::default()).unwrap();
     assert_eq!(
         codes(&rules),
         [
@@ -213,7 +213,7 @@ fn all_rules_of_an_export_are_read_and_told_apart() {
     };
     let text = format!("{}\n{}\n{}\n", rule("a"), rule("b"), rule("a"));
     write(directory.path(), "export.ndjson", text.as_bytes());
-    let mut rules = RuleFiles::of_paths(&[directory.path().to_owned()], &DataStreams::default()).unwrap();
+    let mut rules = RuleFiles::from_paths(&[directory.path().to_owned()], &DataStreams::default()).unwrap();
     let codes: Vec<_> = codes(&rules).into_iter().map(|(_, codes)| codes).collect();
     assert_eq!(codes, [vec![], vec!["same-condition"], vec!["duplicate-rule-id"]]);
     assert_eq!(rules.files[2].report.diagnostics[0].line, 3);

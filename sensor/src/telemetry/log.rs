@@ -5,6 +5,7 @@
 
 use std::io;
 
+use nix::sys::signal::{SigSet, SigmaskHow};
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
@@ -37,11 +38,13 @@ pub(crate) fn start(level: LevelFilter) -> Log {
         .with_target("container_engines", level)
         .with_target("rule_engine", level)
         .with_default(level.min(LevelFilter::WARN));
-    let (stderr, writer) = NonBlockingBuilder::default()
-        .lossy(true)
-        .buffered_lines_limit(QUEUE_LENGTH)
-        .thread_name("log")
-        .finish(io::stderr());
+    let (stderr, writer) = without_signals(|| {
+        NonBlockingBuilder::default()
+            .lossy(true)
+            .buffered_lines_limit(QUEUE_LENGTH)
+            .thread_name("log")
+            .finish(io::stderr())
+    });
     let dropped = DroppedLines(stderr.error_counter());
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(stderr)
@@ -52,4 +55,15 @@ pub(crate) fn start(level: LevelFilter) -> Log {
         _writer: writer,
         dropped,
     }
+}
+
+/// Threads that are started in here leave all signals to the others.
+fn without_signals<T>(start: impl FnOnce() -> T) -> T {
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK);
+    let started = start();
+    // It was the thread's own mask, so it can be set again.
+    if let Ok(before) = before {
+        let _ = before.thread_set_mask();
+    }
+    started
 }

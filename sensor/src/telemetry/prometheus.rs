@@ -1,7 +1,7 @@
-//! How the sensor does, in a file that monitoring reads: Prometheus' text format, as node_exporter's textfile collector
+//! The state of the sensor, in a file that monitoring reads: Prometheus' text format, as node_exporter's textfile collector
 //! takes it. No port is opened.
 //!
-//! A thread of its own writes, so a slow disk holds nothing up. The file is replaced as a whole; its age tells whether
+//! A thread of its own writes, so a slow disk holds nothing up. The file is replaced as a whole; its age shows whether
 //! the sensor still runs.
 
 use std::fs::Permissions;
@@ -90,7 +90,7 @@ impl Metrics {
 }
 
 /// Readers see the old text or the new, never a part. The directory may be another user's, so the file beside has a
-/// name that nobody can foresee and is made anew.
+/// name that nobody can foresee, and must not exist yet.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new(""));
     let mut beside = tempfile::Builder::new()

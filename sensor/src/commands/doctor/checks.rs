@@ -2,8 +2,8 @@
 
 use std::io::ErrorKind;
 
+use super::check::{Check, CheckStatus};
 use super::facts::{Cgroups, HostFacts};
-use super::{Check, CheckStatus};
 use crate::config::Config;
 use crate::kernel::{BTF_PATH, Resolved};
 
@@ -102,7 +102,7 @@ fn type_information(facts: &HostFacts) -> Check {
     }
 }
 
-/// What the kernel lacks of the structures that the sensor reads; looked at by `doctor` alone, since loading tells it.
+/// What the kernel lacks of the structures that the sensor reads; checked by `doctor` alone, since loading reports it.
 pub(crate) fn kernel_fields(resolved: Option<Resolved>) -> Option<Check> {
     let resolved = resolved?;
     let name = "kernel fields";

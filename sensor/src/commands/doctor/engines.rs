@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use container_engines::{Directory, EngineError, EngineSocket, Place};
 
-use super::Check;
+use super::check::Check;
 use super::checks::{ok, warn};
 use crate::config::ContainersConfig;
 

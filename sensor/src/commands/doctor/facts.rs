@@ -17,7 +17,7 @@ pub(crate) struct HostFacts {
     /// As `uname -r` says.
     pub(crate) kernel_release: String,
     pub(crate) btf: Result<(), io::ErrorKind>,
-    /// The effective set as a bit mask; `None` if `/proc` does not tell.
+    /// The effective set as a bit mask; `None` if `/proc` does not have it.
     pub(crate) capabilities: Option<u64>,
     pub(crate) namespaces: Namespaces,
     /// The content of the lockdown file; `None` where the kernel has none.

@@ -6,7 +6,7 @@ use rule_engine::record::Record;
 use rule_engine::{Engine, NearMiss};
 use serde_json::json;
 
-use super::whole_document;
+use crate::commands::recording::whole_document;
 use crate::outputs::json::write_line;
 use crate::text::document::Document;
 
@@ -20,7 +20,7 @@ pub(crate) struct NearMisses {
 }
 
 impl NearMisses {
-    pub(crate) fn of(rule_id: &str) -> NearMisses {
+    pub(crate) fn new(rule_id: &str) -> NearMisses {
         NearMisses {
             rule_id: rule_id.to_owned(),
             nearest: None,

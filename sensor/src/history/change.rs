@@ -1,0 +1,30 @@
+//! What goes to the thread that writes, and what comes back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+/// A change on its way to the disk. A term's last change is all that counts.
+pub(super) enum Change {
+    RuleFirstSeen {
+        rule: Arc<str>,
+        time_ms: i64,
+    },
+    TermSeen {
+        rule: Arc<str>,
+        term: Arc<str>,
+        time_ms: i64,
+    },
+    TermForgotten {
+        rule: Arc<str>,
+        term: Arc<str>,
+    },
+}
+
+#[derive(Default)]
+pub(super) struct Shared {
+    pub(super) committed: AtomicU64,
+    pub(super) write_errors: AtomicU64,
+    pub(super) unsaved: AtomicU64,
+    /// The database on disk began empty while this history ran: everything has to be written again.
+    pub(super) was_replaced: AtomicBool,
+}
