@@ -4,11 +4,10 @@
 
 use std::sync::LazyLock;
 
-use rule_engine::language::ParseOptions;
-use rule_engine::record::{DocumentCounts, Record};
-use rule_engine::rule::{RuleStatus, parse_file, parse_rules};
-use rule_engine::schema::Schema;
-use rule_engine::{Engine, EngineOptions, MemoryHistory, Rules, run_examples};
+use rule_engine::{
+    CheckedRule, DocumentCounts, Engine, EngineOptions, Format, MemoryHistory, ParseOptions, Record, Report, Rules,
+    Schema, parse_rule, parse_rules, run_examples,
+};
 
 const EVENT: &str = r#"{"@timestamp": "2026-01-01T00:00:00Z", "event": {"category": ["process"], "type": ["start"]},
     "process": {"name": "apt", "pid": 7, "args": ["apt", "install", "curl"], "interactive": true},
@@ -37,12 +36,9 @@ pub fn run_query(rule_type: &str, query: &str) {
     rule.insert("query".to_owned(), query.into());
     let file = toml::Table::from_iter([("rule".to_owned(), toml::Value::Table(rule))]);
     let text = file.to_string();
-    let parsed = parse_file("rule.toml", &text, &ParseOptions::default());
-    assert_eq!(parsed.rule.is_some(), parsed.report.status == RuleStatus::Ok);
-    for found in &parsed.report.diagnostics {
-        found.render("rule.toml", &text);
-    }
-    if let Some(rule) = parsed.rule {
+    let parsed = parse_rule(&text, &ParseOptions::default());
+    render(&parsed, &text);
+    if let Ok(rule) = parsed {
         let mut engine = Engine::new(Rules::compile(&Schema::ecs(), vec![rule]), EngineOptions::default());
         engine.evaluate(&RECORD, &mut MemoryHistory::default(), &mut |_| {});
     }
@@ -50,19 +46,27 @@ pub fn run_query(rule_type: &str, query: &str) {
 
 /// A rule file of any text: a report, never a panic; what is `ok` compiles and its examples run.
 pub fn run_rule_file(text: &str) {
-    let parsed = parse_file("rule.toml", text, &ParseOptions::default());
-    assert_eq!(parsed.rule.is_some(), parsed.report.status == RuleStatus::Ok);
-    for found in &parsed.report.diagnostics {
-        found.render("rule.toml", text);
-    }
-    if let Some(rule) = parsed.rule {
+    let parsed = parse_rule(text, &ParseOptions::default());
+    render(&parsed, text);
+    if let Ok(rule) = parsed {
         run_examples(&rule);
     }
-    for parsed in parse_rules("rules.ndjson", text, &ParseOptions::default()) {
-        assert_eq!(parsed.rule.is_some(), parsed.report.status == RuleStatus::Ok);
-        for found in &parsed.report.diagnostics {
-            found.render("rules.ndjson", text);
+    for parsed in parse_rules(text, Format::Ndjson, &ParseOptions::default()) {
+        render(&parsed, text);
+    }
+}
+
+/// Shows what was found; a rule that does not run has at least one finding.
+fn render(parsed: &Result<CheckedRule, Report>, text: &str) {
+    let found = match parsed {
+        Ok(rule) => &rule.warnings,
+        Err(report) => {
+            assert!(!report.diagnostics.is_empty());
+            &report.diagnostics
         }
+    };
+    for found in found {
+        found.render("rule.toml", text);
     }
 }
 

@@ -5,23 +5,23 @@
 //! what has been seen before is asked of a [`TermHistory`].
 
 // A room uses only rooms above it.
-pub mod limits;
+mod limits;
 
-pub mod diagnostic;
+mod diagnostic;
 
 mod value;
 
-pub mod schema;
+mod schema;
 
-pub mod record;
+mod record;
 
 mod condition;
 
 mod analysis;
 
-pub mod language;
+mod language;
 
-pub mod rule;
+mod rule;
 
 mod compile;
 
@@ -36,10 +36,18 @@ mod fixture;
 mod naive;
 
 pub use compile::rules::Rules;
+pub use diagnostic::{Code, Diagnostic, Severity};
 pub use examples::{ExampleOutcome, run_examples};
-pub use record::streams::DataStreams;
+pub use language::ParseOptions;
+pub use limits::{LimitError, RuleLimits};
+pub use record::streams::{DataStreamError, DataStreams};
+pub use record::{DocumentCounts, DocumentReader, MAX_RECORD_TEXT, Producer, Record, Value, Values};
+pub use rule::{
+    CheckedRule, Example, Expectation, Format, Report, RuleInfo, RuleSeverity, RuleType, parse_rule, parse_rules,
+};
 pub use run::counters::{EngineCounters, RuleCounters};
 pub use run::engine::{Engine, EngineOptions, Match, RuleChanges};
 pub use run::explain::NearMiss;
 pub use run::fair_quota::{FairQuota, Owner};
 pub use run::history::{MemoryHistory, TermHistory};
+pub use schema::{FieldId, FieldType, Schema, SchemaError, fields};

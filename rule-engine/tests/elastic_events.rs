@@ -10,10 +10,9 @@ use std::fs;
 use std::path::Path;
 
 use corpus::{corpus, options};
-use rule_engine::record::{DocumentCounts, Record};
-use rule_engine::rule::{CheckedRule, RuleStatus, parse_file};
-use rule_engine::schema::Schema;
-use rule_engine::{Engine, EngineOptions, MemoryHistory, Rules};
+use rule_engine::{
+    CheckedRule, DocumentCounts, Engine, EngineOptions, MemoryHistory, Record, Rules, Schema, parse_rule,
+};
 use serde_json::{Map, Value as Json, json};
 
 /// A rule's id, events in a row whose last one it finds, and events in a row of whose last one it says nothing.
@@ -344,9 +343,7 @@ fn rules(corpus: &Path) -> BTreeMap<String, CheckedRule> {
         for entry in fs::read_dir(corpus.join(folder)).expect("a readable folder") {
             let path = entry.expect("a readable entry").path();
             let text = fs::read_to_string(&path).expect("a readable rule file");
-            let parsed = parse_file(&path.display().to_string(), &text, &options());
-            assert_eq!(parsed.report.status, RuleStatus::Ok, "{:?}", parsed.report);
-            let rule = parsed.rule.expect("a rule that is ok");
+            let rule = parse_rule(&text, &options()).unwrap_or_else(|report| panic!("{}: {report:?}", path.display()));
             rules.insert(rule.info.rule_id.clone(), rule);
         }
     }

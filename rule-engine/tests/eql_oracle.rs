@@ -13,11 +13,7 @@ use std::process::{Command, Stdio};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
-use rule_engine::language::ParseOptions;
-use rule_engine::record::Record;
-use rule_engine::rule::{CheckedRule, parse_file};
-use rule_engine::schema::Schema;
-use rule_engine::{Engine, EngineOptions, MemoryHistory, Rules};
+use rule_engine::{CheckedRule, Engine, EngineOptions, MemoryHistory, ParseOptions, Record, Rules, Schema, parse_rule};
 use serde_json::{Value as Json, json};
 
 /// A query, the events it is asked about, and what the package says.
@@ -76,8 +72,7 @@ fn rule(query: &str) -> Result<CheckedRule, String> {
     file.insert("type".to_owned(), "eql".into());
     file.insert("query".to_owned(), query.into());
     let text = toml::Table::from_iter([("rule".to_owned(), toml::Value::Table(file))]).to_string();
-    let parsed = parse_file("rule.toml", &text, &ParseOptions::default());
-    parsed.rule.ok_or_else(|| format!("{:?}", parsed.report.diagnostics))
+    parse_rule(&text, &ParseOptions::default()).map_err(|report| format!("{:?}", report.diagnostics))
 }
 
 fn matches(rule: CheckedRule, events: &[Json]) -> Vec<bool> {

@@ -8,9 +8,7 @@
 use std::time::{Duration, Instant};
 
 use container_engines::{Directory, Lookup};
-use rule_engine::record::Record;
-use rule_engine::schema::FieldId;
-use rule_engine::{EngineOptions, Match, RuleChanges, TermHistory};
+use rule_engine::{EngineOptions, FieldId, Match, Record, RuleChanges, TermHistory};
 
 use crate::event::{Event, EventKind};
 use crate::identity::ContainerIdentity;

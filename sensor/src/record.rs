@@ -12,7 +12,7 @@ mod producer;
 mod put;
 mod user;
 
-use rule_engine::record::Record;
+use rule_engine::Record;
 
 use crate::{enrich::host::Host, event::Event, process::ProcessKey};
 

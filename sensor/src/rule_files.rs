@@ -10,19 +10,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rule_engine::DataStreams;
-use rule_engine::diagnostic::{Code, Diagnostic};
-use rule_engine::language::ParseOptions;
-use rule_engine::rule::{self, CheckedRule, RuleReport, RuleStatus};
+use rule_engine::{CheckedRule, Code, DataStreams, Diagnostic, Format, ParseOptions, parse_rules};
 
 use crate::config::{Config, DEFAULT_RULES_DIRECTORY};
 use crate::record::parse_options;
 
 mod find;
+mod report;
 mod stock;
 
 pub(crate) use find::RuleFilesError;
 use find::{files_below, holds_no_rule, read_bounded};
+pub(crate) use report::{RuleReport, RuleStatus};
 use stock::STOCK_RULES;
 
 /// A rule, what came of it, and the file that it is in, perhaps with others.
@@ -122,12 +121,21 @@ impl RuleFiles {
             Ok(text) => text.into(),
             Err(error) => return self.files.push(unreadable(path, &error)),
         };
-        for parsed in rule::parse_rules(path, &text, &self.options) {
-            self.add_rule(RuleFile {
-                text: Arc::clone(&text),
-                first_line: parsed.first_line,
-                report: parsed.report,
-                rule: parsed.rule,
+        for parsed in parse_rules(&text, format_of(path), &self.options) {
+            let text = Arc::clone(&text);
+            self.add_rule(match parsed {
+                Ok(rule) => RuleFile {
+                    text,
+                    first_line: rule.line,
+                    report: RuleReport::of_rule(path, &rule),
+                    rule: Some(rule),
+                },
+                Err(report) => RuleFile {
+                    text,
+                    first_line: report.line,
+                    report: RuleReport::of_failure(path, report),
+                    rule: None,
+                },
             });
         }
     }
@@ -161,13 +169,22 @@ impl RuleFiles {
     }
 }
 
+/// Exports of Kibana's end in `.ndjson`.
+fn format_of(path: &str) -> Format {
+    if path.ends_with(".ndjson") {
+        Format::Ndjson
+    } else {
+        Format::Toml
+    }
+}
+
 /// `path:line` of the rule's id.
 fn place(file: &RuleFile) -> String {
     format!("{}:{}", file.report.path, id_line(file))
 }
 
 fn id_line(file: &RuleFile) -> u32 {
-    if file.report.path.ends_with(".ndjson") {
+    if format_of(&file.report.path) == Format::Ndjson {
         return file.first_line;
     }
     line_of(&file.text, |line| line.trim_start().starts_with("rule_id"))

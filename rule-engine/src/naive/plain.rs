@@ -8,7 +8,7 @@ use crate::compile::graph::CompiledCondition;
 use crate::condition::{Condition, Detection, Then};
 use crate::language::ParseOptions;
 use crate::record::{Record, Value};
-use crate::rule::{self, Expectation};
+use crate::rule::{Expectation, parse_rule};
 
 pub(super) fn holds(condition: &Condition, record: &Record) -> bool {
     match condition {
@@ -36,9 +36,7 @@ fn the_stock_rules_decide_their_examples_plain_as_compiled() {
     for entry in fs::read_dir(folder).expect("the stock rules") {
         let path = entry.expect("a readable entry").path();
         let text = fs::read_to_string(&path).expect("a readable rule file");
-        let rule = rule::parse_file("rule.toml", &text, &options)
-            .rule
-            .expect("a sound rule");
+        let rule = parse_rule(&text, &options).expect("a sound rule");
         let mut compiled: Vec<_> = rule
             .detection
             .conditions()

@@ -173,6 +173,8 @@ impl<'a> Reader<'a, '_> {
                 references,
                 examples,
             },
+            warnings: Vec::new(),
+            line: 1,
             schema: self.options.schema().clone(),
             categories,
             filter: filter?,

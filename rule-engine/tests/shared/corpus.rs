@@ -2,9 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rule_engine::language::ParseOptions;
-use rule_engine::record::Producer;
-use rule_engine::schema::Schema;
+use rule_engine::{ParseOptions, Producer, Schema};
 
 include!("../data/options.rs");
 

@@ -4,9 +4,7 @@
 
 use std::time::Duration;
 
-use rule_engine::Match;
-use rule_engine::record::Record;
-use rule_engine::schema::fields;
+use rule_engine::{Match, Record, fields};
 
 use super::notify;
 use crate::alert::loss::Losses;

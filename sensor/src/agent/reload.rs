@@ -1,15 +1,13 @@
 //! Rules are read here, at the start and again at every `SIGHUP`.
 
-use rule_engine::diagnostic::Severity;
-use rule_engine::rule::RuleStatus;
-use rule_engine::schema::fields;
+use rule_engine::{Severity, fields};
 use tracing::{info, warn};
 
 use super::notify;
 use crate::config::Config;
 use crate::detection::Rules;
 use crate::kernel::Environment;
-use crate::rule_files::{RuleFiles, RuleFilesError};
+use crate::rule_files::{RuleFiles, RuleFilesError, RuleStatus};
 
 /// Reads and compiles the configured rules; says on stderr what is wrong with which.
 ///

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use container_engines::{Directory, Lookup};
-use rule_engine::record::Record;
+use rule_engine::Record;
 use serde_json::Value;
 
 use super::document::{AMENDMENT, Alert, ContainerMetadata};

@@ -7,8 +7,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rule_engine::Match;
-use rule_engine::rule::{RuleInfo, RuleType};
+use rule_engine::{Match, RuleInfo, RuleType};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

@@ -1,6 +1,6 @@
 //! The sentence that an alert begins with.
 
-use rule_engine::rule::RuleInfo;
+use rule_engine::RuleInfo;
 
 use crate::text::document::{self, Document};
 use crate::text::escape::{self, Visible};

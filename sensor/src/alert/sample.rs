@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rule_engine::rule::{RuleInfo, RuleSeverity, RuleType};
+use rule_engine::{ParseOptions, parse_rule};
 use serde_json::{Value, json};
 
 use super::chain::chain_from_event;
@@ -31,23 +31,20 @@ pub(crate) fn sample() -> Alert {
         panic!("not an object")
     };
     let chain = chain_from_event(&event);
-    let rule = RuleInfo {
-        rule_id: "9b2cfe7e-0000-4000-8000-000000000001".to_owned(),
-        name: "Tool installed in a container".to_owned(),
-        description: "text".to_owned(),
-        severity: RuleSeverity::Low,
-        risk_score: 21,
-        rule_type: RuleType::Eql,
-        tags: vec!["Domain: Container".to_owned()],
-        threat: json!([]),
-        building_block_type: None,
-        note: None,
-        references: Vec::new(),
-        examples: Vec::new(),
-    };
+    let rule = r#"[rule]
+rule_id = "9b2cfe7e-0000-4000-8000-000000000001"
+name = "Tool installed in a container"
+description = "text"
+severity = "low"
+risk_score = 21
+tags = ["Domain: Container"]
+type = "eql"
+query = "process where true"
+"#;
+    let rule = parse_rule(rule, &ParseOptions::default()).expect("a sound rule");
     Alert {
         event,
-        rule: Arc::new(rule),
+        rule: Arc::new(rule.info),
         conditions: vec!["process.args == \"install\": install".to_owned()],
         new_terms: Vec::new(),
         earlier_events: Vec::new(),

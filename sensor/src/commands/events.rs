@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::io::{self, BufWriter, Stdout, Write};
 
 use container_engines::Directory;
-use rule_engine::record::Record;
+use rule_engine::Record;
 use tracing::info;
 
 use super::{CommandError, ExitStatus, doctor};

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use rule_engine::rule::RuleType;
-use rule_engine::schema::Schema;
-use rule_engine::{Engine, EngineOptions, Rules};
+use rule_engine::{Engine, EngineOptions, RuleType, Rules, Schema};
 
 use super::recording::{Recording, unreadable};
 use super::replay::warn_of_broken;

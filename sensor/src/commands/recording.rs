@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
-use rule_engine::record::{DocumentCounts, DocumentReader, Record};
+use rule_engine::{DocumentCounts, DocumentReader, Record};
 
 use super::error::{CommandError, ExitStatus};
 use super::progress::Progress;
@@ -168,7 +168,7 @@ fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use rule_engine::schema::fields;
+    use rule_engine::fields;
 
     use super::*;
 

@@ -6,10 +6,7 @@
 
 use std::io::{self, BufRead, BufWriter, Write};
 
-use rule_engine::record::Record;
-use rule_engine::rule::RuleStatus;
-use rule_engine::schema::Schema;
-use rule_engine::{Engine, EngineCounters, EngineOptions, MemoryHistory, Rules};
+use rule_engine::{Engine, EngineCounters, EngineOptions, MemoryHistory, Record, Rules, Schema};
 
 use super::error::{CommandError, ExitStatus};
 use super::recording::{Recording, RecordingCounts, unreadable, whole_document};
@@ -17,7 +14,7 @@ use crate::alert::{Alert, chain_from_event};
 use crate::cli::ReplayArguments;
 use crate::config::Config;
 use crate::outputs::json::write_line;
-use crate::rule_files::{RuleFiles, RuleFilesError};
+use crate::rule_files::{RuleFiles, RuleFilesError, RuleStatus};
 use crate::telemetry::report;
 use crate::text::document::Document;
 use near_misses::NearMisses;
@@ -212,8 +209,7 @@ mod tests {
 
     #[test]
     fn at_the_end_of_a_recording_time_runs_on_for_what_waits() {
-        let rule = rule_engine::rule::parse_file(
-            "rule.toml",
+        let rule = rule_engine::parse_rule(
             r#"[rule]
 name = "One"
 description = "d"
@@ -224,9 +220,9 @@ type = "eql"
 query = '''sequence by process.pid with maxspan=1h
   [process where process.name == "bash"] ![process where event.action == "end"]'''
 "#,
-            &rule_engine::language::ParseOptions::default(),
+            &rule_engine::ParseOptions::default(),
         );
-        let rules = Rules::compile(&Schema::ecs(), vec![rule.rule.unwrap()]);
+        let rules = Rules::compile(&Schema::ecs(), vec![rule.unwrap()]);
         let engine = Engine::new(rules, EngineOptions::default());
         let mut record = engine.rules().narrow_record();
         let input = shell("2026-11-22T00:00:00Z");

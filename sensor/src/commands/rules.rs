@@ -5,14 +5,12 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use rule_engine::diagnostic::{Code, Diagnostic};
-use rule_engine::rule::{Expectation, RuleReport, RuleStatus};
-use rule_engine::{ExampleOutcome, run_examples};
+use rule_engine::{Code, Diagnostic, ExampleOutcome, Expectation, run_examples};
 
 use super::error::{CommandError, ExitStatus};
 use crate::cli::RulesCommand;
 use crate::config::{Config, Format};
-use crate::rule_files::{RuleFile, RuleFiles, line_of};
+use crate::rule_files::{RuleFile, RuleFiles, RuleReport, RuleStatus, line_of};
 use crate::text::escape::Visible;
 
 pub(crate) fn main(command: &RulesCommand) -> Result<ExitStatus, CommandError> {

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rule_engine::record::Record;
-use rule_engine::rule::CheckedRule;
-use rule_engine::schema::{FieldId, Schema};
-use rule_engine::{Engine, EngineCounters, EngineOptions, Match, RuleChanges, TermHistory};
+use rule_engine::{
+    CheckedRule, Engine, EngineCounters, EngineOptions, FieldId, Match, Record, RuleChanges, Schema, TermHistory,
+};
 
 use crate::event::EventKind;
 use crate::record::{ENGINE_FIELDS, fill_kind};
@@ -143,17 +142,14 @@ impl Engines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rule_engine::language::ParseOptions;
-    use rule_engine::rule::parse_file;
+    use rule_engine::{ParseOptions, parse_rule};
 
     fn rule(query: &str) -> CheckedRule {
         let text = format!(
             "[rule]\nname = \"one\"\ndescription = \"d\"\nrule_id = \"one\"\nrisk_score = 1\nseverity = \"low\"\n\
              type = \"eql\"\nlanguage = \"eql\"\nquery = '{query}'\n"
         );
-        parse_file("rule.toml", &text, &ParseOptions::default())
-            .rule
-            .expect("a rule")
+        parse_rule(&text, &ParseOptions::default()).expect("a rule")
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use container_engines::Lookup;
-use rule_engine::record::Record;
+use rule_engine::Record;
 
 use crate::identity::ContainerIdentity;
 
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use container_engines::LookupFailure;
     use proptest::prelude::*;
-    use rule_engine::schema::fields;
+    use rule_engine::fields;
     use std::time::Duration;
 
     fn event(container: u8, number: i64, deadline: Instant) -> WaitingEvent<()> {

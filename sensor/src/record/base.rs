@@ -1,7 +1,6 @@
 //! What every event says, whatever its subject: kind, time, id and host.
 
-use rule_engine::record::{Record, Value};
-use rule_engine::schema::fields;
+use rule_engine::{Record, Value, fields};
 
 use super::put::text_from;
 use crate::{

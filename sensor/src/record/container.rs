@@ -6,8 +6,7 @@
 use std::sync::Arc;
 
 use container_engines::{Lookup, Metadata, Mount, Pod};
-use rule_engine::record::{Record, Value};
-use rule_engine::schema::{FieldId, fields};
+use rule_engine::{FieldId, Record, Value, fields};
 
 use crate::process::Process;
 

@@ -1,7 +1,6 @@
 //! What runs, whatever it is called: the file behind the process's name, and how it was asked for.
 
-use rule_engine::record::Record;
-use rule_engine::schema::fields;
+use rule_engine::{Record, fields};
 
 use super::put::{text_from, texts_from};
 use super::user::{put_group_name, put_user_name};

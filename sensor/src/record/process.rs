@@ -1,7 +1,6 @@
 //! The event's process, its parent, leaders and ancestors, and how it ended.
 
-use rule_engine::record::{Record, Value};
-use rule_engine::schema::fields;
+use rule_engine::{Record, Value, fields};
 
 use super::base::Base;
 use super::process_fields::{Arguments, ProcessFields};

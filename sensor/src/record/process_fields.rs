@@ -1,7 +1,6 @@
 //! The fields of one process, the same for the event's own process, its parent and its leaders.
 
-use rule_engine::record::{Record, Value};
-use rule_engine::schema::{FieldId, Schema};
+use rule_engine::{FieldId, Record, Schema, Value};
 
 use super::base::Base;
 use super::put::{put, text_from, texts_from};

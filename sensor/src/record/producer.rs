@@ -1,10 +1,7 @@
 //! What the sensor's events hold, for the checks of rules: which fields are filled, and with which values where these
 //! are few. The table beside this file says it; a test holds it against what the record builder fills.
 
-use rule_engine::DataStreams;
-use rule_engine::language::ParseOptions;
-use rule_engine::record::Producer;
-use rule_engine::schema::Schema;
+use rule_engine::{DataStreams, ParseOptions, Producer, Schema};
 
 const FILLED: &str = include_str!("produced.tsv");
 /// The table of a rule file that holds what Elastic's rules have no key for.

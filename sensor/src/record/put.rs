@@ -1,7 +1,6 @@
 //! Helpers that add values to a record if there is a field for them and the record wants it.
 
-use rule_engine::record::{Record, Value};
-use rule_engine::schema::FieldId;
+use rule_engine::{FieldId, Record, Value};
 
 /// Adds a value if there is a field for it.
 pub(super) fn put(record: &mut Record, field: Option<FieldId>, value: Value<'_>) {

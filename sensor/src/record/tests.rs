@@ -4,8 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use container_engines::{Access, Image, Lookup, LookupFailure, Metadata, Mount, Pod, Runtime, Workload};
-use rule_engine::DataStreams;
-use rule_engine::schema::{FieldId, Schema};
+use rule_engine::{DataStreams, FieldId, Schema};
 use sensor_abi::{Descriptor, ExecFixed, ExitRecord, Namespaces, ProcessFixed, RecordHead};
 use zerocopy::FromZeros;
 

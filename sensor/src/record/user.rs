@@ -1,7 +1,6 @@
 //! The user and group of the event's process, and the names of users and groups in general.
 
-use rule_engine::record::Record;
-use rule_engine::schema::{FieldId, fields};
+use rule_engine::{FieldId, Record, fields};
 
 use super::put::text_from;
 use crate::{enrich::users::Users, process::Process};

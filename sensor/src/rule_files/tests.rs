@@ -1,6 +1,6 @@
 use std::fs;
 
-use rule_engine::diagnostic::Severity;
+use rule_engine::{Expectation, Severity, parse_rule};
 
 use super::find::MAX_FILE_BYTES;
 use super::*;
@@ -48,7 +48,7 @@ fn every_stock_rule_can_run_and_keeps_to_its_examples() {
     for file in RuleFiles::stock().files {
         assert_eq!(file.report.status, RuleStatus::Ok, "{:?}", file.report);
         let outcomes = rule_engine::run_examples(file.rule.as_ref().unwrap());
-        for expectation in [rule::Expectation::Match, rule::Expectation::NoMatch] {
+        for expectation in [Expectation::Match, Expectation::NoMatch] {
             assert!(
                 outcomes.iter().any(|outcome| outcome.expect == expectation),
                 "{}",
@@ -83,13 +83,32 @@ fn every_code_is_documented_with_its_severity() {
 }
 
 #[test]
+fn a_report_keeps_the_names_of_its_json_form() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = write(
+        directory.path(),
+        "a.toml",
+        b"[rule]\nrule_id = \"one\"\ntype = \"esql\"\n",
+    );
+    let rules = RuleFiles::from_paths(std::slice::from_ref(&path), &DataStreams::default()).unwrap();
+    let report = serde_json::to_value(&rules.files[0].report).unwrap();
+    let keys: Vec<&String> = report.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["path", "rule_id", "name", "type", "status", "diagnostics"]);
+    assert_eq!(report["path"], path.to_str().unwrap());
+    assert_eq!(
+        (&report["status"], &report["type"]),
+        (&"unsupported".into(), &"esql".into())
+    );
+}
+
+#[test]
 fn the_rule_in_the_documentation_keeps_to_its_examples() {
     let documentation = include_str!("../../../docs/rules.md");
     let (_, rest) = documentation.split_once("```toml\n").unwrap();
     let (text, _) = rest.split_once("```").unwrap();
-    let parsed = rule::parse_file("docs/rules.md", text, &parse_options(DataStreams::default()));
-    assert!(parsed.report.diagnostics.is_empty(), "{:?}", parsed.report);
-    let outcomes = rule_engine::run_examples(&parsed.rule.unwrap());
+    let rule = parse_rule(text, &parse_options(DataStreams::default())).unwrap();
+    assert!(rule.warnings.is_empty(), "{:?}", rule.warnings);
+    let outcomes = rule_engine::run_examples(&rule);
     assert_eq!(
         outcomes.iter().filter(|outcome| outcome.passed()).count(),
         3,

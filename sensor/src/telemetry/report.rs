@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use container_engines::EngineStatus;
-use rule_engine::rule::RuleInfo;
-use rule_engine::{EngineCounters, RuleChanges, RuleCounters};
+use rule_engine::{EngineCounters, RuleChanges, RuleCounters, RuleInfo};
 use sensor_abi::RecordKind;
 use tracing::{debug, info, warn};
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::Value as Json;
 
 use crate::compile::rules::Rules;
-use crate::fixture::parse_file;
+use crate::fixture::parse;
 use crate::naive::generate::{Language, event, query};
 use crate::naive::query::Query;
 use crate::record::Record;
@@ -28,10 +28,7 @@ fn rule(number: usize, query: &Query, exception: Option<&Query>) -> CheckedRule 
         "[rule]\nrule_id = \"{number}\"\nname = \"n\"\ndescription = \"d\"\nseverity = \"low\"\nrisk_score = 1\n\
          max_signals = 1000000\ntype = \"eql\"\n{index}query = \'\'\'{category} where {condition}\'\'\'"
     );
-    let parsed = parse_file("rule.toml", &text);
-    parsed
-        .rule
-        .unwrap_or_else(|| panic!("{text}: {:?}", parsed.report.diagnostics))
+    parse(&text).unwrap_or_else(|report| panic!("{text}: {:?}", report.diagnostics))
 }
 
 proptest! {

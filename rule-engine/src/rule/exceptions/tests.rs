@@ -2,28 +2,22 @@ use expect_test::{Expect, expect};
 use serde_json::{Value as Json, json};
 
 use crate::compile::rules::Rules;
-use crate::fixture::parse_file;
-use crate::rule::ParsedFile;
+use crate::fixture;
+use crate::rule::{CheckedRule, Report};
 use crate::run::engine::{Engine, EngineOptions};
 use crate::run::history::MemoryHistory;
 use crate::schema::Schema;
 
-fn parse(query: &str, tail: &str) -> ParsedFile {
-    parse_file(
-        "a.toml",
-        &format!(
-            "[rule]\nrule_id = \"1\"\nname = \"A\"\ndescription = \"d\"\nseverity = \"low\"\nrisk_score = 1\n\
+fn parse(query: &str, tail: &str) -> Result<CheckedRule, Report> {
+    fixture::parse(&format!(
+        "[rule]\nrule_id = \"1\"\nname = \"A\"\ndescription = \"d\"\nseverity = \"low\"\nrisk_score = 1\n\
              type = \"eql\"\nquery = '''{query}'''\n{tail}"
-        ),
-    )
+    ))
 }
 
 /// Which of the events the rule matches, on a record that holds only what the rule looks at.
 pub fn matches(query: &str, tail: &str, events: &[Json]) -> Vec<bool> {
-    let parsed = parse(query, tail);
-    let rule = parsed
-        .rule
-        .unwrap_or_else(|| panic!("{tail}: {:?}", parsed.report.diagnostics));
+    let rule = parse(query, tail).unwrap_or_else(|report| panic!("{tail}: {:?}", report.diagnostics));
     let rules = Rules::compile(&Schema::ecs(), vec![rule]);
     let mut record = rules.narrow_record();
     let mut engine = Engine::new(rules, EngineOptions::default());
@@ -180,9 +174,9 @@ fn an_excepted_event_is_none_of_a_sequence_neither_wanted_nor_unwanted() {
 }
 
 pub fn check(tail: &str, expected: Expect) {
-    let report = parse("process where true", tail).report;
-    let shown: String = report
-        .diagnostics
+    let parsed = parse("process where true", tail);
+    let (_, diagnostics) = fixture::outcome(&parsed);
+    let shown: String = diagnostics
         .iter()
         .map(|found| format!("{}:{} {}: {}\n", found.line, found.column, found.code, found.message))
         .collect();

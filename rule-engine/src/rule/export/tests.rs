@@ -1,16 +1,18 @@
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
-use crate::fixture::{OPTIONS, parse_file};
-use crate::rule::{ParsedFile, RuleStatus};
+use crate::compile::rules::Rules;
+use crate::fixture::{self, OPTIONS, outcome};
+use crate::rule::{CheckedRule, Format, Report};
 use crate::run::engine::{Engine, EngineOptions};
 use crate::run::history::MemoryHistory;
 use crate::schema::Schema;
 
-fn parse_rules(path: &str, text: &str) -> Vec<ParsedFile> {
-    crate::rule::parse_rules(path, text, &OPTIONS)
+type Parsed = Result<CheckedRule, Report>;
+
+fn parse_rules(text: &str) -> Vec<Parsed> {
+    crate::rule::parse_rules(text, Format::Ndjson, &OPTIONS)
 }
-use crate::compile::rules::Rules;
 
 fn rule(id: &str, rest: Json) -> Json {
     let mut rule = json!({"rule_id": id, "name": "A rule", "description": "d", "severity": "low", "risk_score": 21,
@@ -23,25 +25,33 @@ fn rule(id: &str, rest: Json) -> Json {
     Json::Object(rule.clone())
 }
 
-fn parse(lines: &[Json]) -> Vec<ParsedFile> {
+fn parse(lines: &[Json]) -> Vec<Parsed> {
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    parse_rules("a.ndjson", &text)
+    parse_rules(&text)
 }
 
-fn shown(files: &[ParsedFile]) -> Vec<String> {
-    let line = |file: &ParsedFile| {
-        let found = file.report.diagnostics.iter();
-        let found: Vec<String> = found
+fn shown(files: &[Parsed]) -> Vec<String> {
+    let line = |parsed: &Parsed| {
+        let (status, diagnostics) = outcome(parsed);
+        let found: Vec<String> = diagnostics
+            .iter()
             .map(|found| format!("{}:{} {}", found.line, found.column, found.code))
             .collect();
-        let id = file.report.rule_id.as_deref().unwrap_or("-");
-        format!("{} {id} {:?} {}", file.first_line, file.report.status, found.join(", "))
+        let (line, id) = match parsed {
+            Ok(rule) => (rule.line, Some(&rule.info.rule_id)),
+            Err(report) => (report.line, report.rule_id.as_ref()),
+        };
+        format!(
+            "{line} {} {status} {}",
+            id.map_or("-", String::as_str),
+            found.join(", ")
+        )
     };
     files.iter().map(line).collect()
 }
 
-fn matches(file: ParsedFile, name: &str) -> bool {
-    let rule = file.rule.unwrap_or_else(|| panic!("{:?}", file.report.diagnostics));
+fn matches(parsed: Parsed, name: &str) -> bool {
+    let rule = parsed.expect("a sound rule");
     let rules = Rules::compile(&Schema::ecs(), vec![rule]);
     let mut record = rules.narrow_record();
     let Json::Object(document) = json!({"@timestamp": 0, "process.name": name}) else {
@@ -87,8 +97,8 @@ fn the_flat_form_of_new_terms_is_the_same_rule() {
         type = \"new_terms\"\nlanguage = \"kuery\"\nquery = \"process.name:*\"\n[rule.new_terms]\n\
         field = \"new_terms_fields\"\nvalue = [\"process.name\"]\n[[rule.new_terms.history_window_start]]\n\
         field = \"history_window_start\"\nvalue = \"now-14d\"\n";
-    let flat = parse(&[flat]).remove(0).rule.expect("a sound rule");
-    let toml = parse_file("a.toml", toml).rule.expect("a sound rule");
+    let flat = parse(&[flat]).remove(0).expect("a sound rule");
+    let toml = fixture::parse(toml).expect("a sound rule");
     assert_eq!(format!("{flat:?}"), format!("{toml:?}"));
     let incomplete = parse(&[rule("one", json!({"type": "new_terms", "new_terms_fields": []}))]);
     assert_eq!(shown(&incomplete), ["1 one Error 1:1 bad-value, 1:1 missing-key"]);
@@ -130,9 +140,9 @@ fn the_items_of_a_rules_exception_lists_are_found_in_the_file() {
 
 #[test]
 fn what_is_too_long_or_holds_no_rule_is_an_error() {
-    assert_eq!(shown(&parse_rules("a.ndjson", "")), ["1 - Error 1:1 no-rules"]);
+    assert_eq!(shown(&parse_rules("")), ["1 - Error 1:1 no-rules"]);
     assert_eq!(
-        shown(&parse_rules("a.ndjson", &" ".repeat((16 << 20) + 1))),
+        shown(&parse_rules(&" ".repeat((16 << 20) + 1))),
         ["1 - Error 1:1 file-too-long"]
     );
     let entry = json!({"field": "process.name", "type": "match", "value": "x".repeat(400 << 10)});
@@ -152,10 +162,10 @@ proptest! {
     fn no_text_makes_the_reader_panic_and_there_is_always_a_report(
         text in r#"(\{"rule_id":"a","type":"query","query":"|"exceptions_list":\[|\{"list_id":"l","entries":\[|[a-z"{}\[\]:,0-9.e\\\n é-]){0,30}"#
     ) {
-        let files = parse_rules("a.ndjson", &text);
+        let files = parse_rules(&text);
         prop_assert!(!files.is_empty());
         for file in files {
-            prop_assert_eq!(file.rule.is_some(), file.report.status == RuleStatus::Ok);
+            prop_assert!(file.is_ok() || !outcome(&file).1.is_empty());
         }
     }
 }

@@ -3,10 +3,9 @@ use serde_json::{Value as Json, json};
 
 use crate::compile::rules::Rules;
 use crate::diagnostic::Code;
-use crate::fixture::parse_file;
+use crate::fixture::parse;
 use crate::limits::MAX_GROUPS;
 use crate::record::Record;
-use crate::rule::RuleStatus;
 use crate::run::counters::RuleCounters;
 use crate::run::engine::{Engine, EngineOptions};
 use crate::run::history::MemoryHistory;
@@ -29,9 +28,7 @@ fn text(body: &str) -> String {
 
 impl Run {
     fn new(body: &str) -> Run {
-        let parsed = parse_file("a.toml", &text(body));
-        assert_eq!(parsed.report.status, RuleStatus::Ok, "{:?}", parsed.report.diagnostics);
-        let rules = Rules::compile(&Schema::ecs(), parsed.rule.into_iter().collect());
+        let rules = Rules::compile(&Schema::ecs(), vec![parse(&text(body)).expect("a sound rule")]);
         Run {
             record: rules.narrow_record(),
             engine: Engine::new(rules, EngineOptions::default()),
@@ -206,10 +203,9 @@ fn limits_that_say_nothing_sound_are_errors() {
             "`never` is neither `suppress` nor `doNotSuppress`",
         ),
     ] {
-        let report = parse_file("a.toml", &text(&(EQL.to_owned() + tail))).report;
+        let report = parse(&text(&(EQL.to_owned() + tail))).expect_err("an error");
         let messages: Vec<&str> = report.diagnostics.iter().map(|found| found.message.as_str()).collect();
         assert_eq!(messages, [expected], "{tail}");
-        assert_eq!(report.status, RuleStatus::Error);
     }
 }
 
@@ -217,8 +213,8 @@ fn limits_that_say_nothing_sound_are_errors() {
 fn suppression_of_a_sequence_is_a_warning_and_all_alerts_are_told() {
     let body = "type = \"eql\"\nquery = 'sequence [any where process.name == \"a\"] [any where process.name == \"b\"]'\n\
                 [rule.alert_suppression]\ngroup_by = [\"process.name\"]\n";
-    let report = parse_file("a.toml", &text(body)).report;
-    assert_eq!(report.diagnostics[0].code, Code::NoEffect);
+    let rule = parse(&text(body)).expect("a rule with a warning");
+    assert_eq!(rule.warnings[0].code, Code::NoEffect);
     let mut run = Run::new(body);
     assert_eq!(run.show_named(&[(0, "a"), (0, "b"), (0, "a"), (0, "b")]), [0, 1, 0, 1]);
 }

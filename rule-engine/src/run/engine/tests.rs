@@ -1,7 +1,7 @@
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::fixture::parse_file;
+use crate::fixture::parse;
 use crate::rule::CheckedRule;
 use crate::run::history::MemoryHistory;
 use crate::schema::Schema;
@@ -14,8 +14,7 @@ fn rule(body: &str) -> CheckedRule {
     let text = format!(
         "[rule]\nrule_id = \"one\"\nname = \"One\"\ndescription = \"d\"\nseverity = \"low\"\nrisk_score = 1\n{body}"
     );
-    let parsed = parse_file("one.toml", &text);
-    parsed.rule.unwrap_or_else(|| panic!("{:?}", parsed.report.diagnostics))
+    parse(&text).unwrap_or_else(|report| panic!("{:?}", report.diagnostics))
 }
 
 fn new_terms(fields: &str, tail: &str) -> CheckedRule {

@@ -2,8 +2,7 @@
 
 use std::io::{self, Write};
 
-use rule_engine::record::Record;
-use rule_engine::{Engine, NearMiss};
+use rule_engine::{Engine, NearMiss, Record};
 use serde_json::json;
 
 use crate::commands::recording::whole_document;

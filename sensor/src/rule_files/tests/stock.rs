@@ -4,8 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rule_engine::rule::{CheckedRule, Example, Expectation, RuleType, parse_file};
-use rule_engine::{DataStreams, ExampleOutcome, run_examples};
+use rule_engine::{CheckedRule, DataStreams, Example, ExampleOutcome, Expectation, RuleType, parse_rule, run_examples};
 
 use crate::record::parse_options;
 
@@ -17,15 +16,14 @@ fn stock_rules() -> Vec<(PathBuf, CheckedRule)> {
         .map(|entry| {
             let path = entry.expect("a readable entry").path();
             let text = fs::read_to_string(&path).expect("a readable rule file");
-            let parsed = parse_file(&path.display().to_string(), &text, &options);
-            let shown: String = parsed
-                .report
-                .diagnostics
+            let rule = parse_rule(&text, &options).unwrap_or_else(|report| panic!("{}: {report:?}", path.display()));
+            let shown: String = rule
+                .warnings
                 .iter()
-                .map(|found| found.render(&parsed.report.path, &text))
+                .map(|found| found.render(&path.display().to_string(), &text))
                 .collect();
             assert_eq!(shown, "");
-            (path, parsed.rule.expect("a rule without findings"))
+            (path, rule)
         })
         .collect()
 }

@@ -17,11 +17,7 @@ use anyhow::{Context as _, Result, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 use nix::time::{ClockId, clock_gettime};
-use rule_engine::language::ParseOptions;
-use rule_engine::record::Record;
-use rule_engine::rule::parse_file;
-use rule_engine::schema::Schema;
-use rule_engine::{Engine, EngineOptions, MemoryHistory, Rules};
+use rule_engine::{Engine, EngineOptions, MemoryHistory, ParseOptions, Record, Rules, Schema, parse_rule};
 use tests::program;
 
 /// Different events; they are shown in turns.
@@ -73,12 +69,7 @@ impl Bench {
         let (bytes, started) = (ALLOCATED_BYTES.load(Ordering::Relaxed), Instant::now());
         let parsed: Result<Vec<_>> = texts
             .iter()
-            .map(|text| {
-                let parsed = parse_file("measured.toml", text, &ParseOptions::default());
-                parsed
-                    .rule
-                    .with_context(|| format!("{text}: {:?}", parsed.report.diagnostics))
-            })
+            .map(|text| parse_rule(text, &ParseOptions::default()).with_context(|| text.clone()))
             .collect();
         let compiled = Rules::compile(&Schema::ecs(), parsed?);
         let engine = Engine::new(compiled, EngineOptions { learn_for_ms: i64::MAX });

@@ -46,8 +46,7 @@ fn numbered(number: usize, version: usize, title: &str) -> CheckedRule {
         "[rule]\nrule_id = \"{number}\"\nname = \"{title}\"\ndescription = \"d\"\nseverity = \"low\"\n\
          risk_score = 1\n{body}"
     );
-    let parsed = parse_file("one.toml", &text);
-    parsed.rule.unwrap_or_else(|| panic!("{:?}", parsed.report.diagnostics))
+    parse(&text).unwrap_or_else(|report| panic!("{:?}", report.diagnostics))
 }
 
 fn event(time_ms: i64, name: &str, user: &str) -> Record {
