@@ -5,8 +5,8 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
-use crate::command::{self, cargo, succeeds_on_terminal};
-use crate::tidy;
+use crate::command::{cargo, succeeds_on_terminal};
+use crate::suite::{self, Summary};
 
 /// Of 50,000 in `xtask test`.
 const GENERATED_CASES: &str = "1000";
@@ -47,26 +47,27 @@ impl Step {
     }
 }
 
-/// Stops at the first step that fails.
-pub(crate) fn run() -> Result<ExitCode> {
-    for step in &LINTS {
+pub(crate) const DOC_TESTS: [Step; 1] = [Step {
+    name: "cargo test --doc",
+    arguments: "test --quiet --workspace --doc",
+}];
+
+pub(crate) fn run_steps(steps: &[Step], summary: &mut Summary) -> Result<()> {
+    for step in steps {
         eprintln!("xtask: {}", step.name);
-        if !succeeds_on_terminal(&mut step.command())? {
-            return Ok(ExitCode::FAILURE);
-        }
+        summary.check(step.name, succeeds_on_terminal(&mut step.command())?);
     }
-    eprintln!("xtask: tidy");
-    if tidy::run()? == ExitCode::FAILURE {
-        return Ok(ExitCode::FAILURE);
-    }
-    eprintln!("xtask: cargo test, without the end-to-end tests");
-    let mut tests = cargo();
-    // With them built, so that nothing is compiled again for `cargo test`.
-    tests.args(["test", "--quiet", "--workspace", "--lib", "--bins", "--", "--quiet"]);
-    command::run(
-        tests
-            .env("PROPTEST_CASES", GENERATED_CASES)
-            .env("RUST_LIB_BACKTRACE", "0"),
-    )?;
-    Ok(ExitCode::SUCCESS)
+    Ok(())
+}
+
+/// The look for what is untidy is one of the tests.
+pub(crate) fn run() -> Result<ExitCode> {
+    let mut summary = Summary::default();
+    run_steps(&LINTS, &mut summary)?;
+    let mut tests = suite::build()?;
+    tests.retain(|binary| !binary.is_end_to_end());
+    summary.add(suite::run(&tests, &[("PROPTEST_CASES", GENERATED_CASES)])?);
+    run_steps(&DOC_TESTS, &mut summary)?;
+    print!("{summary}");
+    Ok(summary.exit_code())
 }

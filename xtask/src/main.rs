@@ -6,6 +6,7 @@ mod command;
 mod ebpf_toolchain;
 mod kernels;
 mod setup;
+mod suite;
 mod test;
 mod tidy;
 mod tools;
@@ -105,16 +106,14 @@ fn carry_out(task: Task) -> Result<ExitCode> {
             Err(error).with_context(|| format!("could not start `{}`", sensor.display()))
         }
         Task::Check => {
-            setup::for_building()?;
+            setup::for_checking()?;
             check::run()
         }
         Task::Test => {
-            setup::for_building()?;
             setup::for_testing()?;
             test::run_everything()
         }
         Task::Bench { figures } => {
-            setup::for_building()?;
             setup::for_testing()?;
             let name = match figures {
                 Figures::Containers => "containers",

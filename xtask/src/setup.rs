@@ -43,7 +43,7 @@ const SHELLCHECK: Requirement = Requirement {
     elsewhere: "install shellcheck",
 };
 
-const FOR_TESTING: [Requirement; 7] = [
+const FOR_CHECKING: [Requirement; 2] = [
     Requirement {
         purpose: "cargo fmt",
         is_there: || succeeds(cargo().args(["fmt", "--version"])),
@@ -56,6 +56,9 @@ const FOR_TESTING: [Requirement; 7] = [
         debian_packages: &["rust-web-clippy"],
         elsewhere: "rustup component add clippy",
     },
+];
+
+const FOR_TESTING: [Requirement; 5] = [
     Requirement {
         purpose: "a Docker engine, for the end-to-end tests",
         is_there: || {
@@ -132,7 +135,14 @@ pub(crate) fn for_building() -> Result<()> {
     install_bpf_linker(&llvm_major(&compiler)?)
 }
 
+/// For [`crate::check`].
+pub(crate) fn for_checking() -> Result<()> {
+    for_building()?;
+    provide(&FOR_CHECKING)
+}
+
 pub(crate) fn for_testing() -> Result<()> {
+    for_checking()?;
     provide(&FOR_TESTING)?;
     if let Err(error) = install_eql_oracle() {
         // The tests that ask it say that they are skipped.

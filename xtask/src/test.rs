@@ -7,21 +7,17 @@
 //! the checks and the other tests.
 
 mod machine;
-mod summary;
 
-use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::thread;
 
-use anyhow::{Context as _, Result, anyhow, bail};
-use serde_json::Value;
+use anyhow::{Result, anyhow};
 
 use crate::check;
-use crate::command::{self, build_sensor, cargo, repository, succeeds_on_terminal};
+use crate::command::{self, build_sensor};
 use crate::kernels::{self, Kernel, Outcome, Record};
-use machine::{MARK, Machine};
-use summary::{Shown, Summary};
+use crate::suite::{self, Summary, TestBinary};
+use machine::Machine;
 
 /// Tests that may be skipped in CI: they need Elastic's rule files, whose licence keeps them out of this repository, or
 /// kernels from Debian's archive.
@@ -36,36 +32,18 @@ const MAY_BE_SKIPPED_IN_CI: [&str; 8] = [
     "kernel newest",
 ];
 
-/// The test binary that needs the machine for itself.
-const END_TO_END: &str = "end_to_end";
-
-/// A binary with tests.
-struct TestBinary {
-    name: String,
-    file: PathBuf,
-    /// Of its package, where cargo runs it.
-    folder: PathBuf,
-}
-
 pub(crate) fn run_everything() -> Result<ExitCode> {
     let before = Machine::look();
     command::run(&mut build_sensor())?;
-    let (end_to_end, others): (Vec<_>, Vec<_>) =
-        built_tests()?.into_iter().partition(|binary| binary.name == END_TO_END);
+    let (end_to_end, others): (Vec<_>, Vec<_>) = suite::build()?.into_iter().partition(TestBinary::is_end_to_end);
     let lanes: [Box<dyn FnOnce() -> Result<Summary> + Send>; 3] = [
         Box::new(move || {
-            let mut summary = run_tests(&others)?;
-            for step in check::LINTS {
-                eprintln!("xtask: {}", step.name);
-                summary.check(step.name, succeeds_on_terminal(&mut step.command())?);
-            }
-            summary.check(
-                "cargo test --doc",
-                succeeds_on_terminal(cargo().args(["test", "--quiet", "--workspace", "--doc"]))?,
-            );
+            let mut summary = suite::run(&others, &[])?;
+            check::run_steps(&check::DOC_TESTS, &mut summary)?;
+            check::run_steps(&check::LINTS, &mut summary)?;
             Ok(summary)
         }),
-        Box::new(move || run_tests(&end_to_end)),
+        Box::new(move || suite::run(&end_to_end, &[])),
         Box::new(check_kernels),
     ];
     let mut summary = thread::scope(|scope| -> Result<Summary> {
@@ -87,11 +65,7 @@ pub(crate) fn run_everything() -> Result<ExitCode> {
         summary.fail_skipped_except(&MAY_BE_SKIPPED_IN_CI);
     }
     print!("{summary}");
-    Ok(if summary.is_success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(summary.exit_code())
 }
 
 /// The oldest, the newest and the running one; `./dev kernels` has those between.
@@ -102,72 +76,6 @@ fn check_kernels() -> Result<Summary> {
             Outcome::Passed => summary.check(&report.name, true),
             Outcome::Failed => summary.check(&report.name, false),
             Outcome::Skipped(reason) => summary.skip(&report.name, &reason),
-        }
-    }
-    Ok(summary)
-}
-
-/// Builds the tests of all crates.
-fn built_tests() -> Result<Vec<TestBinary>> {
-    let output = cargo()
-        .args([
-            "test",
-            "--workspace",
-            "--no-run",
-            "--message-format=json-render-diagnostics",
-        ])
-        .stderr(Stdio::inherit())
-        .output()
-        .context("could not start cargo")?;
-    if !output.status.success() {
-        bail!("the tests cannot be built");
-    }
-    let messages = String::from_utf8(output.stdout)?;
-    let binaries = messages.lines().filter_map(|line| {
-        let message: Value = serde_json::from_str(line).ok()?;
-        let manifest = PathBuf::from(message["manifest_path"].as_str()?);
-        Some(TestBinary {
-            name: message["target"]["name"].as_str()?.to_owned(),
-            file: message["executable"].as_str()?.into(),
-            folder: manifest.parent()?.to_owned(),
-        })
-        .filter(|_| message["profile"]["test"] == true)
-    });
-    Ok(binaries.collect())
-}
-
-/// Runs tests as cargo does.
-fn run_tests(binaries: &[TestBinary]) -> Result<Summary> {
-    let mut summary = Summary::default();
-    for TestBinary { name, file, folder } in binaries {
-        let mut tests = Command::new(file)
-            .arg("--show-output")
-            .current_dir(folder)
-            .env("CARGO", cargo().get_program())
-            .env("CARGO_MANIFEST_DIR", folder)
-            // An error is told by its message; where it was made is noise.
-            .env("RUST_LIB_BACKTRACE", "0")
-            .env(MARK, std::process::id().to_string())
-            .stdout(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("could not start `{}`", file.display()))?;
-        let output = tests.stdout.take().context("the tests' output is not connected")?;
-        println!(
-            "xtask: {name} in {}",
-            folder.strip_prefix(repository()).unwrap_or(folder).display()
-        );
-        let failed_before = summary.failures();
-        for line in BufReader::new(output).split(b'\n') {
-            let line = line.context("could not read the tests' output")?;
-            let line = String::from_utf8_lossy(&line);
-            if summary.read_test_output(&line) == Shown::Yes {
-                println!("{line}");
-            }
-        }
-        let status = tests.wait().context("could not wait for the tests")?;
-        // One that dies leaves no line of its own.
-        if !status.success() && summary.failures() == failed_before {
-            summary.check(name, false);
         }
     }
     Ok(summary)

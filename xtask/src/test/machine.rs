@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// In the environment of all that a run of the tests starts, so that what outlives it is known.
-pub(crate) const MARK: &str = "TIDEWAITER_TEST_RUN";
+use crate::suite::MARK;
 
 /// What ends may take a moment to be gone.
 const SETTLE_LIMIT: Duration = Duration::from_secs(10);

@@ -32,6 +32,7 @@ pub(crate) const CRATES: &[Crate] = &[
             "setup",
             "kernels",
             "tidy",
+            "suite",
             "check",
             "tools",
             "test",

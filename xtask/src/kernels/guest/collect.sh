@@ -1,3 +1,4 @@
+# shellcheck shell=dash
 # Read by init.sh and native.sh: runs the sensor with something to see, and leaves in /out what it wrote. Nothing is
 # judged here. `places` has to hold the cgroup folders below which a container's may be made.
 
@@ -16,12 +17,12 @@ start() {
 }
 
 stop() {
-    kill -TERM $(cat /trial/$1.pid)
-    wait $(cat /trial/$1.pid)
+    kill -TERM "$(cat "/trial/$1.pid")"
+    wait "$(cat "/trial/$1.pid")"
     echo $? > /out/$1.status
 }
 
-echo $places > /out/places
+echo "${places:?}" > /out/places
 tidewaiter doctor > /out/doctor.stdout 2>&1
 echo $? > /out/doctor.status
 
@@ -37,12 +38,12 @@ stop events
 # The reader stands still while more is made than the ring buffer holds, and the kernel side says so.
 level=trace
 start losses events --config /guest/small-ring-buffer.toml
-kill -STOP $(cat /trial/losses.pid)
+kill -STOP "$(cat /trial/losses.pid)"
 filler=$(head -c 4000 /dev/zero | tr '\0' x)
 count=0
 while [ $count -lt 40 ]; do
     /bin/true $filler
     count=$((count + 1))
 done
-kill -CONT $(cat /trial/losses.pid)
+kill -CONT "$(cat /trial/losses.pid)"
 stop losses

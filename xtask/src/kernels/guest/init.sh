@@ -1,4 +1,5 @@
 #!/bin/busybox sh
+# shellcheck shell=dash
 # The first program of the virtual machine: mounts what a host has, lets the sensor see something, hands what it wrote
 # to the second serial port and switches the machine off.
 # Kernel command line: layout=v2|hybrid|v1 (how cgroups are mounted).

@@ -1,4 +1,5 @@
 #!/bin/busybox sh
+# shellcheck shell=dash
 # The first program on the running kernel, in a mount namespace of its own and with this file system as its root:
 # lets the sensor see something as in a virtual machine. Cgroups are mounted as the host has them.
 
@@ -24,9 +25,7 @@ parents_before=$(parents)
 
 . /guest/collect.sh
 
-for folder in $(find /sys/fs/cgroup -type d -path '*/docker/*123456789abcdef*'); do
-    rmdir $folder
-done
+find /sys/fs/cgroup -depth -type d -path '*/docker/*123456789abcdef*' -exec rmdir {} \;
 for folder in $(parents); do
     echo "$parents_before" | grep -qxF $folder || rmdir $folder
 done

@@ -2,7 +2,7 @@
 # What the recorded events are of. The last argument of each program says which check looks for it; programs are
 # called by path, because this shell has some of them built in. Runs as the leader of a session of its own.
 
-cd /trial
+cd /trial || exit
 /bin/true $$ fields
 cd /
 
@@ -41,7 +41,7 @@ chroot /trial/root /tools/true in-root
 /guest/run-container.sh a123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef false runc
 
 number=0
-for place in $places; do
+for place in ${places:?}; do
     number=$((number + 1))
     id=${number}123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
     mkdir -p $place/docker/$id
