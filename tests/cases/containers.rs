@@ -7,9 +7,11 @@ mod nested;
 mod podman;
 
 use std::fs;
+use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, ensure};
 use tests::document::Document;
+use tests::lines::PATIENCE;
 use tests::sensor::{Home, Sensor};
 
 /// What is told of every container that a test looks at.
@@ -51,9 +53,6 @@ fn exec_of(recorder: &Sensor, container_id: &str, program: &str) -> Result<Docum
     })
 }
 
-/// Each is a program's start and its event.
-const TRIES: usize = 100;
-
 /// Runs the program `ordinary` in a container, again and again with another argument, until its event is as expected.
 /// For what an engine tells in its own time.
 fn until_an_event(
@@ -61,7 +60,8 @@ fn until_an_event(
     run: impl Fn(&[&str]) -> Result<()>,
     is_as_expected: impl Fn(&Document) -> bool,
 ) -> Result<()> {
-    for number in 0..TRIES {
+    let deadline = Instant::now() + PATIENCE;
+    for number in 0.. {
         let argument = format!("try-{number}");
         run(&["/usr/bin/ordinary", &argument])?;
         let event = recorder.wait_for("start of the program", |event| {
@@ -73,8 +73,12 @@ fn until_an_event(
         if is_as_expected(&event) {
             return Ok(());
         }
+        ensure!(
+            Instant::now() < deadline,
+            "no event was as expected, the last one is {event}"
+        );
     }
-    bail!("no event was as expected in {TRIES} tries")
+    Ok(())
 }
 
 /// Some fields of an event, one a line.

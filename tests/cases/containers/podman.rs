@@ -8,7 +8,7 @@ use tests::podman::{Owner, Podman, USER};
 use tests::program::run;
 use tests::sensor::Home;
 
-use super::{TOLD, exec_of, fields};
+use super::{TOLD, exec_of, fields, until_an_event};
 
 #[test]
 fn podmans_containers_are_known_by_name() -> Result<()> {
@@ -67,7 +67,7 @@ fn a_users_containers_are_told_of_by_that_users_podman_alone() -> Result<()> {
             return Ok(());
         }
     };
-    let listen = "busybox mkfifo /tmp/go; read line < /tmp/go; exec /usr/bin/ordinary";
+    let listen = "busybox mkfifo /tmp/go; while read argument < /tmp/go; do /usr/bin/ordinary $argument; done";
     let id = podman.run_detached(&["--name", "mine"], &["/bin/sh", "-c", listen])?;
     let process_id =
         String::from_utf8(run(&mut podman.podman(&["inspect", "--format", "{{.State.Pid}}", &id]))?.stdout)?;
@@ -78,19 +78,17 @@ fn a_users_containers_are_told_of_by_that_users_podman_alone() -> Result<()> {
     fs::write(scope.join("cgroup.procs"), process_id.trim_end())?;
 
     let recorder = home.events()?;
-    fs::write(
-        Path::new("/proc").join(process_id.trim_end()).join("root/tmp/go"),
-        "go\n",
-    )?;
-    let event = exec_of(&recorder, &id, "/usr/bin/ordinary")?;
-    assert_eq!(
-        fields(&event, &TOLD)[1..],
-        [
-            "container.name: mine",
-            "container.image.name: registry.example/tools/end-to-end",
-            "tidewaiter.container.metadata: complete",
-        ]
-    );
+    let pipe = Path::new("/proc").join(process_id.trim_end()).join("root/tmp/go");
+    let run = |command: &[&str]| Ok(fs::write(&pipe, format!("{}\n", command[1]))?);
+    until_an_event(&recorder, run, |event| {
+        assert_eq!(event.text("container.id"), id);
+        fields(event, &TOLD)[1..]
+            == [
+                "container.name: mine",
+                "container.image.name: registry.example/tools/end-to-end",
+                "tidewaiter.container.metadata: complete",
+            ]
+    })?;
     drop(podman);
     for folder in scope.ancestors().take(5) {
         let _ = fs::remove_dir(folder);
