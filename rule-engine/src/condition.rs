@@ -10,6 +10,7 @@ pub(crate) mod functions;
 mod key_field;
 mod new_terms;
 mod sequence;
+mod test;
 mod threshold;
 mod tree;
 
@@ -19,5 +20,6 @@ pub(crate) use detection::{Detection, Then};
 pub(crate) use key_field::{KeyField, MissingKey};
 pub(crate) use new_terms::NewTerms;
 pub(crate) use sequence::{Sequence, SequenceTerm};
+pub(crate) use test::Test;
 pub(crate) use threshold::{Cardinality, Threshold};
-pub(crate) use tree::{ComputedCondition, Condition, FieldCondition, Test};
+pub(crate) use tree::{ComputedCondition, Condition, FieldCondition};

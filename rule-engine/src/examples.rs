@@ -6,8 +6,9 @@ use crate::compile::rules::Rules;
 use crate::condition::{Detection, Then};
 use crate::record::Record;
 use crate::rule::{CheckedRule, Example, Expectation};
-use crate::run::engine::{Engine, EngineOptions};
+use crate::run::engine::Engine;
 use crate::run::history::MemoryHistory;
+use crate::run::options::EngineOptions;
 use crate::schema::fields;
 
 /// Whether one of a rule's own examples came out as the rule says.

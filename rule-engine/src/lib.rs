@@ -46,8 +46,9 @@ pub use rule::{
     CheckedRule, Example, Expectation, Format, Report, RuleInfo, RuleSeverity, RuleType, parse_rule, parse_rules,
 };
 pub use run::counters::{EngineCounters, RuleCounters};
-pub use run::engine::{Engine, EngineOptions, Match, RuleChanges};
+pub use run::engine::{Engine, Match, RuleChanges};
 pub use run::explain::NearMiss;
 pub use run::fair_quota::{FairQuota, Owner};
 pub use run::history::{MemoryHistory, TermHistory};
+pub use run::options::EngineOptions;
 pub use schema::{FieldId, FieldType, Schema, SchemaError, fields};

@@ -78,16 +78,16 @@ struct Stored {
 
 #[derive(Copy, Clone)]
 enum StoredValue {
-    Text(Span),
+    Text(TextRange),
     Long(i64),
     Float(f64),
     Boolean(bool),
     Date(i64),
-    Label { key: Span, value: Span },
+    Label { key: TextRange, value: TextRange },
 }
 
 #[derive(Copy, Clone)]
-struct Span {
+struct TextRange {
     start: u32,
     end: u32,
 }
@@ -277,19 +277,19 @@ impl Record {
         }
     }
 
-    fn store(&mut self, text: &str) -> Option<Span> {
+    fn store(&mut self, text: &str) -> Option<TextRange> {
         let start = self.text.len();
         if start + text.len() > MAX_RECORD_TEXT {
             return None;
         }
         self.text.push_str(text);
-        Some(Span {
+        Some(TextRange {
             start: start as u32,
             end: self.text.len() as u32,
         })
     }
 
-    fn text_of(&self, span: Span) -> &str {
+    fn text_of(&self, span: TextRange) -> &str {
         &self.text[span.start as usize..span.end as usize]
     }
 }

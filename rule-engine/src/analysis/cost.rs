@@ -49,13 +49,11 @@ fn find<T>(condition: &Condition, look: &dyn Fn(&Test) -> Option<T>) -> Option<(
 }
 
 fn many_patterns(test: &Test) -> Option<usize> {
-    match test {
-        Test::Like(patterns, _) => {
-            let with_wildcards = patterns.iter().filter(|pattern| pattern.exact_text().is_none()).count();
-            (with_wildcards > MANY_PATTERNS).then_some(with_wildcards)
-        }
-        _ => None,
-    }
+    let Test::Like(patterns, _) = test else {
+        return None;
+    };
+    let with_wildcards = patterns.iter().filter(|pattern| pattern.exact_text().is_none()).count();
+    (with_wildcards > MANY_PATTERNS).then_some(with_wildcards)
 }
 
 fn begins_open(pattern: &Pattern) -> bool {
@@ -76,6 +74,7 @@ fn has_part(pattern: &Pattern) -> bool {
         .any(|symbols| symbols.iter().all(is_character))
 }
 
+/// What of the test has to be searched for in every value.
 fn search(test: &Test) -> Option<&'static str> {
     match test {
         Test::Like(patterns, _) => patterns
@@ -83,6 +82,14 @@ fn search(test: &Test) -> Option<&'static str> {
             .any(|pattern| begins_open(pattern) && !has_part(pattern))
             .then_some("a pattern that begins with a wildcard and has no longer part"),
         Test::Regex(regex) => (!regex.has_literal()).then_some("a regular expression without a fixed part"),
-        _ => None,
+        Test::Exists
+        | Test::TextIn(..)
+        | Test::Within(_)
+        | Test::TextOrder(..)
+        | Test::NumberIn(_)
+        | Test::NumberOrder(..)
+        | Test::Boolean(_)
+        | Test::DateIn(_)
+        | Test::DateOrder(..) => None,
     }
 }

@@ -120,21 +120,24 @@ impl PartCounts {
         // An event's labels and its numbers with a fraction are not looked up by keys.
         let field_type = condition.field.definition.field_type;
         let keys: Option<BTreeSet<RequiredKey>> = match &condition.test {
-            Test::TextIn(texts, _) if field_type != FieldType::Object => {
-                Some(texts.iter().map(|text| RequiredKey::Text(lower(text))).collect())
-            }
-            Test::Like(patterns, _) if field_type != FieldType::Object => {
-                patterns.iter().map(|pattern| self.key(pattern)).collect()
-            }
-            Test::NumberIn(numbers) if field_type == FieldType::Long => numbers
+            Test::TextIn(..) | Test::Like(..) if field_type == FieldType::Object => None,
+            Test::TextIn(texts, _) => Some(texts.iter().map(|text| RequiredKey::Text(lower(text))).collect()),
+            Test::Like(patterns, _) => patterns.iter().map(|pattern| self.key(pattern)).collect(),
+            Test::NumberIn(numbers) => numbers
                 .iter()
                 .map(|number| match number {
-                    Number::Long(number) => Some(RequiredKey::Number(*number)),
-                    Number::Float(_) => None,
+                    Number::Long(number) if field_type == FieldType::Long => Some(RequiredKey::Number(*number)),
+                    Number::Long(_) | Number::Float(_) => None,
                 })
                 .collect(),
             Test::Boolean(truth) => Some(BTreeSet::from([RequiredKey::Boolean(*truth)])),
-            _ => None,
+            Test::Exists
+            | Test::Regex(_)
+            | Test::Within(_)
+            | Test::TextOrder(..)
+            | Test::NumberOrder(..)
+            | Test::DateIn(_)
+            | Test::DateOrder(..) => None,
         };
         keys.filter(|keys| keys.len() <= MAX_KEYS)
             .map_or(RequiredValues::Any, RequiredValues::Keys)

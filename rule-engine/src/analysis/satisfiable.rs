@@ -1,6 +1,6 @@
 //! Whether a condition can hold at all: what `rules check` warns of.
 //!
-//! Stands beside the checkers of both query languages, which make conditions through [`JudgedCondition`]. It judges by what the
+//! The checkers of both query languages make conditions through [`JudgedCondition`]. It judges by what the
 //! sensor's events have: fields that nothing here fills, values that a field never has, tests that exclude one another.
 //! Only warnings come of it, never another meaning: recorded documents of other producers may have what is missing here.
 
@@ -295,7 +295,15 @@ fn exclude_each_other(field: &FieldReference, tests: &[Wanted<'_>]) -> bool {
     }
     let folds = |test: &Test| match test {
         Test::TextIn(_, case) | Test::Like(_, case) => *case == Case::Insensitive,
-        _ => false,
+        Test::Exists
+        | Test::Regex(_)
+        | Test::Within(_)
+        | Test::TextOrder(..)
+        | Test::NumberIn(_)
+        | Test::NumberOrder(..)
+        | Test::Boolean(_)
+        | Test::DateIn(_)
+        | Test::DateOrder(..) => false,
     };
     // Of a text in any case only one spelling is tried, so all others have to take any too.
     let all_fold = tests.iter().all(|wanted| folds(wanted.test));
@@ -417,7 +425,16 @@ fn bounds(field: &FieldReference, tests: &[&Test]) -> Option<Vec<Candidate>> {
             Candidate::Number(Number::Long(step(*order, *limit))),
         ]),
         Test::DateOrder(order, limit) => Some([Candidate::Date(*limit), Candidate::Date(step(*order, *limit))]),
-        _ => None,
+        Test::NumberOrder(_, Number::Float(_))
+        | Test::Exists
+        | Test::TextIn(..)
+        | Test::Like(..)
+        | Test::Regex(_)
+        | Test::Within(_)
+        | Test::TextOrder(..)
+        | Test::NumberIn(_)
+        | Test::Boolean(_)
+        | Test::DateIn(_) => None,
     };
     let pairs: Option<Vec<[Candidate; 2]>> = tests.iter().map(beside).collect();
     pairs.map(|pairs| pairs.into_iter().flatten().collect())

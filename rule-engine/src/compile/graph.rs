@@ -4,20 +4,20 @@
 //! and a node is evaluated at most once for an event. Reads a [`Record`]'s slots and nothing else, always ends, and
 //! allocates nothing but what a function computes a new text with.
 
-use std::cell::Cell;
-
 use crate::condition::Condition;
 use crate::record::Record;
 use crate::value::hash::HashMap;
 
 mod computed;
 mod explain;
+mod scratch;
 mod text;
 mod value;
 mod wildcards;
+mod words;
 
-use crate::value::FoldBuffer;
 use computed::ComputedMatcher;
+pub(crate) use scratch::Scratch;
 use value::FieldMatcher;
 
 /// A condition in the graph that it was compiled into.
@@ -55,6 +55,12 @@ pub(crate) struct GraphBuilder {
     /// For each node how much it costs beside others.
     costs: Vec<u32>,
     known: HashMap<Condition, NodeId>,
+}
+
+impl ConditionGraph {
+    pub(crate) fn scratch(&self) -> Scratch {
+        Scratch::new(self.nodes.len())
+    }
 }
 
 impl GraphBuilder {
@@ -127,28 +133,6 @@ impl GraphBuilder {
     }
 }
 
-/// What evaluating needs and is used again for the next event.
-#[derive(Debug)]
-pub(crate) struct Scratch {
-    /// For each node the event for which it was evaluated, and in the lowest bit what came of it.
-    results: Box<[Cell<u64>]>,
-    /// The number of the present event, from 1.
-    event: u64,
-    folded: FoldBuffer,
-    combinations_cut: Cell<u64>,
-}
-
-impl Scratch {
-    pub(crate) fn new(graph: &ConditionGraph) -> Scratch {
-        Scratch {
-            results: vec![Cell::new(0); graph.nodes.len()].into(),
-            event: 0,
-            folded: FoldBuffer::default(),
-            combinations_cut: Cell::new(0),
-        }
-    }
-}
-
 /// One event under evaluation.
 pub(crate) struct Evaluation<'a> {
     pub record: &'a Record,
@@ -159,19 +143,13 @@ pub(crate) struct Evaluation<'a> {
 impl<'a> Evaluation<'a> {
     /// Begins the evaluation of an event: nothing is known of it yet.
     pub(crate) fn new(record: &'a Record, graph: &'a ConditionGraph, scratch: &'a mut Scratch) -> Evaluation<'a> {
-        scratch.event += 1;
-        scratch.combinations_cut.set(0);
+        scratch.begin_event();
         Evaluation { record, graph, scratch }
     }
 
     /// Combinations of values that no function was computed for, because there were too many.
     pub(crate) fn combinations_cut(&self) -> u64 {
-        self.scratch.combinations_cut.get()
-    }
-
-    fn note_cut(&self, combinations: usize) {
-        let cut = self.combinations_cut().saturating_add(combinations as u64);
-        self.scratch.combinations_cut.set(cut);
+        self.scratch.combinations_cut()
     }
 
     fn node(&self, matcher: NodeId) -> &'a Node {
@@ -192,7 +170,7 @@ impl NodeId {
             Node::Any(operands) => operands.by_cost.iter().any(|operand| operand.matches(event)),
             Node::Not(operand) => !operand.matches(event),
             Node::Field(matcher) => matcher.matches(event.record, &event.scratch.folded),
-            Node::Computed(matcher) => matcher.matches(event),
+            Node::Computed(matcher) => matcher.matches(event.record, event.scratch),
         };
         known.set(event.scratch.event << 1 | u64::from(holds));
         holds
@@ -214,7 +192,7 @@ impl CompiledCondition {
         let matcher = builder.add(condition);
         let graph = builder.finish();
         CompiledCondition {
-            scratch: Scratch::new(&graph),
+            scratch: graph.scratch(),
             graph,
             matcher,
         }

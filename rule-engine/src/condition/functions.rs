@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use super::tree::Test;
+use super::test::Test;
 use crate::schema::nearest;
 use crate::value::case::folded;
 use crate::value::{Case, Number};

@@ -1,9 +1,8 @@
 //! The condition as a tree.
 
 use super::call::Call;
+use super::test::Test;
 use crate::schema::FieldReference;
-use crate::value::regex::Regex;
-use crate::value::{Case, Network, Number, Order, Pattern};
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Condition {
@@ -28,25 +27,6 @@ pub(crate) struct FieldCondition {
 pub(crate) struct ComputedCondition {
     pub call: Call,
     pub test: Test,
-}
-
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Test {
-    Exists,
-    /// One of the texts, as a whole.
-    TextIn(Vec<String>, Case),
-    /// One of the patterns.
-    Like(Vec<Pattern>, Case),
-    Regex(Regex),
-    /// An address within one of the networks.
-    Within(Vec<Network>),
-    TextOrder(Order, String),
-    NumberIn(Vec<Number>),
-    NumberOrder(Order, Number),
-    Boolean(bool),
-    /// Nanoseconds since the epoch.
-    DateIn(Vec<i64>),
-    DateOrder(Order, i64),
 }
 
 impl Condition {

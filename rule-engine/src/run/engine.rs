@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json};
 
 use super::counters::{EngineCounters, RuleCounters};
 use super::history::TermHistory;
+use super::options::EngineOptions;
 use super::state::{MatchDetails, RuleState};
 use crate::compile::graph::{Evaluation, Scratch};
 use crate::compile::index::Candidates;
@@ -29,13 +30,6 @@ pub struct Engine {
     counters: EngineCounters,
     candidates: Candidates,
     scratch: Scratch,
-}
-
-#[derive(Copy, Clone, Debug, Default)]
-pub struct EngineOptions {
-    /// How long a new-terms rule only learns after its first event, in milliseconds; a rule's own `learn_for` counts
-    /// instead where it has one.
-    pub learn_for_ms: i64,
 }
 
 /// A rule that matched the event.
@@ -71,7 +65,7 @@ impl Engine {
         Engine {
             states: rules.rules.iter().map(RuleState::new).collect(),
             candidates: rules.index.scratch(),
-            scratch: Scratch::new(&rules.graph),
+            scratch: rules.graph.scratch(),
             rules,
             options,
             counters: EngineCounters::default(),
@@ -200,7 +194,7 @@ impl Engine {
         let removed = old_rules.infos().iter().filter(|rule| !new_ids.contains(&rule.rule_id));
         changes.removed = removed.cloned().collect();
         self.candidates = self.rules.index.scratch();
-        self.scratch = Scratch::new(&self.rules.graph);
+        self.scratch = self.rules.graph.scratch();
         changes
     }
 

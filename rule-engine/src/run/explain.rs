@@ -1,7 +1,7 @@
 //! What an event lacks for a rule, for those who write rules.
 
 use super::engine::Engine;
-use crate::compile::graph::{Evaluation, NodeId, Scratch};
+use crate::compile::graph::{Evaluation, NodeId};
 use crate::compile::rules::CompiledDetection;
 use crate::record::Record;
 
@@ -24,7 +24,7 @@ impl Engine {
         let Some(rule) = rules.rules.iter().find(|rule| rule.info.rule_id == rule_id) else {
             return Vec::new();
         };
-        let mut scratch = Scratch::new(&rules.graph);
+        let mut scratch = rules.graph.scratch();
         let event = Evaluation::new(record, &rules.graph, &mut scratch);
         let terms: Vec<(Option<usize>, NodeId)> = match &rule.detection {
             CompiledDetection::Single { condition, .. } => vec![(None, *condition)],

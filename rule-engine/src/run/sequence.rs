@@ -22,7 +22,7 @@ use crate::run::groups::{Groups, keys};
 
 mod missing;
 
-pub(crate) use missing::LateMatch;
+pub(crate) use missing::{EarlierEvents, LateMatch};
 use missing::{Sightings, Waiting, WaitingSequences};
 
 /// A sequence with what it remembers.
@@ -53,9 +53,6 @@ struct Partial {
     is_spoiled: bool,
     events: EarlierEvents,
 }
-
-/// The events of a match before its last one, oldest first.
-pub(crate) type EarlierEvents = Vec<Arc<Map<String, Json>>>;
 
 impl SequenceState {
     pub(crate) fn new(sequence: &Arc<CompiledSequence>) -> SequenceState {

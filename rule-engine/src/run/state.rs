@@ -2,9 +2,9 @@
 
 use super::alert_limiter::AlertLimiter;
 use super::counters::EngineCounters;
-use super::engine::EngineOptions;
 use super::history::TermHistory;
 use super::new_terms::NewTermsObserver;
+use super::options::EngineOptions;
 use super::sequence::{EarlierEvents, LateMatch, SequenceState};
 use super::threshold::ThresholdState;
 use crate::compile::graph::Evaluation;

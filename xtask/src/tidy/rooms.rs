@@ -25,6 +25,23 @@ pub(crate) const CRATES: &[Crate] = &[
         rooms: &["model", "cache", "engine", "client", "watch", "directory"],
     },
     Crate {
+        root: "rule-engine/src/lib.rs",
+        rooms: &[
+            "limits",
+            "diagnostic",
+            "value",
+            "schema",
+            "record",
+            "condition",
+            "analysis",
+            "language",
+            "rule",
+            "compile",
+            "run",
+            "examples",
+        ],
+    },
+    Crate {
         root: "xtask/src/main.rs",
         rooms: &[
             "command",

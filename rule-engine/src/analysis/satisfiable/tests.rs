@@ -1,6 +1,6 @@
 use expect_test::{Expect, expect};
 
-use crate::diagnostic::Findings;
+use super::*;
 use crate::fixture::OPTIONS;
 use crate::language::{eql, kql};
 
@@ -214,4 +214,54 @@ fn tests_of_one_value_that_exclude_one_another_are_told() {
         never-matches at `process.name:a and process.name:b`: the rule can never match: no one value of `process.name` passes all of its tests
     "#]],
     );
+}
+
+#[test]
+fn long_lists_are_compared_with_one_another() {
+    let list = |numbers: std::ops::Range<usize>| -> String {
+        let names: Vec<String> = numbers.map(|number| format!("\"n{number}\"")).collect();
+        names.join(", ")
+    };
+    for (excluded, can_match) in [(list(0..7_999), true), (list(0..8_000), false)] {
+        let query = format!(
+            "process where process.name in ({}) and not process.name in ({excluded})",
+            list(0..8_000)
+        );
+        assert_eq!(warnings_of_eql(&query).is_empty(), can_match);
+    }
+}
+
+#[test]
+fn a_prepared_test_comes_out_as_by_its_definition() {
+    let texts = ["", "a", "A", "ab", "Ab*", "b"];
+    let named: Vec<String> = ["A", "ab"].map(str::to_owned).into();
+    let patterns: Vec<Pattern> = ["a", "*B*", "?"].map(Pattern::from_like).into();
+    let cases = [Case::Sensitive, Case::Insensitive];
+    let mut tests = vec![
+        Test::Exists,
+        Test::TextOrder(Order::Less, "ab".to_owned()),
+        Test::NumberIn(vec![Number::Long(1), Number::Long(3)]),
+        Test::NumberIn(vec![Number::Long(1), Number::Float(2.0)]),
+        Test::NumberOrder(Order::Greater, Number::Float(1.5)),
+        Test::Boolean(true),
+        Test::DateIn(vec![1, 3]),
+        Test::DateOrder(Order::LessOrEqual, 1),
+    ];
+    tests.extend(cases.map(|case| Test::TextIn(named.clone(), case)));
+    tests.extend(cases.map(|case| Test::Like(patterns.clone(), case)));
+    let numbers = (0..4).map(|number| (Value::Long(number), FieldType::Long));
+    let floats = [1.0, 1.5, 2.0].map(|number| (Value::Float(number), FieldType::Float));
+    let dates = (0..4).map(|date| (Value::Date(date), FieldType::Date));
+    let truths = [false, true].map(|truth| (Value::Boolean(truth), FieldType::Boolean));
+    let texts = texts.map(|text| (Value::Text(text), FieldType::Keyword));
+    let values: Vec<_> = numbers.chain(floats).chain(dates).chain(truths).chain(texts).collect();
+    for test in &tests {
+        for (value, value_type) in &values {
+            for outcome in [true, false] {
+                let prepared = PreparedTest::new(Wanted { test, outcome }, *value_type);
+                let expected = passes(test, *value) == outcome;
+                assert_eq!(prepared.comes_out(*value), expected, "{test:?} {value:?} {outcome}");
+            }
+        }
+    }
 }

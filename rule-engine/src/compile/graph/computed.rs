@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use super::Evaluation;
-use super::explain::wanted;
+use super::scratch::Scratch;
 use super::value::ValueTest;
+use super::words::{show, wanted};
 use crate::condition::functions::Computed;
 use crate::condition::{Argument, Call, ComputedCondition};
 use crate::limits::MAX_FUNCTION_COMBINATIONS;
-use crate::record::Value;
+use crate::record::{Record, Value};
 use crate::schema::FieldReference;
 use crate::value::{Number, timestamp};
 
@@ -40,57 +40,57 @@ impl ComputedMatcher {
         }
     }
 
-    pub(super) fn matches(&self, event: &Evaluation<'_>) -> bool {
-        self.find(event, |computed| self.passes(computed, event)).is_some()
+    pub(super) fn matches(&self, record: &Record, scratch: &Scratch) -> bool {
+        self.find(record, scratch, |computed| self.passes(computed, scratch))
+            .is_some()
     }
 
     /// `CALL is VALUE`: the value that passed, or that of the first combination.
-    pub(super) fn describe(&self, event: &Evaluation<'_>) -> String {
+    pub(super) fn describe(&self, record: &Record, scratch: &Scratch) -> String {
         let found = self
-            .find(event, |computed| self.passes(computed, event))
-            .or_else(|| self.find(event, |_| true));
+            .find(record, scratch, |computed| self.passes(computed, scratch))
+            .or_else(|| self.find(record, scratch, |_| true));
         match found.as_ref().and_then(value) {
-            Some(value) => format!("{} is {}", self.call, super::explain::show(value)),
+            Some(value) => format!("{} is {}", self.call, show(value)),
             None => format!("{} is missing", self.call),
         }
     }
 
-    fn passes(&self, computed: &Computed<'_>, event: &Evaluation<'_>) -> bool {
-        value(computed).is_some_and(|value| self.test.passes(value, &event.scratch.folded))
+    fn passes(&self, computed: &Computed<'_>, scratch: &Scratch) -> bool {
+        value(computed).is_some_and(|value| self.test.passes(value, &scratch.folded))
     }
 
     /// The first computed value that is wanted.
-    fn find<'a>(&'a self, event: &Evaluation<'a>, wanted: impl Fn(&Computed<'a>) -> bool) -> Option<Computed<'a>> {
+    fn find<'a>(
+        &'a self,
+        record: &'a Record,
+        scratch: &Scratch,
+        wanted: impl Fn(&Computed<'a>) -> bool,
+    ) -> Option<Computed<'a>> {
         // One field alone costs what its values cost; only several together can explode.
         if let [field] = &self.fields[..] {
-            let mut computed = values(field, event).map(|value| self.compute(&self.call, &|_| value.clone()));
+            let mut computed = values(field, record).map(|value| self.compute(&self.call, &|_| value.clone()));
             return computed.find(|computed| wanted(computed));
         }
-        let counts: SmallVec<[usize; 4]> = self.fields.iter().map(|field| values(field, event).count()).collect();
+        let counts: SmallVec<[usize; 4]> = self.fields.iter().map(|field| values(field, record).count()).collect();
         let combinations = counts
             .iter()
             .fold(1_usize, |product, count| product.saturating_mul(*count));
         if combinations > MAX_FUNCTION_COMBINATIONS {
-            event.note_cut(combinations - MAX_FUNCTION_COMBINATIONS);
+            scratch.note_cut(combinations - MAX_FUNCTION_COMBINATIONS);
         }
         (0..combinations.min(MAX_FUNCTION_COMBINATIONS)).find_map(|number| {
-            let computed = self.compute(&self.call, &|field| self.value(field, event, &counts, number));
+            let computed = self.compute(&self.call, &|field| self.value(field, record, &counts, number));
             wanted(&computed).then_some(computed)
         })
     }
 
     /// The field's value in a combination, whose number has a digit for each field, to the base of its number of values.
-    fn value<'a>(
-        &self,
-        field: &FieldReference,
-        event: &Evaluation<'a>,
-        counts: &[usize],
-        number: usize,
-    ) -> Computed<'a> {
+    fn value<'a>(&self, field: &FieldReference, record: &'a Record, counts: &[usize], number: usize) -> Computed<'a> {
         let mut rest = number;
         for (candidate, count) in self.fields.iter().zip(counts) {
             if candidate == field {
-                return values(candidate, event).nth(rest % count).unwrap_or(Computed::Null);
+                return values(candidate, record).nth(rest % count).unwrap_or(Computed::Null);
             }
             rest /= count;
         }
@@ -115,7 +115,7 @@ impl ComputedMatcher {
 }
 
 /// The values of a field, at least one: a missing field is null.
-fn values<'a>(field: &FieldReference, event: &Evaluation<'a>) -> impl Iterator<Item = Computed<'a>> {
+fn values<'a>(field: &FieldReference, record: &'a Record) -> impl Iterator<Item = Computed<'a>> {
     let computed = |value| match value {
         Value::Text(text) => Some(Computed::Text(Cow::Borrowed(text))),
         Value::Long(number) => Some(Computed::Number(Number::Long(number))),
@@ -128,7 +128,7 @@ fn values<'a>(field: &FieldReference, event: &Evaluation<'a>) -> impl Iterator<I
             .is_none_or(|wanted| wanted == key)
             .then_some(Computed::Text(Cow::Borrowed(value))),
     };
-    let mut values = event.record.values(field.field).filter_map(computed).peekable();
+    let mut values = record.values(field.field).filter_map(computed).peekable();
     let missing = values.peek().is_none().then_some(Computed::Null);
     values.chain(missing)
 }

@@ -2,12 +2,11 @@
 //! bounded, because an event's values are not ours.
 
 use super::value::FieldMatcher;
+use super::words::list;
 use super::{Evaluation, Node, NodeId, Operands};
-use crate::condition::Test;
-use crate::limits::{MAX_REASON_LINES, MAX_REASON_VALUE_CHARACTERS, MAX_REASON_VALUES};
-use crate::record::{Record, Value};
+use crate::limits::MAX_REASON_LINES;
+use crate::record::Record;
 use crate::value::FoldBuffer;
-use crate::value::{Number, Order, Pattern, timestamp};
 
 /// What is to be explained: that the matcher holds, or that it fails (below a `not`).
 #[derive(Copy, Clone)]
@@ -37,7 +36,7 @@ impl NodeId {
                 return decisive.for_each(|operand| operand.explain(event, outcome, lines));
             }
             (Node::Field(matcher), _) => matcher.describe(event.record, &event.scratch.folded, outcome),
-            (Node::Computed(matcher), _) => matcher.describe(event),
+            (Node::Computed(matcher), _) => matcher.describe(event.record, event.scratch),
         };
         if lines.len() < MAX_REASON_LINES && !lines.contains(&line) {
             lines.push(line);
@@ -112,10 +111,18 @@ impl NodeId {
                 lines.push(format!("{} is {values}, excluded by {}", matcher.name, matcher.wanted));
             }
             (Node::Computed(matcher), Outcome::Holds) => {
-                lines.push(format!("{}, wanted {}", matcher.describe(event), matcher.wanted));
+                lines.push(format!(
+                    "{}, wanted {}",
+                    matcher.describe(event.record, event.scratch),
+                    matcher.wanted
+                ));
             }
             (Node::Computed(matcher), Outcome::Fails) => {
-                lines.push(format!("{}, excluded by {}", matcher.describe(event), matcher.wanted));
+                lines.push(format!(
+                    "{}, excluded by {}",
+                    matcher.describe(event.record, event.scratch),
+                    matcher.wanted
+                ));
             }
         }
     }
@@ -130,38 +137,6 @@ impl Outcome {
     }
 }
 
-/// What a test wants, in words.
-pub(super) fn wanted(test: &Test) -> Box<str> {
-    let texts = |texts: &[String]| list(texts.iter().map(|text| Value::Text(text)));
-    let number = |number: &Number| match number {
-        Number::Long(number) => Value::Long(*number),
-        Number::Float(number) => Value::Float(*number),
-    };
-    let order = |order: &Order| match order {
-        Order::Less => "<",
-        Order::LessOrEqual => "<=",
-        Order::Greater => ">",
-        Order::GreaterOrEqual => ">=",
-    };
-    let words = match test {
-        Test::Exists => "any value".to_owned(),
-        Test::TextIn(wanted, _) => texts(wanted),
-        Test::Like(patterns, _) => {
-            let patterns: Vec<String> = patterns.iter().map(Pattern::to_string).collect();
-            format!("like {}", texts(&patterns))
-        }
-        Test::Regex(_) => "what the regular expression describes".to_owned(),
-        Test::Within(networks) => format!("an address in {} networks", networks.len()),
-        Test::TextOrder(by, text) => format!("{} {}", order(by), show(Value::Text(text))),
-        Test::NumberIn(numbers) => list(numbers.iter().map(number)),
-        Test::NumberOrder(by, limit) => format!("{} {}", order(by), show(number(limit))),
-        Test::Boolean(truth) => truth.to_string(),
-        Test::DateIn(dates) => list(dates.iter().map(|date| Value::Date(*date))),
-        Test::DateOrder(by, date) => format!("{} {}", order(by), show(Value::Date(*date))),
-    };
-    words.into()
-}
-
 impl FieldMatcher {
     fn describe(&self, record: &Record, scratch: &FoldBuffer, outcome: Outcome) -> String {
         let name = &self.name;
@@ -170,31 +145,5 @@ impl FieldMatcher {
             Outcome::Fails if self.values(record).next().is_none() => format!("{name} is missing"),
             Outcome::Fails => format!("{name} is {}, which is not excluded", list(self.values(record))),
         }
-    }
-}
-
-fn list<'a>(values: impl Iterator<Item = Value<'a>>) -> String {
-    let mut values = values.peekable();
-    let shown: Vec<String> = values.by_ref().take(MAX_REASON_VALUES).map(show).collect();
-    let left = values.count();
-    if left == 0 {
-        shown.join(", ")
-    } else {
-        format!("{} and {left} more", shown.join(", "))
-    }
-}
-
-pub(super) fn show(value: Value<'_>) -> String {
-    match value {
-        Value::Text(text) | Value::Label { value: text, .. } => {
-            match text.char_indices().nth(MAX_REASON_VALUE_CHARACTERS) {
-                None => format!("`{text}`"),
-                Some((end, _)) => format!("`{}…`", &text[..end]),
-            }
-        }
-        Value::Long(number) => number.to_string(),
-        Value::Float(number) => number.to_string(),
-        Value::Boolean(truth) => truth.to_string(),
-        Value::Date(nanoseconds) => timestamp::format(nanoseconds),
     }
 }

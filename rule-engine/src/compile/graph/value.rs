@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-use super::explain::wanted;
 use super::text::TextTest;
+use super::words::wanted;
 use crate::condition::{FieldCondition, Test};
 use crate::record::{Record, Value};
 use crate::schema::FieldId;
@@ -75,26 +75,31 @@ impl FieldMatcher {
     /// How much the test costs beside others, for the order in which they are tried.
     pub(super) fn cost(&self) -> u32 {
         match &self.test {
-            ValueTest::Text(TextTest::Is(_) | TextTest::IsIgnoringCase(_) | TextTest::Order(..)) => 2,
-            ValueTest::Text(TextTest::OneOf(..)) => 3,
-            ValueTest::Text(TextTest::Within(_)) => 6,
-            ValueTest::Text(TextTest::Like(_)) => 8,
-            ValueTest::Text(TextTest::Regex(_)) => 20,
-            _ => 1,
+            ValueTest::Text(test) => match test {
+                TextTest::Is(_) | TextTest::IsIgnoringCase(_) | TextTest::Order(..) => 2,
+                TextTest::OneOf(..) => 3,
+                TextTest::Within(_) => 6,
+                TextTest::Like(_) => 8,
+                TextTest::Regex(_) => 20,
+            },
+            ValueTest::Exists
+            | ValueTest::Number(_)
+            | ValueTest::Boolean(_)
+            | ValueTest::DateIn(_)
+            | ValueTest::DateOrder(..) => 1,
         }
     }
-}
 
-impl FieldMatcher {
     /// Whether the test only looks whether a value is there, or is one of those wanted.
     pub(super) fn is_of_whole_values(&self) -> bool {
-        matches!(
-            &self.test,
-            ValueTest::Exists
-                | ValueTest::Boolean(_)
-                | ValueTest::Number(NumberTest::OneOf(_))
-                | ValueTest::Text(TextTest::Is(_) | TextTest::IsIgnoringCase(_) | TextTest::OneOf(..))
-        )
+        match &self.test {
+            ValueTest::Exists | ValueTest::Boolean(_) | ValueTest::Number(NumberTest::OneOf(_)) => true,
+            ValueTest::Text(test) => match test {
+                TextTest::Is(_) | TextTest::IsIgnoringCase(_) | TextTest::OneOf(..) => true,
+                TextTest::Like(_) | TextTest::Regex(_) | TextTest::Within(_) | TextTest::Order(..) => false,
+            },
+            ValueTest::Number(NumberTest::Order(..)) | ValueTest::DateIn(_) | ValueTest::DateOrder(..) => false,
+        }
     }
 }
 
@@ -116,15 +121,17 @@ impl ValueTest {
     }
 
     pub(super) fn passes(&self, value: Value<'_>, scratch: &FoldBuffer) -> bool {
-        match (self, value) {
-            (ValueTest::Exists, _) => true,
-            (ValueTest::Text(test), Value::Text(text)) => test.passes(text, scratch),
-            (ValueTest::Number(test), Value::Long(number)) => test.passes(Number::Long(number)),
-            (ValueTest::Number(test), Value::Float(number)) => test.passes(Number::Float(number)),
-            (ValueTest::Boolean(wanted), Value::Boolean(truth)) => *wanted == truth,
-            (ValueTest::DateIn(dates), Value::Date(date)) => dates.contains(&date),
-            (ValueTest::DateOrder(order, limit), Value::Date(date)) => order.holds(date.cmp(limit)),
-            _ => false,
+        match self {
+            ValueTest::Exists => true,
+            ValueTest::Text(test) => matches!(value, Value::Text(text) if test.passes(text, scratch)),
+            ValueTest::Number(test) => match value {
+                Value::Long(number) => test.passes(Number::Long(number)),
+                Value::Float(number) => test.passes(Number::Float(number)),
+                Value::Text(_) | Value::Boolean(_) | Value::Date(_) | Value::Label { .. } => false,
+            },
+            ValueTest::Boolean(wanted) => matches!(value, Value::Boolean(truth) if truth == *wanted),
+            ValueTest::DateIn(dates) => matches!(value, Value::Date(date) if dates.contains(&date)),
+            ValueTest::DateOrder(order, limit) => matches!(value, Value::Date(date) if order.holds(date.cmp(limit))),
         }
     }
 }

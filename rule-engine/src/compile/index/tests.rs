@@ -9,8 +9,9 @@ use crate::naive::generate::{Language, event, query};
 use crate::naive::query::Query;
 use crate::record::Record;
 use crate::rule::CheckedRule;
-use crate::run::engine::{Engine, EngineOptions};
+use crate::run::engine::Engine;
 use crate::run::history::MemoryHistory;
+use crate::run::options::EngineOptions;
 use crate::schema::{Schema, fields};
 
 fn rule(number: usize, query: &Query, exception: Option<&Query>) -> CheckedRule {

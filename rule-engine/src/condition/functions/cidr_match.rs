@@ -1,7 +1,7 @@
 //! `cidrMatch(address, network, ..)`: whether an address is in one of the networks.
 
 use super::{Arguments, Computed, Definition, Kind};
-use crate::condition::Test;
+use crate::condition::test::Test;
 use crate::value::Network;
 
 pub(super) const CIDR_MATCH: Definition = Definition {

@@ -2,7 +2,7 @@
 //! field, which costs less.
 
 use super::{Computed, Definition, Kind};
-use crate::condition::Test;
+use crate::condition::test::Test;
 use crate::value::{Case, Pattern, Symbol};
 
 pub(super) const STARTS_WITH: Definition = Definition {

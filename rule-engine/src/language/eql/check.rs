@@ -1,5 +1,6 @@
 //! EQL's syntax tree to the checked tree: fields exist, literals fit them. Notes every error, not only the first.
 
+use checker::Checker;
 use operand::Operand;
 
 use super::super::ParseOptions;
@@ -11,6 +12,7 @@ use crate::schema::{FieldReference, FieldType, fields};
 use crate::value::regex::{self, Regex};
 use crate::value::{Case, Order};
 
+mod checker;
 mod literal;
 mod operand;
 mod sequence;
@@ -29,17 +31,7 @@ pub(super) fn check(options: &ParseOptions, query: &Query, findings: &mut Findin
     }
 }
 
-struct Checker<'a> {
-    options: &'a ParseOptions,
-    findings: &'a mut Findings,
-}
-
 impl Checker<'_> {
-    fn error<T>(&mut self, span: Span, code: Code, message: impl Into<String>) -> Option<T> {
-        self.findings.add(span, code, message);
-        None
-    }
-
     fn event(&mut self, query: &EventQuery) -> Option<JudgedCondition> {
         let condition = self.condition(&query.condition)?;
         let Some(category) = &query.category else {

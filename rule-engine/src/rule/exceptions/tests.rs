@@ -4,8 +4,9 @@ use serde_json::{Value as Json, json};
 use crate::compile::rules::Rules;
 use crate::fixture;
 use crate::rule::{CheckedRule, Report};
-use crate::run::engine::{Engine, EngineOptions};
+use crate::run::engine::Engine;
 use crate::run::history::MemoryHistory;
+use crate::run::options::EngineOptions;
 use crate::schema::Schema;
 
 fn parse(query: &str, tail: &str) -> Result<CheckedRule, Report> {

@@ -4,8 +4,9 @@ use serde_json::{Value as Json, json};
 use crate::compile::rules::Rules;
 use crate::fixture::{self, OPTIONS, outcome};
 use crate::rule::{CheckedRule, Format, Report};
-use crate::run::engine::{Engine, EngineOptions};
+use crate::run::engine::Engine;
 use crate::run::history::MemoryHistory;
+use crate::run::options::EngineOptions;
 use crate::schema::Schema;
 
 type Parsed = Result<CheckedRule, Report>;

@@ -7,8 +7,9 @@ use crate::fixture::parse;
 use crate::limits::MAX_GROUPS;
 use crate::record::Record;
 use crate::run::counters::RuleCounters;
-use crate::run::engine::{Engine, EngineOptions};
+use crate::run::engine::Engine;
 use crate::run::history::MemoryHistory;
+use crate::run::options::EngineOptions;
 use crate::schema::Schema;
 
 const QUERY: &str = "type = \"query\"\nquery = 'process.name:*'\n";

@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
-use super::EarlierEvents;
 use crate::limits::MAX_WAITING_SEQUENCES;
 use crate::run::fair_quota::{FairQuota, Owner};
+
+/// The events of a match before its last one, oldest first.
+pub(crate) type EarlierEvents = Vec<Arc<Map<String, Json>>>;
 
 /// When unwanted events came, as far as it can matter: the two newest times.
 #[derive(Copy, Clone, Debug, Default)]

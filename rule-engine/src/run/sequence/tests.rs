@@ -30,7 +30,7 @@ impl Run {
                 let graph = builder.finish();
                 Run {
                     state: SequenceState::new(&sequence),
-                    scratch: Scratch::new(&graph),
+                    scratch: graph.scratch(),
                     graph,
                     counters: EngineCounters::default(),
                 }

@@ -1,7 +1,7 @@
 //! The constant side of a comparison: literals that must fit what they are compared with.
 
 use super::super::syntax::{Expression, ExpressionKind};
-use super::Checker;
+use super::checker::Checker;
 use super::operand::Operand;
 use crate::diagnostic::Code;
 use crate::value::{Number, Pattern, timestamp};

@@ -1,7 +1,7 @@
 //! What stands on the side of a comparison that is not constant: a field, or a function of fields.
 
 use super::super::syntax::{Expression, ExpressionKind, Presence};
-use super::Checker;
+use super::checker::Checker;
 use crate::condition::functions::{Function, Kind};
 use crate::condition::{Argument, Call, ComputedCondition, Condition, Test};
 use crate::diagnostic::Code;

@@ -1,7 +1,7 @@
 //! Sequences: each term is an event query, and all have the same number of keys.
 
 use super::super::syntax::{self, Expression, ExpressionKind, Presence, Wanted};
-use super::Checker;
+use super::checker::Checker;
 use crate::analysis::satisfiable;
 use crate::condition::{KeyField, MissingKey, Sequence, SequenceTerm};
 use crate::diagnostic::Code;

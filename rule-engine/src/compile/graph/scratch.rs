@@ -1,0 +1,42 @@
+//! What evaluating an event needs besides the event, kept for the next one so that nothing is allocated.
+
+use std::cell::Cell;
+
+use crate::value::FoldBuffer;
+
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    /// For each node the event for which it was evaluated, and in the lowest bit what came of it.
+    pub(super) results: Box<[Cell<u64>]>,
+    /// The number of the present event, from 1.
+    pub(super) event: u64,
+    pub(super) folded: FoldBuffer,
+    combinations_cut: Cell<u64>,
+}
+
+impl Scratch {
+    pub(super) fn new(nodes: usize) -> Scratch {
+        Scratch {
+            results: vec![Cell::new(0); nodes].into(),
+            event: 0,
+            folded: FoldBuffer::default(),
+            combinations_cut: Cell::new(0),
+        }
+    }
+
+    /// Forgets what is known of the event before.
+    pub(super) fn begin_event(&mut self) {
+        self.event += 1;
+        self.combinations_cut.set(0);
+    }
+
+    /// Combinations of values that no function was computed for, because there were too many.
+    pub(super) fn combinations_cut(&self) -> u64 {
+        self.combinations_cut.get()
+    }
+
+    pub(super) fn note_cut(&self, combinations: usize) {
+        let cut = self.combinations_cut().saturating_add(combinations as u64);
+        self.combinations_cut.set(cut);
+    }
+}

@@ -1,0 +1,23 @@
+//! Tests of a value.
+
+use crate::value::regex::Regex;
+use crate::value::{Case, Network, Number, Order, Pattern};
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Test {
+    Exists,
+    /// One of the texts, as a whole.
+    TextIn(Vec<String>, Case),
+    /// One of the patterns.
+    Like(Vec<Pattern>, Case),
+    Regex(Regex),
+    /// An address within one of the networks.
+    Within(Vec<Network>),
+    TextOrder(Order, String),
+    NumberIn(Vec<Number>),
+    NumberOrder(Order, Number),
+    Boolean(bool),
+    /// Nanoseconds since the epoch.
+    DateIn(Vec<i64>),
+    DateOrder(Order, i64),
+}

@@ -1,0 +1,16 @@
+//! What the checks of all kinds of expressions share.
+
+use crate::diagnostic::{Code, Findings, Span};
+use crate::language::ParseOptions;
+
+pub(super) struct Checker<'a> {
+    pub(super) options: &'a ParseOptions,
+    pub(super) findings: &'a mut Findings,
+}
+
+impl Checker<'_> {
+    pub(super) fn error<T>(&mut self, span: Span, code: Code, message: impl Into<String>) -> Option<T> {
+        self.findings.add(span, code, message);
+        None
+    }
+}
