@@ -123,51 +123,49 @@ impl Modules {
                     rest = others;
                 }
             }
-            _ => return self.follow(module, path, followed),
+            _ => return self.find(&module, path, followed).flatten(),
         }
         self.enter(module, rest, followed)
     }
 
-    /// A path whose first name stands for something in a module, if it does.
-    fn follow(&self, module: ModulePath, path: &[String], followed: usize) -> Option<ModulePath> {
-        let (name, rest) = path.split_first()?;
-        let child: ModulePath = module.iter().chain([name]).cloned().collect();
-        if self.modules.contains_key(&child) {
-            return self.enter(child, rest, followed);
-        }
-        let meant = self.modules.get(&module)?.names.get(name)?;
-        // `use name::Name;` where another crate has the name of an import.
-        if meant.first() == Some(name) {
-            return None;
-        }
-        let meant: Vec<String> = meant.iter().chain(rest).cloned().collect();
-        self.resolve(&module, &meant, followed + 1)
-    }
-
     /// Where a path leads on from a module that it has reached.
     fn enter(&self, module: ModulePath, path: &[String], followed: usize) -> Option<ModulePath> {
-        let here = self.modules.get(&module)?;
-        let Some(name) = path.first() else {
-            return Some(module);
+        match self.find(&module, path, followed) {
+            Some(found) => found,
+            None => self.find_behind_globs(&module, path, followed).unwrap_or(Some(module)),
+        }
+    }
+
+    /// Where a path leads whose first name stands for something in a module, if it does: `Some(None)` is another crate.
+    fn find(&self, module: &ModulePath, path: &[String], followed: usize) -> Option<Option<ModulePath>> {
+        let here = self.modules.get(module)?;
+        let Some((name, rest)) = path.split_first() else {
+            return Some(Some(module.clone()));
         };
-        if let Some(found) = self.follow(module.clone(), path, followed) {
-            return Some(found);
+        let child: ModulePath = module.iter().chain([name]).cloned().collect();
+        if self.modules.contains_key(&child) {
+            return Some(self.enter(child, rest, followed));
         }
         if here.items.contains(name) {
-            return Some(module);
+            return Some(Some(module.clone()));
         }
-        // Another crate's, imported here.
-        if here.names.contains_key(name) {
-            return None;
+        let meant = here.names.get(name)?;
+        // Without a path to it, the name is another crate's.
+        if meant.first() == Some(name) {
+            return Some(None);
         }
-        let behind_globs = here.globs.iter().find_map(|glob| {
+        let meant: Vec<String> = meant.iter().chain(rest).cloned().collect();
+        Some(self.resolve(module, &meant, followed + 1))
+    }
+
+    fn find_behind_globs(&self, module: &ModulePath, path: &[String], followed: usize) -> Option<Option<ModulePath>> {
+        let globs = &self.modules.get(module)?.globs;
+        globs.iter().find_map(|glob| {
             let target = self
-                .resolve(&module, glob, followed + 1)
-                .filter(|target| *target != module)?;
-            let found = self.follow(target.clone(), path, followed + 1);
-            found.or_else(|| self.modules[&target].items.contains(name).then_some(target))
-        });
-        Some(behind_globs.unwrap_or(module))
+                .resolve(module, glob, followed + 1)
+                .filter(|target| target != module)?;
+            self.find(&target, path, followed + 1)
+        })
     }
 }
 
@@ -176,6 +174,7 @@ fn item_name(item: &Item) -> Option<String> {
         Item::Const(item) => &item.ident,
         Item::Enum(item) => &item.ident,
         Item::Fn(item) => &item.sig.ident,
+        Item::Macro(item) => item.ident.as_ref()?,
         Item::Static(item) => &item.ident,
         Item::Struct(item) => &item.ident,
         Item::Trait(item) => &item.ident,

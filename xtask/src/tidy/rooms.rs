@@ -17,8 +17,40 @@ pub(crate) struct Crate {
 
 pub(crate) const CRATES: &[Crate] = &[
     Crate {
+        root: "sensor/src/lib.rs",
+        rooms: &[
+            "text",
+            "clock",
+            "telemetry",
+            "config",
+            "kernel",
+            "decode",
+            "identity",
+            "process",
+            "enrich",
+            "event",
+            "record",
+            "detection",
+            "alert",
+            "history",
+            "rule_files",
+            "outputs",
+            "pipeline",
+            "agent",
+            "cli",
+            "commands",
+            "fuzzing",
+        ],
+    },
+    Crate {
         root: "sensor-abi/src/lib.rs",
         rooms: &["kinds", "record", "hooks", "layout", "ring"],
+    },
+    Crate {
+        root: "sensor-ebpf/src/main.rs",
+        rooms: &[
+            "read", "layout", "scratch", "path", "task", "ring", "share", "emit", "hooks", "log",
+        ],
     },
     Crate {
         root: "container-engines/src/lib.rs",
