@@ -20,7 +20,7 @@ static RECORD: LazyLock<Record> = LazyLock::new(|| {
 });
 
 /// Puts the query into a rule of the given type, reads the rule and runs it.
-pub fn run_query(rule_type: &str, query: &str) {
+pub(crate) fn run_query(rule_type: &str, query: &str) {
     let head = [
         ("rule_id", "one"),
         ("name", "one"),
@@ -45,7 +45,7 @@ pub fn run_query(rule_type: &str, query: &str) {
 }
 
 /// A rule file of any text: a report, never a panic; what is `ok` compiles and its examples run.
-pub fn run_rule_file(text: &str) {
+pub(crate) fn run_rule_file(text: &str) {
     let parsed = parse_rule(text, &ParseOptions::default());
     render(&parsed, text);
     if let Ok(rule) = parsed {
@@ -71,7 +71,7 @@ fn render(parsed: &Result<CheckedRule, Report>, text: &str) {
 }
 
 /// Any JSON document as an event: it is read without a panic, and what was read survives being written.
-pub fn run_document(bytes: &[u8]) {
+pub(crate) fn run_document(bytes: &[u8]) {
     let Ok(document) = serde_json::from_slice(bytes) else {
         return;
     };

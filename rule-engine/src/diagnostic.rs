@@ -41,7 +41,7 @@ pub enum Severity {
 }
 
 /// How many findings of one file are kept; the rest is counted.
-pub const MAX_FINDINGS: usize = 50;
+pub(crate) const MAX_FINDINGS: usize = 50;
 /// How many characters of a line are shown on each side of the place.
 const SHOWN_AROUND: usize = 60;
 
@@ -100,7 +100,7 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    pub fn new(start: usize, end: usize) -> Span {
+    pub(crate) fn new(start: usize, end: usize) -> Span {
         Span {
             start: start as u32,
             end: end as u32,
@@ -108,7 +108,7 @@ impl Span {
     }
 
     /// From the start of the one to the end of the other.
-    pub fn to(self, last: Span) -> Span {
+    pub(crate) fn to(self, last: Span) -> Span {
         Span {
             start: self.start,
             end: last.end,
@@ -135,7 +135,7 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    pub fn add(&mut self, span: Span, code: Code, message: impl Into<String>) -> FindingHelp<'_> {
+    pub(crate) fn add(&mut self, span: Span, code: Code, message: impl Into<String>) -> FindingHelp<'_> {
         self.push(Finding {
             code,
             message: message.into(),
@@ -144,17 +144,17 @@ impl Findings {
         })
     }
 
-    pub fn has_errors(&self) -> bool {
+    pub(crate) fn has_errors(&self) -> bool {
         self.has_errors
     }
 
     /// Whether further findings are only counted; making them is then wasted work.
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.list.len() >= MAX_FINDINGS
     }
 
     /// Takes in the findings of a part of the text, at other places.
-    pub fn absorb(&mut self, part: Findings, place: impl Fn(Span) -> Span) {
+    pub(crate) fn absorb(&mut self, part: Findings, place: impl Fn(Span) -> Span) {
         self.left_out += part.left_out;
         self.has_errors |= part.has_errors;
         for mut finding in part.list {
@@ -178,7 +178,7 @@ impl Findings {
 pub(crate) struct FindingHelp<'a>(Option<&'a mut Finding>);
 
 impl FindingHelp<'_> {
-    pub fn help(self, help: impl Into<String>) {
+    pub(crate) fn help(self, help: impl Into<String>) {
         if let Some(finding) = self.0 {
             finding.help = Some(help.into());
         }
@@ -192,7 +192,7 @@ pub(crate) struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    pub fn new(text: &'a str) -> Lines<'a> {
+    pub(crate) fn new(text: &'a str) -> Lines<'a> {
         let starts = std::iter::once(0)
             .chain(text.match_indices('\n').map(|(at, _)| at + 1))
             .collect();
@@ -200,7 +200,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Line and column, from 1, of a byte offset; an offset past the end is the end.
-    pub fn position(&self, offset: usize) -> (u32, u32) {
+    pub(crate) fn position(&self, offset: usize) -> (u32, u32) {
         let offset = self.text.floor_char_boundary(offset);
         let line = self.starts.partition_point(|start| *start <= offset);
         let column = self.text[self.starts[line - 1]..offset].chars().count() + 1;

@@ -13,13 +13,18 @@ use crate::schema::fields;
 
 /// Whether one of a rule's own examples came out as the rule says.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[non_exhaustive]
 pub struct ExampleOutcome {
+    /// The example's name.
     pub name: String,
+    /// What the example says.
     pub expect: Expectation,
+    /// What the rule said.
     pub actual: Expectation,
 }
 
 impl ExampleOutcome {
+    /// Whether the rule said what the example says.
     pub fn passed(&self) -> bool {
         self.expect == self.actual
     }

@@ -4,6 +4,8 @@
 //! an event becomes a [`record::Record`]. The crate is pure: it opens no file, reads no clock and keeps no thread;
 //! what has been seen before is asked of a [`TermHistory`].
 
+#![deny(missing_docs)]
+
 // A room uses only rooms above it.
 mod limits;
 

@@ -21,15 +21,21 @@ pub use reader::DocumentReader;
 /// One value of a field.
 #[derive(Copy, Clone, PartialEq, Debug)]
 pub enum Value<'a> {
+    /// Of a [`FieldType::Keyword`], [`FieldType::Text`] or [`FieldType::Ip`].
     Text(&'a str),
+    /// Of a [`FieldType::Long`].
     Long(i64),
+    /// Of a [`FieldType::Float`].
     Float(f64),
+    /// Of a [`FieldType::Boolean`].
     Boolean(bool),
-    /// Nanoseconds since the epoch, UTC.
+    /// Of a [`FieldType::Date`]: nanoseconds since the epoch, UTC.
     Date(i64),
     /// A key of an [`FieldType::Object`] field and its text.
     Label {
+        /// The name below the field's, `app` for `container.labels.app`.
         key: &'a str,
+        /// Its text.
         value: &'a str,
     },
 }
@@ -197,19 +203,22 @@ impl Record {
         true
     }
 
+    /// [`Record::push`] of a text.
     pub fn text(&mut self, field: FieldId, text: &str) -> bool {
         self.push(field, Value::Text(text))
     }
 
+    /// [`Record::push`] of a whole number.
     pub fn long(&mut self, field: FieldId, number: i64) -> bool {
         self.push(field, Value::Long(number))
     }
 
+    /// [`Record::push`] of true or false.
     pub fn boolean(&mut self, field: FieldId, truth: bool) -> bool {
         self.push(field, Value::Boolean(truth))
     }
 
-    /// `nanoseconds` since the epoch, UTC.
+    /// [`Record::push`] of a date, in nanoseconds since the epoch, UTC.
     pub fn date(&mut self, field: FieldId, nanoseconds: i64) -> bool {
         self.push(field, Value::Date(nanoseconds))
     }
@@ -226,6 +235,7 @@ impl Record {
         }
     }
 
+    /// The values of the field, none if it is missing.
     pub fn values(&self, field: FieldId) -> Values<'_> {
         let next = match self.slots[field.index()] {
             0 | UNWANTED => NONE,
@@ -258,6 +268,7 @@ impl Record {
         })
     }
 
+    /// Whether the field has no value.
     pub fn is_missing(&self, field: FieldId) -> bool {
         self.values(field).next == NONE
     }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use serde::Serialize;
 use serde_json::{Map, Number, Value as Json};
 
 use super::{Record, Value};
@@ -27,7 +28,8 @@ pub(crate) const SUMMARY: [FieldId; 10] = [
 ];
 
 /// What a document held that the record does not.
-#[derive(Copy, Clone, PartialEq, Eq, Default, Debug)]
+#[derive(Copy, Clone, PartialEq, Eq, Default, Debug, Serialize)]
+#[non_exhaustive]
 pub struct DocumentCounts {
     /// Values under a key that the schema does not know.
     pub unknown_fields: u64,

@@ -1,16 +1,17 @@
-//! A rule's own examples: events with what the rule must say to them, in its file under `[tidewaiter]`.
+//! A rule's own examples: events with what the rule must say to them, in its file under `[engine]`, or as
+//! [`ParseOptions::with_own_table`](crate::ParseOptions::with_own_table) names the table.
 //!
 //! ```toml
-//! [tidewaiter.every_event]         # fields that each example's events have unless they say otherwise
+//! [engine.every_event]             # fields that each example's events have unless they say otherwise
 //! host.os.type = "linux"
 //! container.id = "0123456789ab"
 //!
-//! [[tidewaiter.examples]]
+//! [[engine.examples]]
 //! name = "curl is installed"
 //! expect = "match"                 # or "no-match"; what counts is the last event
 //! events = [{ process.name = "apt", process.args = ["apt", "install", "curl"] }]
 //!
-//! [[tidewaiter.examples]]
+//! [[engine.examples]]
 //! name = "the same on the host"
 //! expect = "no-match"
 //! events = [{ process.name = "apt", process.args = ["apt", "install", "curl"], container.id = [] }]
@@ -27,20 +28,25 @@ use crate::schema::Schema;
 /// An event, or several in a row, with what the rule must say to the last of them.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Example {
+    /// What it shows.
     pub name: String,
     /// ECS documents, oldest first, at least one.
     pub events: Vec<Map<String, Json>>,
+    /// What the rule must say to the last event.
     pub expect: Expectation,
 }
 
+/// Whether a rule matches an example.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Expectation {
+    /// It does.
     Match,
+    /// It does not.
     NoMatch,
 }
 
-/// Reads the examples from the file's `[tidewaiter]` table.
+/// Reads the examples from the file's own table of the engine.
 pub(super) fn read(schema: &Schema, own: Table<'_>, findings: &mut Findings) -> Vec<Example> {
     let every_event = own
         .table("every_event", findings)

@@ -24,7 +24,7 @@ pub(crate) struct Located<T> {
 }
 
 impl<'a> Table<'a> {
-    pub fn new(name: &'a str, table: &'a Spanned<DeTable<'a>>) -> Table<'a> {
+    pub(super) fn new(name: &'a str, table: &'a Spanned<DeTable<'a>>) -> Table<'a> {
         Table {
             name,
             span: span(table.span()),
@@ -32,12 +32,12 @@ impl<'a> Table<'a> {
         }
     }
 
-    pub fn has(&self, key: &str) -> bool {
+    pub(super) fn has(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }
 
     /// The keys with their places.
-    pub fn keys(&self) -> impl Iterator<Item = Located<&'a str>> {
+    pub(super) fn keys(&self) -> impl Iterator<Item = Located<&'a str>> {
         self.table.keys().map(|key| Located {
             value: key.get_ref().as_ref(),
             span: span(key.span()),
@@ -45,7 +45,7 @@ impl<'a> Table<'a> {
     }
 
     /// Whether the key has a list or table with something in it, or any other value.
-    pub fn has_content(&self, key: &str) -> Option<Span> {
+    pub(super) fn has_content(&self, key: &str) -> Option<Span> {
         let value = self.table.get(key)?;
         let empty = match value.get_ref() {
             DeValue::Array(list) => list.is_empty(),
@@ -55,18 +55,18 @@ impl<'a> Table<'a> {
         (!empty).then(|| span(value.span()))
     }
 
-    pub fn text(&self, key: &str, findings: &mut Findings) -> Option<Located<&'a str>> {
+    pub(super) fn text(&self, key: &str, findings: &mut Findings) -> Option<Located<&'a str>> {
         self.typed(key, "a text", findings, DeValue::as_str)
     }
 
-    pub fn integer(&self, key: &str, findings: &mut Findings) -> Option<Located<i64>> {
+    pub(super) fn integer(&self, key: &str, findings: &mut Findings) -> Option<Located<i64>> {
         self.typed(key, "a whole number", findings, |value| {
             let integer = value.as_integer()?;
             i64::from_str_radix(integer.as_str(), integer.radix()).ok()
         })
     }
 
-    pub fn table(&self, key: &'a str, findings: &mut Findings) -> Option<Table<'a>> {
+    pub(super) fn table(&self, key: &'a str, findings: &mut Findings) -> Option<Table<'a>> {
         let table = self.typed(key, "a table", findings, |value| match value {
             DeValue::Table(table) => Some(table),
             _ => None,
@@ -79,7 +79,7 @@ impl<'a> Table<'a> {
     }
 
     /// A list of tables; a missing one is empty.
-    pub fn tables(&self, key: &'a str, findings: &mut Findings) -> Vec<Table<'a>> {
+    pub(super) fn tables(&self, key: &'a str, findings: &mut Findings) -> Vec<Table<'a>> {
         self.list(key, "a table", findings, |value| match value {
             DeValue::Table(table) => Some(table),
             _ => None,
@@ -94,24 +94,24 @@ impl<'a> Table<'a> {
     }
 
     /// A list of texts; a missing one is empty.
-    pub fn texts(&self, key: &str, findings: &mut Findings) -> Vec<Located<&'a str>> {
+    pub(super) fn texts(&self, key: &str, findings: &mut Findings) -> Vec<Located<&'a str>> {
         self.list(key, "a text", findings, DeValue::as_str)
     }
 
     /// A list of texts, or one text alone; a missing one is empty.
-    pub fn text_or_texts(&self, key: &str, findings: &mut Findings) -> Vec<Located<&'a str>> {
+    pub(super) fn text_or_texts(&self, key: &str, findings: &mut Findings) -> Vec<Located<&'a str>> {
         if self.table.get(key).is_some_and(|value| value.get_ref().is_str()) {
             return self.text(key, findings).into_iter().collect();
         }
         self.texts(key, findings)
     }
 
-    pub fn json(&self, key: &str) -> Option<Json> {
+    pub(super) fn json(&self, key: &str) -> Option<Json> {
         self.table.get(key).map(|value| json(value.get_ref()))
     }
 
     /// The table as a JSON object.
-    pub fn object(&self) -> Map<String, Json> {
+    pub(super) fn object(&self) -> Map<String, Json> {
         object(self.table)
     }
 

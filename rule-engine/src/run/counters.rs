@@ -1,8 +1,12 @@
 //! What an engine counts.
 
+use serde::Serialize;
+
 /// What the engine did and what it cut, since it was made.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+#[non_exhaustive]
 pub struct EngineCounters {
+    /// Events evaluated.
     pub events: u64,
     /// Matches that were reported: all but those in `rules`.
     pub matches: u64,
@@ -24,9 +28,12 @@ pub struct EngineCounters {
 }
 
 /// Matches of a rule that became no alerts.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[non_exhaustive]
 pub struct RuleCounters {
+    /// The rule's id.
     pub rule_id: String,
+    /// The rule's name.
     pub name: String,
     /// Alike to an alert before them, by the rule's `alert_suppression`.
     pub suppressed: u64,

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
 use super::counters::{EngineCounters, RuleCounters};
@@ -33,7 +34,10 @@ pub struct Engine {
 }
 
 /// A rule that matched the event.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
 pub struct Match<'a> {
+    /// What the rule says of itself.
     pub rule: &'a Arc<RuleInfo>,
     /// The event that matched, as a short ECS document, if it is an earlier one than the present: the last event of a
     /// sequence behind which another had to be missing.
@@ -47,8 +51,22 @@ pub struct Match<'a> {
     pub reason: Vec<String>,
 }
 
+impl Match<'_> {
+    /// A match of the rule by the present event, with nothing more to say: for tests of what becomes of matches.
+    pub fn new(rule: &Arc<RuleInfo>) -> Match<'_> {
+        Match {
+            rule,
+            past_event: None,
+            new_terms: Vec::new(),
+            earlier_events: Vec::new(),
+            reason: Vec::new(),
+        }
+    }
+}
+
 /// What became of the rules of an engine when it got others.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
+#[non_exhaustive]
 pub struct RuleChanges {
     /// Rules that keep what they remember.
     pub kept: Vec<Arc<RuleInfo>>,
@@ -61,6 +79,7 @@ pub struct RuleChanges {
 }
 
 impl Engine {
+    /// An engine that remembers nothing yet.
     pub fn new(rules: Arc<Rules>, options: EngineOptions) -> Engine {
         Engine {
             states: rules.rules.iter().map(RuleState::new).collect(),
@@ -198,10 +217,12 @@ impl Engine {
         changes
     }
 
+    /// The rules that it runs.
     pub fn rules(&self) -> &Arc<Rules> {
         &self.rules
     }
 
+    /// What it did since it was made.
     pub fn counters(&self) -> EngineCounters {
         let count = |(rule, state): (&CompiledRule, &RuleState)| RuleCounters {
             rule_id: rule.info.rule_id.clone(),

@@ -1,12 +1,15 @@
 //! What an event lacks for a rule, for those who write rules.
 
+use serde::Serialize;
+
 use super::engine::Engine;
 use crate::compile::graph::{Evaluation, NodeId};
 use crate::compile::rules::CompiledDetection;
 use crate::record::Record;
 
 /// What an event lacks for a rule to take it in.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[non_exhaustive]
 pub struct NearMiss {
     /// Of a sequence, which of its events this would be, from 1; `until` comes last.
     pub term: Option<usize>,

@@ -35,12 +35,14 @@ impl<K: Ord + Clone> FairQuota<K> {
             .map_or_else(|| name.into(), |(owner, _)| Arc::clone(owner))
     }
 
+    /// Adds a key of the owner.
     pub fn insert(&mut self, owner: &Owner, age: i64, key: K) {
         self.change(owner, |keys| {
             keys.insert((age, key));
         });
     }
 
+    /// Takes out the owner's key of this age.
     pub fn remove(&mut self, owner: &Owner, age: i64, key: &K) {
         self.change(owner, |keys| {
             keys.remove(&(age, key.clone()));

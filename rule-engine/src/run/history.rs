@@ -44,8 +44,10 @@ impl Default for MemoryHistory {
 }
 
 impl MemoryHistory {
+    /// Terms that are kept unless said otherwise, those of all rules together.
     pub const DEFAULT_MAX_TERMS: usize = 1 << 20;
 
+    /// A history that keeps this many terms.
     pub fn with_limit(max_terms: usize) -> MemoryHistory {
         MemoryHistory {
             first_seen: HashMap::default(),

@@ -19,7 +19,7 @@ pub(crate) struct FieldReference {
 
 impl FieldReference {
     /// The field itself.
-    pub fn new(schema: &Schema, field: FieldId) -> FieldReference {
+    pub(crate) fn new(schema: &Schema, field: FieldId) -> FieldReference {
         FieldReference {
             field,
             definition: schema.definition(field).clone(),
@@ -28,7 +28,7 @@ impl FieldReference {
         }
     }
 
-    pub fn resolve(schema: &Schema, name: &str) -> Option<FieldReference> {
+    pub(crate) fn resolve(schema: &Schema, name: &str) -> Option<FieldReference> {
         let keyword = |name: &str| {
             let field = schema.field(name)?;
             (schema.field_type(field) == FieldType::Keyword).then_some(field)
@@ -51,7 +51,7 @@ impl FieldReference {
     }
 
     /// Resolves the name, or reports an error with the nearest name.
-    pub fn check(schema: &Schema, name: &str, span: Span, findings: &mut Findings) -> Option<FieldReference> {
+    pub(crate) fn check(schema: &Schema, name: &str, span: Span, findings: &mut Findings) -> Option<FieldReference> {
         let reference = FieldReference::resolve(schema, name);
         match &reference {
             None => {
@@ -79,14 +79,14 @@ impl FieldReference {
     }
 
     /// The type of the values that are compared.
-    pub fn value_type(&self) -> FieldType {
+    pub(crate) fn value_type(&self) -> FieldType {
         match self.definition.field_type {
             FieldType::Object => FieldType::Keyword,
             other => other,
         }
     }
 
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match &self.key {
             None => self.definition.name.clone().into_owned(),
             Some(key) => format!("{}.{key}", self.definition.name),

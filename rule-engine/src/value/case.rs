@@ -12,12 +12,12 @@ pub(crate) enum Case {
 
 impl Case {
     /// Insensitive if either is.
-    pub fn or(self, other: Case) -> Case {
+    pub(crate) fn or(self, other: Case) -> Case {
         if self == Case::Insensitive { self } else { other }
     }
 
     /// Whether the texts are the same.
-    pub fn same(self, one: &str, other: &str) -> bool {
+    pub(crate) fn same(self, one: &str, other: &str) -> bool {
         match self {
             Case::Sensitive => one == other,
             Case::Insensitive => one.eq_ignore_ascii_case(other),
@@ -31,7 +31,7 @@ pub(crate) struct FoldBuffer(RefCell<Vec<u8>>);
 
 impl FoldBuffer {
     /// What `look` says of the text, which it gets in lower case where case does not count.
-    pub fn folded<T>(&self, text: &str, case: Case, look: impl FnOnce(&[u8]) -> T) -> T {
+    pub(crate) fn folded<T>(&self, text: &str, case: Case, look: impl FnOnce(&[u8]) -> T) -> T {
         if case == Case::Sensitive {
             return look(text.as_bytes());
         }

@@ -9,7 +9,7 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    pub fn parse(text: &str) -> Option<Network> {
+    pub(crate) fn parse(text: &str) -> Option<Network> {
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address.parse().ok()?, Some(prefix.parse::<u32>().ok()?)),
             None => (text.parse().ok()?, None),
@@ -23,7 +23,7 @@ impl Network {
     }
 
     /// Whether the text is an address of the network.
-    pub fn contains(&self, address: &str) -> bool {
+    pub(crate) fn contains(&self, address: &str) -> bool {
         match (
             self.address,
             address.parse::<IpAddr>().map(|address| address.to_canonical()),

@@ -32,14 +32,14 @@ impl Hash for Number {
 
 impl Number {
     /// Two whole numbers compare exactly, everything else as floating-point numbers.
-    pub fn compare(self, other: Number) -> Option<std::cmp::Ordering> {
+    pub(crate) fn compare(self, other: Number) -> Option<std::cmp::Ordering> {
         match (self, other) {
             (Number::Long(one), Number::Long(other)) => Some(one.cmp(&other)),
             (one, other) => one.as_float().partial_cmp(&other.as_float()),
         }
     }
 
-    pub fn as_float(self) -> f64 {
+    pub(crate) fn as_float(self) -> f64 {
         match self {
             Number::Long(number) => number as f64,
             Number::Float(number) => number,

@@ -9,7 +9,7 @@ pub(crate) enum Order {
 }
 
 impl Order {
-    pub fn holds(self, ordering: std::cmp::Ordering) -> bool {
+    pub(crate) fn holds(self, ordering: std::cmp::Ordering) -> bool {
         match self {
             Order::Less => ordering.is_lt(),
             Order::LessOrEqual => ordering.is_le(),
@@ -19,7 +19,7 @@ impl Order {
     }
 
     /// The order that says the same with the sides exchanged.
-    pub fn exchanged(self) -> Order {
+    pub(crate) fn exchanged(self) -> Order {
         match self {
             Order::Less => Order::Greater,
             Order::LessOrEqual => Order::GreaterOrEqual,

@@ -18,14 +18,14 @@ pub(crate) enum Symbol {
 }
 
 impl Pattern {
-    pub fn new(symbols: impl IntoIterator<Item = Symbol>) -> Pattern {
+    pub(crate) fn new(symbols: impl IntoIterator<Item = Symbol>) -> Pattern {
         let mut pattern: Vec<Symbol> = symbols.into_iter().collect();
         pattern.dedup_by(|next, previous| *next == Symbol::AnyRun && *previous == Symbol::AnyRun);
         Pattern(pattern)
     }
 
     /// A pattern of EQL's `like`: `*` and `?` are wildcards, and nothing takes their meaning away.
-    pub fn from_like(text: &str) -> Pattern {
+    pub(crate) fn from_like(text: &str) -> Pattern {
         Pattern::new(text.chars().map(|character| match character {
             '*' => Symbol::AnyRun,
             '?' => Symbol::AnyCharacter,
@@ -34,7 +34,7 @@ impl Pattern {
     }
 
     /// A pattern of data stream names, in which only `*` is a wildcard.
-    pub fn from_index(text: &str) -> Pattern {
+    pub(crate) fn from_index(text: &str) -> Pattern {
         Pattern::new(text.chars().map(|character| match character {
             '*' => Symbol::AnyRun,
             other => Symbol::Character(other),
@@ -42,12 +42,12 @@ impl Pattern {
     }
 
     /// A pattern without wildcards.
-    pub fn literal(text: &str) -> Pattern {
+    pub(crate) fn literal(text: &str) -> Pattern {
         Pattern::new(text.chars().map(Symbol::Character))
     }
 
     /// A pattern of Elasticsearch's `wildcard` query: `*` and `?` are wildcards unless a backslash is before them.
-    pub fn from_wildcard_query(text: &str) -> Pattern {
+    pub(crate) fn from_wildcard_query(text: &str) -> Pattern {
         let mut characters = text.chars();
         Pattern::new(std::iter::from_fn(|| {
             Some(match characters.next()? {
@@ -60,7 +60,7 @@ impl Pattern {
     }
 
     /// Whether the pattern describes the whole text. Quadratic at worst: what runs for each event is compiled instead.
-    pub fn matches(&self, text: &str, case: Case) -> bool {
+    pub(crate) fn matches(&self, text: &str, case: Case) -> bool {
         let same = |wanted: char, character: char| match case {
             Case::Sensitive => wanted == character,
             Case::Insensitive => wanted.eq_ignore_ascii_case(&character),
@@ -95,7 +95,7 @@ impl Pattern {
     }
 
     /// The text that a pattern without wildcards stands for.
-    pub fn exact_text(&self) -> Option<String> {
+    pub(crate) fn exact_text(&self) -> Option<String> {
         let character = |symbol: &Symbol| match symbol {
             Symbol::Character(character) => Some(*character),
             Symbol::AnyCharacter | Symbol::AnyRun => None,
@@ -103,7 +103,7 @@ impl Pattern {
         self.0.iter().map(character).collect()
     }
 
-    pub fn symbols(&self) -> &[Symbol] {
+    pub(crate) fn symbols(&self) -> &[Symbol] {
         &self.0
     }
 }

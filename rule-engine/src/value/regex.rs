@@ -72,7 +72,7 @@ impl fmt::Debug for Regex {
 impl Regex {
     /// `None` if an automaton would be too large: larger than the limits say, or for an operator more
     /// work than [`automaton::MAX_WORK`].
-    pub fn new(limits: &RuleLimits, patterns: Vec<RegexPattern>) -> Option<Regex> {
+    pub(crate) fn new(limits: &RuleLimits, patterns: Vec<RegexPattern>) -> Option<Regex> {
         let written = patterns.iter().map(|pattern| pattern.written.clone()).collect();
         let has_literal = patterns.iter().all(|pattern| pattern.language.has_literal());
         let mut plain = Vec::new();
@@ -98,11 +98,11 @@ impl Regex {
 
     /// Whether all texts that match have some characters in a row in common, for each pattern its own: only then it says
     /// something that can be looked for quickly.
-    pub fn has_literal(&self) -> bool {
+    pub(crate) fn has_literal(&self) -> bool {
         self.has_literal
     }
 
-    pub fn matches(&self, text: &str) -> bool {
+    pub(crate) fn matches(&self, text: &str) -> bool {
         self.plain
             .as_ref()
             .is_some_and(|plain| plain.is_match(Input::new(text).anchored(Anchored::Yes)))

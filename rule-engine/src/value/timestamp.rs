@@ -5,7 +5,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::Offset;
 
 /// Reads RFC 3339, a date and time without an offset (taken as UTC) or a plain date.
-pub fn parse(text: &str) -> Option<i64> {
+pub(crate) fn parse(text: &str) -> Option<i64> {
     let timestamp = text
         .parse::<Timestamp>()
         .or_else(|_| text.parse::<DateTime>().and_then(|time| Offset::UTC.to_timestamp(time)))
@@ -18,7 +18,7 @@ pub fn parse(text: &str) -> Option<i64> {
 }
 
 /// RFC 3339 in UTC, with milliseconds, or with nanoseconds where there are any.
-pub fn format(nanoseconds: i64) -> String {
+pub(crate) fn format(nanoseconds: i64) -> String {
     // Every i64 of nanoseconds lies within the years jiff can write.
     let timestamp = Timestamp::from_nanosecond(i128::from(nanoseconds)).unwrap_or(Timestamp::UNIX_EPOCH);
     if nanoseconds % 1_000_000 == 0 {

@@ -1,7 +1,7 @@
 // Included by the tests inside and outside the crate.
 
 /// What a sensor of processes in containers fills, as an embedder would describe it.
-pub fn options() -> ParseOptions {
+pub(crate) fn options() -> ParseOptions {
     let schema = Schema::ecs();
     let rows = include_str!("produced.tsv").lines().filter(|row| !row.starts_with('#'));
     let fields: Vec<_> = rows

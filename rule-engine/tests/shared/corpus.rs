@@ -7,7 +7,7 @@ use rule_engine::{ParseOptions, Producer, Schema};
 include!("../data/options.rs");
 
 /// The directory of the files, or a visible note that the test has nothing to look at.
-pub fn corpus(test: &str) -> Option<PathBuf> {
+pub(crate) fn corpus(test: &str) -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/elastic-rules");
     let directory = std::env::var_os("TIDEWAITER_ELASTIC_RULES").map_or(beside, PathBuf::from);
     if directory.is_dir() {

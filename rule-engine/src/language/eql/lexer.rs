@@ -88,7 +88,7 @@ impl Keyword {
     }
 
     /// The keyword that is meant by a name whose letters are not all lower case.
-    pub fn misspelled(name: &str) -> Option<&'static str> {
+    pub(super) fn misspelled(name: &str) -> Option<&'static str> {
         let meant = KEYWORDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         meant.map(|(known, _)| *known).filter(|known| *known != name)
     }

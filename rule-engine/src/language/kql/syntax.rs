@@ -31,7 +31,7 @@ pub(super) struct Literal {
 
 impl Literal {
     /// The text, if there is no wildcard in it.
-    pub fn text(&self) -> Option<String> {
+    pub(super) fn text(&self) -> Option<String> {
         self.symbols
             .iter()
             .map(|symbol| match symbol {
@@ -41,12 +41,12 @@ impl Literal {
             .collect()
     }
 
-    pub fn pattern(&self) -> Pattern {
+    pub(super) fn pattern(&self) -> Pattern {
         Pattern::new(self.symbols.iter().copied())
     }
 
     /// `*` alone.
-    pub fn is_anything(&self) -> bool {
+    pub(super) fn is_anything(&self) -> bool {
         self.symbols == [Symbol::AnyRun]
     }
 }

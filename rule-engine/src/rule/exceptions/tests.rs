@@ -17,7 +17,7 @@ fn parse(query: &str, tail: &str) -> Result<CheckedRule, Report> {
 }
 
 /// Which of the events the rule matches, on a record that holds only what the rule looks at.
-pub fn matches(query: &str, tail: &str, events: &[Json]) -> Vec<bool> {
+pub(crate) fn matches(query: &str, tail: &str, events: &[Json]) -> Vec<bool> {
     let rule = parse(query, tail).unwrap_or_else(|report| panic!("{tail}: {:?}", report.diagnostics));
     let rules = Rules::compile(&Schema::ecs(), vec![rule]);
     let mut record = rules.narrow_record();
@@ -174,7 +174,7 @@ fn an_excepted_event_is_none_of_a_sequence_neither_wanted_nor_unwanted() {
     assert_eq!(matches(query, &tail, &known_between), [false, false, true]);
 }
 
-pub fn check(tail: &str, expected: Expect) {
+pub(crate) fn check(tail: &str, expected: Expect) {
     let parsed = parse("process where true", tail);
     let (_, diagnostics) = fixture::outcome(&parsed);
     let shown: String = diagnostics

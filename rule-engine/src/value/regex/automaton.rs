@@ -25,7 +25,7 @@ pub(super) struct Automaton {
 
 impl Automaton {
     /// `None` if it takes too much work.
-    pub fn new(language: &Language) -> Option<Automaton> {
+    pub(super) fn new(language: &Language) -> Option<Automaton> {
         let mut builder = Builder {
             states: Vec::new(),
             work: 0,
@@ -34,7 +34,7 @@ impl Automaton {
         builder.determinize(part)
     }
 
-    pub fn matches(&self, text: &str) -> bool {
+    pub(super) fn matches(&self, text: &str) -> bool {
         let last = text
             .chars()
             .fold(0, |state, character| self.next(state, u32::from(character)));

@@ -18,22 +18,22 @@ pub(super) enum Language {
 }
 
 impl Language {
-    pub fn concat(parts: Vec<Language>) -> Language {
+    pub(super) fn concat(parts: Vec<Language>) -> Language {
         combine(parts, Hir::concat, Language::Concat)
     }
 
-    pub fn union(parts: Vec<Language>) -> Language {
+    pub(super) fn union(parts: Vec<Language>) -> Language {
         combine(parts, Hir::alternation, Language::Union)
     }
 
-    pub fn intersection(mut parts: Vec<Language>) -> Language {
+    pub(super) fn intersection(mut parts: Vec<Language>) -> Language {
         if parts.len() == 1 {
             return parts.remove(0);
         }
         Language::Intersection(parts)
     }
 
-    pub fn repeat(part: Language, min: u32, max: Option<u32>) -> Language {
+    pub(super) fn repeat(part: Language, min: u32, max: Option<u32>) -> Language {
         match part {
             Language::Plain(hir) => Language::Plain(repeat(hir, min, max)),
             other => Language::Repeat {
@@ -44,7 +44,7 @@ impl Language {
         }
     }
 
-    pub fn has_literal(&self) -> bool {
+    pub(super) fn has_literal(&self) -> bool {
         match self {
             Language::Plain(hir) => has_literal(hir),
             Language::Concat(parts) | Language::Intersection(parts) => parts.iter().any(Language::has_literal),

@@ -97,13 +97,8 @@ fn an_alert_of_a_building_block_rule_says_so() {
 #[test]
 fn a_match_that_had_to_wait_is_an_alert_of_its_own_event() {
     let sample = sample();
-    let matched = Match {
-        rule: &sample.rule,
-        past_event: Some(Arc::new(sample.event.clone())),
-        new_terms: Vec::new(),
-        earlier_events: Vec::new(),
-        reason: Vec::new(),
-    };
+    let mut matched = Match::new(&sample.rule);
+    matched.past_event = Some(Arc::new(sample.event.clone()));
     let alert = Alert::new(Document::new(), matched, Vec::new(), None);
     assert_eq!(alert.event, sample.event);
     assert_eq!(alert.chain.last().map(|link| link.pid), Some(4242));

@@ -26,11 +26,11 @@ enum Source {
 }
 
 impl Operand {
-    pub fn is_unknown(&self) -> bool {
+    pub(super) fn is_unknown(&self) -> bool {
         matches!(self.source, Source::Unknown)
     }
 
-    pub fn condition(&self, test: Test) -> Condition {
+    pub(super) fn condition(&self, test: Test) -> Condition {
         match &self.source {
             Source::Field(field) => Condition::field(field.clone(), test),
             Source::Call(call) => Condition::Computed(ComputedCondition {
