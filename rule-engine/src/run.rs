@@ -1,4 +1,4 @@
-//! What runs on events, and remembers: sequences, thresholds, terms, alerts.
+//! What runs on events and keeps state: sequences, thresholds, terms, alerts.
 
 pub(crate) mod alert_limiter;
 pub(crate) mod counters;

@@ -1,19 +1,18 @@
 //! Whether a rule costs much: what `rules check` warns of.
 //!
-//! A rule is cheap if something in its condition lets the engine pass over most events ([`Prerequisite`]). What is costly
-//! is a search that has to be made in every event: patterns that begin with a wildcard and regular expressions without
-//! a fixed part.
+//! A rule is cheap if something in its condition rules out most events ([`Prerequisite`]). What is costly is a search
+//! of every event: patterns that begin with a wildcard and regular expressions without a fixed part.
 
 use crate::analysis::prerequisite::{PartCounts, Prerequisite, RequiredValues};
 use crate::condition::{Condition, Test};
 use crate::schema::{FieldId, Schema};
 use crate::value::{Pattern, Symbol};
 
-/// What nearly all events have alike, so a test of it narrows nothing down.
+/// Nearly all events agree on these fields, so a test of one narrows nothing down.
 const COMMON: [&str; 3] = ["event.", "host.", "agent."];
-/// Characters in a row that are worth looking for.
+/// The shortest literal worth searching for, in characters.
 const MIN_PART: usize = 3;
-/// Patterns with wildcards in one list, past which they are many.
+/// More patterns with wildcards than this in one list are costly.
 const MANY_PATTERNS: usize = 1_000;
 
 /// What makes the condition costly.
@@ -38,7 +37,7 @@ fn narrows_down(schema: &Schema, condition: &Condition) -> bool {
     }
 }
 
-/// The first test of a field of which there is something to say.
+/// The first test that `look` has something to say about.
 fn find<T>(condition: &Condition, look: &dyn Fn(&Test) -> Option<T>) -> Option<(FieldId, T)> {
     match condition {
         Condition::All(parts) | Condition::Any(parts) => parts.iter().find_map(|part| find(part, look)),
@@ -65,7 +64,7 @@ fn begins_open(pattern: &Pattern) -> bool {
             .any(|symbol| matches!(symbol, Symbol::Character(_)))
 }
 
-/// Whether the pattern has so many characters in a row that looking for them finds little else.
+/// Whether the pattern has a literal long enough to be rare.
 fn has_part(pattern: &Pattern) -> bool {
     let is_character = |symbol: &Symbol| matches!(symbol, Symbol::Character(_));
     pattern
@@ -74,7 +73,7 @@ fn has_part(pattern: &Pattern) -> bool {
         .any(|symbols| symbols.iter().all(is_character))
 }
 
-/// What of the test has to be searched for in every value.
+/// What the test has to search every value for.
 fn search(test: &Test) -> Option<&'static str> {
     match test {
         Test::Like(patterns, _) => patterns

@@ -1,7 +1,7 @@
 //! Tests of a value by their definition: nothing compiled, nothing prepared.
 //!
-//! Short enough to be read as what each test means. Checks of rules try values with it, and the compiled form is held
-//! against it.
+//! Short enough to be read as what each test means. Checks of rules try values with it, and tests compare the compiled
+//! form with it.
 
 use crate::condition::Test;
 use crate::record::Value;

@@ -1,10 +1,10 @@
-//! Whether rules mean the same, however they are written: the order of what `and` and `or` join does not count, nor
-//! does what is joined twice.
+//! A fingerprint of what a rule means, however it is written: neither the order of the operands of `and` and `or` nor
+//! repeated operands change it.
 
 use crate::condition::{Condition, Detection, SequenceTerm};
 use crate::value::hash::fingerprint;
 
-/// The same for conditions of one meaning.
+/// Equal for conditions that mean the same.
 pub(crate) fn of_condition(condition: &Condition) -> u64 {
     match condition {
         Condition::All(conditions) => fingerprint(&("all", joined(conditions))),
@@ -21,7 +21,7 @@ fn joined(conditions: &[Condition]) -> Vec<u64> {
     parts
 }
 
-/// The same for detections of one meaning.
+/// Equal for detections that mean the same.
 pub(crate) fn of_detection(detection: &Detection) -> u64 {
     match detection {
         Detection::Single { condition, then } => fingerprint(&(of_condition(condition), then)),

@@ -1,8 +1,8 @@
-//! What an event must have for a condition to hold: read off the condition, never too much.
+//! What an event must have for a condition to hold, derived from the condition.
 //!
-//! For each field that has to have a value, the keys of which one has to be among its values. A key says less than the
-//! test it was made from, and what cannot be said in keys is left out, so a condition may fail though its keys are
-//! there; it never holds without them.
+//! For each field that must have a value, the keys of which at least one must match. Keys are weaker than the tests
+//! they come from, and what keys cannot express is left out: a condition may fail although its prerequisite is met, but
+//! it never holds without it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,12 +11,12 @@ use crate::schema::{FieldId, FieldType};
 use crate::value::hash::HashMap;
 use crate::value::{Number, Pattern, Symbol};
 
-/// Letters that a part of a pattern needs to be worth looking for.
+/// The shortest part of a pattern that is worth searching for.
 const MIN_PART_BYTES: usize = 3;
 /// More keys than this say little.
 const MAX_KEYS: usize = 1_024;
 
-/// What is necessary for a condition to hold.
+/// What must be true of an event for a condition to hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Prerequisite {
     /// It never holds.
@@ -25,12 +25,12 @@ pub(crate) enum Prerequisite {
     Fields(BTreeMap<FieldId, RequiredValues>),
 }
 
-/// What is necessary of a field's values.
+/// What must be true of a field's values.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum RequiredValues {
-    /// That there is one.
+    /// There is one.
     Any,
-    /// That one has one of the keys.
+    /// One of them matches one of the keys.
     Keys(BTreeSet<RequiredKey>),
 }
 
@@ -58,7 +58,7 @@ impl RequiredValues {
         self.keys().any(|key| matches!(key, RequiredKey::Part(_)))
     }
 
-    /// The one that says more: whole values before parts, fewer before more.
+    /// The more selective one: whole values before parts, fewer keys before more.
     fn stronger(self, other: RequiredValues) -> RequiredValues {
         let weakness = |values: &RequiredValues| match values {
             RequiredValues::Any => (true, true, 0),
@@ -82,7 +82,7 @@ impl RequiredValues {
     }
 }
 
-/// How often the parts of patterns stand in all rules: what many rules look for is likely to be common in events too.
+/// How often each part of a pattern occurs in all rules: what many rules look for is likely to be common in events too.
 #[derive(Default)]
 pub(crate) struct PartCounts(HashMap<Box<str>, usize>);
 
@@ -106,7 +106,7 @@ impl PartCounts {
         }
     }
 
-    /// The rarest of the texts that every text of the pattern has, of those the longest.
+    /// The rarest literal part of the pattern; among equally rare ones the longest.
     fn key(&self, pattern: &Pattern) -> Option<RequiredKey> {
         if let Some(text) = pattern.exact_text() {
             return Some(RequiredKey::Text(lower(&text)));
@@ -174,7 +174,7 @@ impl Prerequisite {
         }
     }
 
-    /// For all of them to hold.
+    /// The prerequisite of all conditions holding.
     pub(crate) fn all(conditions: impl Iterator<Item = Prerequisite>) -> Prerequisite {
         let mut all = BTreeMap::new();
         for prerequisite in conditions {
@@ -192,7 +192,7 @@ impl Prerequisite {
         Prerequisite::Fields(all)
     }
 
-    /// For any of them to hold.
+    /// The prerequisite of any condition holding.
     pub(crate) fn any(conditions: impl Iterator<Item = Prerequisite>) -> Prerequisite {
         let possible = conditions.filter_map(|prerequisite| match prerequisite {
             Prerequisite::Impossible => None,

@@ -1,8 +1,9 @@
 //! Whether a condition can hold at all: what `rules check` warns of.
 //!
-//! The checkers of both query languages make conditions through [`JudgedCondition`]. It judges by what the
-//! sensor's events have: fields that nothing here fills, values that a field never has, tests that exclude one another.
-//! Only warnings come of it, never another meaning: recorded documents of other producers may have what is missing here.
+//! The checkers of both query languages build conditions through [`AnalyzedCondition`], which compares them with what
+//! the producer's events have: fields that nothing here fills, values that a field never has, tests that exclude one
+//! another. Only warnings come of it, never another meaning: recorded documents of other producers may have what is
+//! missing here.
 
 use super::holds::passes;
 use crate::condition::{Condition, FieldCondition, Test};
@@ -13,12 +14,13 @@ use crate::value::case::fold;
 use crate::value::hash::{HashMap, HashSet};
 use crate::value::{Case, Number, Order, Pattern};
 
-/// Comparisons that are made to find out whether tests exclude one another; if it takes more, they are taken not to.
+/// More comparisons than this are not made to find out whether tests exclude one another; they then count as
+/// compatible.
 const MAX_TRIES: usize = 1 << 20;
 
 /// A condition and whether it can hold.
 #[derive(Debug)]
-pub(crate) struct JudgedCondition {
+pub(crate) struct AnalyzedCondition {
     pub condition: Condition,
     pub satisfiability: Satisfiability,
 }
@@ -32,44 +34,44 @@ pub(crate) enum Satisfiability {
     Never(Reason),
 }
 
-/// Why, and where that stands.
+/// Why, and at which place of the query.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Reason {
-    /// Already reported, or plain to see.
+    /// Already reported, or obvious.
     Reported,
     New(Span, String),
 }
 
-impl JudgedCondition {
-    /// A condition that no other is part of.
-    pub(crate) fn leaf(producer: &Producer, condition: Condition, span: Span) -> JudgedCondition {
+impl AnalyzedCondition {
+    /// A condition without operands.
+    pub(crate) fn leaf(producer: &Producer, condition: Condition, span: Span) -> AnalyzedCondition {
         let satisfiability = satisfiability(producer, &condition, span);
-        JudgedCondition {
+        AnalyzedCondition {
             condition,
             satisfiability,
         }
     }
 
     /// A condition that has been reported if it never holds.
-    pub(crate) fn reported(producer: &Producer, condition: Condition, span: Span) -> JudgedCondition {
+    pub(crate) fn reported(producer: &Producer, condition: Condition, span: Span) -> AnalyzedCondition {
         let satisfiability = match &condition {
             Condition::Never => Satisfiability::Never(Reason::Reported),
             other => satisfiability(producer, other, span),
         };
-        JudgedCondition {
+        AnalyzedCondition {
             condition,
             satisfiability,
         }
     }
 
-    pub(crate) fn negate(self) -> JudgedCondition {
-        JudgedCondition {
+    pub(crate) fn negate(self) -> AnalyzedCondition {
+        AnalyzedCondition {
             condition: self.condition.negate(),
             satisfiability: self.satisfiability.negate(),
         }
     }
 
-    pub(crate) fn all(parts: Vec<JudgedCondition>, span: Span) -> JudgedCondition {
+    pub(crate) fn all(parts: Vec<AnalyzedCondition>, span: Span) -> AnalyzedCondition {
         let (conditions, all) = split(parts);
         let mut satisfiability = Satisfiability::all(all);
         if satisfiability == Satisfiability::Sometimes
@@ -77,20 +79,20 @@ impl JudgedCondition {
         {
             satisfiability = Satisfiability::Never(Reason::New(span, message));
         }
-        JudgedCondition {
+        AnalyzedCondition {
             condition: Condition::All(conditions),
             satisfiability,
         }
     }
 
-    /// Warns of parts that never hold beside others that may.
-    pub(crate) fn any(parts: Vec<JudgedCondition>, findings: &mut Findings) -> JudgedCondition {
+    /// Warns of operands that never hold if others can.
+    pub(crate) fn any(parts: Vec<AnalyzedCondition>, findings: &mut Findings) -> AnalyzedCondition {
         let (conditions, all) = split(parts);
         let satisfiability = Satisfiability::any(&all);
         if !matches!(satisfiability, Satisfiability::Never(_)) {
             all.iter().for_each(|part| part.warn("this part", findings));
         }
-        JudgedCondition {
+        AnalyzedCondition {
             condition: Condition::Any(conditions),
             satisfiability,
         }
@@ -103,7 +105,7 @@ impl JudgedCondition {
     }
 }
 
-fn split(parts: Vec<JudgedCondition>) -> (Vec<Condition>, Vec<Satisfiability>) {
+fn split(parts: Vec<AnalyzedCondition>) -> (Vec<Condition>, Vec<Satisfiability>) {
     parts
         .into_iter()
         .map(|part| (part.condition, part.satisfiability))
@@ -249,14 +251,14 @@ fn contradiction(conditions: &[Condition]) -> Option<String> {
         .map(|field| format!("no one value of `{}` passes all of its tests", field.name()))
 }
 
-/// A test and how it has to come out.
+/// A test and the outcome that the condition needs.
 #[derive(Copy, Clone)]
 struct Wanted<'a> {
     test: &'a Test,
     outcome: bool,
 }
 
-/// A value that a test can be tried on.
+/// A value to try tests on.
 #[derive(Clone)]
 enum Candidate {
     Text(String),
@@ -277,7 +279,7 @@ impl Candidate {
     }
 }
 
-/// Whether no value passes all tests, as far as trying the values that they name can tell.
+/// Whether no value passes all tests, as far as trying the values they name can tell.
 fn exclude_each_other(field: &FieldReference, tests: &[Wanted<'_>]) -> bool {
     let positive: Vec<&Test> = tests
         .iter()
@@ -305,7 +307,7 @@ fn exclude_each_other(field: &FieldReference, tests: &[Wanted<'_>]) -> bool {
         | Test::DateIn(_)
         | Test::DateOrder(..) => false,
     };
-    // Of a text in any case only one spelling is tried, so all others have to take any too.
+    // Only one spelling of a case-insensitive text is tried, so all other tests must ignore case too.
     let all_fold = tests.iter().all(|wanted| folds(wanted.test));
     let named = positive
         .iter()
@@ -325,14 +327,13 @@ fn exclude_each_other(field: &FieldReference, tests: &[Wanted<'_>]) -> bool {
             .any(|candidate| tests.iter().all(|test| test.comes_out(candidate.value(field))))
 }
 
-/// A test made to be tried on many values: what it names is looked up, so that of two long lists not each value is
-/// compared with each other.
+/// A test prepared for many values: the values it names are hashed, so that comparing two long lists is not quadratic.
 struct PreparedTest<'a> {
     wanted: Wanted<'a>,
     texts: HashSet<Box<[u8]>>,
     patterns: Vec<&'a Pattern>,
     whole: HashSet<i64>,
-    /// Comparisons that are left to make for each value.
+    /// Comparisons that remain for each value.
     one_by_one: usize,
 }
 
@@ -413,8 +414,8 @@ fn values_named(test: &Test) -> Option<Vec<Candidate>> {
     }
 }
 
-/// Of tests that only say how large a number or date is, values of which one passes if any does: those beside the
-/// limits.
+/// For tests that only compare numbers or dates with limits, the values next to those limits: if any value passes all
+/// tests, one of these does.
 fn bounds(field: &FieldReference, tests: &[&Test]) -> Option<Vec<Candidate>> {
     if field.value_type() == FieldType::Float {
         return None;

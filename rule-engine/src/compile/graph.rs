@@ -1,8 +1,8 @@
 //! The compiled form of conditions: what runs for each event.
 //!
-//! The conditions of all rules are nodes of one graph. Equal conditions are one node, whichever rules they stand in,
-//! and a node is evaluated at most once for an event. Reads a [`Record`]'s slots and nothing else, always ends, and
-//! allocates nothing but what a function computes a new text with.
+//! The conditions of all rules are nodes of one graph. Equal conditions share a node, whichever rules they come from,
+//! and a node is evaluated at most once per event. Evaluation reads a [`Record`]'s slots and nothing else, always
+//! terminates, and allocates only the new texts that functions compute.
 
 use crate::condition::Condition;
 use crate::record::Record;
@@ -20,11 +20,11 @@ use computed::ComputedMatcher;
 pub(crate) use scratch::Scratch;
 use value::FieldMatcher;
 
-/// A condition in the graph that it was compiled into.
+/// A condition in its graph.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) struct NodeId(u32);
 
-/// The compiled conditions of a rule set.
+/// The compiled conditions of all rules.
 #[derive(Debug, Default)]
 pub(crate) struct ConditionGraph {
     nodes: Vec<Node>,
@@ -52,7 +52,7 @@ struct Operands {
 #[derive(Default)]
 pub(crate) struct GraphBuilder {
     nodes: Vec<Node>,
-    /// For each node how much it costs beside others.
+    /// The relative cost of each node.
     costs: Vec<u32>,
     known: HashMap<Condition, NodeId>,
 }
@@ -64,7 +64,7 @@ impl ConditionGraph {
 }
 
 impl GraphBuilder {
-    /// The node of the condition; that of an equal one if there is one.
+    /// The node of the condition, shared with equal ones.
     pub(crate) fn add(&mut self, condition: &Condition) -> NodeId {
         if let Some(known) = self.known.get(condition) {
             return *known;
@@ -98,8 +98,8 @@ impl GraphBuilder {
         matcher
     }
 
-    /// The node of a condition that is looked at only after an index has found its rule: what the index goes by holds
-    /// nearly always then, so it is evaluated last.
+    /// The node of a condition that is evaluated only for rules that the index found: what the index looked up nearly
+    /// always holds by then, so it is evaluated last.
     pub(crate) fn add_indexed(&mut self, condition: &Condition) -> NodeId {
         let matcher = self.add(&condition.clone().flattened());
         let Node::All(operands) = &self.nodes[matcher.0 as usize] else {
@@ -141,13 +141,13 @@ pub(crate) struct Evaluation<'a> {
 }
 
 impl<'a> Evaluation<'a> {
-    /// Begins the evaluation of an event: nothing is known of it yet.
+    /// Begins the evaluation of an event, of which nothing is known yet.
     pub(crate) fn new(record: &'a Record, graph: &'a ConditionGraph, scratch: &'a mut Scratch) -> Evaluation<'a> {
         scratch.begin_event();
         Evaluation { record, graph, scratch }
     }
 
-    /// Combinations of values that no function was computed for, because there were too many.
+    /// Combinations of values beyond the limit, for which no function was computed.
     pub(crate) fn combinations_cut(&self) -> u64 {
         self.scratch.combinations_cut()
     }

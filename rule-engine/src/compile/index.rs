@@ -19,13 +19,13 @@ mod rule_bits;
 use crate::analysis::prerequisite::{Prerequisite, RequiredKey};
 use rule_bits::RuleBits;
 
-/// Besides its category, what kind of event it is: known before anything else of it.
+/// The kind of an event, besides its category: known before anything else.
 const KIND: [FieldId; 2] = [fields::EVENT_TYPE, fields::EVENT_ACTION];
-/// So many rules are evaluated sooner than a text is searched for parts.
+/// Evaluating this many rules is cheaper than searching a text for parts.
 const FEW_RULES_WITH_PARTS: u32 = 3;
-/// Up to so many bytes of parts the automaton is one that takes more memory (about 256 bytes for each) and less time.
+/// Up to this many bytes of parts, the automaton is the faster kind, which takes about 256 bytes of memory for each.
 const MAX_FAST_PART_BYTES: usize = 32 << 10;
-/// A set of rules for a key is a list up to this length.
+/// Up to this length, the set of rules of a key is a list.
 const MAX_LISTED_RULES: usize = 8;
 
 #[derive(Debug)]
@@ -61,7 +61,7 @@ struct FieldIndex {
     booleans: [RuleIds; 2],
 }
 
-/// What the rules need to stand somewhere in a field's texts.
+/// Which parts the rules need in a field's texts.
 #[derive(Debug)]
 struct PartIndex {
     field: FieldId,
@@ -96,7 +96,7 @@ impl RuleIds {
     }
 }
 
-/// For each key the rules that need it, or one of its like.
+/// For each key the rules that need it or an alternative to it.
 type Needs = BTreeMap<FieldId, BTreeMap<RequiredKey, Vec<u32>>>;
 
 impl CandidateIndex {
@@ -208,10 +208,10 @@ impl Candidates {
     }
 }
 
-/// How many rules a look at the field is likely to rule out: every rule that needs one of its values, less the share
-/// of all needs that its own keys are, because a value that many rules need is likely to be common.
+/// How many rules looking up the field is likely to rule out: those that need one of its values, less the share of all
+/// needs that their keys make up, because a value that many rules need is likely to be common.
 fn worth(field: FieldId, needing: &[u32], keys: &BTreeMap<RequiredKey, Vec<u32>>) -> f64 {
-    // What kind of event it is rules out most rules or none, and costs least.
+    // The kind of event rules out most rules or none, and costs least.
     if KIND.contains(&field) {
         return f64::INFINITY;
     }
@@ -221,7 +221,7 @@ fn worth(field: FieldId, needing: &[u32], keys: &BTreeMap<RequiredKey, Vec<u32>>
     let mut rules: Vec<u32> = keys.values().flatten().copied().collect();
     rules.sort_unstable();
     rules.dedup();
-    // A field that only has to be there is there in half of all events.
+    // A field that only has to be present is assumed to be present in half of all events.
     (rules.len() as f64 - expected).max(0.0) + needing.len().saturating_sub(rules.len()) as f64 / 2.0
 }
 
@@ -247,7 +247,7 @@ impl FieldIndex {
         }
     }
 
-    /// Takes out the rules that need what the field does not have; gives whether any are left.
+    /// Removes the rules that need a value the field does not have; returns whether any are left.
     fn narrow(&self, record: &Record, rules: &mut RuleBits, allowed: &mut RuleBits, folded: &FoldBuffer) -> bool {
         if record.is_missing(self.field) {
             return rules.remove_all(&self.needing);
@@ -301,7 +301,7 @@ impl PartIndex {
         })
     }
 
-    /// Takes out the rules that need a part which no value has.
+    /// Removes the rules that need a part that no value has.
     fn narrow(&self, record: &Record, rules: &mut RuleBits, allowed: &mut RuleBits, folded: &FoldBuffer) {
         allowed.clear();
         for value in record.values(self.field) {

@@ -1,7 +1,6 @@
 //! Compiled rules: immutable, shared among threads and engines.
 //!
-//! Nothing here remembers anything of an event; that is [`Engine`](crate::Engine)'s, of which several may run on the
-//! same rules.
+//! Nothing here remembers events. That is up to [`Engine`](crate::Engine)s, several of which may run on the same rules.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +21,7 @@ pub struct Rules {
     schema: Schema,
     infos: Vec<Arc<RuleInfo>>,
     pub(crate) rules: Vec<CompiledRule>,
-    /// The positions of the rules whose matches may become known only after their last event.
+    /// The positions of the rules whose matches may become certain only after their last event.
     pub(crate) deferred: Vec<usize>,
     pub(crate) graph: ConditionGraph,
     pub(crate) index: CandidateIndex,
@@ -35,7 +34,7 @@ pub struct Rules {
 #[derive(Debug)]
 pub(crate) struct CompiledRule {
     pub info: Arc<RuleInfo>,
-    /// The same for a rule of another set that looks for the same and raises as many alerts.
+    /// Equal for rules that look for the same and have the same limits.
     pub meaning: u64,
     /// Whether the rule looks at an event, by its filters and exceptions.
     pub filter: NodeId,
@@ -70,7 +69,7 @@ impl CompiledDetection {
         }
     }
 
-    /// Why the event matched, one condition a line; of a sequence, why it is the last event.
+    /// Why the event matched, one condition per line; for a sequence, why it is the last event.
     pub(crate) fn reason(&self, event: &Evaluation<'_>) -> Vec<String> {
         match self {
             CompiledDetection::Single { condition, .. } => condition.reason(event),
@@ -98,7 +97,7 @@ impl CompiledDetection {
 }
 
 impl CompiledRule {
-    /// What makes it the same rule as one of another set, whatever its name and severity.
+    /// Equal for the same rule compiled twice, even under another name or severity.
     pub(crate) fn identity(&self) -> (&str, u64) {
         (&self.info.rule_id, self.meaning)
     }
@@ -143,9 +142,9 @@ impl Rules {
         let mut read_fields = vec![false; schema.field_count()].into_boxed_slice();
         for rule in &rules {
             rule.visit_fields(&mut |field| read_fields[field.field.index()] = true);
-            // How many alerts there may be is counted in the events' time.
+            // Limits on alerts count in the events' time.
             read_fields[fields::TIMESTAMP.index()] = true;
-            // What is remembered is shared out among containers.
+            // Memory is shared out among containers.
             read_fields[fields::CONTAINER_ID.index()] = true;
         }
         let prerequisites = prerequisites(&rules);

@@ -40,23 +40,23 @@ impl CompiledSequence {
         self.terms.iter().chain(&self.until).map(|term| term.condition)
     }
 
-    /// Whether the event belongs to some stage, or ends sequences: only then its time is asked for.
+    /// Whether the event belongs to some stage or ends sequences; only then does its time matter.
     pub(crate) fn concerns(&self, event: &Evaluation<'_>) -> bool {
         self.conditions().any(|condition| condition.matches(event))
     }
 
-    /// Whether a match may become known only after its last event.
+    /// Whether a match may become certain only after its last event.
     pub(crate) fn may_wait(&self) -> bool {
         self.missing.last().is_some_and(|terms| !terms.is_empty())
     }
 
-    /// Whether there is something to remember of the event though nothing is remembered yet.
+    /// Whether the event is worth remembering although nothing is remembered yet.
     pub(crate) fn begins_with(&self, event: &Evaluation<'_>) -> bool {
         let first = self.stages.first().into_iter().chain(&self.missing[0]);
         first.into_iter().any(|term| self.terms[*term].condition.matches(event))
     }
 
-    /// The reason why the event, which completed a match, is its last one.
+    /// Why the event that completed a match is its last one.
     pub(crate) fn reason(&self, event: &Evaluation<'_>) -> Vec<String> {
         self.stages
             .last()

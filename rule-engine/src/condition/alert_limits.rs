@@ -12,7 +12,7 @@ pub(crate) struct AlertLimits {
     pub interval_ns: i64,
 }
 
-/// The rule's `alert_suppression`: one alert a group and duration, which begins with the alert.
+/// The rule's `alert_suppression`: one alert per group and duration, which begins with the alert.
 #[derive(Clone, Hash, Debug)]
 pub(crate) struct Suppression {
     pub group_by: Vec<KeyField>,
@@ -20,12 +20,12 @@ pub(crate) struct Suppression {
     pub duration_ns: i64,
 }
 
-/// What an event with several values of a field belongs to.
+/// Which groups an event with several values of a field belongs to.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum ListKeys {
-    /// The group of each value, as in KQL rules.
+    /// One group per value, as in KQL rules.
     EachValue,
-    /// The group of just these values together.
+    /// One group for the whole list of values.
     WholeList,
 }
 

@@ -21,12 +21,12 @@ pub(crate) enum Then {
     Alert,
     /// An alert for terms not seen before.
     NewTerms(NewTerms),
-    /// An alert for so many events.
+    /// An alert for a number of events.
     Threshold(Threshold),
 }
 
 impl Detection {
-    /// The conditions of which one has to hold for the rule to take an event in.
+    /// The conditions; the rule takes an event in if any of them holds.
     pub(crate) fn conditions(&self) -> Vec<&Condition> {
         match self {
             Detection::Single { condition, .. } => vec![condition],

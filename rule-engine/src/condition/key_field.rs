@@ -1,11 +1,11 @@
-//! The fields whose values make events belong together.
+//! Fields whose values group events.
 
 use crate::schema::FieldReference;
 
-/// A field whose value the events of a group share.
+/// A field whose value the events of one group share.
 #[derive(Clone, Hash, Debug)]
 pub(crate) struct KeyField {
-    /// `None` for `?f` of which the schema knows nothing.
+    /// `None` for an optional field (`?f`) that the schema does not know.
     pub field: Option<FieldReference>,
     pub missing: MissingKey,
 }

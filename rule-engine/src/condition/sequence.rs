@@ -8,13 +8,13 @@ use crate::schema::FieldReference;
 #[derive(Clone, Hash, Debug)]
 pub(crate) struct Sequence {
     pub terms: Vec<SequenceTerm>,
-    /// For each stage its term; a term with `runs=3` is three stages. At least one, and two if nothing is missing.
+    /// The term of each stage; a term with `runs=3` is three stages. At least one stage, two without missing events.
     pub stages: Vec<usize>,
-    /// The terms of events that must be missing: for each stage those before it, then those behind the last. Where
-    /// there are any, there is a maxspan.
+    /// The terms of events that must be missing: those before each stage, then those after the last. Requires a maxspan
+    /// if there are any.
     pub missing: Vec<Vec<usize>>,
     pub until: Option<SequenceTerm>,
-    /// From the first event of a match to each later one, inclusive, in nanoseconds.
+    /// Longest time from the first event of a match to each later one, inclusive, in nanoseconds.
     pub max_span_ns: Option<i64>,
 }
 

@@ -6,7 +6,7 @@ use crate::schema::FieldReference;
 /// The `threshold` part of a rule, checked.
 #[derive(Clone, Hash, Debug)]
 pub(crate) struct Threshold {
-    /// None: all events are one group.
+    /// Empty if all events are one group.
     pub fields: Vec<KeyField>,
     /// Events within the window, at least 1.
     pub events: usize,
@@ -14,7 +14,7 @@ pub(crate) struct Threshold {
     pub window_ns: i64,
 }
 
-/// So many different values of a field, at least 1.
+/// A number of distinct values of a field, at least 1.
 #[derive(Clone, Hash, Debug)]
 pub(crate) struct Cardinality {
     pub field: FieldReference,

@@ -22,7 +22,7 @@ pub(crate) struct FieldCondition {
     pub test: Test,
 }
 
-/// Holds when the value of a call, for some combination of the values of its fields, passes the test.
+/// Holds when the result of a call passes the test for some combination of the values of its fields.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct ComputedCondition {
     pub call: Call,
@@ -30,7 +30,7 @@ pub(crate) struct ComputedCondition {
 }
 
 impl Condition {
-    /// Any of the conditions; one alone stays itself.
+    /// Any of the conditions; a single one is returned as it is.
     pub(crate) fn any(mut conditions: Vec<Condition>) -> Condition {
         if conditions.len() == 1 {
             conditions.remove(0)
@@ -39,7 +39,7 @@ impl Condition {
         }
     }
 
-    /// The same with conditions of one kind within one another taken together.
+    /// The same with nested conditions of one kind merged.
     pub(crate) fn flattened(self) -> Condition {
         fn flatten(
             conditions: Vec<Condition>,

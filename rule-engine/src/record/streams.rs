@@ -1,8 +1,8 @@
 //! Which events a rule reads: its `index` patterns against the data streams that an event counts as being in.
 //!
-//! An event of category C is in `logs-endpoint.events.C-default` and in `logs-cloud_defend.C-default`, or in the streams
-//! that the operator names. The patterns are resolved once for the categories that ECS knows, so that an event costs one
-//! comparison of bit sets.
+//! An event of category C is in `logs-endpoint.events.C-default` and in `logs-cloud_defend.C-default`, or in the
+//! streams that the operator names. The patterns are resolved once for the categories that ECS knows, so that an event
+//! costs one comparison of bit sets.
 
 use super::{Record, Value};
 use crate::schema::fields;

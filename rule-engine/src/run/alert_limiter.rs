@@ -1,7 +1,7 @@
-//! Which of a rule's matches become alerts: alike ones are suppressed, and in an interval there are only so many.
+//! Which of a rule's matches become alerts: similar ones are suppressed, and the number per interval is limited.
 //!
-//! The last stage before an alert, and the only one that sees matches. Time is the events'. Nothing is lost in
-//! silence: what does not become an alert is counted for its rule.
+//! The last stage before an alert. Time is the events' time. Nothing is dropped silently: what does not become an alert
+//! is counted per rule.
 
 use crate::condition::{AlertLimits, ListKeys};
 use crate::limits::MAX_GROUPS;
@@ -9,11 +9,11 @@ use crate::record::Record;
 use crate::run::counters::EngineCounters;
 use crate::run::groups::{Groups, keys, whole_lists_key};
 
-/// The limits with what they remember.
+/// The limits and what they remember.
 #[derive(Debug)]
 pub(crate) struct AlertLimiter {
     limits: AlertLimits,
-    /// For each group when its last alert came.
+    /// When each group last raised an alert.
     alerted_ns: Groups<i64>,
     interval: Option<Interval>,
     pub suppressed: u64,
@@ -37,7 +37,7 @@ impl AlertLimiter {
         }
     }
 
-    /// The groups of the event; none if the rule suppresses nothing, or not this event.
+    /// The suppression groups of the event; empty if it is not subject to suppression.
     pub(crate) fn groups(&self, record: &Record, counters: &mut EngineCounters) -> Vec<String> {
         let cut = &mut counters.group_keys_cut;
         match &self.limits.suppression {
@@ -51,7 +51,7 @@ impl AlertLimiter {
         }
     }
 
-    /// Whether a match of these groups, by an event of this container, becomes an alert. One without a time always does.
+    /// Whether a match of these groups by an event of this container becomes an alert. One without a time always does.
     pub(crate) fn allows(
         &mut self,
         groups: &[String],
@@ -91,7 +91,7 @@ impl AlertLimiter {
         true
     }
 
-    /// One of the interval's alerts, if there is one left. The first alert past an interval begins the next one.
+    /// Takes one of the interval's alerts if any is left. The first alert after an interval begins the next one.
     fn take_place(&mut self, time_ns: i64) -> bool {
         let is_over = |interval: &Interval| is_past(time_ns, interval.start_ns, self.limits.interval_ns);
         let mut interval = self.interval.filter(|interval| !is_over(interval)).unwrap_or(Interval {
@@ -105,8 +105,8 @@ impl AlertLimiter {
     }
 }
 
-/// Whether so much time lies between the two. A late event counts as one of now; one from long before does not, or a
-/// single time in the future would keep a rule silent until then.
+/// Whether the two are at least `length_ns` apart, in either direction: a single event with a time in the future must
+/// not silence a rule until then.
 fn is_past(time_ns: i64, start_ns: i64, length_ns: i64) -> bool {
     time_ns.abs_diff(start_ns) >= length_ns.unsigned_abs()
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// What the engine did and what it cut, since it was made.
+/// What the engine did and what it cut off, since it was created.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct EngineCounters {
@@ -12,22 +12,22 @@ pub struct EngineCounters {
     pub matches: u64,
     /// New terms that raised no alert because the rule was still learning.
     pub terms_learned: u64,
-    /// Combinations of values past the limit for one event that were not looked at.
+    /// Combinations of new terms beyond the limit per event.
     pub term_combinations_cut: u64,
-    /// Combinations of the values of several fields that a function was not computed for.
+    /// Combinations of field values beyond the limit, for which a function was not computed.
     pub function_combinations_cut: u64,
     /// Times that a sequence, threshold or suppression dropped the key that was unused the longest, or a waiting
     /// sequence, for lack of room.
     pub groups_evicted: u64,
-    /// Times that an event had more values in the keys of a sequence, threshold or suppression than are looked at.
+    /// Events with more keys for a sequence, threshold or suppression than the limit.
     pub group_keys_cut: u64,
-    /// Times that an event without `@timestamp` could not be placed in time for a rule.
+    /// Times that a rule could not use an event because it has no `@timestamp`.
     pub events_without_time: u64,
-    /// The rules of which some matches were not reported.
+    /// The rules with matches that were not reported.
     pub rules: Vec<RuleCounters>,
 }
 
-/// Matches of a rule that became no alerts.
+/// Matches of a rule that did not become alerts.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[non_exhaustive]
 pub struct RuleCounters {
@@ -35,8 +35,8 @@ pub struct RuleCounters {
     pub rule_id: String,
     /// The rule's name.
     pub name: String,
-    /// Alike to an alert before them, by the rule's `alert_suppression`.
+    /// Suppressed by the rule's `alert_suppression`.
     pub suppressed: u64,
-    /// Past the rule's `max_signals` in an interval.
+    /// Beyond the rule's `max_signals` in an interval.
     pub held_back: u64,
 }

@@ -1,6 +1,6 @@
 //! Rules over events: the last stage before an alert.
 //!
-//! An [`Engine`] is what remembers: it runs [`Rules`], which remember nothing, and which several engines may share.
+//! An [`Engine`] holds the state; the [`Rules`] it runs are immutable and may be shared with other engines.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::value::hash::{HashMap, HashSet};
 /// Runs rules over records, one after the other. Never panics and never refuses an event: what it cannot do is counted.
 pub struct Engine {
     rules: Arc<Rules>,
-    /// For each rule what it remembers.
+    /// The state of each rule, in the order of the rules.
     states: Vec<RuleState>,
     options: EngineOptions,
     counters: EngineCounters,
@@ -39,8 +39,8 @@ pub struct Engine {
 pub struct Match<'a> {
     /// What the rule says of itself.
     pub rule: &'a Arc<RuleInfo>,
-    /// The event that matched, as a short ECS document, if it is an earlier one than the present: the last event of a
-    /// sequence behind which another had to be missing.
+    /// The event that matched, as a short ECS document, if it is not the current one: the last event of a sequence
+    /// after which another had to be missing.
     pub past_event: Option<Arc<Map<String, Json>>>,
     /// The values that had not been seen together before, one for each field of a new-terms rule; empty otherwise.
     pub new_terms: Vec<String>,
@@ -64,17 +64,17 @@ impl Match<'_> {
     }
 }
 
-/// What became of the rules of an engine when it got others.
+/// What happened to each rule when an engine's rules were replaced.
 #[derive(Clone, Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct RuleChanges {
-    /// Rules that keep what they remember.
+    /// Rules that kept their state.
     pub kept: Vec<Arc<RuleInfo>>,
-    /// Rules that mean something else than before, and have forgotten what they remembered.
+    /// Rules whose meaning has changed, so their state was dropped.
     pub changed: Vec<Arc<RuleInfo>>,
-    /// Rules of which there was none with their `rule_id`.
+    /// Rules with a new `rule_id`.
     pub added: Vec<Arc<RuleInfo>>,
-    /// Rules of which there is none any more with their `rule_id`.
+    /// Rules whose `rule_id` is gone.
     pub removed: Vec<Arc<RuleInfo>>,
 }
 
@@ -91,9 +91,9 @@ impl Engine {
         }
     }
 
-    /// Calls `on_match` for each rule that the event satisfies, in the order of the rules and behind the matches that
-    /// waited for an event of this time; for a new-terms rule once for each new combination. As far as the rule's own
-    /// limits let alerts through. Allocates nothing for an event that no rule takes in.
+    /// Calls `on_match` for each match, after those that only waited for this time, in the order of the rules; for a
+    /// new-terms rule once per new combination. Matches beyond a rule's limits are counted instead. Allocates nothing
+    /// for an event that no rule takes in.
     ///
     /// # Panics
     /// The record was made for another schema than the rules.
@@ -151,8 +151,8 @@ impl Engine {
         counters.function_combinations_cut += event.combinations_cut();
     }
 
-    /// Calls `on_match` for the matches that are certain now that it is so late: sequences behind whose last event
-    /// another had to be missing until then. Events do that by their own time; this is for when there are none.
+    /// Calls `on_match` for the matches that are certain once this time has passed: sequences that end with a missing
+    /// event. [`Engine::evaluate`] does this with each event's time; call it when there are no events.
     pub fn advance_to(&mut self, time_ns: i64, on_match: &mut dyn FnMut(Match<'_>)) {
         for position in &self.rules.deferred {
             let rule = &self.rules.rules[*position];
@@ -173,20 +173,20 @@ impl Engine {
         }
     }
 
-    /// The next time at which [`Engine::advance_to`] has a match to report, unless an event changes that.
+    /// The next time at which [`Engine::advance_to`] will report a match, unless an event prevents it.
     pub fn next_due_ns(&self) -> Option<i64> {
         let due = |position: &usize| self.states[*position].detection.next_due_ns();
         self.rules.deferred.iter().filter_map(due).min()
     }
 
-    /// Whether evaluating an event can have an effect, of which only the values in `kind` are known, those of
-    /// `event.category`, `event.type` and `event.action`; if not, it may be left out.
+    /// Whether evaluating an event can have an effect, given only its `event.category`, `event.type` and `event.action`
+    /// in `kind`; if not, it may be skipped.
     pub fn may_concern(&self, kind: &Record) -> bool {
         !self.rules.deferred.is_empty() || self.rules.index.any_of_kind(kind)
     }
 
-    /// Goes on with other rules. A rule that means the same as one before (its `rule_id`, what it looks for and its
-    /// limits) keeps what that one remembers, under its new name and severity; what the others remember is dropped.
+    /// Replaces the rules. A rule with the same `rule_id`, meaning and limits as before keeps its state and counters
+    /// and takes on its new name and severity; the state of all others is dropped.
     pub fn replace_rules(&mut self, rules: Arc<Rules>) -> RuleChanges {
         let mut changes = RuleChanges::default();
         let old_rules = std::mem::replace(&mut self.rules, rules);

@@ -1,4 +1,4 @@
-//! What an event lacks for a rule, for those who write rules.
+//! What an event lacks to match a rule, for authors of rules.
 
 use serde::Serialize;
 
@@ -11,17 +11,17 @@ use crate::record::Record;
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[non_exhaustive]
 pub struct NearMiss {
-    /// Of a sequence, which of its events this would be, from 1; `until` comes last.
+    /// For a sequence, which of its events this would be, from 1; `until` comes last.
     pub term: Option<usize>,
-    /// How many tests would have to come out otherwise, at least 1.
+    /// How many tests would have to come out differently, at least 1.
     pub distance: u32,
     /// Those tests, with what the event has and what is wanted.
     pub failed: Vec<String>,
 }
 
 impl Engine {
-    /// For each event that the rule looks for, what this one lacks; nothing for one that it takes in, or for a rule that
-    /// there is not.
+    /// For each event that the rule looks for, what this one lacks; nothing if it lacks nothing, or for an unknown
+    /// rule.
     pub fn near_misses(&self, rule_id: &str, record: &Record) -> Vec<NearMiss> {
         let rules = self.rules();
         let Some(rule) = rules.rules.iter().find(|rule| rule.info.rule_id == rule_id) else {

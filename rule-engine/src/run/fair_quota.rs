@@ -11,7 +11,7 @@ use crate::value::hash::HashMap;
 /// The container that an event is from, by its id; empty for the host.
 pub type Owner = Arc<str>;
 
-/// Keys by owner and age. An owner's key of the same age is there once.
+/// Keys by owner and age; each is held once per owner and age.
 #[derive(Debug)]
 pub struct FairQuota<K> {
     owners: HashMap<Owner, BTreeSet<(i64, K)>>,
@@ -28,7 +28,7 @@ impl<K> Default for FairQuota<K> {
 }
 
 impl<K: Ord + Clone> FairQuota<K> {
-    /// The owner of this name, one and the same for all its keys.
+    /// The owner of this name, shared by all its keys.
     pub fn owner(&self, name: &str) -> Owner {
         self.owners
             .get_key_value(name)
@@ -49,14 +49,14 @@ impl<K: Ord + Clone> FairQuota<K> {
         });
     }
 
-    /// Takes out the oldest key of the owner with the most keys.
+    /// Removes the oldest key of the owner with the most keys.
     pub fn take_oldest_of_largest(&mut self) -> Option<K> {
         let (_, largest) = self.by_size.last()?;
         let largest = Arc::clone(largest);
         self.take_oldest(&largest, |_, _| true)
     }
 
-    /// Takes out the owner's oldest key if it is one to take.
+    /// Removes the owner's oldest key if `is_taken` says so.
     pub fn take_oldest(&mut self, owner: &Owner, is_taken: impl Fn(i64, &K) -> bool) -> Option<K> {
         let mut taken = None;
         self.change(owner, |keys| {
@@ -67,7 +67,7 @@ impl<K: Ord + Clone> FairQuota<K> {
         taken.map(|(_, key)| key)
     }
 
-    /// Takes out an owner's oldest key that is one to take, whoever the owner is.
+    /// Removes some owner's oldest key that `is_taken` accepts.
     pub fn take_any_oldest(&mut self, is_taken: impl Fn(i64, &K) -> bool) -> Option<K> {
         let has_one = |keys: &BTreeSet<(i64, K)>| keys.first().is_some_and(|(age, key)| is_taken(*age, key));
         let owner = self.owners.iter().find(|(_, keys)| has_one(keys));

@@ -1,4 +1,4 @@
-//! Events that belong together because they share a key: what sequences, thresholds and suppression remember for each key.
+//! State by key: what sequences, thresholds and suppression remember for events that share a key.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use crate::record::key::{bounded, text};
 use crate::run::fair_quota::{FairQuota, Owner};
 use crate::value::hash::HashMap;
 
-/// The keys under which an event joins, one for each combination of its values; past [`MAX_KEY_COMBINATIONS`] they
-/// are cut and `cut` counts it.
+/// The keys of an event, one per combination of its values, at most [`MAX_KEY_COMBINATIONS`]; `cut` counts when there
+/// are more.
 pub(crate) fn keys(fields: &[KeyField], record: &Record, cut: &mut u64) -> Vec<String> {
     let mut keys: Vec<Vec<Json>> = vec![Vec::new()];
     for field in fields {
@@ -36,7 +36,7 @@ pub(crate) fn keys(fields: &[KeyField], record: &Record, cut: &mut u64) -> Vec<S
         .collect()
 }
 
-/// The one key of an event whose values of a field count together; `None` if it never joins.
+/// The single key of an event for which whole lists of values are compared; `None` if a required field is missing.
 pub(crate) fn whole_lists_key(fields: &[KeyField], record: &Record, cut: &mut u64) -> Option<String> {
     let mut lists = Vec::new();
     for field in fields {
@@ -74,12 +74,12 @@ impl KeyField {
     }
 }
 
-/// Something for each key, up to a limit. Past that the key is forgotten that is unused the longest among those of the
-/// container with the most keys.
+/// A bounded map from keys to state. When it is full, the least recently used key of the container with the most keys
+/// is dropped.
 #[derive(Debug)]
 pub(crate) struct Groups<T> {
     states: HashMap<Arc<str>, Used<T>>,
-    /// The keys by when they were last used.
+    /// The keys by last use.
     by_use: FairQuota<Arc<str>>,
     uses: i64,
     limit: usize,
@@ -93,7 +93,7 @@ struct Used<T> {
 }
 
 impl<T> Groups<T> {
-    /// For at most so many keys, at least one.
+    /// Room for this many keys, at least one.
     pub(crate) fn new(limit: usize) -> Groups<T> {
         Groups {
             states: HashMap::default(),
@@ -112,8 +112,8 @@ impl<T> Groups<T> {
         self.states.get_mut(key).map(|used| &mut used.state)
     }
 
-    /// The state of a key, which counts as used now; a new one is its owner's. To make room for that, states that are
-    /// over are forgotten, and if that is not enough a live one, which `evicted` counts.
+    /// The state of a key, marked as used now; a new one belongs to `owner`. To make room for it, states that are over
+    /// are dropped, and if there are none a live one, which `evicted` counts.
     pub(crate) fn use_state(
         &mut self,
         key: &str,

@@ -19,15 +19,15 @@ pub trait TermHistory {
     fn observe(&mut self, rule_key: &str, term: &str, container: &str, now_ms: i64) -> Option<i64>;
 }
 
-/// Keeps everything in memory; past its limit of terms the one is forgotten that has been unseen the longest among those
-/// of the container with the most.
+/// Keeps everything in memory. Beyond its limit, the term unseen the longest of the container with the most terms is
+/// dropped.
 pub struct MemoryHistory {
     first_seen: HashMap<String, i64>,
     last_seen: HashMap<Arc<Key>, (i64, Owner)>,
     /// The same terms, longest unseen first.
     by_age: FairQuota<Arc<Key>>,
     max_terms: usize,
-    /// Terms forgotten for want of room.
+    /// Terms dropped for lack of room.
     pub evicted: u64,
 }
 

@@ -1,7 +1,6 @@
-//! New-terms rules: a combination of values is worth an alert when it was not seen within the window before.
+//! New-terms rules: a combination of values raises an alert if it was not seen within the window before.
 //!
-//! Stands behind the rule's query: only events that satisfy it are remembered. What is remembered is events seen,
-//! not alerts sent.
+//! Only events that satisfy the rule's query are remembered; what is remembered is events seen, not alerts sent.
 
 use crate::condition::NewTerms;
 use crate::limits::MAX_TERM_COMBINATIONS;
@@ -12,11 +11,11 @@ use crate::run::counters::EngineCounters;
 use crate::run::history::TermHistory;
 use crate::schema::FieldReference;
 
-/// What a new-terms rule asks of the history of terms, which keeps what there is to remember.
+/// A new-terms rule at work; what it remembers is in the [`TermHistory`].
 #[derive(Debug)]
 pub(crate) struct NewTermsObserver {
     new_terms: NewTerms,
-    /// Under which the history keeps the rule's terms. Terms of other fields are other terms.
+    /// The key of the rule's terms in the history. It names the fields, so that terms of other fields are kept apart.
     history_key: String,
 }
 
@@ -86,7 +85,7 @@ impl NewTermsObserver {
     }
 }
 
-/// The values as one text that no other values give.
+/// An unambiguous text for the values.
 fn term(values: &[String]) -> String {
     bounded(serde_json::Value::from(values.to_vec()).to_string())
 }

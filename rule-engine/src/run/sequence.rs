@@ -1,12 +1,12 @@
 //! Sequences of EQL: events that follow one another and share a key.
 //!
-//! Runs as the events come. For each key there is one place a stage for a partial sequence that ends there. An event
-//! tries the stages from the last to the first: a stage takes the partial before it, whatever comes of it, and puts
-//! the longer one into its own place, over an older one. That finds what Elastic's batch algorithm finds, with state
-//! that only the number of keys can grow, which [`Groups`] limits.
+//! Works on a stream of events. Each key has one slot per stage, for the partial sequence that ends there. An event
+//! tries the stages from last to first: a stage takes the partial sequence out of the slot before it and, extended by
+//! the event, puts it into its own slot, replacing an older one. This finds what Elastic's batch algorithm finds, with
+//! state that grows only with the number of keys, which [`Groups`] limits.
 //!
-//! Events that have to be missing take no part in that: whether one came at a forbidden time decides, once the others
-//! are complete, if they are a match. So a spoiled partial sequence stays in its place and spoils nothing but itself.
+//! Events that must be missing take no part in this: once the other events are complete, whether one of them came at a
+//! forbidden time decides if there is a match. So a spoiled partial sequence stays in its slot and spoils only itself.
 
 use std::sync::Arc;
 
@@ -25,10 +25,10 @@ mod missing;
 pub(crate) use missing::{EarlierEvents, LateMatch};
 use missing::{Sightings, Waiting, WaitingSequences};
 
-/// A sequence with what it remembers.
+/// A sequence and what it remembers.
 #[derive(Debug)]
 pub(crate) struct SequenceState {
-    /// Its terms are conditions of the graph that the events are evaluated with.
+    /// Refers to the graph that events are evaluated with, so a reload replaces it.
     sequence: Arc<CompiledSequence>,
     keys: Groups<KeyState>,
     waiting: WaitingSequences,
@@ -47,9 +47,9 @@ struct KeyState {
 struct Partial {
     first_ns: i64,
     last_ns: i64,
-    /// When the last event came that must be missing before the first one.
+    /// When the last event came that must not come before the first one.
     unwanted_before_ns: Option<i64>,
-    /// Whether an event came between these that must be missing there.
+    /// Whether an event came in between that must be missing there.
     is_spoiled: bool,
     events: EarlierEvents,
 }
@@ -63,12 +63,12 @@ impl SequenceState {
         }
     }
 
-    /// Goes on with the same sequence, compiled anew.
+    /// Continues with the same sequence, compiled again.
     pub(crate) fn run_on(&mut self, sequence: &Arc<CompiledSequence>) {
         self.sequence = Arc::clone(sequence);
     }
 
-    /// The matches that are certain now that it is so late, whatever events come.
+    /// The matches that are certain at this time, whatever events come later.
     pub(crate) fn take_due(&mut self, time_ns: i64) -> Vec<LateMatch> {
         self.waiting.take_due(time_ns)
     }
@@ -127,7 +127,7 @@ impl SequenceState {
         matches
     }
 
-    /// The partial sequence that the event makes longer, or begins; `None` if there is none in time.
+    /// The partial sequence that the event extends or begins; `None` if there is none within maxspan.
     fn extended(&mut self, stage: usize, key: &str, time_ns: i64) -> Option<Partial> {
         let state = self.keys.get_mut(key);
         let unwanted_ns = state
@@ -182,12 +182,12 @@ impl SequenceState {
             .use_state(key, owner(record), make, is_over, &mut counters.groups_evicted)
     }
 
-    /// Until when an unwanted event behind the last one of a complete sequence spoils it; `None` if none can.
+    /// Until when an unwanted event after a complete sequence spoils it; `None` if none can.
     fn waits_until(&self, partial: &Partial) -> Option<i64> {
         if partial.is_spoiled || !self.sequence.may_wait() {
             return None;
         }
-        // If one must be missing before the sequence too, both together within maxspan spoil it.
+        // If an event must be missing before the sequence too, only both within maxspan of each other spoil it.
         let from_ns = if self.sequence.missing[0].is_empty() {
             partial.first_ns
         } else {
@@ -243,7 +243,7 @@ impl SequenceState {
     }
 }
 
-/// The keys under which the event joins; none if it is no event of this term.
+/// The keys of the event; none if the term does not match it.
 fn term_keys(term: &CompiledTerm, event: &Evaluation<'_>, counters: &mut EngineCounters) -> Vec<String> {
     if !term.condition.matches(event) {
         return Vec::new();

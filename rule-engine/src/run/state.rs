@@ -1,4 +1,4 @@
-//! What a rule remembers of the events before, whatever its type.
+//! What a rule remembers of earlier events, whatever its type.
 
 use super::alert_limiter::AlertLimiter;
 use super::counters::EngineCounters;
@@ -26,7 +26,7 @@ pub(super) enum DetectionState {
     Threshold(ThresholdState),
 }
 
-/// What is particular to one match of a rule.
+/// The details of one match.
 #[derive(Default)]
 pub(super) struct MatchDetails {
     pub new_terms: Vec<String>,
@@ -43,7 +43,7 @@ impl RuleState {
         }
     }
 
-    /// The state of a rule that means the same, but was compiled with others.
+    /// The state, continued by the same rule compiled again.
     pub(super) fn continued_by(mut self, rule: &CompiledRule) -> RuleState {
         if let (DetectionState::Sequence(state), CompiledDetection::Sequence(sequence)) =
             (&mut self.detection, &rule.detection)
@@ -68,7 +68,7 @@ impl DetectionState {
         }
     }
 
-    /// Takes in an event that concerns the rule; gives the matches that it makes.
+    /// Takes in an event that concerns the rule; returns the matches it leads to.
     pub(super) fn observe(
         &mut self,
         event: &Evaluation<'_>,
@@ -110,7 +110,7 @@ impl DetectionState {
         }
     }
 
-    /// The matches that are certain at this time, though no event of it completes them.
+    /// The matches that only needed time to pass.
     pub(super) fn take_due(&mut self, time_ns: i64) -> Vec<LateMatch> {
         match self {
             DetectionState::Sequence(state) => state.take_due(time_ns),

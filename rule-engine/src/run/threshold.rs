@@ -1,7 +1,7 @@
-//! Threshold rules: so many events of one group within a window, perhaps with so many different values of a field.
+//! Threshold rules: a number of events of one group within a window, optionally with a number of distinct values.
 //!
-//! Stands behind the rule's query. For each group only as many times and values are kept as the threshold asks for,
-//! which is enough to decide exactly. One alert a group and window.
+//! Sees only events that satisfy the rule's query. Each group keeps only as many times and values as the threshold asks
+//! for, which is enough to decide exactly. One alert per group and window.
 
 use std::collections::VecDeque;
 
@@ -15,7 +15,7 @@ use crate::run::counters::EngineCounters;
 use crate::run::groups::{Groups, keys};
 use crate::value::hash::HashMap;
 
-/// A threshold with what it remembers.
+/// A threshold and what it remembers.
 #[derive(Debug)]
 pub(crate) struct ThresholdState {
     threshold: Threshold,
@@ -26,7 +26,7 @@ pub(crate) struct ThresholdState {
 struct KeyCounts {
     /// When the newest events came, oldest first.
     times: VecDeque<i64>,
-    /// A digest of each of the values seen last, with when it was.
+    /// Digests of the values seen last, and when.
     values: HashMap<Uuid, i64>,
     alerted_ns: Option<i64>,
 }
@@ -39,7 +39,7 @@ impl ThresholdState {
         }
     }
 
-    /// Counts an event that satisfies the query and returns the groups that reached the threshold by it.
+    /// Counts an event that satisfies the query; returns the groups that reach the threshold with it.
     pub(crate) fn observe(&mut self, record: &Record, time_ns: i64, counters: &mut EngineCounters) -> Vec<String> {
         let window_ns = self.threshold.window_ns;
         let mut reached = Vec::new();
@@ -66,7 +66,7 @@ impl ThresholdState {
 }
 
 impl KeyCounts {
-    /// Takes the event in and says whether it raises an alert. A late event counts as one of now.
+    /// Counts the event and returns whether it raises an alert. A late event counts as if it came now.
     fn count(&mut self, threshold: &Threshold, record: &Record, time_ns: i64) -> bool {
         let now_ns = self.times.back().map_or(time_ns, |last| time_ns.max(*last));
         let start_ns = now_ns.saturating_sub(threshold.window_ns);

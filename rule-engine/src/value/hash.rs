@@ -1,8 +1,8 @@
 //! How things are hashed, said once.
 //!
-//! What events bring goes into a [`HashMap`], whose keys are mixed with a secret of the process, so that nobody can choose
-//! them to collide. A [`LookupMap`] is filled from rules or the schema alone and only looked up for events, as fast as
-//! can be. A [`fingerprint`] is the same for equal things for as long as the process runs.
+//! What events bring goes into a [`HashMap`], whose keys are mixed with a secret of the process, so that nobody can
+//! choose them to collide. A [`LookupMap`] is filled from rules or the schema alone and only looked up for events, as
+//! fast as can be. A [`fingerprint`] is the same for equal things for as long as the process runs.
 
 use std::collections;
 use std::hash::Hash;

@@ -96,8 +96,8 @@ impl Regex {
         })
     }
 
-    /// Whether all texts that match have some characters in a row in common, for each pattern its own: only then it says
-    /// something that can be looked for quickly.
+    /// Whether all texts that match have some characters in a row in common, for each pattern its own: only then it
+    /// says something that can be looked for quickly.
     pub(crate) fn has_literal(&self) -> bool {
         self.has_literal
     }

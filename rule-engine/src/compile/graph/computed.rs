@@ -1,4 +1,4 @@
-//! Conditions on what a function computes. Fields with several values are combined, as many times as a limit allows.
+//! Conditions on what a function computes, for each combination of the values of its fields up to a limit.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ use crate::value::{Number, timestamp};
 #[derive(Debug)]
 pub(super) struct ComputedMatcher {
     call: Call,
-    /// The fields of the call, each once: a combination gives each one value.
+    /// The distinct fields of the call; a combination assigns each of them one value.
     fields: Vec<FieldReference>,
     /// What the test wants, in words.
     pub wanted: Box<str>,
@@ -60,14 +60,14 @@ impl ComputedMatcher {
         value(computed).is_some_and(|value| self.test.passes(value, &scratch.folded))
     }
 
-    /// The first computed value that is wanted.
+    /// The first computed value that passes.
     fn find<'a>(
         &'a self,
         record: &'a Record,
         scratch: &Scratch,
         wanted: impl Fn(&Computed<'a>) -> bool,
     ) -> Option<Computed<'a>> {
-        // One field alone costs what its values cost; only several together can explode.
+        // A single field costs as much as it has values; only several together can explode.
         if let [field] = &self.fields[..] {
             let mut computed = values(field, record).map(|value| self.compute(&self.call, &|_| value.clone()));
             return computed.find(|computed| wanted(computed));
@@ -85,7 +85,8 @@ impl ComputedMatcher {
         })
     }
 
-    /// The field's value in a combination, whose number has a digit for each field, to the base of its number of values.
+    /// The field's value in a combination, whose number has one digit per field, in the base of that field's value
+    /// count.
     fn value<'a>(&self, field: &FieldReference, record: &'a Record, counts: &[usize], number: usize) -> Computed<'a> {
         let mut rest = number;
         for (candidate, count) in self.fields.iter().zip(counts) {

@@ -1,5 +1,5 @@
-//! Why a matcher holds, or what it would take: made only after a match or when somebody asks, so it may allocate;
-//! bounded, because an event's values are not ours.
+//! Why a condition holds, or what it would take to hold. Computed only after a match or on request, so it may allocate;
+//! bounded, because an event's values are untrusted.
 
 use super::value::FieldMatcher;
 use super::words::list;
@@ -8,7 +8,7 @@ use crate::limits::MAX_REASON_LINES;
 use crate::record::Record;
 use crate::value::FoldBuffer;
 
-/// What is to be explained: that the matcher holds, or that it fails (below a `not`).
+/// What is explained: that the condition holds, or that it fails (below a `not`).
 #[derive(Copy, Clone)]
 enum Outcome {
     Holds,
@@ -16,7 +16,7 @@ enum Outcome {
 }
 
 impl NodeId {
-    /// The conditions that made the matcher hold for the record, one a line.
+    /// The tests that made the condition hold, one per line.
     pub(crate) fn reason(self, event: &Evaluation<'_>) -> Vec<String> {
         let mut lines = Vec::new();
         self.explain(event, Outcome::Holds, &mut lines);
@@ -45,7 +45,7 @@ impl NodeId {
 }
 
 impl NodeId {
-    /// With how many of its tests the other way round the matcher would hold: 0 if it does.
+    /// How many tests would have to come out differently for the condition to hold; 0 if it does.
     pub(crate) fn distance(self, event: &Evaluation<'_>) -> u32 {
         self.distance_to(event, Outcome::Holds)
     }
@@ -74,7 +74,7 @@ impl NodeId {
         }
     }
 
-    /// The tests that would have to come out otherwise for the matcher to hold, as few as possible, one a line.
+    /// The fewest tests that would have to come out differently for the condition to hold, one per line.
     pub(crate) fn failures(self, event: &Evaluation<'_>) -> Vec<String> {
         let mut lines = Vec::new();
         self.add_failures(event, Outcome::Holds, &mut lines);

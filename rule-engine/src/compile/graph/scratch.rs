@@ -6,9 +6,9 @@ use crate::value::FoldBuffer;
 
 #[derive(Debug)]
 pub(crate) struct Scratch {
-    /// For each node the event for which it was evaluated, and in the lowest bit what came of it.
+    /// For each node the number of the event it was last evaluated for, and in the lowest bit the outcome.
     pub(super) results: Box<[Cell<u64>]>,
-    /// The number of the present event, from 1.
+    /// The number of the current event, from 1.
     pub(super) event: u64,
     pub(super) folded: FoldBuffer,
     combinations_cut: Cell<u64>,
@@ -24,13 +24,13 @@ impl Scratch {
         }
     }
 
-    /// Forgets what is known of the event before.
+    /// Invalidates the outcomes of the previous event.
     pub(super) fn begin_event(&mut self) {
         self.event += 1;
         self.combinations_cut.set(0);
     }
 
-    /// Combinations of values that no function was computed for, because there were too many.
+    /// Combinations of values beyond the limit, for which no function was computed.
     pub(super) fn combinations_cut(&self) -> u64 {
         self.combinations_cut.get()
     }

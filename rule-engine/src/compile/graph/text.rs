@@ -1,7 +1,7 @@
-//! Tests of one text, each in the cheapest form that decides the same, and each linear in the text.
+//! Tests of one text, each in its cheapest equivalent form and linear in the text.
 //!
-//! Where case does not count, texts and patterns are in lower case from the start and the value is folded once, into a
-//! buffer that is used again; behind that, every comparison is one of bytes.
+//! For case-insensitive tests, literals and patterns are folded when they are compiled and the value is folded once,
+//! into a reused buffer; from there on only bytes are compared.
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use memchr::memmem::Finder;
@@ -13,7 +13,7 @@ use crate::value::hash::LookupSet;
 use crate::value::regex::Regex;
 use crate::value::{Case, Network, Order, Pattern, Symbol};
 
-/// Comparing with so many texts costs no more than looking into a set.
+/// Comparing with this many texts costs no more than a set look-up.
 const MOST_TRIED_ONE_BY_ONE: usize = 6;
 
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl TextTest {
     }
 }
 
-/// Texts of which one has to be equal as a whole.
+/// Texts, one of which must equal the value.
 #[derive(Debug)]
 pub(super) struct TextSet {
     texts: LookupSet<Box<[u8]>>,
@@ -80,12 +80,12 @@ impl TextSet {
     }
 }
 
-/// Texts of which one has to stand at an end of the value.
+/// Texts, one of which must be a prefix or suffix of the value.
 #[derive(Debug)]
 enum Affixes {
     /// Tried one after the other.
     Few(Box<[Box<[u8]>]>),
-    /// Looked for once for each length that there is.
+    /// Looked up once per distinct length.
     Many { texts: TextSet, lengths: Box<[usize]> },
 }
 
@@ -125,7 +125,7 @@ impl Affixes {
     }
 }
 
-/// Texts of which one has to stand anywhere.
+/// Texts, one of which must occur somewhere in the value.
 #[derive(Debug)]
 enum Parts {
     None,
@@ -151,7 +151,7 @@ impl Parts {
     }
 }
 
-/// An automaton that finds all of the parts in one go. The form with the least memory: there may be one a condition.
+/// An automaton that searches for all parts at once, in the form with the least memory: every condition may have one.
 /// `None` only for more bytes than a rule may have.
 fn automaton(parts: &[Box<[u8]>]) -> Option<AhoCorasick> {
     AhoCorasick::builder()
@@ -160,7 +160,7 @@ fn automaton(parts: &[Box<[u8]>]) -> Option<AhoCorasick> {
         .ok()
 }
 
-/// A pattern with runs between literals: `a*b*c`. Any of the literals may be empty but those in the middle.
+/// A pattern of literals separated by runs: `a*b*c`. Only the first and the last literal may be empty.
 #[derive(Debug)]
 struct Segments {
     start: Box<[u8]>,
@@ -169,7 +169,7 @@ struct Segments {
 }
 
 impl Segments {
-    /// Taking the first place for each literal leaves the most for those behind it.
+    /// Matching each literal as early as possible leaves the most text for the rest.
     fn matches(&self, text: &[u8]) -> bool {
         let inner = text.strip_prefix(&*self.start);
         let Some(mut rest) = inner.and_then(|inner| inner.strip_suffix(&*self.end)) else {
@@ -183,7 +183,7 @@ impl Segments {
     }
 }
 
-/// Wildcard patterns of which one has to describe the whole text, sorted by what they take to decide.
+/// Wildcard patterns, one of which must match the whole text, grouped by how they are matched.
 #[derive(Debug)]
 pub(crate) struct PatternSet {
     case: Case,
@@ -206,7 +206,7 @@ impl PatternSet {
                 wildcards.push(Wildcards::new(pattern, case));
                 continue;
             };
-            // At least one; the first and the last are what has to stand at the ends.
+            // There is at least one; the first and the last are prefix and suffix.
             let (Some(end), false) = (literals.pop(), literals.is_empty()) else {
                 exact.extend(pattern.exact_text().map(|text| fold(text.as_bytes(), case)));
                 continue;
@@ -250,8 +250,8 @@ impl PatternSet {
     }
 }
 
-/// What stands between the runs of a pattern, that is one text more than there are runs; only the first and the last
-/// may be empty. `None` if the pattern asks for single characters too.
+/// The literals between the runs of a pattern, one more than there are runs; only the first and the last may be empty.
+/// `None` if the pattern contains `?`.
 fn literals(pattern: &Pattern, case: Case) -> Option<Vec<Box<[u8]>>> {
     let literal = |symbols: &[Symbol]| {
         let characters = symbols.iter().map(|symbol| match symbol {

@@ -72,7 +72,7 @@ impl FieldMatcher {
         })
     }
 
-    /// How much the test costs beside others, for the order in which they are tried.
+    /// The relative cost of the test, by which operands are ordered.
     pub(super) fn cost(&self) -> u32 {
         match &self.test {
             ValueTest::Text(test) => match test {
@@ -90,7 +90,7 @@ impl FieldMatcher {
         }
     }
 
-    /// Whether the test only looks whether a value is there, or is one of those wanted.
+    /// Whether the test only asks for presence or for one of some whole values.
     pub(super) fn is_of_whole_values(&self) -> bool {
         match &self.test {
             ValueTest::Exists | ValueTest::Boolean(_) | ValueTest::Number(NumberTest::OneOf(_)) => true,

@@ -1,24 +1,24 @@
-//! Patterns with `?`, all of whose states advance at once: a bit for each place of the pattern.
+//! Patterns with `?`, as a bit-parallel NFA: one bit per position of the pattern.
 //!
-//! A character of the text costs as many words as the pattern needs bits, whatever the text is.
+//! Each character of the text costs one step per word of bits, whatever the text is.
 
 use crate::limits::MAX_PATTERN_BYTES;
 use crate::value::hash::LookupMap;
 use crate::value::{Case, Pattern, Symbol};
 
-/// Enough bits for every place of the longest pattern, and one behind the last.
+/// Enough bits for every position of the longest pattern, and one after the last.
 const MOST_WORDS: usize = MAX_PATTERN_BYTES / 64 + 1;
 
-/// A place for each symbol that takes a character. In a place the pattern waits for its symbol; behind the last one it
-/// has matched.
+/// One position per symbol that consumes a character. At a position the pattern expects its symbol; after the last one
+/// it has matched.
 #[derive(Debug)]
 pub(super) struct Wildcards {
     places: usize,
-    /// The places that a run allows to stay in.
+    /// The positions that a run allows to stay at.
     runs: Box<[u64]>,
-    /// The places whose symbol takes any character.
+    /// The positions whose symbol takes any character.
     any: Box<[u64]>,
-    /// For each character that some symbol names, the places whose symbol takes it.
+    /// For each character that some symbol names, the positions whose symbol takes it.
     named: LookupMap<char, Box<[u64]>>,
 }
 
@@ -56,9 +56,9 @@ impl Wildcards {
         }
     }
 
-    /// Whether the pattern describes the whole text, which is in lower case where case does not count.
+    /// Whether the pattern matches the whole text, which is already folded.
     pub(super) fn matches(&self, text: &[u8]) -> bool {
-        // Folding letters of ASCII keeps UTF-8 what it is.
+        // Folding ASCII letters keeps UTF-8 valid.
         let Ok(text) = std::str::from_utf8(text) else {
             return false;
         };

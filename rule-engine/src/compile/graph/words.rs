@@ -1,4 +1,4 @@
-//! Tests and values in words, cut to a length that can be read: an event's values may have any.
+//! Tests and values in words, cut to a readable length.
 
 use crate::condition::Test;
 use crate::limits::{MAX_REASON_VALUE_CHARACTERS, MAX_REASON_VALUES};

@@ -1,4 +1,4 @@
-//! A set of rules, by their position in the rule set.
+//! A set of rules, by position.
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct RuleBits(Box<[u64]>);
@@ -31,7 +31,7 @@ impl RuleBits {
         self.0.iter_mut().zip(&other.0).for_each(|(word, other)| *word |= other);
     }
 
-    /// Keeps only what the other set has too; gives whether any are left.
+    /// Keeps only what the other set has too; returns whether any are left.
     pub(super) fn intersect(&mut self, other: &RuleBits) -> bool {
         let mut any = 0;
         for (word, other) in self.0.iter_mut().zip(&other.0) {
@@ -41,7 +41,7 @@ impl RuleBits {
         any != 0
     }
 
-    /// Takes out what the other set has; gives whether any are left.
+    /// Removes what the other set has; returns whether any are left.
     pub(super) fn remove_all(&mut self, other: &RuleBits) -> bool {
         let mut any = 0;
         for (word, other) in self.0.iter_mut().zip(&other.0) {
@@ -65,7 +65,7 @@ impl RuleBits {
         words.fold(0, |count, (word, other)| count + (word & other).count_ones())
     }
 
-    /// Takes out those of `doubtful` that are not in `allowed`.
+    /// Removes those of `doubtful` that are not in `allowed`.
     pub(super) fn remove_unless(&mut self, doubtful: &RuleBits, allowed: &RuleBits) {
         for ((word, doubtful), allowed) in self.0.iter_mut().zip(&doubtful.0).zip(&allowed.0) {
             *word &= !doubtful | allowed;

@@ -1,5 +1,5 @@
-//! `startsWith`, `endsWith`, `stringContains`: a text within another. For a constant and a field they are a test of that
-//! field, which costs less.
+//! `startsWith`, `endsWith`, `stringContains`: a text within another. For a constant and a field they are a test of
+//! that field, which costs less.
 
 use super::{Computed, Definition, Kind};
 use crate::condition::test::Test;

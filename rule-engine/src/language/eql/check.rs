@@ -5,7 +5,7 @@ use operand::Operand;
 
 use super::super::ParseOptions;
 use super::syntax::{Comparison, EventQuery, Expression, ExpressionKind, Membership, Query};
-use crate::analysis::satisfiable::JudgedCondition;
+use crate::analysis::satisfiable::AnalyzedCondition;
 use crate::condition::{Condition, Detection, Test, Then};
 use crate::diagnostic::{Code, Findings, Span};
 use crate::schema::{FieldReference, FieldType, fields};
@@ -32,30 +32,32 @@ pub(super) fn check(options: &ParseOptions, query: &Query, findings: &mut Findin
 }
 
 impl Checker<'_> {
-    fn event(&mut self, query: &EventQuery) -> Option<JudgedCondition> {
+    fn event(&mut self, query: &EventQuery) -> Option<AnalyzedCondition> {
         let condition = self.condition(&query.condition)?;
         let Some(category) = &query.category else {
             return Some(condition);
         };
         let field = FieldReference::new(self.options.schema(), fields::EVENT_CATEGORY);
         let category = Condition::field(field, Test::TextIn(vec![category.clone()], Case::Sensitive));
-        let category = JudgedCondition::leaf(self.options.producer(), category, query.category_span);
+        let category = AnalyzedCondition::leaf(self.options.producer(), category, query.category_span);
         let parts = vec![category, condition];
-        Some(JudgedCondition::all(parts, query.condition.span))
+        Some(AnalyzedCondition::all(parts, query.condition.span))
     }
 
-    fn condition(&mut self, expression: &Expression) -> Option<JudgedCondition> {
+    fn condition(&mut self, expression: &Expression) -> Option<AnalyzedCondition> {
         let span = expression.span;
         match &expression.kind {
-            ExpressionKind::And(operands) => self.conditions(operands).map(|parts| JudgedCondition::all(parts, span)),
+            ExpressionKind::And(operands) => self
+                .conditions(operands)
+                .map(|parts| AnalyzedCondition::all(parts, span)),
             ExpressionKind::Or(operands) => {
                 let parts = self.conditions(operands)?;
-                Some(JudgedCondition::any(parts, self.findings))
+                Some(AnalyzedCondition::any(parts, self.findings))
             }
-            ExpressionKind::Not(operand) => self.condition(operand).map(JudgedCondition::negate),
+            ExpressionKind::Not(operand) => self.condition(operand).map(AnalyzedCondition::negate),
             _ => {
                 let condition = self.test(expression)?;
-                Some(JudgedCondition::leaf(self.options.producer(), condition, span))
+                Some(AnalyzedCondition::leaf(self.options.producer(), condition, span))
             }
         }
     }
@@ -91,7 +93,7 @@ impl Checker<'_> {
     }
 
     /// All are checked, so that the errors of all are noted.
-    fn conditions(&mut self, operands: &[Expression]) -> Option<Vec<JudgedCondition>> {
+    fn conditions(&mut self, operands: &[Expression]) -> Option<Vec<AnalyzedCondition>> {
         let checked: Vec<_> = operands.iter().map(|operand| self.condition(operand)).collect();
         checked.into_iter().collect()
     }

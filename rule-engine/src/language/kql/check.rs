@@ -3,7 +3,7 @@
 
 use super::super::ParseOptions;
 use super::syntax::{Literal, Query};
-use crate::analysis::satisfiable::JudgedCondition;
+use crate::analysis::satisfiable::AnalyzedCondition;
 use crate::condition::{Condition, Test};
 use crate::diagnostic::{Code, Findings, Span};
 use crate::schema::{FieldReference, FieldType};
@@ -29,21 +29,21 @@ struct Checker<'a> {
 }
 
 impl Checker<'_> {
-    fn query(&mut self, query: &Query) -> Option<JudgedCondition> {
+    fn query(&mut self, query: &Query) -> Option<AnalyzedCondition> {
         match query {
             Query::Or(queries) => {
                 let parts = self.queries(queries)?;
-                Some(JudgedCondition::any(parts, self.findings))
+                Some(AnalyzedCondition::any(parts, self.findings))
             }
             Query::And(queries) => {
                 let parts = self.queries(queries)?;
-                Some(JudgedCondition::all(parts, places(query)?))
+                Some(AnalyzedCondition::all(parts, places(query)?))
             }
-            Query::Not(query) => self.query(query).map(JudgedCondition::negate),
+            Query::Not(query) => self.query(query).map(AnalyzedCondition::negate),
             test => {
                 let span = places(test)?;
                 let condition = self.test(test)?;
-                Some(JudgedCondition::reported(self.options.producer(), condition, span))
+                Some(AnalyzedCondition::reported(self.options.producer(), condition, span))
             }
         }
     }
@@ -74,7 +74,7 @@ impl Checker<'_> {
     }
 
     /// All are checked, so that the errors of all are noted.
-    fn queries(&mut self, queries: &[Query]) -> Option<Vec<JudgedCondition>> {
+    fn queries(&mut self, queries: &[Query]) -> Option<Vec<AnalyzedCondition>> {
         let checked: Vec<_> = queries.iter().map(|query| self.query(query)).collect();
         checked.into_iter().collect()
     }

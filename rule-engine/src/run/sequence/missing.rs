@@ -1,8 +1,8 @@
-//! The events that a sequence wants to be missing (`![..]`): when they came, and sequences that wait for them.
+//! Events that must be missing from a sequence (`![..]`): when they came, and sequences that wait for them not to come.
 //!
-//! Between two events of a sequence, and before its first, it is enough to know when unwanted events came. Behind the
-//! last one nothing is known before the time has passed: such a sequence waits here, complete but for that, with what
-//! its match will say, and an event past its time lets it go.
+//! Between two events of a sequence and before its first, it is enough to know when unwanted events came. After the
+//! last one nothing is certain until maxspan has passed: a sequence that is otherwise complete waits here, with the
+//! contents of its match.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::run::fair_quota::{FairQuota, Owner};
 /// The events of a match before its last one, oldest first.
 pub(crate) type EarlierEvents = Vec<Arc<Map<String, Json>>>;
 
-/// When unwanted events came, as far as it can matter: the two newest times.
+/// When unwanted events came; only the two latest times matter.
 #[derive(Copy, Clone, Debug, Default)]
 pub(super) struct Sightings {
     newest: Option<i64>,
@@ -61,16 +61,17 @@ pub(crate) struct LateMatch {
     /// The last event, as a short ECS document.
     pub event: Arc<Map<String, Json>>,
     pub earlier_events: EarlierEvents,
-    /// Why that event was the last one.
+    /// Why that event is the last one.
     pub reason: Vec<String>,
 }
 
-/// Waiting sequences by the last moment at which an unwanted event spoils them, at most [`MAX_WAITING_SEQUENCES`].
+/// Waiting sequences by deadline, the last moment at which an unwanted event spoils them; at most
+/// [`MAX_WAITING_SEQUENCES`].
 #[derive(Debug, Default)]
 pub(super) struct WaitingSequences {
     by_deadline: BTreeMap<(i64, u64), Waiting>,
     by_owner: FairQuota<(i64, u64)>,
-    /// Keeps apart those with one deadline, in the order in which they came.
+    /// Orders those with equal deadlines by arrival.
     taken: u64,
 }
 
@@ -79,7 +80,7 @@ impl WaitingSequences {
         self.by_deadline.is_empty()
     }
 
-    /// Past the limit the one with the oldest deadline of the container with the most is forgotten, which `evicted`
+    /// Beyond the limit, the one with the earliest deadline of the container with the most is dropped, which `evicted`
     /// counts.
     pub(super) fn add(&mut self, deadline_ns: i64, waiting: Waiting, evicted: &mut u64) {
         if self.by_deadline.len() == MAX_WAITING_SEQUENCES
@@ -107,13 +108,13 @@ impl WaitingSequences {
         });
     }
 
-    /// When the first becomes a match: past its deadline.
+    /// When the first of them becomes a match: after its deadline.
     pub(super) fn next_due_ns(&self) -> Option<i64> {
         let (deadline_ns, _) = self.by_deadline.keys().next()?;
         deadline_ns.checked_add(1)
     }
 
-    /// Takes out what no event from now on can spoil.
+    /// Removes and returns what no event from now on can spoil.
     pub(super) fn take_due(&mut self, now_ns: i64) -> Vec<LateMatch> {
         let mut due = Vec::new();
         while let Some(first) = self.by_deadline.first_entry()

@@ -1,5 +1,5 @@
-//! Lucene's grammar of patterns. Alternatives are joined by `|`, these of what `&` joins, these of parts in a row; a part
-//! is negated by `~` before and repeated by what is behind it.
+//! Lucene's grammar of patterns. Alternatives are joined by `|`, these of what `&` joins, these of parts in a row; a
+//! part is negated by `~` before and repeated by what is behind it.
 
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Dot, Hir};
 
