@@ -59,7 +59,7 @@ fn padding_does_not_hide_the_end_of_a_command_line() -> Result<()> {
 }
 
 #[test]
-fn only_listed_variables_are_told_and_only_where_a_rule_reads_them() -> Result<()> {
+fn only_listed_variables_are_reported_and_only_where_a_rule_reads_them() -> Result<()> {
     let home = Home::new()?;
     let program = program(&home)?;
     fs::write(home.rules().join("preload.toml"), PRELOAD_RULE)?;

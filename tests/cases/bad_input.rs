@@ -1,12 +1,12 @@
 //! What goes wrong around the sensor: each gets a message that says what to do, the right exit status, and costs
 //! nothing else.
 
-mod engine_trouble;
-mod host_trouble;
-mod output_trouble;
+mod engine_failures;
+mod host_failures;
+mod output_failures;
+mod rule_failures;
 mod rule_files;
-mod rule_trouble;
-mod state_trouble;
+mod state_failures;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

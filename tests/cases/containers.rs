@@ -15,7 +15,7 @@ use tests::lines::PATIENCE;
 use tests::sensor::{Home, Sensor};
 
 /// What is told of every container that a test looks at.
-const TOLD: [&str; 4] = [
+const ALWAYS_REPORTED: [&str; 4] = [
     "container.id",
     "container.name",
     "container.image.name",

@@ -135,11 +135,11 @@ fn a_program_without_arguments_or_with_an_empty_name_is_known_by_its_file() -> R
 }
 
 #[test]
-fn arguments_that_change_while_the_kernel_takes_them_are_told_as_the_program_got_them() -> Result<()> {
+fn arguments_that_change_while_the_kernel_takes_them_are_reported_as_the_program_got_them() -> Result<()> {
     let scene = Scene::new()?;
-    let tells = scene.folder.join("tells");
-    copy(&scene.hostile, &tells)?;
-    let told = scene.folder.join("told");
+    let program = scene.folder.join("reports-its-arguments");
+    copy(&scene.hostile, &program)?;
+    let report = scene.folder.join("report");
     // Whether a change meets the kernel's copying is a matter of luck.
     let deadline = Instant::now() + PATIENCE;
     let (mut tries, mut differing) = (0, 0);
@@ -149,12 +149,12 @@ fn arguments_that_change_while_the_kernel_takes_them_are_told_as_the_program_got
             "the arguments never changed while they were taken"
         );
         tries += 1;
-        fs::write(&told, "")?;
-        run(Command::new(&tells).arg("changing").arg(&told))?;
-        let really = fs::read_to_string(&told)?;
+        fs::write(&report, "")?;
+        run(Command::new(&program).arg("changing").arg(&report))?;
+        let really = fs::read_to_string(&report)?;
         let first = really.as_bytes()[0];
         differing += usize::from(really.bytes().any(|byte| byte != first));
-        let event = scene.exec_where("the program with the arguments that it told", |event| {
+        let event = scene.exec_where("the program with the arguments that it reported", |event| {
             event.get("process.args").and_then(|args| args.get(3)?.as_str()) == Some(&really)
         })?;
         assert!(is_complete(&event));

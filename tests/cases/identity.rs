@@ -95,7 +95,7 @@ fn a_program_is_known_by_its_file_and_not_by_its_name() -> Result<()> {
 }
 
 #[test]
-fn rights_are_told_with_where_they_come_from() -> Result<()> {
+fn rights_are_reported_with_where_they_come_from() -> Result<()> {
     let home = Home::new()?;
     let odd_exec = compile_static("odd_exec")?;
     let place = |name: &str| {

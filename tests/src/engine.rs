@@ -182,19 +182,19 @@ impl Drop for Engine {
 }
 
 /// For what gives no sign of its own when it is ready.
-pub(crate) fn wait_until(trouble: &str, mut is_so: impl FnMut() -> bool) -> Result<()> {
-    retry(trouble, || is_so().then_some(()))
+pub(crate) fn wait_until(failure: &str, mut is_so: impl FnMut() -> bool) -> Result<()> {
+    retry(failure, || is_so().then_some(()))
 }
 
 /// Tries until it succeeds.
-pub fn retry<T>(trouble: &str, mut attempt: impl FnMut() -> Option<T>) -> Result<T> {
+pub fn retry<T>(failure: &str, mut attempt: impl FnMut() -> Option<T>) -> Result<T> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(result) = attempt() {
             return Ok(result);
         }
         if Instant::now() > deadline {
-            bail!("{trouble} after {} seconds", PATIENCE.as_secs());
+            bail!("{failure} after {} seconds", PATIENCE.as_secs());
         }
         thread::sleep(POLL_INTERVAL);
     }

@@ -10,8 +10,8 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use crate::command::{cargo, repository};
-use summary::Shown;
 pub(crate) use summary::Summary;
+use summary::Visibility;
 
 /// In the environment of all that a run of the tests starts, so that what outlives it is known.
 pub(crate) const MARK: &str = "TIDEWAITER_TEST_RUN";
@@ -87,7 +87,7 @@ pub(crate) fn run(binaries: &[TestBinary], environment: &[(&str, &str)]) -> Resu
         for line in BufReader::new(output).split(b'\n') {
             let line = line.context("could not read the tests' output")?;
             let line = String::from_utf8_lossy(&line);
-            if summary.read_test_output(&line) == Shown::Yes {
+            if summary.read_test_output(&line) == Visibility::Visible {
                 println!("{line}");
             }
         }

@@ -9,7 +9,7 @@ use tests::engine::IMAGE;
 use tests::program::run;
 use tests::sensor::Home;
 
-use super::{TOLD, exec_of, fields, home_with_rule_on_metadata, until_an_event};
+use super::{ALWAYS_REPORTED, exec_of, fields, home_with_rule_on_metadata, until_an_event};
 use crate::INSTALLATION;
 
 const UID: &str = "6a1c3b1e-1f2d-4c3b-9a8f-0123456789ab";
@@ -157,7 +157,7 @@ fn a_shell_in_a_pod_is_interactive_with_a_terminal_and_not_without() -> Result<(
 }
 
 #[test]
-fn privileges_and_host_paths_of_a_pods_container_are_told() -> Result<()> {
+fn privileges_and_host_paths_of_a_pods_container_are_reported() -> Result<()> {
     let home = Home::new()?;
     let engine = Containerd::start(&home)?;
     let kubelet = engine.kubelet()?;
@@ -204,7 +204,7 @@ fn over_cri_alone_a_container_is_known_as_well() -> Result<()> {
     kubelet.exec(&before, &["/usr/bin/ordinary"])?;
     let event = exec_of(&recorder, &before, "/usr/bin/ordinary")?;
     assert_eq!(
-        fields(&event, &TOLD)[1..],
+        fields(&event, &ALWAYS_REPORTED)[1..],
         [
             "container.name: app",
             "container.image.name: registry.example/tools/end-to-end",
@@ -249,7 +249,7 @@ fn a_container_without_kubernetes_is_known_by_its_name() -> Result<()> {
         .args(["/bin/sh", "-c", "/usr/bin/ordinary; sleep infinity"]))?;
     let event = exec_of(&recorder, "my-web.1", "/usr/bin/ordinary")?;
     assert_eq!(
-        fields(&event, &TOLD),
+        fields(&event, &ALWAYS_REPORTED),
         [
             "container.id: my-web.1",
             "container.name: my-web.1",

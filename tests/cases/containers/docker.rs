@@ -56,7 +56,7 @@ fn two_hundred_containers_that_live_under_a_second_are_all_named() -> Result<()>
 }
 
 #[test]
-fn what_a_container_is_called_labelled_and_allowed_is_told() -> Result<()> {
+fn what_a_container_is_called_labelled_and_allowed_is_reported() -> Result<()> {
     let home = Home::new()?;
     let engine = Engine::start(&home)?;
     let options = [

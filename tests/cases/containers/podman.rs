@@ -8,7 +8,7 @@ use tests::podman::{Owner, Podman, USER};
 use tests::program::run;
 use tests::sensor::Home;
 
-use super::{TOLD, exec_of, fields, until_an_event};
+use super::{ALWAYS_REPORTED, exec_of, fields, until_an_event};
 
 #[test]
 fn podmans_containers_are_known_by_name() -> Result<()> {
@@ -25,7 +25,7 @@ fn podmans_containers_are_known_by_name() -> Result<()> {
         run(&mut podman.podman(&["exec", id, "/usr/bin/ordinary"]))?;
         let event = exec_of(&recorder, id, "/usr/bin/ordinary")?;
         assert_eq!(
-            fields(&event, &TOLD),
+            fields(&event, &ALWAYS_REPORTED),
             [
                 format!("container.id: {id}"),
                 format!("container.name: {name}"),
@@ -43,7 +43,7 @@ fn podmans_containers_are_known_by_name() -> Result<()> {
 }
 
 #[test]
-fn a_users_containers_are_told_of_by_that_users_podman_alone() -> Result<()> {
+fn a_users_containers_are_described_by_that_users_podman_alone() -> Result<()> {
     let unified = Path::new("/sys/fs/cgroup/unified");
     let tree = if unified.exists() {
         unified
@@ -61,7 +61,7 @@ fn a_users_containers_are_told_of_by_that_users_podman_alone() -> Result<()> {
         Err(error) => {
             let reason = format!("a user cannot run Podman here: {error:#}");
             tests::skipped(
-                "a_users_containers_are_told_of_by_that_users_podman_alone",
+                "a_users_containers_are_described_by_that_users_podman_alone",
                 &reason.replace('\n', " "),
             );
             return Ok(());
@@ -82,7 +82,7 @@ fn a_users_containers_are_told_of_by_that_users_podman_alone() -> Result<()> {
     let run = |command: &[&str]| Ok(fs::write(&pipe, format!("{}\n", command[1]))?);
     until_an_event(&recorder, run, |event| {
         assert_eq!(event.text("container.id"), id);
-        fields(event, &TOLD)[1..]
+        fields(event, &ALWAYS_REPORTED)[1..]
             == [
                 "container.name: mine",
                 "container.image.name: registry.example/tools/end-to-end",

@@ -87,19 +87,19 @@ impl Evidence {
             .with_context(|| {
                 format!(
                     "no {action} of the program called with `{marker}`, but {}",
-                    self.told(action)
+                    self.programs(action)
                 )
             })
     }
 
     /// Who did what is asked for, for the message of a check that fails.
-    fn told(&self, action: &str) -> String {
+    fn programs(&self, action: &str) -> String {
         let events = self.events.iter().filter(|event| event["event"]["action"] == action);
-        let told = events.map(|event| {
+        let programs = events.map(|event| {
             let last: String = last_argument(event).unwrap_or("-").chars().take(40).collect();
             format!("{} ({last})", event["process"]["name"].as_str().unwrap_or("-"))
         });
-        told.collect::<Vec<_>>().join(", ")
+        programs.collect::<Vec<_>>().join(", ")
     }
 
     /// How many records the kernel side made, how many arrived, how many were lost.

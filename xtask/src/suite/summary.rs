@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 /// Whether a line is worth showing while the tests run: the output of tests that pass is not.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Shown {
-    Yes,
-    No,
+pub(crate) enum Visibility {
+    Visible,
+    Hidden,
 }
 
 #[derive(Default, Debug)]
@@ -37,10 +37,10 @@ impl Summary {
     }
 
     /// Takes the next line of a test binary's output.
-    pub(crate) fn read_test_output(&mut self, line: &str) -> Shown {
+    pub(crate) fn read_test_output(&mut self, line: &str) -> Visibility {
         if let Some(skipped) = line.strip_prefix("SKIPPED ") {
             self.skipped.push(skipped.to_owned());
-            return Shown::Yes;
+            return Visibility::Visible;
         }
         match line {
             "successes:" => self.in_output_of_passed = true,
@@ -49,9 +49,9 @@ impl Summary {
             _ => self.count_result(line),
         }
         if self.in_output_of_passed {
-            Shown::No
+            Visibility::Hidden
         } else {
-            Shown::Yes
+            Visibility::Visible
         }
     }
 
@@ -122,7 +122,7 @@ impl fmt::Display for Summary {
 
 #[cfg(test)]
 mod tests {
-    use super::{Shown, Summary};
+    use super::{Summary, Visibility};
 
     fn read(lines: &str) -> Summary {
         let mut summary = Summary::default();
@@ -187,12 +187,12 @@ test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; 
     #[test]
     fn output_of_passed_tests_is_not_shown() {
         let mut summary = Summary::default();
-        let shown: Vec<&str> = OUTPUT
+        let visible: Vec<&str> = OUTPUT
             .lines()
-            .filter(|line| summary.read_test_output(line) == Shown::Yes)
+            .filter(|line| summary.read_test_output(line) == Visibility::Visible)
             .collect();
-        assert!(shown.contains(&"assertion failed"));
-        assert!(shown.contains(&"SKIPPED five: no engine"));
-        assert!(!shown.contains(&"---- five stdout ----"));
+        assert!(visible.contains(&"assertion failed"));
+        assert!(visible.contains(&"SKIPPED five: no engine"));
+        assert!(!visible.contains(&"---- five stdout ----"));
     }
 }

@@ -163,12 +163,12 @@ fn circles(modules: &Modules) -> Vec<String> {
     let reached: BTreeMap<&PathBuf, BTreeSet<&PathBuf>> = imported.keys().map(|file| (*file, reached(file))).collect();
     let reaches = |from: &PathBuf, to: &PathBuf| reached.get(from).is_some_and(|files| files.contains(to));
     let mut findings = Vec::new();
-    let mut told: BTreeSet<&PathBuf> = BTreeSet::new();
+    let mut reported: BTreeSet<&PathBuf> = BTreeSet::new();
     for file in imported.keys().filter(|file| reaches(file, file)) {
-        if !told.insert(*file) {
+        if !reported.insert(*file) {
             continue;
         }
-        told.extend(
+        reported.extend(
             imported
                 .keys()
                 .filter(|other| reaches(file, other) && reaches(other, file)),

@@ -22,8 +22,8 @@ use crate::observed::resident_mib;
 const CONTAINERS: usize = 1000;
 const AT_ONCE: usize = 4;
 
-const PROMPT: &str = "Needs the id";
-const PATIENT: &str = "Needs the image";
+const IMMEDIATE: &str = "Needs the id";
+const DEFERRED: &str = "Needs the image";
 
 pub(crate) fn measure() -> Result<()> {
     let home = home()?;
@@ -77,8 +77,8 @@ pub(crate) fn measure() -> Result<()> {
 fn home() -> Result<Home> {
     let home = Home::new()?;
     for (name, id, condition) in [
-        (PROMPT, "1", "container.id != null"),
-        (PATIENT, "2", r#"container.image.name : "*/end-to-end""#),
+        (IMMEDIATE, "1", "container.id != null"),
+        (DEFERRED, "2", r#"container.image.name : "*/end-to-end""#),
     ] {
         let rule = format!(
             "[rule]\nname = {name:?}\ndescription = \"Measures.\"\nrule_id = \"0c2a4f4e-9a53-4d3f-8e0d-43f0e5c1b9a{id}\"\n\
@@ -94,19 +94,19 @@ fn home() -> Result<Home> {
 #[derive(Default)]
 struct Known {
     /// The state of the metadata in the alert that did not wait, and how long after the exec it was there.
-    prompt: Option<(String, Duration)>,
+    immediate: Option<(String, Duration)>,
     /// Whether that alert had the image's name.
     is_named: bool,
     is_amended: bool,
-    patient: Option<(String, Duration)>,
+    deferred: Option<(String, Duration)>,
 }
 
 impl Known {
     fn is_whole(&self) -> bool {
         let is_complete = |alert: &(String, Duration)| alert.0 == "complete";
-        self.patient.is_some()
+        self.deferred.is_some()
             && self
-                .prompt
+                .immediate
                 .as_ref()
                 .is_some_and(|alert| is_complete(alert) || self.is_amended)
     }
@@ -128,18 +128,18 @@ fn report(engine: &str, home: &Home, start_all: impl FnOnce() -> Result<()>) -> 
         "  at the first exec: {} named, with their image, without waiting; complete: {} without waiting, {} where a rule \
          waits for it",
         count(&|known| known.is_named),
-        count(&|known| state_is(&known.prompt, "complete")),
-        count(&|known| state_is(&known.patient, "complete")),
+        count(&|known| state_is(&known.immediate, "complete")),
+        count(&|known| state_is(&known.deferred, "complete")),
     );
     println!(
         "  went out without all metadata: {}, of them amended: {}",
-        count(&|known| !state_is(&known.prompt, "complete")),
+        count(&|known| !state_is(&known.immediate, "complete")),
         count(&|known| known.is_amended),
     );
     println!(
         "  from exec to alert: {} if the id is enough, {} if the image is needed",
-        summary(known.values().filter_map(|known| known.prompt.as_ref())),
-        summary(known.values().filter_map(|known| known.patient.as_ref())),
+        summary(known.values().filter_map(|known| known.immediate.as_ref())),
+        summary(known.values().filter_map(|known| known.deferred.as_ref())),
     );
     println!("  memory: {before:.1} MiB before, {after:.1} MiB after, with what is known of their processes");
     let diagnostics = sensor.diagnostics.clone();
@@ -165,11 +165,11 @@ fn collect(sensor: &Sensor) -> Result<HashMap<String, Known>> {
         let state = || Some((alert.text("tidewaiter.container.metadata"), delay(line, &alert)?));
         match alert.rule().as_str() {
             _ if alert.is_amendment() => container.is_amended = true,
-            PROMPT => {
-                container.prompt = state();
+            IMMEDIATE => {
+                container.immediate = state();
                 container.is_named = !alert.text("container.image.name").is_empty();
             }
-            PATIENT => container.patient = state(),
+            DEFERRED => container.deferred = state(),
             _ => return None,
         }
         whole += usize::from(!was_whole && container.is_whole());
@@ -183,7 +183,7 @@ fn collect(sensor: &Sensor) -> Result<HashMap<String, Known>> {
             first_line(&error)
         );
     }
-    known.retain(|_, known| known.prompt.is_some());
+    known.retain(|_, known| known.immediate.is_some());
     Ok(known)
 }
 
