@@ -91,27 +91,27 @@ impl GraphBuilder {
             }
             Condition::Computed(condition) => (Node::Computed(ComputedMatcher::compile(condition)), 40),
         };
-        let matcher = NodeId(self.nodes.len() as u32);
+        let id = NodeId(self.nodes.len() as u32);
         self.nodes.push(node);
         self.costs.push(cost);
-        self.known.insert(condition.clone(), matcher);
-        matcher
+        self.known.insert(condition.clone(), id);
+        id
     }
 
     /// The node of a condition that is evaluated only for rules that the index found: what the index looked up nearly
     /// always holds by then, so it is evaluated last.
     pub(crate) fn add_indexed(&mut self, condition: &Condition) -> NodeId {
-        let matcher = self.add(&condition.clone().flattened());
-        let Node::All(operands) = &self.nodes[matcher.0 as usize] else {
-            return matcher;
+        let node = self.add(&condition.clone().flattened());
+        let Node::All(operands) = &self.nodes[node.0 as usize] else {
+            return node;
         };
         let is_indexed = |operand: &NodeId| matches!(&self.nodes[operand.0 as usize], Node::Field(field) if field.is_of_whole_values());
         let mut order = operands.by_cost.clone();
         order.sort_by_key(is_indexed);
-        if let Node::All(operands) = &mut self.nodes[matcher.0 as usize] {
+        if let Node::All(operands) = &mut self.nodes[node.0 as usize] {
             operands.by_cost = order;
         }
-        matcher
+        node
     }
 
     fn operands(&mut self, conditions: &[Condition]) -> (Operands, u32) {
@@ -124,8 +124,8 @@ impl GraphBuilder {
         (Operands { as_written, by_cost }, cost)
     }
 
-    fn cost(&self, matcher: NodeId) -> u32 {
-        self.costs[matcher.0 as usize]
+    fn cost(&self, node: NodeId) -> u32 {
+        self.costs[node.0 as usize]
     }
 
     pub(crate) fn finish(self) -> ConditionGraph {
@@ -152,8 +152,8 @@ impl<'a> Evaluation<'a> {
         self.scratch.combinations_cut()
     }
 
-    fn node(&self, matcher: NodeId) -> &'a Node {
-        &self.graph.nodes[matcher.0 as usize]
+    fn node(&self, node: NodeId) -> &'a Node {
+        &self.graph.nodes[node.0 as usize]
     }
 }
 
@@ -182,27 +182,27 @@ impl NodeId {
 pub(crate) struct CompiledCondition {
     graph: ConditionGraph,
     scratch: Scratch,
-    matcher: NodeId,
+    node: NodeId,
 }
 
 #[cfg(test)]
 impl CompiledCondition {
     pub(crate) fn compile(condition: &Condition) -> CompiledCondition {
         let mut builder = GraphBuilder::default();
-        let matcher = builder.add(condition);
+        let node = builder.add(condition);
         let graph = builder.finish();
         CompiledCondition {
             scratch: graph.scratch(),
             graph,
-            matcher,
+            node,
         }
     }
 
     pub(crate) fn evaluate<T>(&mut self, record: &Record, look: impl FnOnce(NodeId, &Evaluation<'_>) -> T) -> T {
-        look(self.matcher, &Evaluation::new(record, &self.graph, &mut self.scratch))
+        look(self.node, &Evaluation::new(record, &self.graph, &mut self.scratch))
     }
 
     pub(crate) fn matches(&mut self, record: &Record) -> bool {
-        self.evaluate(record, |matcher, event| matcher.matches(event))
+        self.evaluate(record, |node, event| node.matches(event))
     }
 }
