@@ -41,7 +41,7 @@ pub use compile::rules::Rules;
 pub use diagnostic::{Code, Diagnostic, Severity};
 pub use examples::{ExampleOutcome, run_examples};
 pub use language::ParseOptions;
-pub use limits::{LimitError, RuleLimits};
+pub use limits::{EngineLimits, LimitError, RuleLimits};
 pub use record::streams::{DataStreamError, DataStreams};
 pub use record::{DocumentCounts, DocumentReader, MAX_RECORD_TEXT, Producer, Record, Value, Values};
 pub use rule::{

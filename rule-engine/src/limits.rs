@@ -1,7 +1,7 @@
 //! How large anything may be. Each limit is checked before the work that it bounds.
 //!
 //! What an embedder may want otherwise is a value: [`RuleLimits`] bound the text and the meaning of rules, and passing
-//! one is an error of that rule.
+//! one is an error of that rule; [`EngineLimits`] bound what an engine remembers, and what they cut is counted.
 
 /// How large a rule may be.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -49,6 +49,31 @@ impl Default for RuleLimits {
     }
 }
 
+/// How much an engine remembers for each rule, and how much of one event a new-terms rule looks at.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct EngineLimits {
+    /// Keys for which one rule remembers partial sequences, counts or alerts.
+    pub groups: usize,
+    /// Events that the partial sequences of one rule remember, all keys together.
+    pub remembered_events: usize,
+    /// Sequences of one rule that wait for an event that must be missing behind their last one.
+    pub waiting_sequences: usize,
+    /// Combinations of the values of one event that a new-terms rule looks at.
+    pub term_combinations: usize,
+}
+
+impl Default for EngineLimits {
+    fn default() -> Self {
+        EngineLimits {
+            groups: 2_048,
+            remembered_events: 4_096,
+            waiting_sequences: 1_024,
+            term_combinations: 100,
+        }
+    }
+}
+
 /// A limit that cannot be kept.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the limit `{name}` must be from {least} to {most}")]
@@ -77,6 +102,20 @@ impl RuleLimits {
     }
 }
 
+impl EngineLimits {
+    pub(crate) fn check(&self) -> Result<(), LimitError> {
+        for (name, value) in [
+            ("groups", self.groups),
+            ("remembered_events", self.remembered_events),
+            ("waiting_sequences", self.waiting_sequences),
+            ("term_combinations", self.term_combinations),
+        ] {
+            within(name, value, 1, u32::MAX as usize)?;
+        }
+        Ok(())
+    }
+}
+
 fn within(name: &'static str, value: usize, least: usize, most: usize) -> Result<(), LimitError> {
     if (least..=most).contains(&value) {
         return Ok(());
@@ -88,18 +127,10 @@ fn within(name: &'static str, value: usize, least: usize, most: usize) -> Result
 pub(crate) const MAX_PATTERN_BYTES: usize = 1_024;
 /// Combinations of the values of one event that a function of several fields is computed for.
 pub(crate) const MAX_FUNCTION_COMBINATIONS: usize = 1_000;
-/// Combinations of the values of one event that a new-terms rule looks at.
-pub(crate) const MAX_TERM_COMBINATIONS: usize = 100;
 /// Bytes of one remembered term; a longer one is remembered by its beginning and a digest.
 pub(crate) const MAX_TERM_BYTES: usize = 1_024;
-/// Sequences of one rule that wait for an event that must be missing behind their last one.
-pub(crate) const MAX_WAITING_SEQUENCES: usize = 1_024;
 /// Fields that the alerts of one rule may be grouped by for suppression.
 pub(crate) const MAX_SUPPRESSION_FIELDS: usize = 5;
-/// Keys for which one rule remembers partial sequences, counts or alerts.
-pub(crate) const MAX_GROUPS: usize = 2_048;
-/// Events that the partial sequences of one rule remember, all keys together.
-pub(crate) const MAX_REMEMBERED_EVENTS: usize = 4_096;
 /// Keys under which one event may join a sequence or a threshold's groups.
 pub(crate) const MAX_KEY_COMBINATIONS: usize = 100;
 /// Bytes of one text in the summary of an earlier event of a sequence.
@@ -110,3 +141,29 @@ pub(crate) const MAX_REASON_LINES: usize = 24;
 pub(crate) const MAX_REASON_VALUES: usize = 5;
 /// Characters of one value in a reason.
 pub(crate) const MAX_REASON_VALUE_CHARACTERS: usize = 120;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_limits_can_be_kept() {
+        assert_eq!(RuleLimits::default().check(), Ok(()));
+        assert_eq!(EngineLimits::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn a_limit_that_would_break_what_is_compiled_is_refused_by_name() {
+        let limits = RuleLimits {
+            pattern_bytes: MAX_PATTERN_BYTES + 1,
+            ..RuleLimits::default()
+        };
+        let error = limits.check().expect_err("too long a pattern");
+        assert_eq!(error.to_string(), "the limit `pattern_bytes` must be from 1 to 1024");
+        let limits = EngineLimits {
+            groups: 0,
+            ..EngineLimits::default()
+        };
+        assert_eq!(limits.check().map_err(|error| error.name), Err("groups"));
+    }
+}

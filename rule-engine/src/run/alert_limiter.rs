@@ -4,7 +4,6 @@
 //! is counted per rule.
 
 use crate::condition::{AlertLimits, ListKeys};
-use crate::limits::MAX_GROUPS;
 use crate::record::Record;
 use crate::run::counters::EngineCounters;
 use crate::run::groups::{Groups, keys, whole_lists_key};
@@ -27,10 +26,10 @@ struct Interval {
 }
 
 impl AlertLimiter {
-    pub(crate) fn new(limits: AlertLimits) -> AlertLimiter {
+    pub(crate) fn new(limits: AlertLimits, most_groups: usize) -> AlertLimiter {
         AlertLimiter {
             limits,
-            alerted_ns: Groups::new(MAX_GROUPS),
+            alerted_ns: Groups::new(most_groups),
             interval: None,
             suppressed: 0,
             held_back: 0,

@@ -82,7 +82,11 @@ impl Engine {
     /// An engine that remembers nothing yet.
     pub fn new(rules: Arc<Rules>, options: EngineOptions) -> Engine {
         Engine {
-            states: rules.rules.iter().map(RuleState::new).collect(),
+            states: rules
+                .rules
+                .iter()
+                .map(|rule| RuleState::new(rule, &options.limits))
+                .collect(),
             candidates: rules.index.scratch(),
             scratch: rules.graph.scratch(),
             rules,
@@ -207,7 +211,7 @@ impl Engine {
             list.push(Arc::clone(&rule.info));
             self.states.push(match kept {
                 Some(state) => state.continued_by(rule),
-                None => RuleState::new(rule),
+                None => RuleState::new(rule, &self.options.limits),
             });
         }
         let removed = old_rules.infos().iter().filter(|rule| !new_ids.contains(&rule.rule_id));

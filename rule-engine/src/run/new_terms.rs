@@ -3,7 +3,6 @@
 //! Only events that satisfy the rule's query are remembered; what is remembered is events seen, not alerts sent.
 
 use crate::condition::NewTerms;
-use crate::limits::MAX_TERM_COMBINATIONS;
 use crate::record::Record;
 use crate::record::key::owner;
 use crate::record::key::{bounded, text};
@@ -17,14 +16,17 @@ pub(crate) struct NewTermsObserver {
     new_terms: NewTerms,
     /// The key of the rule's terms in the history. It names the fields, so that terms of other fields are kept apart.
     history_key: String,
+    /// Combinations of one event that are looked at.
+    most_combinations: usize,
 }
 
 impl NewTermsObserver {
-    pub(crate) fn new(new_terms: NewTerms, rule_id: &str) -> NewTermsObserver {
+    pub(crate) fn new(new_terms: NewTerms, rule_id: &str, most_combinations: usize) -> NewTermsObserver {
         let fields: Vec<String> = new_terms.fields.iter().map(FieldReference::name).collect();
         NewTermsObserver {
             history_key: format!("{rule_id}/{}", fields.join(",")),
             new_terms,
+            most_combinations,
         }
     }
 
@@ -62,7 +64,7 @@ impl NewTermsObserver {
             for value in record.values(field.field) {
                 let text = text(value, field);
                 if let Some(text) = text.filter(|text| !values.contains(text)) {
-                    if values.len() == MAX_TERM_COMBINATIONS {
+                    if values.len() == self.most_combinations {
                         counters.term_combinations_cut += 1;
                         continue;
                     }
@@ -77,8 +79,8 @@ impl NewTermsObserver {
                         .map(|value| [begun.as_slice(), std::slice::from_ref(value)].concat())
                 })
                 .collect();
-            let cut = combinations.len().saturating_sub(MAX_TERM_COMBINATIONS);
-            combinations.truncate(MAX_TERM_COMBINATIONS);
+            let cut = combinations.len().saturating_sub(self.most_combinations);
+            combinations.truncate(self.most_combinations);
             counters.term_combinations_cut += cut as u64;
         }
         combinations

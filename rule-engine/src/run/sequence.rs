@@ -14,7 +14,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::compile::graph::Evaluation;
 use crate::compile::sequence::{CompiledSequence, CompiledTerm};
-use crate::limits::{MAX_GROUPS, MAX_REMEMBERED_EVENTS};
+use crate::limits::EngineLimits;
 use crate::record::Record;
 use crate::record::key::owner;
 use crate::run::counters::EngineCounters;
@@ -55,11 +55,15 @@ struct Partial {
 }
 
 impl SequenceState {
-    pub(crate) fn new(sequence: &Arc<CompiledSequence>) -> SequenceState {
+    pub(crate) fn new(sequence: &Arc<CompiledSequence>, limits: &EngineLimits) -> SequenceState {
         SequenceState {
-            keys: Groups::new(MAX_GROUPS.min(MAX_REMEMBERED_EVENTS / sequence.stages.len().max(1))),
+            keys: Groups::new(
+                limits
+                    .groups
+                    .min(limits.remembered_events / sequence.stages.len().max(1)),
+            ),
             sequence: Arc::clone(sequence),
-            waiting: WaitingSequences::default(),
+            waiting: WaitingSequences::new(limits.waiting_sequences),
         }
     }
 

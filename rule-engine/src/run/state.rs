@@ -10,6 +10,7 @@ use super::threshold::ThresholdState;
 use crate::compile::graph::Evaluation;
 use crate::compile::rules::{CompiledDetection, CompiledRule};
 use crate::condition::Then;
+use crate::limits::EngineLimits;
 use crate::schema::fields;
 
 #[derive(Debug)]
@@ -36,10 +37,10 @@ pub(super) struct MatchDetails {
 }
 
 impl RuleState {
-    pub(super) fn new(rule: &CompiledRule) -> RuleState {
+    pub(super) fn new(rule: &CompiledRule, limits: &EngineLimits) -> RuleState {
         RuleState {
-            detection: DetectionState::new(rule),
-            limiter: AlertLimiter::new(rule.limits.clone()),
+            detection: DetectionState::new(rule, limits),
+            limiter: AlertLimiter::new(rule.limits.clone(), limits.groups),
         }
     }
 
@@ -55,16 +56,20 @@ impl RuleState {
 }
 
 impl DetectionState {
-    fn new(rule: &CompiledRule) -> DetectionState {
+    fn new(rule: &CompiledRule, limits: &EngineLimits) -> DetectionState {
         match &rule.detection {
             CompiledDetection::Single { then, .. } => match then {
                 Then::Alert => DetectionState::Alert,
-                Then::NewTerms(new_terms) => {
-                    DetectionState::NewTerms(NewTermsObserver::new(new_terms.clone(), &rule.info.rule_id))
+                Then::NewTerms(new_terms) => DetectionState::NewTerms(NewTermsObserver::new(
+                    new_terms.clone(),
+                    &rule.info.rule_id,
+                    limits.term_combinations,
+                )),
+                Then::Threshold(threshold) => {
+                    DetectionState::Threshold(ThresholdState::new(threshold.clone(), limits.groups))
                 }
-                Then::Threshold(threshold) => DetectionState::Threshold(ThresholdState::new(threshold.clone())),
             },
-            CompiledDetection::Sequence(sequence) => DetectionState::Sequence(SequenceState::new(sequence)),
+            CompiledDetection::Sequence(sequence) => DetectionState::Sequence(SequenceState::new(sequence, limits)),
         }
     }
 

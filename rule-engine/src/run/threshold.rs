@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use uuid::Uuid;
 
 use crate::condition::{Cardinality, Threshold};
-use crate::limits::MAX_GROUPS;
 use crate::record::Record;
 use crate::record::key::{owner, text};
 use crate::run::counters::EngineCounters;
@@ -32,10 +31,10 @@ struct KeyCounts {
 }
 
 impl ThresholdState {
-    pub(crate) fn new(threshold: Threshold) -> ThresholdState {
+    pub(crate) fn new(threshold: Threshold, most_groups: usize) -> ThresholdState {
         ThresholdState {
             threshold,
-            groups: Groups::new(MAX_GROUPS),
+            groups: Groups::new(most_groups),
         }
     }
 

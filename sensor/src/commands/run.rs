@@ -66,9 +66,8 @@ pub(crate) fn main(
         }
         None => None,
     };
-    let options = EngineOptions {
-        learn_for_ms: i64::try_from(config.learn_for.as_millis()).unwrap_or(i64::MAX),
-    };
+    let learn_for_ms = i64::try_from(config.learn_for.as_millis()).unwrap_or(i64::MAX);
+    let options = EngineOptions::default().with_learn_for_ms(learn_for_ms);
     let rule_count = rules.count();
     let detection = Detection::new(rules, options, agent.directory.clone(), config.containers.metadata_wait);
     let handler = Alerting::new(

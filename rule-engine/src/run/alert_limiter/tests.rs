@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 use crate::compile::rules::Rules;
 use crate::diagnostic::Code;
 use crate::fixture::parse;
-use crate::limits::MAX_GROUPS;
+use crate::limits::EngineLimits;
 use crate::record::Record;
 use crate::run::counters::RuleCounters;
 use crate::run::engine::Engine;
@@ -175,7 +175,7 @@ fn what_is_held_back_suppresses_nothing() {
 fn groups_past_the_limit_push_out_the_oldest_and_are_counted() {
     let tail = "max_signals = 100000\n".to_owned() + &suppression("duration = { value = 1, unit = \"d\" }\n");
     let mut run = Run::new(&(EQL.to_owned() + &tail));
-    for number in 0..=MAX_GROUPS {
+    for number in 0..=EngineLimits::default().groups {
         assert_eq!(run.show(0, json!({"process.name": number.to_string()})), 1);
     }
     assert_eq!(run.engine.counters().groups_evicted, 1);

@@ -38,7 +38,7 @@ impl Run {
         let rules = Rules::compile(&Schema::ecs(), vec![rule]);
         Run {
             record: rules.narrow_record(),
-            engine: Engine::new(rules, EngineOptions { learn_for_ms }),
+            engine: Engine::new(rules, EngineOptions::default().with_learn_for_ms(learn_for_ms)),
             history: MemoryHistory::default(),
         }
     }

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
-use crate::limits::MAX_WAITING_SEQUENCES;
 use crate::run::fair_quota::{FairQuota, Owner};
 
 /// The events of a match before its last one, oldest first.
@@ -65,17 +64,26 @@ pub(crate) struct LateMatch {
     pub reason: Vec<String>,
 }
 
-/// Waiting sequences by deadline, the last moment at which an unwanted event spoils them; at most
-/// [`MAX_WAITING_SEQUENCES`].
-#[derive(Debug, Default)]
+/// Waiting sequences by deadline, the last moment at which an unwanted event spoils them; up to a limit.
+#[derive(Debug)]
 pub(super) struct WaitingSequences {
     by_deadline: BTreeMap<(i64, u64), Waiting>,
     by_owner: FairQuota<(i64, u64)>,
     /// Orders those with equal deadlines by arrival.
     taken: u64,
+    limit: usize,
 }
 
 impl WaitingSequences {
+    pub(super) fn new(limit: usize) -> WaitingSequences {
+        WaitingSequences {
+            by_deadline: BTreeMap::new(),
+            by_owner: FairQuota::default(),
+            taken: 0,
+            limit,
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.by_deadline.is_empty()
     }
@@ -83,7 +91,7 @@ impl WaitingSequences {
     /// Beyond the limit, the one with the earliest deadline of the container with the most is dropped, which `evicted`
     /// counts.
     pub(super) fn add(&mut self, deadline_ns: i64, waiting: Waiting, evicted: &mut u64) {
-        if self.by_deadline.len() == MAX_WAITING_SEQUENCES
+        if self.by_deadline.len() == self.limit
             && let Some(number) = self.by_owner.take_oldest_of_largest()
         {
             self.by_deadline.remove(&number);

@@ -7,7 +7,7 @@ use crate::condition::Detection;
 use crate::diagnostic::Findings;
 use crate::fixture::OPTIONS;
 use crate::language::eql;
-use crate::limits::{MAX_GROUPS, MAX_WAITING_SEQUENCES};
+use crate::limits::EngineLimits;
 use crate::record::Record;
 
 const SECOND: i64 = 1_000_000_000;
@@ -29,7 +29,7 @@ impl Run {
                 let sequence = Arc::new(CompiledSequence::compile(&sequence, &mut builder));
                 let graph = builder.finish();
                 Run {
-                    state: SequenceState::new(&sequence),
+                    state: SequenceState::new(&sequence, &EngineLimits::default()),
                     scratch: graph.scratch(),
                     graph,
                     counters: EngineCounters::default(),
@@ -208,7 +208,7 @@ fn waiting_sequences_past_the_limit_push_out_the_oldest_and_are_counted() {
     let mut run = Run::new(
         r#"sequence with maxspan=1h [process where process.name like "*"] ![process where process.name == "x"]"#,
     );
-    for second in 0..MAX_WAITING_SEQUENCES as i64 + 1 {
+    for second in 0..EngineLimits::default().waiting_sequences as i64 + 1 {
         run.show(second, process(&second.to_string(), "p"));
     }
     assert_eq!(run.counters.groups_evicted, 1);
@@ -231,7 +231,7 @@ fn an_event_older_than_a_partial_sequence_does_not_continue_it() {
 fn keys_past_the_limit_push_out_the_one_unused_the_longest_and_are_counted() {
     let query = r#"[process where process.name == "a"] [process where process.name == "b"]"#;
     let mut run = Run::new(&format!("sequence by process.parent.entity_id with maxspan=1h {query}"));
-    for number in 0..MAX_GROUPS {
+    for number in 0..EngineLimits::default().groups {
         run.show(0, process("a", &number.to_string()));
     }
     run.show(1, process("a", "0"));

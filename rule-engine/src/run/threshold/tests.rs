@@ -4,6 +4,7 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::condition::KeyField;
 use crate::condition::MissingKey;
+use crate::limits::EngineLimits;
 use crate::schema::{FieldReference, Schema};
 
 const SECOND: i64 = 1_000_000_000;
@@ -32,7 +33,7 @@ fn threshold(by: &[&str], events: usize, values: Option<usize>) -> Threshold {
 
 /// How many groups each of the events raises an alert for.
 fn alerts(threshold: Threshold, events: &[(i64, Json)]) -> Vec<usize> {
-    let mut counter = ThresholdState::new(threshold);
+    let mut counter = ThresholdState::new(threshold, EngineLimits::default().groups);
     let mut record = Record::new();
     events
         .iter()

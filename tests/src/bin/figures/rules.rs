@@ -72,7 +72,7 @@ impl Bench {
             .map(|text| parse_rule(text, &ParseOptions::default()).with_context(|| text.clone()))
             .collect();
         let compiled = Rules::compile(&Schema::ecs(), parsed?);
-        let engine = Engine::new(compiled, EngineOptions { learn_for_ms: i64::MAX });
+        let engine = Engine::new(compiled, EngineOptions::default().with_learn_for_ms(i64::MAX));
         Ok(Bench {
             rules,
             engine,
