@@ -128,7 +128,7 @@ impl Directory {
         self.links.iter().map(|link| link.engine.status()).collect()
     }
 
-    /// Whether the engine can know this container: by its runtime, where the path tells it, and by its place.
+    /// Whether the engine can know this container: by its runtime, if the path shows it, and by its place.
     fn may_have(&self, link: &Link, claim: ContainerClaim<'_>) -> bool {
         let socket = &link.engine.socket;
         if claim

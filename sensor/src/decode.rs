@@ -34,7 +34,7 @@ pub struct Decoder {
     unfinished: HashMap<u32, Unfinished, RandomState>,
     /// The last sequence number of each processor.
     sequences: HashMap<u32, u64, RandomState>,
-    pub(crate) counts: DecodeCounts,
+    pub counts: DecodeCounts,
 }
 
 impl Decoder {

@@ -70,13 +70,13 @@ impl LostRecords {
 
 /// Counts of what came through the ring buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct DecodeCounts {
+pub struct DecodeCounts {
     /// Records that were read, damaged ones included.
-    pub(crate) received: u64,
+    pub received: u64,
     /// Records that were no records.
-    pub(crate) damaged: u64,
+    pub damaged: u64,
     /// Records missing between two of a processor, by their sequence numbers.
-    pub(crate) gaps: u64,
+    pub gaps: u64,
 }
 
 /// What the table did that an operator may want to know.
