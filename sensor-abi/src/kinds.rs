@@ -46,6 +46,7 @@ macro_rules! record_kinds {
                 match self { $(RecordKind::$kind => $described,)* }
             }
 
+            /// When records of this kind are dropped, compared with others.
             pub const fn tier(self) -> LossTier {
                 match self { $(RecordKind::$kind => LossTier::$tier,)* }
             }

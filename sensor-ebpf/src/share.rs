@@ -20,6 +20,7 @@ const CGROUPS: u32 = 1024;
 #[map]
 static SHARES: LruHashMap<u64, Share> = LruHashMap::with_max_entries(CGROUPS, 0);
 
+/// What a cgroup has put into the ring buffer lately.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Share {

@@ -91,6 +91,7 @@ pub fn descriptors(task: Address) -> [Descriptor; 3] {
     descriptors
 }
 
+/// The inode numbers of a task's namespaces.
 #[inline(always)]
 pub fn namespaces(task: Address, credentials: Block) -> Namespaces {
     if layout!(task_nsproxy) == KernelLayout::ABSENT {

@@ -20,6 +20,7 @@ pub const SANDBOX_IMAGE: &str = "registry.example/tools/pause:1";
 /// Where the CRI plugin keeps its containers.
 pub const KUBERNETES: &str = "k8s.io";
 
+/// An engine that runs until it is dropped.
 pub struct Containerd {
     daemon: Child,
     log: Lines,
@@ -74,6 +75,7 @@ impl Containerd {
         ctr
     }
 
+    /// What drives this engine over CRI.
     pub fn kubelet(&self) -> Result<Kubelet> {
         Kubelet::connect(&self.socket, &self.namespaces.network())
     }

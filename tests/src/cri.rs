@@ -22,6 +22,7 @@ mod messages;
 
 use messages::*;
 
+/// A connection to an engine over CRI.
 pub struct Kubelet {
     runtime: tokio::runtime::Runtime,
     channel: Channel,
@@ -129,6 +130,7 @@ impl Kubelet {
         })
     }
 
+    /// Makes and starts a pod without containers.
     pub fn run_pod(&self, description: PodDescription) -> Result<RunningPod> {
         let question = RunPodSandboxRequest {
             config: Some(description.config()),

@@ -5,10 +5,12 @@ use std::fmt;
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
+/// One line of the sensor's output, parsed.
 #[derive(Clone, Debug)]
 pub struct Document(Value);
 
 impl Document {
+    /// Reads one line of output.
     pub fn parse(line: &str) -> Result<Self> {
         serde_json::from_str(line)
             .map(Self)
@@ -40,6 +42,7 @@ impl Document {
         self.text("tidewaiter.amendment") == "true"
     }
 
+    /// The name of the rule that raised the alert.
     pub fn rule(&self) -> String {
         self.text("kibana.alert.rule.name")
     }

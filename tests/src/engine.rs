@@ -21,6 +21,7 @@ pub const IMAGE: &str = "registry.example/tools/end-to-end:1.2";
 /// How often it is looked whether something is ready.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
+/// An engine that runs until it is dropped, and ends with all its containers.
 pub struct Engine {
     daemon: Child,
     log: Lines,
@@ -28,6 +29,7 @@ pub struct Engine {
     namespaces: Namespaces,
 }
 
+/// A container of the test image that sleeps.
 pub struct Container {
     pub id: String,
     pub name: String,

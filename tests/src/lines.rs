@@ -35,6 +35,7 @@ struct State {
 }
 
 impl Lines {
+    /// Starts to read a stream.
     pub fn of(stream: impl Read + Send + 'static) -> Self {
         let shared = Arc::new(Shared::default());
         let writer = Arc::clone(&shared);
@@ -102,6 +103,7 @@ impl Lines {
         Ok(state.texts())
     }
 
+    /// The lines that have come until now.
     pub fn so_far(&self) -> Vec<String> {
         self.shared.lock().texts()
     }

@@ -37,6 +37,7 @@ const CGROUPS_LIMIT: Duration = Duration::from_secs(5);
 /// Between two looks at what has not ended yet.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
+/// A mount and a network namespace, and all processes in them.
 pub struct Namespaces {
     /// Keeps them while no engine runs.
     holder: Child,
@@ -45,6 +46,7 @@ pub struct Namespaces {
 }
 
 impl Namespaces {
+    /// New namespaces without a process but the one that keeps them.
     pub fn new() -> Result<Self> {
         let cgroups_before = cgroup::of_engines();
         let mut holder = Command::new("unshare")

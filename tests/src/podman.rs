@@ -24,6 +24,7 @@ pub enum Owner {
     User,
 }
 
+/// An engine whose service runs until it is dropped.
 pub struct Podman {
     service: Child,
     _log: Lines,

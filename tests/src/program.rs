@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
+/// The root of the repository.
 pub fn repository() -> PathBuf {
     let own_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     own_folder.parent().unwrap_or(own_folder).to_owned()

@@ -73,18 +73,22 @@ impl Home {
         Ok(home)
     }
 
+    /// The folder that holds everything else.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
+    /// The configuration file.
     pub fn config(&self) -> PathBuf {
         self.path().join("tidewaiter.toml")
     }
 
+    /// The folder of rule files beside the stock rules.
     pub fn rules(&self) -> PathBuf {
         self.path().join("rules")
     }
 
+    /// The state directory.
     pub fn state(&self) -> PathBuf {
         self.path().join("state")
     }
@@ -99,10 +103,12 @@ impl Home {
         self.engine().join("docker.sock")
     }
 
+    /// As [`Self::docker_socket`].
     pub fn podman_socket(&self) -> PathBuf {
         self.engine().join("podman.sock")
     }
 
+    /// As [`Self::docker_socket`].
     pub fn containerd_socket(&self) -> PathBuf {
         self.engine().join("containerd.sock")
     }
@@ -116,6 +122,7 @@ impl Home {
         Ok(folder)
     }
 
+    /// As [`Self::docker_socket`].
     pub fn crio_socket(&self) -> PathBuf {
         self.engine().join("crio.sock")
     }
@@ -152,6 +159,7 @@ impl Home {
     }
 }
 
+/// A running `tidewaiter`, killed when it is dropped.
 pub struct Sensor {
     process: Child,
     /// One JSON document a line.
@@ -160,6 +168,7 @@ pub struct Sensor {
 }
 
 impl Sensor {
+    /// Starts the sensor and waits until it sees every event.
     pub fn start(command: &mut Command) -> Result<Self> {
         let sensor = Self::start_without_waiting(command)?;
         let is_ready = |line: &str| line.contains(READY).then_some(());
@@ -167,6 +176,7 @@ impl Sensor {
         Ok(sensor)
     }
 
+    /// Starts the sensor, which may end at once.
     pub fn start_without_waiting(command: &mut Command) -> Result<Self> {
         command
             .stdin(Stdio::null())
@@ -236,6 +246,7 @@ impl Sensor {
         })
     }
 
+    /// The process id of the sensor.
     pub fn process_id(&self) -> u32 {
         self.process.id()
     }

@@ -9,6 +9,7 @@ use nix::pty::openpty;
 
 use crate::lines::Lines;
 
+/// A terminal and the program that was started on it.
 pub struct Terminal {
     child: Child,
     keyboard: File,

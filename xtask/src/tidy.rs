@@ -1,8 +1,10 @@
-//! What neither compiler nor clippy looks for: overlong files, `mod.rs`, left-overs, ignored tests, and programs that
-//! the verifier has far more work with than is recorded, as measured last on this machine.
+//! What neither compiler nor clippy looks for: imports between rooms, overlong files, `mod.rs`, public items without a
+//! comment, paths that lead nowhere, left-overs, ignored tests, and programs that the verifier has far more work with
+//! than is recorded, as measured last on this machine.
 //!
 //! It runs as a test of this crate, so `cargo test` and CI see it.
 
+mod documented;
 mod modules;
 mod paths;
 mod rooms;
@@ -66,6 +68,9 @@ fn findings(repository: &Path) -> Result<Vec<String>> {
         let file = repository.join(&path);
         let text = fs::read_to_string(&file).with_context(|| format!("could not read `{}`", file.display()))?;
         findings.extend(findings_in(&path, &text));
+        if path.ends_with(".rs") && path.contains("/src/") {
+            findings.extend(documented::findings(&path, &text)?);
+        }
     }
     findings.extend(rooms::findings(repository)?);
     findings.extend(Counts::recorded(repository)?.grown(&Counts::measured()?));
