@@ -1,8 +1,10 @@
-//! Elastic's detection rules, compiled to matchers over typed event records.
+#![doc = include_str!("../README.md")]
 //!
-//! A rule file becomes a syntax tree, a checked tree over [`schema::FieldId`]s and then a matcher ([`Engine`]);
-//! an event becomes a [`record::Record`]. The crate is pure: it opens no file, reads no clock and keeps no thread;
-//! what has been seen before is asked of a [`TermHistory`].
+//! # The way of a rule and of an event
+//!
+//! A rule's text becomes a syntax tree, a checked condition over [`FieldId`]s ([`CheckedRule`]) and then part of a graph
+//! ([`Rules`]); an event becomes a [`Record`]; an [`Engine`] holds the one against the other and remembers what has to
+//! be remembered. What has been seen before it asks of a [`TermHistory`].
 
 #![deny(missing_docs)]
 
