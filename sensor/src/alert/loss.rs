@@ -33,7 +33,7 @@ pub(crate) struct Loss {
 
 impl Loss {
     /// As it stands in an alert.
-    pub(crate) fn to_document(&self) -> Value {
+    pub(crate) fn to_document(self) -> Value {
         let time =
             |ns: i64| Timestamp::from_nanosecond(ns.into()).map_or_else(|_| String::new(), |time| time.to_string());
         let mut document = Document::new();

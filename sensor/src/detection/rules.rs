@@ -142,7 +142,8 @@ impl Engines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rule_engine::{ParseOptions, parse_rule};
+
+    use rule_engine::{DocumentReader, MemoryHistory, ParseOptions, parse_rule};
 
     fn rule(query: &str) -> CheckedRule {
         let text = format!(
@@ -171,5 +172,32 @@ mod tests {
         for field in ["container.image.name", "process.name"] {
             assert!(record.wants(record.schema().field(field).expect("a field")), "{field}");
         }
+    }
+
+    #[test]
+    fn a_rule_that_stays_keeps_what_it_remembers_over_a_reload() {
+        let sequence =
+            r#"sequence by process.pid [process where process.name == "a"] [process where process.name == "b"]"#;
+        let deferred = r#"process where container.image.name : "*/web""#;
+        let compile = |queries: &[&str]| Rules::compile(queries.iter().map(|query| rule(query)).collect());
+        let mut engines = Engines::new(compile(&[sequence]), EngineOptions::default());
+        let mut matches = 0;
+        let mut history = MemoryHistory::default();
+        let mut see = |engines: &mut Engines, name: &str| {
+            let json = format!(
+                r#"{{"@timestamp": "2026-11-22T00:00:00Z", "event.category": "process", "process": {{"pid": 7, "name": "{name}"}}}}"#
+            );
+            let mut record = Record::new();
+            DocumentReader::new(&record)
+                .read(&json, &mut record)
+                .expect("a document");
+            engines.evaluate_immediate(&record, &mut history, &mut |_| matches += 1);
+            matches
+        };
+        assert_eq!(see(&mut engines, "a"), 0);
+        let changes = engines.replace_rules(compile(&[sequence, deferred]));
+        let kept: usize = changes.iter().map(|changes| changes.kept.len()).sum();
+        assert_eq!((kept, engines.rule_count(), engines.has_deferred_rules()), (1, 2, true));
+        assert_eq!(see(&mut engines, "b"), 1);
     }
 }
