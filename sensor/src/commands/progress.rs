@@ -1,9 +1,10 @@
 //! How far a long recording is, in one line on a terminal.
 
+use std::fmt::Write;
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// How long a recording may take before it shows how far it is, and how often a second it then does.
 const SHOWN_AFTER: Duration = Duration::from_secs(2);
@@ -48,14 +49,22 @@ impl Progress {
 
 fn bar(input_bytes: Option<u64>, target: ProgressDrawTarget) -> ProgressBar {
     let template = match input_bytes {
-        Some(_) => "[{bar:20}] {percent:>3} %, {msg}",
+        Some(_) => "[{bar:20}] {done:>3} %, {msg}",
         None => "{msg}",
     };
-    let bar = ProgressBar::with_draw_target(input_bytes, target);
+    // Without a length there would be 100 % of an empty input before it is read.
+    let bar = ProgressBar::with_draw_target(input_bytes.map(|bytes| bytes.max(1)), target);
     match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style.progress_chars("=  ")),
+        Ok(style) => bar.with_style(style.progress_chars("=  ").with_key("done", write_percent)),
         Err(_) => bar,
     }
+}
+
+/// Rounded down, so that 100 % is when all is done.
+fn write_percent(state: &ProgressState, out: &mut dyn Write) {
+    let percent = state.pos().saturating_mul(100) / state.len().unwrap_or(1).max(1);
+    // What cannot be drawn is left out.
+    let _ = write!(out, "{}", percent.min(100));
 }
 
 #[cfg(test)]
