@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn missed_runs_are_read_where_the_kernel_tells_them() {
+    fn missed_runs_are_read_where_the_kernel_reports_them() {
         let text =
             "pos:\t0\nflags:\t02000002\nprog_type:\t26\nrun_cnt:\t0\nrecursion_misses:\t12\nverified_insns:\t5\n";
         assert_eq!(recursion_misses(text), Some(12));

@@ -8,7 +8,7 @@ use crate::{alert::loss::Losses, event::Event, kernel::Environment, telemetry::c
 /// arrived by then is emitted without them.
 pub(crate) const IDLE: Duration = Duration::from_millis(100);
 
-/// What other threads may tell the event thread.
+/// What other threads may send to the event thread.
 pub(crate) enum Command<Update> {
     Stop,
     /// Something for the handler.
@@ -17,7 +17,7 @@ pub(crate) enum Command<Update> {
 
 /// Takes events, on the event thread.
 pub(crate) trait EventHandler {
-    /// What other threads may tell the handler.
+    /// What other threads may send to the handler.
     type Update;
 
     /// Whether it looks at processes' environments, as far as is known at the start.

@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn only_variables_of_the_list_are_told() {
+    fn only_variables_on_the_list_are_kept() {
         let names = ["LD_PRELOAD".to_owned(), "HISTFILE".to_owned()];
         let environment =
             b"HOME=/root\0LD_PRELOAD=/x.so\0LD_PRELOAD_TOKEN=secret\0HISTFILE=\0HISTFILE\0TOKEN=LD_PRELOAD=\0";

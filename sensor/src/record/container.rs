@@ -1,4 +1,4 @@
-//! What a record says of the container: its identity from the kernel, and what an engine tells of it.
+//! The container in a record: its identity, which comes from the kernel, and its metadata, which comes from an engine.
 //!
 //! Under ECS' names where ECS has them (`container.*`, `orchestrator.*`), under those of Elastic's own agents for
 //! Kubernetes (`kubernetes.*`), and under `tidewaiter.container.*` for the rest.
@@ -10,7 +10,7 @@ use rule_engine::{FieldId, Record, Value, fields};
 
 use crate::process::Process;
 
-/// What only a container engine can tell, and whether it did: a rule that reads one of these has to wait for it.
+/// Fields that only a container engine can fill: a rule that reads one of them has to wait for its answer.
 pub(crate) const ENGINE_FIELDS: [FieldId; 22] = [
     fields::CONTAINER_NAME,
     fields::CONTAINER_IMAGE_NAME,
@@ -33,11 +33,11 @@ pub(crate) const ENGINE_FIELDS: [FieldId; 22] = [
     fields::TIDEWAITER_CONTAINER_MOUNTS,
     fields::TIDEWAITER_CONTAINER_STARTED,
     fields::TIDEWAITER_CONTAINER_USER,
-    // The runtime, where the path does not tell it.
+    // Where the path does not show it.
     fields::CONTAINER_RUNTIME,
 ];
 
-/// Adds what the kernel tells: which container it is, what shows that, and whether the process is one of its own.
+/// Adds the identity: which container it is, by which evidence, and whether the process's program belongs to it.
 pub(super) fn fill_identity(record: &mut Record, process: &Process) {
     let Some(container) = &process.container else { return };
     record.text(fields::CONTAINER_ID, &container.id);
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pods_container_is_told_under_the_names_of_ecs_and_kubernetes() {
+    fn a_pods_container_has_the_field_names_of_ecs_and_kubernetes() {
         let mut record = Record::new();
         fill_metadata(&mut record, &Lookup::Complete(Arc::new(pods_container())));
         let document = serde_json::to_string_pretty(&record.to_document()).unwrap();
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_left_out_and_the_reason_told() {
+    fn what_is_unknown_is_left_out_and_the_reason_given() {
         let mut record = Record::new();
         fill_metadata(&mut record, &Lookup::Failed(LookupFailure::EngineUnreachable, None));
         let document = serde_json::to_string(&record.to_document()).unwrap();

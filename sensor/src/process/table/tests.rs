@@ -367,7 +367,7 @@ fn who_begins_a_session_without_an_exec_is_known_as_its_leader_by_its_first_chil
 }
 
 #[test]
-fn ancestors_are_told_up_to_the_first_process_also_past_those_that_ended() {
+fn ancestors_reach_the_first_process_past_those_that_ended() {
     let mut table = ProcessTable::default();
     let shell = shell_in_container(&mut table);
     let child = child_of(shell);
@@ -389,7 +389,7 @@ fn a_child_that_is_seen_before_its_parent_finds_it_once_that_is_seen() {
 }
 
 #[test]
-fn a_parent_that_ends_before_its_last_child_is_still_told() {
+fn a_parent_that_ends_before_its_last_child_is_still_known() {
     let mut table = ProcessTable::default();
     let shell = shell_in_container(&mut table);
     let child = child_of(shell);

@@ -1,4 +1,4 @@
-//! The start in the middle of events: what `/proc` shows and what is told at the same time come to one table.
+//! Starting in the middle of events: what `/proc` shows and what events report meanwhile add up to the same table.
 
 use proptest::prelude::*;
 
