@@ -1,6 +1,6 @@
 //! What is wrong with a rule file, at which place, and what helps.
 //!
-//! Every stage that reads a rule notes what it finds in [`Findings`], as byte spans of the text it reads; the rule
+//! Every stage that reads a rule reports what it finds in [`Findings`], as byte spans of the text it reads; the rule
 //! file turns them into [`Diagnostic`]s, whose positions always count in the file, also for an error inside a query.
 
 use std::fmt::Write as _;
@@ -42,8 +42,8 @@ pub enum Severity {
 
 /// How many findings of one file are kept; the rest is counted.
 pub(crate) const MAX_FINDINGS: usize = 50;
-/// How many characters of a line are shown on each side of the place.
-const SHOWN_AROUND: usize = 60;
+/// Characters of a line that are displayed on each side of the place.
+const CONTEXT: usize = 60;
 
 impl Diagnostic {
     /// A finding at the beginning of a line, with the severity and the help of its code.
@@ -70,10 +70,10 @@ impl Diagnostic {
         let _ = writeln!(out, "{margin}--> {path}:{}:{}", self.line, self.column);
         if let Some(line) = text.lines().nth(self.line as usize - 1) {
             let at = self.column as usize - 1;
-            let first = at.saturating_sub(SHOWN_AROUND);
-            let shown = |from, count| -> String { line.chars().skip(from).take(count).map(printable).collect() };
-            let before = shown(first, at - first);
-            let after = shown(at, SHOWN_AROUND);
+            let first = at.saturating_sub(CONTEXT);
+            let part = |from, count| -> String { line.chars().skip(from).take(count).map(printable).collect() };
+            let before = part(first, at - first);
+            let after = part(at, CONTEXT);
             let caret = " ".repeat(before.chars().count());
             let _ = writeln!(out, "{margin} |\n{number} | {before}{after}\n{margin} | {caret}^");
         }

@@ -9,7 +9,7 @@ mod lexer;
 mod parser;
 mod syntax;
 
-/// Reads an event query or a sequence. What is wrong is noted in `findings`, in spans of `text`.
+/// Reads an event query or a sequence. What is wrong is reported in `findings`, in spans of `text`.
 pub(crate) fn parse(options: &ParseOptions, text: &str, findings: &mut Findings) -> Option<Detection> {
     super::check_length(options, text, findings)?;
     let tokens = lexer::tokens(text, findings)?;

@@ -11,7 +11,7 @@ mod check;
 mod parser;
 mod syntax;
 
-/// Reads a query. What is wrong is noted in `findings`, in spans of `text`.
+/// Reads a query. What is wrong is reported in `findings`, in spans of `text`.
 pub(crate) fn parse(options: &ParseOptions, text: &str, findings: &mut Findings) -> Option<Condition> {
     super::check_length(options, text, findings)?;
     if text.trim().is_empty() {

@@ -119,7 +119,7 @@ impl<'a> Reader<'a, '_> {
         self.rule.text(key, self.findings)
     }
 
-    /// Reads everything before it gives up, so that all errors are noted.
+    /// Reads everything before it gives up, so that all errors are reported.
     fn checked_rule(&mut self, file: Table<'a>, outcome: &Outcome, rule_type: RuleType) -> Option<CheckedRule> {
         self.refuse_unsupported_keys();
         let query = self.query(rule_type);

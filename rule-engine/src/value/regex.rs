@@ -30,7 +30,7 @@ pub(crate) struct RegexPattern {
     language: Language,
 }
 
-/// What tells one regular expression from another.
+/// What distinguishes one regular expression from another.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Written {
     text: String,

@@ -1,4 +1,4 @@
-//! EQL's syntax tree to the checked tree: fields exist, literals fit them. Notes every error, not only the first.
+//! EQL's syntax tree to the checked tree: fields exist, literals fit them. Reports every error, not only the first.
 
 use checker::Checker;
 use operand::Operand;
@@ -92,7 +92,7 @@ impl Checker<'_> {
         }
     }
 
-    /// All are checked, so that the errors of all are noted.
+    /// All are checked, so that the errors of all are reported.
     fn conditions(&mut self, operands: &[Expression]) -> Option<Vec<AnalyzedCondition>> {
         let checked: Vec<_> = operands.iter().map(|operand| self.condition(operand)).collect();
         checked.into_iter().collect()

@@ -1,5 +1,5 @@
-//! EQL's grammar: tokens to syntax tree. Behind an error it goes on at the next `and`, `or` or end of the parentheses.
-//! Where that would be guesswork it stops, and then only looks for unknown fields.
+//! EQL's grammar: tokens to syntax tree. After an error, parsing resumes at the next `and`, `or` or closing
+//! parenthesis. Where that would be guesswork it stops, and only looks for unknown fields in the rest.
 
 use super::super::ParseOptions;
 use super::lexer::{Keyword, Token};
@@ -47,25 +47,25 @@ fn of_constants(function: &str, left: &Expression, right: &Expression) -> Option
 }
 
 /// A token in a message, cut where it is long.
-fn shown(token: &Token) -> String {
-    let text: String = token.to_string().chars().take(MAX_SHOWN_CHARACTERS).collect();
+fn quoted(token: &Token) -> String {
+    let text: String = token.to_string().chars().take(MAX_QUOTED_CHARACTERS).collect();
     format!("`{text}`")
 }
 
 const END_OF_QUERY: &str = "the end of the query";
 /// Characters of a token in a message.
-const MAX_SHOWN_CHARACTERS: usize = 60;
+const MAX_QUOTED_CHARACTERS: usize = 60;
 
 struct Parser<'a> {
     options: &'a ParseOptions,
     tokens: Vec<(Token, Span)>,
     next: usize,
-    /// Where an error lies that is found at the end.
+    /// Where an error at the end of the query is placed.
     end: Span,
     depth: usize,
-    /// See [`recovery::brackets`]. `None` also after an error behind which nothing can be told any more.
+    /// See [`recovery::brackets`]. `None` also after an error from which the parser cannot recover.
     brackets: Option<Vec<usize>>,
-    /// What stands behind the condition that is being read, in the words of a message.
+    /// What ends the condition that is being read, as messages call it.
     end_of_condition: &'static str,
     findings: &'a mut Findings,
 }
@@ -115,7 +115,7 @@ impl Parser<'_> {
         let span = self.span();
         let found = match self.peek() {
             None => "the end of the query".to_owned(),
-            Some(token) => shown(token),
+            Some(token) => quoted(token),
         };
         let keyword = match self.peek() {
             Some(Token::Name(name)) => Keyword::misspelled(name),

@@ -73,7 +73,7 @@ impl Checker<'_> {
         }
     }
 
-    /// All are checked, so that the errors of all are noted.
+    /// All are checked, so that the errors of all are reported.
     fn queries(&mut self, queries: &[Query]) -> Option<Vec<AnalyzedCondition>> {
         let checked: Vec<_> = queries.iter().map(|query| self.query(query)).collect();
         checked.into_iter().collect()

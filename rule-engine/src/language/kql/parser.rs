@@ -1,5 +1,5 @@
-//! KQL's grammar: text to syntax tree. Words are only told apart by where they stand, so there is no separate lexer.
-//! Behind an error it goes on at the next `and`, `or` or end of the parentheses, where these can be told.
+//! KQL's grammar: text to syntax tree. What a word means depends on where it stands, so there is no separate lexer.
+//! After an error, parsing resumes at the next `and`, `or` or closing parenthesis, if quotes and parentheses balance.
 
 use super::super::ParseOptions;
 use super::syntax::{Literal, Query};
@@ -70,7 +70,7 @@ struct Parser<'a> {
     depth: usize,
     /// Parentheses that have been opened and not closed.
     open: usize,
-    /// Whether it can be told what belongs together behind an error.
+    /// Whether quotes and parentheses balance, so that parsing can resume after an error.
     can_recover: bool,
     findings: &'a mut Findings,
 }
@@ -135,7 +135,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Goes on behind an error within so many open parentheses or more.
+    /// Resumes after an error inside this many open parentheses or more.
     fn recover(&mut self, open: usize) -> Option<Query> {
         if !self.can_recover {
             return None;

@@ -7,7 +7,7 @@ use crate::diagnostic::Code;
 use crate::value::{Number, Pattern, timestamp};
 
 impl Checker<'_> {
-    /// All are checked, so that the errors of all are noted.
+    /// All are checked, so that the errors of all are reported.
     pub(super) fn each<T>(
         &mut self,
         operand: &Operand,

@@ -1,4 +1,4 @@
-//! How the parser goes on behind an error.
+//! How the parser resumes after an error.
 
 use super::super::lexer::{Keyword, Token};
 use super::super::syntax::{Expression, ExpressionKind};
@@ -37,7 +37,7 @@ pub(super) fn connective(token: &Token) -> Option<Keyword> {
 }
 
 impl Parser<'_> {
-    /// Passes over tokens that an error makes hard to understand. What can be said about them without guessing is
+    /// Skips tokens that an error makes hard to understand. All that can be reported about them without guessing is
     /// which fields the schema does not know.
     pub(super) fn skip_to(&mut self, next: usize) {
         for pair in self.tokens[self.next..next].windows(2) {
@@ -58,8 +58,8 @@ impl Parser<'_> {
             .map_or(0, |depth| *depth)
     }
 
-    /// Goes on behind an error in brackets of this depth or further in: at the next `and` or `or` between the same
-    /// brackets, or where they end.
+    /// Resumes after an error inside brackets of this depth or deeper: at the next `and` or `or` of the same depth, or
+    /// where the brackets close.
     pub(super) fn recover(&mut self, depth: usize) -> Option<Expression> {
         let depths = self.brackets.as_ref()?;
         let is_joint = |token: &Token| connective(token).is_some() || *token == Token::Symbol("|");
@@ -72,7 +72,7 @@ impl Parser<'_> {
         })
     }
 
-    /// An error behind which nothing can be told any more.
+    /// An error from which the parser cannot recover.
     pub(super) fn give_up<T>(&mut self, code: Code, message: String) -> Option<T> {
         self.brackets = None;
         self.error(code, message)

@@ -4,15 +4,7 @@ use super::super::lexer::Token;
 use super::super::syntax::{Expression, ExpressionKind, SequenceQuery, SequenceTerm, Wanted};
 use super::Parser;
 use crate::diagnostic::Code;
-use crate::value::Number;
-
-const UNITS: [(&str, i64); 5] = [
-    ("ms", 1_000_000),
-    ("s", 1_000_000_000),
-    ("m", 60_000_000_000),
-    ("h", 3_600_000_000_000),
-    ("d", 86_400_000_000_000),
-];
+use crate::value::{Number, duration};
 
 impl Parser<'_> {
     pub(super) fn sequence(&mut self) -> Option<SequenceQuery> {
@@ -100,12 +92,8 @@ impl Parser<'_> {
     /// `maxspan=5s`, in nanoseconds.
     fn max_span(&mut self) -> Option<i64> {
         let number = self.assigned("maxspan")?;
-        let unit = match self.peek() {
-            Some(Token::Name(name)) => UNITS.into_iter().find(|(unit, _)| unit == name),
-            _ => None,
-        };
-        let span = match (number, unit) {
-            (Number::Long(number), Some((_, nanoseconds))) => number.checked_mul(nanoseconds),
+        let span = match (number, self.peek()) {
+            (Number::Long(number), Some(Token::Name(unit))) => duration::of_eql_ns(number, unit),
             _ => None,
         };
         match span {
