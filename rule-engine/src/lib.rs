@@ -1,3 +1,5 @@
+//! Elastic's detection rules over events, in the program that embeds this crate.
+//!
 #![doc = include_str!("../README.md")]
 //!
 //! # The way of a rule and of an event

@@ -1,6 +1,6 @@
 //! One event as typed slots: what rules read instead of JSON.
 //!
-//! Filled once for an event, by the sensor field by field or from a recorded document, then only read. A record is
+//! Filled once for an event, by its producer field by field or from a recorded document, then only read. A record is
 //! made to be used again: after [`Record::clear`] nothing allocates that had room before. Every field is a list of
 //! values; an empty list is a missing field. Most fields of the schema are missing from any one event, so a field
 //! costs two bytes until it has a value.

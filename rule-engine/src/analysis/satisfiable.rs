@@ -25,7 +25,7 @@ pub(crate) struct AnalyzedCondition {
     pub satisfiability: Satisfiability,
 }
 
-/// Whether a condition holds on the sensor's events.
+/// Whether a condition holds on the producer's events.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Satisfiability {
     /// It depends on the event.
