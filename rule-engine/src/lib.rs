@@ -5,8 +5,8 @@
 //! # The way of a rule and of an event
 //!
 //! A rule's text becomes a syntax tree, a checked condition over [`FieldId`]s ([`CheckedRule`]) and then part of a graph
-//! ([`Rules`]); an event becomes a [`Record`]; an [`Engine`] holds the one against the other and remembers what has to
-//! be remembered. What has been seen before it asks of a [`TermHistory`].
+//! ([`Rules`]); an event becomes a [`Record`]; an [`Engine`] evaluates the rules on each record and keeps their state.
+//! Whether a term was seen before, it asks a [`TermHistory`].
 
 #![deny(missing_docs)]
 

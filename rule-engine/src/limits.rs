@@ -57,7 +57,7 @@ pub struct EngineLimits {
     pub groups: usize,
     /// Events that the partial sequences of one rule remember, all keys together.
     pub remembered_events: usize,
-    /// Sequences of one rule that wait for an event that must be missing behind their last one.
+    /// Sequences of one rule that wait for an event that must be missing after their last one.
     pub waiting_sequences: usize,
     /// Combinations of the values of one event that a new-terms rule looks at.
     pub term_combinations: usize,

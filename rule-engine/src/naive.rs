@@ -84,7 +84,7 @@ impl Value {
         }
     }
 
-    fn shown(&self) -> String {
+    fn to_text(&self) -> String {
         match self {
             Value::Null => String::new(),
             Value::Text(text) => text.clone(),
@@ -99,7 +99,7 @@ impl Value {
         match self {
             Value::Text(text) => format!("{text:?}"),
             Value::Real(number) => format!("{number:?}"),
-            other => other.shown(),
+            other => other.to_text(),
         }
     }
 }
@@ -107,7 +107,7 @@ impl Value {
 /// The values of a field, of a key of the labels, or none.
 fn values(event: &Map<String, Json>, field: &str) -> Vec<Value> {
     let field = field.trim_matches('`');
-    let of = |list: &Json| -> Vec<Value> {
+    let values_of = |list: &Json| -> Vec<Value> {
         let list = list.as_array().into_iter().flatten();
         list.filter(|value| !value.is_null())
             .map(|json| value(field, json))
@@ -115,9 +115,12 @@ fn values(event: &Map<String, Json>, field: &str) -> Vec<Value> {
     };
     let labels = &event["container.labels"];
     match field.strip_prefix("container.labels") {
-        Some("") => ["team", "other"].into_iter().flat_map(|key| of(&labels[key])).collect(),
-        Some(key) => of(&labels[&key[1..]]),
-        None => event.get(field).map(of).unwrap_or_default(),
+        Some("") => ["team", "other"]
+            .into_iter()
+            .flat_map(|key| values_of(&labels[key]))
+            .collect(),
+        Some(key) => values_of(&labels[&key[1..]]),
+        None => event.get(field).map(values_of).unwrap_or_default(),
     }
 }
 

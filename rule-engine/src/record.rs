@@ -155,7 +155,7 @@ impl Record {
         self.text.clear();
     }
 
-    /// Adds a value behind those the field has. Returns whether there was room for it ([`MAX_RECORD_TEXT`]).
+    /// Adds a value after those the field has. Returns whether there was room for it ([`MAX_RECORD_TEXT`]).
     pub fn push(&mut self, field: FieldId, value: Value<'_>) -> bool {
         debug_assert!(
             value.fits(self.schema.field_type(field)),

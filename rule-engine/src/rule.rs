@@ -41,9 +41,9 @@ pub enum Format {
 /// The rule cannot run. All errors are reported at once, with their places in `text`.
 pub fn parse_rule(text: &str, options: &ParseOptions) -> Result<CheckedRule, Report> {
     let mut findings = Findings::default();
-    let outcome = source::read(options, text, &mut findings);
+    let read_rule = source::read(options, text, &mut findings);
     let lines = Lines::new(text);
-    checked(1, outcome, findings, &|span| lines.position(span.start as usize))
+    checked(1, read_rule, findings, &|span| lines.position(span.start as usize))
 }
 
 /// Reads all rules of a file, at least one; a bad one does not stop the others. What is wrong with a rule of an export
@@ -54,33 +54,33 @@ pub fn parse_rules(text: &str, format: Format, options: &ParseOptions) -> Vec<Re
     }
     let parse = |exported: export::ExportedRule| {
         let mut findings = Findings::default();
-        let outcome = match exported.rule_file {
+        let read_rule = match exported.rule_file {
             Ok(rule_file) => source::read(options, &rule_file, &mut findings),
             Err((code, message)) => {
                 findings.add(Span::default(), code, message);
-                source::Outcome::default()
+                source::ReadRule::default()
             }
         };
-        checked(exported.line, outcome, findings, &|_| (exported.line, 1))
+        checked(exported.line, read_rule, findings, &|_| (exported.line, 1))
     };
     export::rules(options.limits(), text).into_iter().map(parse).collect()
 }
 
 fn checked(
     line: u32,
-    mut outcome: source::Outcome,
+    mut read_rule: source::ReadRule,
     findings: Findings,
     place: &dyn Fn(Span) -> (u32, u32),
 ) -> Result<CheckedRule, Report> {
     let has_errors = findings.has_errors();
     let diagnostics = report::diagnostics(findings, place);
-    match outcome.rule.take() {
+    match read_rule.rule.take() {
         Some(rule) if !has_errors => Ok(CheckedRule {
             line,
             warnings: diagnostics,
             ..rule
         }),
-        _ => Err(Report::new(outcome, line, diagnostics)),
+        _ => Err(Report::new(read_rule, line, diagnostics)),
     }
 }
 

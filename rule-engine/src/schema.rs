@@ -1,6 +1,6 @@
 //! The fields that events carry and rules may name.
 //!
-//! First stage of everything: a rule's field names and a document's keys become [`FieldId`]s here, and nothing behind
+//! First stage of everything: a rule's field names and a document's keys become [`FieldId`]s here, and nothing after
 //! this room looks a field up by its name. The fields of ECS and of Elastic's agents come from `schema/fields.tsv`; a
 //! [`Schema`] may declare others beside them.
 

@@ -112,8 +112,8 @@ fn every_rule_is_ok_and_warns_of_what_no_source_produces() {
             let rule = load(path);
             let text = fs::read_to_string(path).expect("a readable rule file");
             let is_about_files = text.contains("\nfile where ");
-            let is_told = rule.warnings.iter().any(|found| found.code == Code::IndexWithoutSource);
-            assert_eq!(is_told, is_about_files, "{}: {:?}", path.display(), rule.warnings);
+            let is_reported = rule.warnings.iter().any(|found| found.code == Code::IndexWithoutSource);
+            assert_eq!(is_reported, is_about_files, "{}: {:?}", path.display(), rule.warnings);
         }
         println!("{folder}: {} rules run", paths.len());
     }

@@ -240,8 +240,8 @@ fn number_operand() -> impl Strategy<Value = String> {
 }
 
 fn condition() -> BoxedStrategy<String> {
-    let texts = |of: &'static str| {
-        prop::collection::vec(of, 1..4).prop_map(|texts| format!("{texts:?}").replace(['[', ']'], ""))
+    let texts = |pattern: &'static str| {
+        prop::collection::vec(pattern, 1..4).prop_map(|texts| format!("{texts:?}").replace(['[', ']'], ""))
     };
     let regex = "(a|b|\\.|\\(a\\|b\\)|b\\?){1,3}";
     let text = prop_oneof![
@@ -320,9 +320,9 @@ fn the_package_finds_the_same_events() {
 
 /// A sequence of two or three terms, most of them by a key, and a stream of events for it.
 fn sequence() -> impl Strategy<Value = (String, Vec<Json>)> {
-    let of = |what: &'static str| one_of(&["a", "b", "c"]).prop_map(move |name| format!("{what} == \"{name}\""));
+    let equals = |what: &'static str| one_of(&["a", "b", "c"]).prop_map(move |name| format!("{what} == \"{name}\""));
     let term = (
-        of("process.name"),
+        equals("process.name"),
         prop_oneof![4 => Just(""), 1 => Just(" with runs=2")],
     );
     let stream = prop::collection::vec((one_of(&["a", "b", "c", "d"]), one_of(&["x", "y"]), 0..4_i64), 24);

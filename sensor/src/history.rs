@@ -37,7 +37,7 @@ const QUEUE_LENGTH: usize = 64 * 1024;
 /// A term that is seen again is written again only when what the disk knows is this much older. After a crash a term
 /// may be taken to be unseen for that much longer than it was, which is little against windows of days.
 const REFRESH_INTERVAL_MS: i64 = 60 * 1000;
-/// How much event time passes between looks for terms that no rule asks about any more.
+/// How much event time passes between searches for terms that no rule asks about any more.
 const PRUNE_INTERVAL_MS: i64 = 60 * 60 * 1000;
 /// How often changes that found the queue full are offered again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);

@@ -37,12 +37,12 @@ fn narrows_down(schema: &Schema, condition: &Condition) -> bool {
     }
 }
 
-/// The first test that `look` has something to say about.
-fn find<T>(condition: &Condition, look: &dyn Fn(&Test) -> Option<T>) -> Option<(FieldId, T)> {
+/// The first test that `inspect` has something to say about.
+fn find<T>(condition: &Condition, inspect: &dyn Fn(&Test) -> Option<T>) -> Option<(FieldId, T)> {
     match condition {
-        Condition::All(parts) | Condition::Any(parts) => parts.iter().find_map(|part| find(part, look)),
-        Condition::Not(part) => find(part, look),
-        Condition::Field(tested) => look(&tested.test).map(|found| (tested.field.field, found)),
+        Condition::All(parts) | Condition::Any(parts) => parts.iter().find_map(|part| find(part, inspect)),
+        Condition::Not(part) => find(part, inspect),
+        Condition::Field(tested) => inspect(&tested.test).map(|found| (tested.field.field, found)),
         Condition::Always | Condition::Never | Condition::Computed(_) => None,
     }
 }

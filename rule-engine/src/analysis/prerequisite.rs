@@ -150,12 +150,12 @@ impl Prerequisite {
     }
 
     pub(crate) fn of(condition: &Condition, counts: &PartCounts) -> Prerequisite {
-        let of = |condition| Prerequisite::of(condition, counts);
+        let prerequisite = |condition| Prerequisite::of(condition, counts);
         match condition {
             Condition::Always | Condition::Computed(_) => Prerequisite::nothing(),
             Condition::Never => Prerequisite::Impossible,
-            Condition::All(conditions) => Prerequisite::all(conditions.iter().map(of)),
-            Condition::Any(conditions) => Prerequisite::any(conditions.iter().map(of)),
+            Condition::All(conditions) => Prerequisite::all(conditions.iter().map(prerequisite)),
+            Condition::Any(conditions) => Prerequisite::any(conditions.iter().map(prerequisite)),
             Condition::Not(condition) => Prerequisite::of_negation(condition, counts),
             Condition::Field(condition) => {
                 Prerequisite::Fields(BTreeMap::from([(condition.field.field, counts.values(condition))]))

@@ -198,8 +198,8 @@ impl CompiledCondition {
         }
     }
 
-    pub(crate) fn evaluate<T>(&mut self, record: &Record, look: impl FnOnce(NodeId, &Evaluation<'_>) -> T) -> T {
-        look(self.node, &Evaluation::new(record, &self.graph, &mut self.scratch))
+    pub(crate) fn evaluate<T>(&mut self, record: &Record, evaluate: impl FnOnce(NodeId, &Evaluation<'_>) -> T) -> T {
+        evaluate(self.node, &Evaluation::new(record, &self.graph, &mut self.scratch))
     }
 
     pub(crate) fn matches(&mut self, record: &Record) -> bool {

@@ -1,6 +1,6 @@
 //! EQL's functions: what they are called, what they take and give, and what they compute. Null in, null out.
 //!
-//! Each is a [`Definition`] in a file of its family; [`ALL`] brings them together.
+//! Each is a [`FunctionDefinition`] in a file of its family; [`ALL`] brings them together.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,7 +22,7 @@ mod text;
 
 pub(crate) use computed::Computed;
 
-static ALL: [Definition; 16] = [
+static ALL: [FunctionDefinition; 16] = [
     arithmetic::ADD,
     arithmetic::DIVIDE,
     arithmetic::MODULO,
@@ -42,7 +42,7 @@ static ALL: [Definition; 16] = [
 ];
 
 /// All there is to know of a function.
-pub(crate) struct Definition {
+pub(crate) struct FunctionDefinition {
     pub name: &'static str,
     pub required: &'static [Kind],
     pub optional: &'static [Kind],
@@ -58,9 +58,9 @@ pub(crate) struct Definition {
     pub as_test: Option<fn(&[&str], Case) -> Test>,
 }
 
-impl Definition {
+impl FunctionDefinition {
     /// What a definition need not say.
-    const NONE: Definition = Definition {
+    const NONE: FunctionDefinition = FunctionDefinition {
         name: "",
         required: &[],
         optional: &[],
@@ -74,7 +74,7 @@ impl Definition {
 
 /// A function that computes a value.
 #[derive(Copy, Clone)]
-pub(crate) struct Function(&'static Definition);
+pub(crate) struct Function(&'static FunctionDefinition);
 
 /// What a value is, as far as functions tell values apart.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -112,7 +112,7 @@ impl Function {
         Some(format!("did you mean `{nearest}`?"))
     }
 
-    pub(crate) fn definition(self) -> &'static Definition {
+    pub(crate) fn definition(self) -> &'static FunctionDefinition {
         self.0
     }
 

@@ -1,10 +1,10 @@
-//! Against what rules are read.
+//! What rules are checked against.
 
 use crate::limits::{LimitError, RuleLimits};
 use crate::record::Producer;
 use crate::schema::Schema;
 
-/// Against what rules are read: the fields there are, the events to expect, and how large a rule may be.
+/// What rules are checked against: the fields there are, the events to expect, and how large a rule may be.
 #[derive(Clone, Debug)]
 pub struct ParseOptions {
     producer: Producer,

@@ -170,8 +170,8 @@ fn call(name: &str, letters: Letters, arguments: &[Value]) -> Option<Value> {
     };
     Some(match name {
         "add" | "subtract" | "multiply" | "divide" | "modulo" => arithmetic(sign, &arguments[0], &arguments[1]),
-        "concat" => Value::Text(arguments.iter().map(Value::shown).collect()),
-        "string" => Value::Text(arguments[0].shown()),
+        "concat" => Value::Text(arguments.iter().map(Value::to_text).collect()),
+        "string" => Value::Text(arguments[0].to_text()),
         "length" => Value::Whole(units(text(0)?, Letters::Exact).len() as i64),
         "startsWith" => Value::Boolean(folded(0)?.starts_with(&folded(1)?)),
         "endsWith" => Value::Boolean(folded(0)?.ends_with(&folded(1)?)),

@@ -49,8 +49,8 @@ fn number() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn few<T: std::fmt::Debug>(of: impl Strategy<Value = T>) -> impl Strategy<Value = Vec<T>> {
-    prop::collection::vec(of, 1..4)
+fn few<T: std::fmt::Debug>(element: impl Strategy<Value = T>) -> impl Strategy<Value = Vec<T>> {
+    prop::collection::vec(element, 1..4)
 }
 
 fn regex() -> impl Strategy<Value = Regex> {

@@ -1,4 +1,4 @@
-//! What of an event its keys are made of: values as texts of bounded length, and the container it is from.
+//! The parts of an event that keys are built from: values as texts of bounded length, and the container it is from.
 
 use uuid::Uuid;
 

@@ -1,6 +1,6 @@
 //! What a source of events fills: for warnings of rules that none of its events can match.
 //!
-//! The engine knows no source; whoever embeds it describes his own. Only warnings come of the description, and which
+//! The engine knows no source; whoever embeds it describes their own. Only warnings come of the description, and which
 //! categories a rule's `index` patterns name: recorded documents of other producers may have what it leaves out.
 
 use std::collections::HashMap;

@@ -128,7 +128,7 @@ fn duration_ns(table: Table<'_>, findings: &mut Findings) -> Option<i64> {
     let unit = table.text("unit", findings);
     let length = value
         .zip(unit)
-        .and_then(|(value, unit)| duration::of(value.value, unit.value))
+        .and_then(|(value, unit)| duration::from_unit(value.value, unit.value))
         .filter(|length| *length > 0)
         .and_then(|length| length.checked_mul(1_000_000));
     if length.is_none() {

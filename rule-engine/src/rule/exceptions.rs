@@ -62,7 +62,7 @@ fn item(options: &ParseOptions, table: Table<'_>, findings: &mut Findings) -> Op
     Some(Condition::All(conditions))
 }
 
-/// An entry; `prefix` is what its field's name stands behind.
+/// An entry; `prefix` is what comes before its field's name.
 fn entry(options: &ParseOptions, table: Table<'_>, prefix: &str, findings: &mut Findings) -> Option<Condition> {
     let needed = |key, findings: &mut Findings| {
         if !table.has(key) {

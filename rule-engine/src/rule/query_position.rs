@@ -9,7 +9,7 @@ pub(super) fn offset_in_source(source: &str, offset: usize) -> usize {
     };
     let mut at = opening;
     if opening == 3 {
-        // A line break directly behind the opening quotes is not part of the value.
+        // A line break directly after the opening quotes is not part of the value.
         let body = &source[opening.min(source.len())..];
         at += if body.starts_with("\r\n") {
             2
@@ -28,7 +28,7 @@ pub(super) fn offset_in_source(source: &str, offset: usize) -> usize {
         at += source_bytes;
         value_offset += value_bytes;
     }
-    // A backslash at the end of a line gives nothing, so the place is behind it.
+    // A backslash at the end of a line gives nothing, so the place is after it.
     while let Some((source_bytes, 0)) = step(source.get(at..).unwrap_or_default()) {
         at += source_bytes;
     }
@@ -47,8 +47,8 @@ fn step(rest: &str) -> Option<(usize, usize)> {
         'u' => 4,
         'U' => 8,
         blank if blank.is_whitespace() => {
-            let behind = rest[1..].trim_start();
-            return Some((rest.len() - behind.len(), 0));
+            let following = rest[1..].trim_start();
+            return Some((rest.len() - following.len(), 0));
         }
         single => return Some((1 + single.len_utf8(), 1)),
     };

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::source::Outcome;
+use super::source::ReadRule;
 use crate::diagnostic::{Code, Diagnostic, Findings, Severity, Span};
 
 /// Why a rule does not run, with everything that was found, errors and warnings, in the order of the file.
@@ -26,13 +26,13 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn new(outcome: Outcome, line: u32, diagnostics: Vec<Diagnostic>) -> Report {
+    pub(super) fn new(read_rule: ReadRule, line: u32, diagnostics: Vec<Diagnostic>) -> Report {
         Report {
-            rule_id: outcome.rule_id,
-            name: outcome.name,
-            rule_type: outcome.rule_type,
+            rule_id: read_rule.rule_id,
+            name: read_rule.name,
+            rule_type: read_rule.rule_type,
             line,
-            is_unsupported: outcome.is_unsupported,
+            is_unsupported: read_rule.is_unsupported,
             diagnostics,
         }
     }

@@ -13,9 +13,9 @@ use crate::record::streams::Categories;
 use crate::schema::FieldReference;
 use crate::value::duration;
 
-/// What a file gave, as far as it could be read.
+/// What a rule file says, as far as it could be read.
 #[derive(Default)]
-pub(super) struct Outcome {
+pub(super) struct ReadRule {
     pub rule_id: Option<String>,
     pub name: Option<String>,
     pub rule_type: Option<String>,
@@ -32,12 +32,12 @@ const UNSUPPORTED_KEYS: [&str; 1] = ["event_category_override"];
 const DEFAULT_LOOK_BACK_MS: i64 = 6 * 60 * 1_000;
 const MAX_NEW_TERMS_FIELDS: usize = 3;
 
-pub(super) fn read(options: &ParseOptions, text: &str, findings: &mut Findings) -> Outcome {
+pub(super) fn read(options: &ParseOptions, text: &str, findings: &mut Findings) -> ReadRule {
     let most = options.limits().file_bytes;
     if text.len() > most {
         let message = format!("the file is longer than {most} bytes");
         findings.add(Span::default(), Code::FileTooLong, message);
-        return Outcome::default();
+        return ReadRule::default();
     }
     let (file, errors) = DeTable::parse_recoverable(text);
     for error in errors {
@@ -49,7 +49,7 @@ pub(super) fn read(options: &ParseOptions, text: &str, findings: &mut Findings) 
         if !findings.has_errors() {
             findings.add(Span::default(), Code::MissingKey, "the file has no `[rule]` table");
         }
-        return Outcome::default();
+        return ReadRule::default();
     };
     let mut reader = Reader {
         text,
@@ -57,7 +57,7 @@ pub(super) fn read(options: &ParseOptions, text: &str, findings: &mut Findings) 
         rule,
         findings,
     };
-    let mut outcome = Outcome {
+    let mut read_rule = ReadRule {
         rule_id: reader.required("rule_id").map(|id| id.value.to_owned()),
         name: reader.required("name").map(|name| name.value.to_owned()),
         rule_type: None,
@@ -65,13 +65,13 @@ pub(super) fn read(options: &ParseOptions, text: &str, findings: &mut Findings) 
         rule: None,
     };
     let Some(rule_type) = reader.required("type") else {
-        return outcome;
+        return read_rule;
     };
-    outcome.rule_type = Some(rule_type.value.to_owned());
+    read_rule.rule_type = Some(rule_type.value.to_owned());
     match RuleType::from_name(rule_type.value) {
-        Some(known) => outcome.rule = reader.checked_rule(file, &outcome, known),
+        Some(known) => read_rule.rule = reader.checked_rule(file, &read_rule, known),
         None if UNSUPPORTED_TYPES.contains(&rule_type.value) => {
-            outcome.is_unsupported = true;
+            read_rule.is_unsupported = true;
             let message = format!("rules of type `{}` are not supported", rule_type.value);
             findings.add(rule_type.span, Code::UnsupportedType, message);
         }
@@ -80,7 +80,7 @@ pub(super) fn read(options: &ParseOptions, text: &str, findings: &mut Findings) 
             findings.add(rule_type.span, Code::UnknownType, message);
         }
     }
-    outcome
+    read_rule
 }
 
 fn parse_kql(options: &ParseOptions, query: &str, findings: &mut Findings) -> Option<Detection> {
@@ -120,7 +120,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// Reads everything before it gives up, so that all errors are reported.
-    fn checked_rule(&mut self, file: Table<'a>, outcome: &Outcome, rule_type: RuleType) -> Option<CheckedRule> {
+    fn checked_rule(&mut self, file: Table<'a>, read_rule: &ReadRule, rule_type: RuleType) -> Option<CheckedRule> {
         self.refuse_unsupported_keys();
         let query = self.query(rule_type);
         let own = file.table(self.options.own_table(), self.findings);
@@ -157,11 +157,11 @@ impl<'a> Reader<'a, '_> {
         if let Detection::Single { then: of_query, .. } = &mut detection {
             *of_query = then?;
         }
-        let rule_id = outcome.rule_id.clone()?;
+        let rule_id = read_rule.rule_id.clone()?;
         Some(CheckedRule {
             info: RuleInfo {
                 rule_id,
-                name: outcome.name.clone()?,
+                name: read_rule.name.clone()?,
                 description: description?.value.trim().to_owned(),
                 severity: severity?,
                 risk_score: risk_score?,

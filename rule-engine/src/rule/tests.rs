@@ -26,15 +26,15 @@ fn new_terms(tail: &str) -> String {
 fn check(text: &str, expected: Expect) {
     let parsed = parse(text);
     let (status, diagnostics) = outcome(&parsed);
-    let mut shown = format!("{status}\n");
+    let mut rendered = format!("{status}\n");
     for found in diagnostics {
         let help = found.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
-        shown += &format!(
+        rendered += &format!(
             "{}:{} {:?} {}: {}{help}\n",
             found.line, found.column, found.severity, found.code, found.message
         );
     }
-    expected.assert_eq(&shown);
+    expected.assert_eq(&rendered);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_query_in_an_escaped_text_is_placed_by_its_line_too() {
 }
 
 #[test]
-fn files_that_are_no_rules_are_told_what_is_wrong() {
+fn what_is_wrong_with_files_that_are_no_rules_is_reported() {
     for (text, expected) in [
         (
             "",

@@ -22,7 +22,8 @@ use crate::rule::RuleInfo;
 use crate::schema::fields;
 use crate::value::hash::{HashMap, HashSet};
 
-/// Runs rules over records, one after the other. Never panics and never refuses an event: what it cannot do is counted.
+/// Runs rules over records, one after the other. Never refuses an event: what it cannot do is counted. Never panics,
+/// except on a record of another schema (see `Panics` of [`Engine::evaluate`]).
 pub struct Engine {
     rules: Arc<Rules>,
     /// The state of each rule, in the order of the rules.

@@ -1,6 +1,6 @@
 //! A bounded memory's keys, by the container that brought them and by age.
 //!
-//! Stands behind everything that rules remember. When there is no room, the oldest key of the container with the most
+//! Bounds everything that rules remember. When there is no room, the oldest key of the container with the most
 //! keys is dropped, so a container that makes up keys pushes out only its own.
 
 use std::collections::BTreeSet;
@@ -56,8 +56,16 @@ impl<K: Ord + Clone> FairQuota<K> {
         self.take_oldest(&largest, |_, _| true)
     }
 
+    /// Removes some owner's oldest key that `is_taken` accepts.
+    pub fn take_any_oldest(&mut self, is_taken: impl Fn(i64, &K) -> bool) -> Option<K> {
+        let has_one = |keys: &BTreeSet<(i64, K)>| keys.first().is_some_and(|(age, key)| is_taken(*age, key));
+        let owner = self.owners.iter().find(|(_, keys)| has_one(keys));
+        let owner = owner.map(|(owner, _)| Arc::clone(owner))?;
+        self.take_oldest(&owner, is_taken)
+    }
+
     /// Removes the owner's oldest key if `is_taken` says so.
-    pub fn take_oldest(&mut self, owner: &Owner, is_taken: impl Fn(i64, &K) -> bool) -> Option<K> {
+    pub(crate) fn take_oldest(&mut self, owner: &Owner, is_taken: impl Fn(i64, &K) -> bool) -> Option<K> {
         let mut taken = None;
         self.change(owner, |keys| {
             if keys.first().is_some_and(|(age, key)| is_taken(*age, key)) {
@@ -65,14 +73,6 @@ impl<K: Ord + Clone> FairQuota<K> {
             }
         });
         taken.map(|(_, key)| key)
-    }
-
-    /// Removes some owner's oldest key that `is_taken` accepts.
-    pub fn take_any_oldest(&mut self, is_taken: impl Fn(i64, &K) -> bool) -> Option<K> {
-        let has_one = |keys: &BTreeSet<(i64, K)>| keys.first().is_some_and(|(age, key)| is_taken(*age, key));
-        let owner = self.owners.iter().find(|(_, keys)| has_one(keys));
-        let owner = owner.map(|(owner, _)| Arc::clone(owner))?;
-        self.take_oldest(&owner, is_taken)
     }
 
     fn change(&mut self, owner: &Owner, change: impl FnOnce(&mut BTreeSet<(i64, K)>)) {
@@ -109,9 +109,9 @@ mod tests {
             }
             while let Some(taken) = quota.take_oldest_of_largest() {
                 let most = plain.iter().map(BTreeSet::len).max().unwrap_or(0);
-                let of = plain.iter_mut().find(|keys| keys.len() == most && keys.first().is_some_and(|(_, key)| *key == taken));
-                prop_assert!(of.is_some(), "{}", taken);
-                of.map(BTreeSet::pop_first);
+                let largest = plain.iter_mut().find(|keys| keys.len() == most && keys.first().is_some_and(|(_, key)| *key == taken));
+                prop_assert!(largest.is_some(), "{}", taken);
+                largest.map(BTreeSet::pop_first);
             }
             prop_assert!(plain.iter().all(BTreeSet::is_empty));
             prop_assert!(quota.owners.is_empty());

@@ -30,16 +30,16 @@ impl Case {
 pub(crate) struct FoldBuffer(RefCell<Vec<u8>>);
 
 impl FoldBuffer {
-    /// What `look` says of the text, which it gets in lower case where case does not count.
-    pub(crate) fn folded<T>(&self, text: &str, case: Case, look: impl FnOnce(&[u8]) -> T) -> T {
+    /// Gives `use_folded` the text, in lower case where case does not count, and returns what it returns.
+    pub(crate) fn folded<T>(&self, text: &str, case: Case, use_folded: impl FnOnce(&[u8]) -> T) -> T {
         if case == Case::Sensitive {
-            return look(text.as_bytes());
+            return use_folded(text.as_bytes());
         }
         let mut buffer = self.0.borrow_mut();
         buffer.clear();
         buffer.extend_from_slice(text.as_bytes());
         buffer.make_ascii_lowercase();
-        look(&buffer)
+        use_folded(&buffer)
     }
 }
 

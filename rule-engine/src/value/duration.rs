@@ -18,11 +18,11 @@ fn unit_ns(unit: &str) -> Option<i64> {
 pub(crate) fn parse(text: &str) -> Option<i64> {
     let digits = text.find(|character: char| !character.is_ascii_digit())?;
     let (number, unit) = text.split_at(digits);
-    of(number.parse().ok()?, unit)
+    from_unit(number.parse().ok()?, unit)
 }
 
 /// So many of a unit, in milliseconds. Rule files have no unit below a second.
-pub(crate) fn of(number: i64, unit: &str) -> Option<i64> {
+pub(crate) fn from_unit(number: i64, unit: &str) -> Option<i64> {
     let unit_ms = unit_ns(unit).filter(|_| unit != "ms")? / 1_000_000;
     number.checked_mul(unit_ms)
 }

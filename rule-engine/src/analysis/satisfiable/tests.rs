@@ -4,7 +4,7 @@ use super::*;
 use crate::fixture::OPTIONS;
 use crate::language::{eql, kql};
 
-fn shown(findings: &Findings, query: &str) -> String {
+fn rendered(findings: &Findings, query: &str) -> String {
     assert!(!findings.has_errors(), "{query}: {:?}", findings.list);
     let lines = findings.list.iter().map(|finding| {
         let place = &query[finding.span.start as usize..finding.span.end as usize];
@@ -16,13 +16,13 @@ fn shown(findings: &Findings, query: &str) -> String {
 fn warnings_of_eql(query: &str) -> String {
     let mut findings = Findings::default();
     eql::parse(&OPTIONS, query, &mut findings);
-    shown(&findings, query)
+    rendered(&findings, query)
 }
 
 fn check_kql(query: &str, expected: Expect) {
     let mut findings = Findings::default();
     kql::parse(&OPTIONS, query, &mut findings);
-    expected.assert_eq(&shown(&findings, query));
+    expected.assert_eq(&rendered(&findings, query));
 }
 
 fn check_each(cases: impl IntoIterator<Item = (&'static str, Expect)>) {
@@ -32,7 +32,7 @@ fn check_each(cases: impl IntoIterator<Item = (&'static str, Expect)>) {
 }
 
 #[test]
-fn a_rule_that_needs_what_nothing_here_fills_is_told() {
+fn a_rule_that_needs_what_nothing_here_fills_is_reported() {
     check_each([
         (
             r#"process where process.hash.md5 == "a" and process.pid == 1"#,
@@ -101,7 +101,7 @@ fn a_rule_that_needs_what_nothing_here_fills_is_told() {
 }
 
 #[test]
-fn a_part_that_can_never_match_is_told_beside_others_that_can() {
+fn a_part_that_can_never_match_is_reported_beside_others_that_can() {
     check_each([
         (
             r#"process where process.pid == 1 or (process.title : "a*" and process.pid == 2) or process.pid == 3"#,
@@ -132,7 +132,7 @@ fn a_part_that_can_never_match_is_told_beside_others_that_can() {
 }
 
 #[test]
-fn what_can_match_is_not_told() {
+fn what_can_match_is_not_reported() {
     for query in [
         r#"process where process.title != "a" and not process.hash.md5 == "b""#,
         r#"process where process.title == null and ?no.such.field == null"#,
@@ -151,7 +151,7 @@ fn what_can_match_is_not_told() {
 }
 
 #[test]
-fn tests_of_one_value_that_exclude_one_another_are_told() {
+fn tests_of_one_value_that_exclude_one_another_are_reported() {
     check_each([
         (
             r#"any where event.action == "exec" and event.action == "fork""#,

@@ -40,12 +40,12 @@ pub(super) fn wanted(test: &Test) -> Box<str> {
 /// The first values, and how many more there are.
 pub(super) fn list<'a>(values: impl Iterator<Item = Value<'a>>) -> String {
     let mut values = values.peekable();
-    let shown: Vec<String> = values.by_ref().take(MAX_REASON_VALUES).map(show).collect();
+    let displayed: Vec<String> = values.by_ref().take(MAX_REASON_VALUES).map(show).collect();
     let left = values.count();
     if left == 0 {
-        shown.join(", ")
+        displayed.join(", ")
     } else {
-        format!("{} and {left} more", shown.join(", "))
+        format!("{} and {left} more", displayed.join(", "))
     }
 }
 

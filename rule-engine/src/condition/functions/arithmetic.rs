@@ -1,42 +1,42 @@
 //! `add`, `subtract`, `multiply`, `divide`, `modulo`, which are also written `+ - * / %`.
 
-use super::{Arguments, Computed, Definition, Kind};
+use super::{Arguments, Computed, FunctionDefinition, Kind};
 use crate::value::Number;
 
-pub(super) const ADD: Definition = Definition {
+pub(super) const ADD: FunctionDefinition = FunctionDefinition {
     name: "add",
     compute: |arguments| of_two(arguments, i64::checked_add, |a, b| a + b),
     ..OF_NUMBERS
 };
 
-pub(super) const SUBTRACT: Definition = Definition {
+pub(super) const SUBTRACT: FunctionDefinition = FunctionDefinition {
     name: "subtract",
     compute: |arguments| of_two(arguments, i64::checked_sub, |a, b| a - b),
     ..OF_NUMBERS
 };
 
-pub(super) const MULTIPLY: Definition = Definition {
+pub(super) const MULTIPLY: FunctionDefinition = FunctionDefinition {
     name: "multiply",
     compute: |arguments| of_two(arguments, i64::checked_mul, |a, b| a * b),
     ..OF_NUMBERS
 };
 
-pub(super) const DIVIDE: Definition = Definition {
+pub(super) const DIVIDE: FunctionDefinition = FunctionDefinition {
     name: "divide",
     compute: |arguments| of_two(arguments, i64::checked_div, |a, b| a / b),
     ..OF_NUMBERS
 };
 
-pub(super) const MODULO: Definition = Definition {
+pub(super) const MODULO: FunctionDefinition = FunctionDefinition {
     name: "modulo",
     compute: |arguments| of_two(arguments, i64::checked_rem, |a, b| a % b),
     ..OF_NUMBERS
 };
 
-const OF_NUMBERS: Definition = Definition {
+const OF_NUMBERS: FunctionDefinition = FunctionDefinition {
     required: &[Kind::Number, Kind::Number],
     result: Kind::Number,
-    ..Definition::NONE
+    ..FunctionDefinition::NONE
 };
 
 /// Whole numbers stay whole; a division of theirs drops the rest.

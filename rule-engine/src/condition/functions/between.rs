@@ -3,18 +3,18 @@
 use std::ops::Range;
 
 use super::computed::part;
-use super::{Arguments, Computed, Definition, Kind};
+use super::{Arguments, Computed, FunctionDefinition, Kind};
 use crate::value::Case;
 use crate::value::case::folded;
 
-pub(super) const BETWEEN: Definition = Definition {
+pub(super) const BETWEEN: FunctionDefinition = FunctionDefinition {
     name: "between",
     required: &[Kind::Text, Kind::Text, Kind::Text],
     optional: &[Kind::Boolean],
     result: Kind::Text,
     compares_text: true,
     compute,
-    ..Definition::NONE
+    ..FunctionDefinition::NONE
 };
 
 fn compute<'a>(arguments: &Arguments<'_, 'a>) -> Option<Computed<'a>> {

@@ -1,17 +1,17 @@
 //! `cidrMatch(address, network, ..)`: whether an address is in one of the networks.
 
-use super::{Arguments, Computed, Definition, Kind};
+use super::{Arguments, Computed, FunctionDefinition, Kind};
 use crate::condition::test::Test;
 use crate::value::Network;
 
-pub(super) const CIDR_MATCH: Definition = Definition {
+pub(super) const CIDR_MATCH: FunctionDefinition = FunctionDefinition {
     name: "cidrMatch",
     required: &[Kind::Text, Kind::Network],
     further: Some(Kind::Network),
     result: Kind::Boolean,
     compute,
     as_test: Some(|networks, _| Test::Within(networks.iter().filter_map(|text| Network::parse(text)).collect())),
-    ..Definition::NONE
+    ..FunctionDefinition::NONE
 };
 
 fn compute<'a>(arguments: &Arguments<'_, 'a>) -> Option<Computed<'a>> {

@@ -47,7 +47,7 @@ pub(super) fn units(text: &str) -> i64 {
     text.encode_utf16().count() as i64
 }
 
-/// The byte offset of a position counted in UTF-16 units; within a pair, that behind the character.
+/// The byte offset of a position counted in UTF-16 units; within a pair, the one after the character.
 pub(super) fn offset(text: &str, position: usize) -> Option<usize> {
     let mut passed = 0;
     for (at, character) in text.char_indices() {

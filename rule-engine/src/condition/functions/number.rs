@@ -1,15 +1,15 @@
 //! `number(text[, base])`: a text as a number.
 
-use super::{Arguments, Computed, Definition, Kind};
+use super::{Arguments, Computed, FunctionDefinition, Kind};
 use crate::value::Number;
 
-pub(super) const NUMBER: Definition = Definition {
+pub(super) const NUMBER: FunctionDefinition = FunctionDefinition {
     name: "number",
     required: &[Kind::Text],
     optional: &[Kind::Number],
     result: Kind::Number,
     compute,
-    ..Definition::NONE
+    ..FunctionDefinition::NONE
 };
 
 fn compute<'a>(arguments: &Arguments<'_, 'a>) -> Option<Computed<'a>> {

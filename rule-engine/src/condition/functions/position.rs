@@ -1,34 +1,34 @@
 //! `length`, `indexOf`, `substring`: texts by positions, which count UTF-16 units as Elasticsearch does.
 
 use super::computed::{offset, part, units};
-use super::{Arguments, Computed, Definition, Kind};
+use super::{Arguments, Computed, FunctionDefinition, Kind};
 use crate::value::Number;
 
-pub(super) const LENGTH: Definition = Definition {
+pub(super) const LENGTH: FunctionDefinition = FunctionDefinition {
     name: "length",
     required: &[Kind::Text],
     result: Kind::Number,
     compute: |arguments| Some(Computed::Number(Number::Long(units(arguments.text(0)?)))),
-    ..Definition::NONE
+    ..FunctionDefinition::NONE
 };
 
-pub(super) const INDEX_OF: Definition = Definition {
+pub(super) const INDEX_OF: FunctionDefinition = FunctionDefinition {
     name: "indexOf",
     required: &[Kind::Text, Kind::Text],
     optional: &[Kind::Number],
     result: Kind::Number,
     compares_text: true,
     compute: index_of,
-    ..Definition::NONE
+    ..FunctionDefinition::NONE
 };
 
-pub(super) const SUBSTRING: Definition = Definition {
+pub(super) const SUBSTRING: FunctionDefinition = FunctionDefinition {
     name: "substring",
     required: &[Kind::Text, Kind::Number],
     optional: &[Kind::Number],
     result: Kind::Text,
     compute: substring,
-    ..Definition::NONE
+    ..FunctionDefinition::NONE
 };
 
 fn index_of<'a>(arguments: &Arguments<'_, 'a>) -> Option<Computed<'a>> {

@@ -1,11 +1,11 @@
 //! `startsWith`, `endsWith`, `stringContains`: a text within another. For a constant and a field they are a test of
 //! that field, which costs less.
 
-use super::{Computed, Definition, Kind};
+use super::{Computed, FunctionDefinition, Kind};
 use crate::condition::test::Test;
 use crate::value::{Case, Pattern, Symbol};
 
-pub(super) const STARTS_WITH: Definition = Definition {
+pub(super) const STARTS_WITH: FunctionDefinition = FunctionDefinition {
     name: "startsWith",
     compute: |arguments| {
         Some(Computed::Boolean(
@@ -16,7 +16,7 @@ pub(super) const STARTS_WITH: Definition = Definition {
     ..OF_TEXTS
 };
 
-pub(super) const ENDS_WITH: Definition = Definition {
+pub(super) const ENDS_WITH: FunctionDefinition = FunctionDefinition {
     name: "endsWith",
     compute: |arguments| {
         Some(Computed::Boolean(
@@ -27,7 +27,7 @@ pub(super) const ENDS_WITH: Definition = Definition {
     ..OF_TEXTS
 };
 
-pub(super) const STRING_CONTAINS: Definition = Definition {
+pub(super) const STRING_CONTAINS: FunctionDefinition = FunctionDefinition {
     name: "stringContains",
     compute: |arguments| Some(Computed::Boolean(arguments.folded(0)?.contains(&*arguments.folded(1)?))),
     as_test: Some(|texts, case| {
@@ -37,11 +37,11 @@ pub(super) const STRING_CONTAINS: Definition = Definition {
     ..OF_TEXTS
 };
 
-const OF_TEXTS: Definition = Definition {
+const OF_TEXTS: FunctionDefinition = FunctionDefinition {
     required: &[Kind::Text, Kind::Text],
     result: Kind::Boolean,
     compares_text: true,
-    ..Definition::NONE
+    ..FunctionDefinition::NONE
 };
 
 fn literal(texts: &[&str]) -> impl Iterator<Item = Symbol> {

@@ -2,23 +2,23 @@
 
 use std::borrow::Cow;
 
-use super::{Arguments, Computed, Definition, Kind};
+use super::{Arguments, Computed, FunctionDefinition, Kind};
 
-pub(super) const STRING: Definition = Definition {
+pub(super) const STRING: FunctionDefinition = FunctionDefinition {
     name: "string",
     required: &[Kind::Any],
     result: Kind::Text,
     compute: |arguments| arguments.get(0)?.to_text().map(Computed::Text),
-    ..Definition::NONE
+    ..FunctionDefinition::NONE
 };
 
-pub(super) const CONCAT: Definition = Definition {
+pub(super) const CONCAT: FunctionDefinition = FunctionDefinition {
     name: "concat",
     required: &[Kind::Any],
     further: Some(Kind::Any),
     result: Kind::Text,
     compute: concat,
-    ..Definition::NONE
+    ..FunctionDefinition::NONE
 };
 
 fn concat<'a>(arguments: &Arguments<'_, 'a>) -> Option<Computed<'a>> {

@@ -72,7 +72,7 @@ const KEYWORDS: [(&str, Keyword); 16] = [
 ];
 
 impl Keyword {
-    /// `name` with the `~` behind it, if there is one.
+    /// `name` with the `~` after it, if there is one.
     fn from_name(name: &str) -> Option<Keyword> {
         KEYWORDS
             .iter()

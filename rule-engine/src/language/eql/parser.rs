@@ -146,7 +146,7 @@ impl Parser<'_> {
         self.event_query(END_OF_QUERY).map(Query::Event)
     }
 
-    /// `end` is what stands behind it, in the words of a message.
+    /// `end` is what follows it, in the words of a message.
     fn event_query(&mut self, end: &'static str) -> Option<EventQuery> {
         let category_span = self.span();
         let category = match self.peek() {

@@ -16,20 +16,20 @@ pub(super) struct SequenceQuery {
     /// Keys of every term, before its own.
     pub by: Vec<Expression>,
     pub max_span_ns: Option<i64>,
-    pub terms: Vec<SequenceTerm>,
-    pub until: Option<SequenceTerm>,
+    pub terms: Vec<TermSyntax>,
+    pub until: Option<TermSyntax>,
 }
 
 /// `[EVENT] by KEYS with runs=N`, or `![EVENT] by KEYS`
 #[derive(Debug)]
-pub(super) struct SequenceTerm {
+pub(super) struct TermSyntax {
     pub event: EventQuery,
     pub by: Vec<Expression>,
-    pub wanted: Wanted,
+    pub occurrence: Occurrence,
 }
 
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
-pub(super) enum Wanted {
+pub(super) enum Occurrence {
     /// So many times in a row.
     Present(usize),
     /// `![..]`: no such event at this place.

@@ -57,7 +57,7 @@ fn check_errors(query: &str, expected: Expect) {
         parsed.is_none() || !findings.has_errors(),
         "a condition in spite of errors"
     );
-    let shown: Vec<String> = findings
+    let rendered: Vec<String> = findings
         .list
         .iter()
         .map(|finding| {
@@ -70,7 +70,7 @@ fn check_errors(query: &str, expected: Expect) {
             format!("{} at `{place}`: {}{help}\n", finding.code, finding.message)
         })
         .collect();
-    expected.assert_eq(&shown.concat());
+    expected.assert_eq(&rendered.concat());
 }
 
 #[test]

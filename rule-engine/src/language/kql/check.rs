@@ -128,7 +128,7 @@ impl Checker<'_> {
     }
 }
 
-/// Before or behind the value; [`Condition::Never`] if the field does not hold such values.
+/// Before or after the value; [`Condition::Never`] if the field does not hold such values.
 pub(super) fn in_order(field: &FieldReference, order: Order, text: String) -> Condition {
     let test = match field.value_type() {
         FieldType::Long | FieldType::Float => number(&text).map(|number| Test::NumberOrder(order, number)),

@@ -100,11 +100,11 @@ impl<'a> Parser<'a> {
 
     /// Whether the text begins with the keyword, in any case, as a word of its own.
     fn starts_with_keyword(text: &str, keyword: &str) -> bool {
-        let Some((word, behind)) = text.split_at_checked(keyword.len()) else {
+        let Some((word, following)) = text.split_at_checked(keyword.len()) else {
             return false;
         };
         word.eq_ignore_ascii_case(keyword)
-            && behind
+            && following
                 .chars()
                 .next()
                 .is_none_or(|next| next.is_whitespace() || next == '(')
@@ -155,7 +155,7 @@ impl<'a> Parser<'a> {
         Some(Query::Broken)
     }
 
-    /// A condition or value, behind which `and`, `or`, a parenthesis or nothing stands.
+    /// A condition or value, followed by `and`, `or`, a parenthesis or nothing.
     fn whole(&mut self, operand: Operand<'_, 'a>) -> Option<Query> {
         let whole = operand(self)?;
         if self.peek().is_some_and(|next| next != ')') && !self.is_at_connective() {
@@ -254,7 +254,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// What stands behind `field:`.
+    /// What follows `field:`.
     fn value(&mut self, field: &Literal) -> Option<Query> {
         if self.peek() == Some('{') {
             return self.error(
@@ -338,12 +338,12 @@ impl<'a> Parser<'a> {
                 }
                 special if SPECIAL.contains(&special) => break,
                 blank if blank.is_whitespace() => {
-                    let behind = self.rest().trim_start();
-                    let ends = behind.is_empty()
-                        || behind.starts_with(|next| SPECIAL.contains(&next) && !matches!(next, '*' | '\\'))
+                    let following = self.rest().trim_start();
+                    let ends = following.is_empty()
+                        || following.starts_with(|next| SPECIAL.contains(&next) && !matches!(next, '*' | '\\'))
                         || KEYWORDS
                             .iter()
-                            .any(|keyword| Self::starts_with_keyword(behind, keyword));
+                            .any(|keyword| Self::starts_with_keyword(following, keyword));
                     if ends {
                         break;
                     }

@@ -31,7 +31,7 @@ fn check_each(document: Json, cases: &[(&str, bool)]) {
 fn check_findings(query: &str, expected: Expect) {
     let mut findings = Findings::default();
     parse(&OPTIONS, query, &mut findings);
-    let shown: Vec<String> = findings
+    let rendered: Vec<String> = findings
         .list
         .iter()
         .map(|finding| {
@@ -49,7 +49,7 @@ fn check_findings(query: &str, expected: Expect) {
             )
         })
         .collect();
-    expected.assert_eq(&shown.concat());
+    expected.assert_eq(&rendered.concat());
 }
 
 #[test]

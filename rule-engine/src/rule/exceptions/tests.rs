@@ -177,11 +177,11 @@ fn an_excepted_event_is_none_of_a_sequence_neither_wanted_nor_unwanted() {
 pub(crate) fn check(tail: &str, expected: Expect) {
     let parsed = parse("process where true", tail);
     let (_, diagnostics) = fixture::outcome(&parsed);
-    let shown: String = diagnostics
+    let rendered: String = diagnostics
         .iter()
         .map(|found| format!("{}:{} {}: {}\n", found.line, found.column, found.code, found.message))
         .collect();
-    expected.assert_eq(&shown);
+    expected.assert_eq(&rendered);
 }
 
 #[test]

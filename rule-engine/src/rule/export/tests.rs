@@ -31,7 +31,7 @@ fn parse(lines: &[Json]) -> Vec<Parsed> {
     parse_rules(&text)
 }
 
-fn shown(files: &[Parsed]) -> Vec<String> {
+fn rendered(files: &[Parsed]) -> Vec<String> {
     let line = |parsed: &Parsed| {
         let (status, diagnostics) = outcome(parsed);
         let found: Vec<String> = diagnostics
@@ -77,7 +77,7 @@ fn every_rule_of_an_export_is_read_and_placed_at_its_line() {
         json!({"exported_count": 4, "exported_rules_count": 4, "missing_rules": []}),
     ]);
     assert_eq!(
-        shown(&files),
+        rendered(&files),
         [
             "1 good Ok ",
             "2 bad field Error 2:1 unknown-field",
@@ -102,7 +102,7 @@ fn the_flat_form_of_new_terms_is_the_same_rule() {
     let toml = fixture::parse(toml).expect("a sound rule");
     assert_eq!(format!("{flat:?}"), format!("{toml:?}"));
     let incomplete = parse(&[rule("one", json!({"type": "new_terms", "new_terms_fields": []}))]);
-    assert_eq!(shown(&incomplete), ["1 one Error 1:1 bad-value, 1:1 missing-key"]);
+    assert_eq!(rendered(&incomplete), ["1 one Error 1:1 bad-value, 1:1 missing-key"]);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn the_items_of_a_rules_exception_lists_are_found_in_the_file() {
     ];
     let mut files = parse(&lines);
     assert_eq!(
-        shown(&files),
+        rendered(&files),
         [
             "1 excepts Ok ",
             "2 other list Ok ",
@@ -141,9 +141,9 @@ fn the_items_of_a_rules_exception_lists_are_found_in_the_file() {
 
 #[test]
 fn what_is_too_long_or_holds_no_rule_is_an_error() {
-    assert_eq!(shown(&parse_rules("")), ["1 - Error 1:1 no-rules"]);
+    assert_eq!(rendered(&parse_rules("")), ["1 - Error 1:1 no-rules"]);
     assert_eq!(
-        shown(&parse_rules(&" ".repeat((16 << 20) + 1))),
+        rendered(&parse_rules(&" ".repeat((16 << 20) + 1))),
         ["1 - Error 1:1 file-too-long"]
     );
     let entry = json!({"field": "process.name", "type": "match", "value": "x".repeat(400 << 10)});
@@ -155,7 +155,7 @@ fn what_is_too_long_or_holds_no_rule_is_an_error() {
         ),
         item,
     ]);
-    assert_eq!(shown(&files), ["1 - Error 1:1 file-too-long"]);
+    assert_eq!(rendered(&files), ["1 - Error 1:1 file-too-long"]);
 }
 
 proptest! {

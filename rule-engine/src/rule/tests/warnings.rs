@@ -1,4 +1,4 @@
-//! What a rule that is `ok` is warned of.
+//! Warnings on rules that are otherwise `ok`.
 
 use super::*;
 use crate::diagnostic::{Code, Severity};

@@ -143,12 +143,12 @@ fn alerts_past_max_signals_are_held_back_until_the_next_interval_and_counted() {
 }
 
 #[test]
-fn a_rule_that_says_nothing_tells_a_hundred_in_five_minutes() {
+fn a_rule_without_max_signals_raises_a_hundred_alerts_in_five_minutes() {
     let mut run = Run::new(EQL);
-    let told: usize = (0..150)
+    let alerts: usize = (0..150)
         .map(|second| run.show(second, json!({"process.name": "a"})))
         .sum();
-    assert_eq!((told, run.counted()), (100, (0, 50)));
+    assert_eq!((alerts, run.counted()), (100, (0, 50)));
     assert_eq!(run.show(300, json!({"process.name": "a"})), 1);
 }
 
@@ -211,7 +211,7 @@ fn limits_that_say_nothing_sound_are_errors() {
 }
 
 #[test]
-fn suppression_of_a_sequence_is_a_warning_and_all_alerts_are_told() {
+fn suppression_of_a_sequence_is_a_warning_and_all_alerts_are_raised() {
     let body = "type = \"eql\"\nquery = 'sequence [any where process.name == \"a\"] [any where process.name == \"b\"]'\n\
                 [rule.alert_suppression]\ngroup_by = [\"process.name\"]\n";
     let rule = parse(&text(body)).expect("a rule with a warning");
@@ -222,7 +222,7 @@ fn suppression_of_a_sequence_is_a_warning_and_all_alerts_are_told() {
 
 proptest! {
     #[test]
-    fn what_is_told_is_what_the_definition_says(
+    fn alerts_are_what_the_definition_says(
         steps in prop::collection::vec((0..6_i64, 0..4_u8), 0..60),
         duration in 1..12_i64,
         max_signals in 1..6_usize,
@@ -232,15 +232,15 @@ proptest! {
             "{EQL}max_signals = {max_signals}\ninterval = \"{interval}s\"\n{}",
             suppression(&format!("duration = {{ value = {duration}, unit = \"s\" }}\n")),
         ));
-        // All alerts told so far, and where the present interval begins among them.
-        let mut told: Vec<(i64, u8)> = Vec::new();
+        // All alerts raised so far, and where the present interval begins among them.
+        let mut raised: Vec<(i64, u8)> = Vec::new();
         let mut interval_start = i64::MIN;
         let mut in_interval = 0;
         let mut time = 0;
         let (mut suppressed, mut held_back) = (0, 0);
         for (step, name) in steps {
             time += step;
-            let is_alike = told.iter().rev().find(|(_, other)| *other == name).is_some_and(|(at, _)| time - at < duration);
+            let is_alike = raised.iter().rev().find(|(_, other)| *other == name).is_some_and(|(at, _)| time - at < duration);
             if interval_start == i64::MIN || (!is_alike && time - interval_start >= interval) {
                 (interval_start, in_interval) = (time, 0);
             }
@@ -249,7 +249,7 @@ proptest! {
             held_back += u64::from(is_held_back);
             if !is_alike && !is_held_back {
                 in_interval += 1;
-                told.push((time, name));
+                raised.push((time, name));
             }
             let alerts = run.show(time, json!({"process.name": name.to_string()}));
             prop_assert_eq!(alerts == 1, !is_alike && !is_held_back);

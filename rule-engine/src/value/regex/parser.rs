@@ -1,5 +1,5 @@
 //! Lucene's grammar of patterns. Alternatives are joined by `|`, these of what `&` joins, these of parts in a row; a
-//! part is negated by `~` before and repeated by what is behind it.
+//! part is negated by `~` before and repeated by what follows it.
 
 use regex_syntax::hir::{Class, ClassUnicode, ClassUnicodeRange, Dot, Hir};
 
@@ -83,7 +83,7 @@ impl Parser<'_> {
         Ok(Language::concat(parts))
     }
 
-    /// `~` negates the shortest part behind it: `~ab` is `(~a)b`.
+    /// `~` negates the shortest part after it: `~ab` is `(~a)b`.
     fn complement(&mut self) -> Parsed {
         if !self.take('~') {
             return self.primary();
@@ -244,7 +244,7 @@ impl Parser<'_> {
         let mut is_first = true;
         loop {
             let from = match self.next().ok_or("`[` has no `]`")? {
-                // Directly behind the bracket it is a character like others.
+                // Directly after the bracket it is a character like others.
                 ']' if !is_first => break,
                 '\\' => {
                     let escaped = self.next().ok_or("`[` has no `]`")?;

@@ -1,6 +1,6 @@
 //! Sequences: each term is an event query, and all have the same number of keys.
 
-use super::super::syntax::{self, Expression, ExpressionKind, Presence, Wanted};
+use super::super::syntax::{self, Expression, ExpressionKind, Occurrence, Presence};
 use super::checker::Checker;
 use crate::analysis::satisfiable;
 use crate::condition::{KeyField, MissingKey, Sequence, SequenceTerm};
@@ -14,9 +14,9 @@ impl Checker<'_> {
             .terms
             .iter()
             .map(|term| {
-                let what = match term.wanted {
-                    Wanted::Present(_) => "the rule",
-                    Wanted::Missing => "the missing event",
+                let what = match term.occurrence {
+                    Occurrence::Present(_) => "the rule",
+                    Occurrence::Missing => "the missing event",
                 };
                 self.sequence_term(by.as_deref(), term, what)
             })
@@ -41,9 +41,9 @@ impl Checker<'_> {
         let mut stages = Vec::new();
         let mut missing = vec![Vec::new()];
         for (index, term) in query.terms.iter().enumerate() {
-            match term.wanted {
-                Wanted::Missing => missing[stages.len()].push(index),
-                Wanted::Present(runs) => {
+            match term.occurrence {
+                Occurrence::Missing => missing[stages.len()].push(index),
+                Occurrence::Present(runs) => {
                     stages.extend(std::iter::repeat_n(index, runs));
                     missing.resize(stages.len() + 1, Vec::new());
                 }
@@ -62,7 +62,7 @@ impl Checker<'_> {
     fn sequence_term(
         &mut self,
         by: Option<&[KeyField]>,
-        term: &syntax::SequenceTerm,
+        term: &syntax::TermSyntax,
         what: &str,
     ) -> Option<SequenceTerm> {
         let event = self.event(&term.event);

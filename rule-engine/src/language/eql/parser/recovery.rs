@@ -63,9 +63,9 @@ impl Parser<'_> {
     pub(super) fn recover(&mut self, depth: usize) -> Option<Expression> {
         let depths = self.brackets.as_ref()?;
         let is_joint = |token: &Token| connective(token).is_some() || *token == Token::Symbol("|");
-        let behind = (self.next..self.tokens.len())
+        let after = (self.next..self.tokens.len())
             .find(|at| depths[*at] < depth || depths[*at] == depth && is_joint(&self.tokens[*at].0));
-        self.skip_to(behind.unwrap_or(self.tokens.len()));
+        self.skip_to(after.unwrap_or(self.tokens.len()));
         Some(Expression {
             kind: ExpressionKind::Broken,
             span: self.span(),

@@ -1,7 +1,7 @@
 //! The grammar of sequences. Their words (`by`, `with`, `maxspan`, `runs`, `until`) are names everywhere else.
 
 use super::super::lexer::Token;
-use super::super::syntax::{Expression, ExpressionKind, SequenceQuery, SequenceTerm, Wanted};
+use super::super::syntax::{Expression, ExpressionKind, Occurrence, SequenceQuery, TermSyntax};
 use super::Parser;
 use crate::diagnostic::Code;
 use crate::value::{Number, duration};
@@ -23,15 +23,15 @@ impl Parser<'_> {
         let mut stages = 0;
         while self.starts_term() {
             let term = self.term()?;
-            if term.wanted == Wanted::Missing && max_span_ns.is_none() {
+            if term.occurrence == Occurrence::Missing && max_span_ns.is_none() {
                 return self.error(
                     Code::MissingWithoutMaxspan,
                     "a missing event (`![..]`) needs `with maxspan=T`",
                 );
             }
-            stages += match term.wanted {
-                Wanted::Present(runs) => runs,
-                Wanted::Missing => 1,
+            stages += match term.occurrence {
+                Occurrence::Present(runs) => runs,
+                Occurrence::Missing => 1,
             };
             terms.push(term);
             let most = self.options.limits().sequence_events;
@@ -53,7 +53,7 @@ impl Parser<'_> {
         if stages < 2 {
             return self.error(Code::Syntax, "a sequence needs at least two events");
         }
-        if terms.iter().all(|term| term.wanted == Wanted::Missing) {
+        if terms.iter().all(|term| term.occurrence == Occurrence::Missing) {
             return self.error(Code::Syntax, "a sequence needs an event that is not missing");
         }
         Some(SequenceQuery {
@@ -108,7 +108,7 @@ impl Parser<'_> {
         }
     }
 
-    fn term(&mut self) -> Option<SequenceTerm> {
+    fn term(&mut self) -> Option<TermSyntax> {
         let is_missing = self.take_symbol("!");
         if !self.take_symbol("[") {
             return self.unexpected("`[`");
@@ -118,14 +118,14 @@ impl Parser<'_> {
             return self.unexpected("`and`, `or` or `]`");
         }
         let by = self.keys()?;
-        let wanted = if is_missing {
-            Wanted::Missing
+        let occurrence = if is_missing {
+            Occurrence::Missing
         } else if self.take_word("with") {
-            Wanted::Present(self.runs()?)
+            Occurrence::Present(self.runs()?)
         } else {
-            Wanted::Present(1)
+            Occurrence::Present(1)
         };
-        Some(SequenceTerm { event, by, wanted })
+        Some(TermSyntax { event, by, occurrence })
     }
 
     fn runs(&mut self) -> Option<usize> {
