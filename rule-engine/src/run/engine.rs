@@ -71,7 +71,8 @@ impl Match<'_> {
 pub struct RuleChanges {
     /// Rules that kept their state.
     pub kept: Vec<Arc<RuleInfo>>,
-    /// Rules whose meaning has changed, so their state was dropped.
+    /// Rules whose meaning has changed, so their state was dropped. What a new-terms rule has seen is not state of the
+    /// engine: its [`TermHistory`] keeps that by `rule_id` and fields.
     pub changed: Vec<Arc<RuleInfo>>,
     /// Rules with a new `rule_id`.
     pub added: Vec<Arc<RuleInfo>>,

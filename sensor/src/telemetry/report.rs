@@ -204,7 +204,7 @@ pub(crate) fn reload(before: &[EngineCounters], changes: &[RuleChanges]) {
     let changed = changes.iter().flat_map(|all| &all.changed);
     for rule in changed.clone().take(RULES_NAMED_AT_MOST) {
         info!(
-            "`{}` looks for something else now and has forgotten what it remembered",
+            "`{}` looks for something else now: what it remembered of sequences, counts and alerts is dropped",
             Visible(&rule.name)
         );
     }
