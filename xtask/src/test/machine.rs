@@ -21,6 +21,17 @@ const LOCK: &str = "tidewaiter-end-to-end.lock";
 const SETTINGS: [&str; 2] = ["/proc/sys/net", "/proc/sys/kernel"];
 const RESTLESS: [&str; 4] = ["/random/", "/ns_last_pid", "/pty/nr", "/nf_conntrack_count"];
 
+/// Beginnings of the names of cgroups that engines and tests make; those of sessions and services come and go.
+const CGROUPS: [&str; 7] = [
+    "default",
+    "docker",
+    "k8s.io",
+    "kubepods",
+    "libpod",
+    "tidewaiter",
+    "user-54321",
+];
+
 /// Beginnings of the names of the tests' temporary folders.
 const TEMPORARY: [&str; 2] = ["tidewaiter", ".tmp"];
 
@@ -36,7 +47,7 @@ impl Machine {
             lines.insert(format!("mount {target} ({kind})"));
             if matches!(kind, "cgroup" | "cgroup2") {
                 walk(Path::new(target), &mut |path, is_folder| {
-                    if is_folder {
+                    if is_folder && is_made_by_tests(path) {
                         lines.insert(format!("cgroup {}", path.display()));
                     }
                 });
@@ -93,6 +104,11 @@ fn target_and_kind(mount: &str) -> Option<(&str, &str)> {
 fn names(folder: impl AsRef<Path>) -> impl Iterator<Item = String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned())
+}
+
+fn is_made_by_tests(cgroup: &Path) -> bool {
+    let mut names = cgroup.iter().map(|name| name.to_string_lossy());
+    names.any(|name| CGROUPS.iter().any(|begin| name.starts_with(begin)))
 }
 
 /// Visits all that is below a folder; links are not followed.
