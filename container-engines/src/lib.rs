@@ -4,7 +4,7 @@
 //! memory: nobody who asks it ever waits for an engine. A container is named by a [`ContainerClaim`], which is what a
 //! cgroup path says of it; the directory judges which engines may have a say about it.
 //!
-//! Modules import only from those above them: `model`, `cache`, `engine`, `client`, `watch`, `directory`.
+//! The order of the modules is in `xtask/src/tidy/rooms.rs`.
 
 #![deny(missing_docs)]
 

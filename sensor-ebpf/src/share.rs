@@ -18,12 +18,12 @@ const CGROUPS: u32 = 1024;
 /// What cgroups sent under pressure, keyed by the address of the cgroup's node, which is unique across v1 hierarchies
 /// too.
 #[map]
-static SHARES: LruHashMap<u64, Share> = LruHashMap::with_max_entries(CGROUPS, 0);
+static CGROUP_USAGE: LruHashMap<u64, Usage> = LruHashMap::with_max_entries(CGROUPS, 0);
 
 /// What a cgroup has put into the ring buffer lately.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct Share {
+pub struct Usage {
     /// Which quarter of a ring buffer the agent was reading when counting began.
     window: u64,
     bytes: u64,
@@ -51,11 +51,11 @@ pub fn charge(cgroup: Address, bytes: u64) {
         return;
     }
     let window = window();
-    match SHARES.get_ptr_mut(cgroup) {
+    match CGROUP_USAGE.get_ptr_mut(cgroup) {
         // SAFETY: a pointer to a value of the map, which lives as long as the program runs.
-        Some(share) if unsafe { (*share).window == window } => unsafe { (*share).bytes += bytes },
+        Some(usage) if unsafe { (*usage).window == window } => unsafe { (*usage).bytes += bytes },
         _ => {
-            let _ = SHARES.insert(cgroup, Share { window, bytes }, 0);
+            let _ = CGROUP_USAGE.insert(cgroup, Usage { window, bytes }, 0);
         }
     }
 }
@@ -64,8 +64,8 @@ pub fn charge(cgroup: Address, bytes: u64) {
 #[inline(always)]
 fn sent_by(cgroup: Address) -> u64 {
     // SAFETY: as in `charge`.
-    match SHARES.get_ptr_mut(cgroup) {
-        Some(share) if unsafe { (*share).window == window() } => unsafe { (*share).bytes },
+    match CGROUP_USAGE.get_ptr_mut(cgroup) {
+        Some(usage) if unsafe { (*usage).window == window() } => unsafe { (*usage).bytes },
         _ => 0,
     }
 }

@@ -23,8 +23,8 @@ pub(crate) use rules::Rules;
 use waiting::WaitingEvents;
 pub(crate) use waiting::{Release, WaitingEvent};
 
-/// How often it is looked whether waiting events are ready.
-pub(crate) const LOOK_INTERVAL: Duration = Duration::from_millis(2);
+/// How often to check whether waiting events are ready.
+pub(crate) const WAITING_POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// Takes the verdicts on an event that had to wait.
 pub(crate) type OnWaiting<'a, Context> = &'a mut dyn FnMut(&WaitingEvent<Context>, Match<'_>);
@@ -41,8 +41,8 @@ pub(crate) struct Detection<Context> {
     /// How long an event may wait for the metadata that a rule reads.
     metadata_wait: Duration,
     waiting: WaitingEvents<Context>,
-    /// When it was last looked whether waiting events are ready.
-    last_look: Instant,
+    /// When waiting events were last checked for being ready.
+    last_poll: Instant,
     without_metadata: u64,
 }
 
@@ -58,7 +58,7 @@ impl<Context> Detection<Context> {
             directory,
             metadata_wait,
             waiting: WaitingEvents::default(),
-            last_look: Instant::now(),
+            last_poll: Instant::now(),
             without_metadata: 0,
         }
     }
@@ -127,11 +127,11 @@ impl<Context> Detection<Context> {
         }
     }
 
-    /// Evaluates waiting events if it is time to look whether they are ready, or if there is no room for another.
+    /// Evaluates waiting events if it is time to check whether they are ready, or if there is no room for another.
     pub(crate) fn release_due(&mut self, history: &mut dyn TermHistory, on_waiting: OnWaiting<'_, Context>) {
         if self.waiting.is_full() {
             self.release(Release::All, history, on_waiting);
-        } else if !self.waiting.is_empty() && self.last_look.elapsed() >= LOOK_INTERVAL {
+        } else if !self.waiting.is_empty() && self.last_poll.elapsed() >= WAITING_POLL_INTERVAL {
             self.release(Release::Ready, history, on_waiting);
         }
     }
@@ -146,11 +146,11 @@ impl<Context> Detection<Context> {
         if self.waiting.is_empty() {
             return;
         }
-        self.last_look = Instant::now();
+        self.last_poll = Instant::now();
         let directory = &self.directory;
         let taken = self
             .waiting
-            .take(which, self.last_look, |container| directory.get(container.claim()));
+            .take(which, self.last_poll, |container| directory.get(container.claim()));
         for (mut event, lookup) in taken {
             self.without_metadata += u64::from(matches!(lookup, Lookup::Pending(_)));
             fill_metadata(&mut event.record, &lookup);

@@ -1,4 +1,4 @@
-//! Events: what can happen, and to what. Everything behind the process table takes these.
+//! Events: what can happen, and to what. Everything downstream of the process table takes these.
 //!
 //! Stands between the process table and the record. An event refers to the table as it is after the event. It knows
 //! nothing of ECS.

@@ -1,8 +1,6 @@
 //! The agent of Tidewaiter, as a library; the binary `tidewaiter` calls its [`main`].
 //!
-//! Modules import only from those above them: `text`, `clock`, `telemetry`, `config`, `kernel`, `decode`, `identity`,
-//! `process`, `enrich`, `event`, `record`, `detection`, `alert`, `history`, `rule_files`, `outputs`, `pipeline`, `agent`,
-//! `cli`, `commands`.
+//! The order of the modules is in `xtask/src/tidy/rooms.rs`.
 
 mod agent;
 mod alert;

@@ -136,7 +136,7 @@ impl Pipeline {
         }
         self.flush(handler);
         handler.finish(&self.intake.losses);
-        if let Some(counts) = self.intake.losses.look() {
+        if let Some(counts) = self.intake.losses.read_counters() {
             self.decoder.end(&counts.produced);
         }
         self.counts()
@@ -145,7 +145,7 @@ impl Pipeline {
     /// Handles all records there are; returns whether that is everything that the kernel side sent.
     fn is_all_received<H: EventHandler>(&mut self, handler: &mut H) -> bool {
         while self.drain(BATCH, handler) > 0 {}
-        self.intake.losses.look().is_none_or(|counts| {
+        self.intake.losses.read_counters().is_none_or(|counts| {
             let produced: u64 = counts.produced.iter().sum();
             produced == self.decoder.counts.received + counts.lost.total()
         })
@@ -184,7 +184,7 @@ impl Pipeline {
             handled += 1;
         }
         if decoder.counts.gaps > gaps {
-            intake.losses.look();
+            intake.losses.read_counters();
         }
         handled
     }
@@ -195,7 +195,7 @@ impl Pipeline {
     }
 
     fn counts(&self) -> PipelineCounts {
-        let kernel = self.intake.losses.look();
+        let kernel = self.intake.losses.read_counters();
         PipelineCounts {
             produced: kernel.as_ref().map_or(0, |counts| counts.produced.iter().sum()),
             lost: kernel.map_or(self.reported.lost, |counts| counts.lost),

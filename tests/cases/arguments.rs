@@ -1,4 +1,4 @@
-//! Arguments of any length, and what is told of the environment.
+//! Arguments of any length, and what is reported of the environment.
 
 use std::fs;
 use std::path::PathBuf;

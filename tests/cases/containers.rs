@@ -14,7 +14,7 @@ use tests::document::Document;
 use tests::lines::PATIENCE;
 use tests::sensor::{Home, Sensor};
 
-/// What is told of every container that a test looks at.
+/// What is reported of every container that a test looks at.
 const ALWAYS_REPORTED: [&str; 4] = [
     "container.id",
     "container.name",
@@ -22,7 +22,7 @@ const ALWAYS_REPORTED: [&str; 4] = [
     "tidewaiter.container.metadata",
 ];
 
-/// A rule that reads what only an engine tells, so that it waits for it; alerts on the image's program `ordinary`.
+/// A rule that reads what only an engine reports, so that it waits for it; alerts on the image's program `ordinary`.
 const RULE_ON_METADATA: &str = r#"
 [rule]
 name = "Ordinary program"
@@ -54,7 +54,7 @@ fn exec_of(recorder: &Sensor, container_id: &str, program: &str) -> Result<Docum
 }
 
 /// Runs the program `ordinary` in a container, again and again with another argument, until its event is as expected.
-/// For what an engine tells in its own time.
+/// For what an engine reports in its own time.
 fn until_an_event(
     recorder: &Sensor,
     run: impl Fn(&[&str]) -> Result<()>,

@@ -20,7 +20,7 @@ use tests::sensor::{Home, Sensor};
 struct Scene {
     sensor: Sensor,
     hostile: PathBuf,
-    /// Without symlinks, as the sensor tells it.
+    /// Without symlinks, as the sensor reports it.
     folder: PathBuf,
     _home: Home,
 }

@@ -82,7 +82,7 @@ fn a_program_is_known_by_its_file_and_not_by_its_name() -> Result<()> {
 
     run(Command::new("busybox").args(["true", "applet-by-argument"]))?;
     run(Command::new("bash").args(["-c", "exec -a true busybox applet-by-name"]))?;
-    // An applet is told by the name that the program is started with; where it is an argument, rules read the arguments.
+    // An applet is reported by the name that the program is started with; where it is an argument, rules read the arguments.
     for (marker, name, applet) in [
         ("applet-by-argument", "busybox", ""),
         ("applet-by-name", "true", "true"),
@@ -154,7 +154,7 @@ fn rights_are_reported_with_where_they_come_from() -> Result<()> {
 }
 
 #[test]
-fn a_program_that_is_not_the_images_is_told_from_one_that_is() -> Result<()> {
+fn a_program_that_is_not_the_images_is_distinguished_from_one_that_is() -> Result<()> {
     let home = Home::new()?;
     let engine = Engine::start(&home)?;
     let container = engine.container("web")?;

@@ -141,8 +141,8 @@ fn counts_at_end(sensor: Sensor) -> Result<Counts> {
         .iter()
         .find(|line| line.contains("the kernel side made"))
         .with_context(|| format!("the sensor does not tell its counts: {lines:?}"))?;
-    let (_, told) = line.split_once("the kernel side made").unwrap_or_default();
-    let numbers: Vec<u64> = told.split(' ').filter_map(|word| word.parse().ok()).collect();
+    let (_, counts) = line.split_once("the kernel side made").unwrap_or_default();
+    let numbers: Vec<u64> = counts.split(' ').filter_map(|word| word.parse().ok()).collect();
     match numbers[..] {
         [made, received, lost, missing_by_numbers] => Ok(Counts {
             made,

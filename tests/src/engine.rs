@@ -18,7 +18,7 @@ use crate::terminal::Terminal;
 /// The name that every container of the tests runs.
 pub const IMAGE: &str = "registry.example/tools/end-to-end:1.2";
 
-/// How often it is looked whether something is ready.
+/// How often to check whether something is ready.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// An engine that runs until it is dropped, and ends with all its containers.

@@ -215,7 +215,7 @@ fn column(layout: &'static str, evidence: Result<Evidence>) -> Column {
             load_ms: evidence.load_ms(),
             verified: evidence.verified(),
         },
-        // Without evidence nothing is as it should be; the reason is told once.
+        // Without evidence nothing is as it should be; the reason is reported once.
         Err(error) => Column {
             layout,
             results: vec![Err(error)],

@@ -71,7 +71,7 @@ pub(crate) fn run(binaries: &[TestBinary], environment: &[(&str, &str)]) -> Resu
             .current_dir(folder)
             .env("CARGO", cargo().get_program())
             .env("CARGO_MANIFEST_DIR", folder)
-            // An error is told by its message; where it was made is noise.
+            // An error is reported by its message; where it was made is noise.
             .env("RUST_LIB_BACKTRACE", "0")
             .envs(environment.iter().copied())
             .env(MARK, std::process::id().to_string())

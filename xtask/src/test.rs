@@ -33,7 +33,7 @@ const MAY_BE_SKIPPED_IN_CI: [&str; 8] = [
 ];
 
 pub(crate) fn run_everything() -> Result<ExitCode> {
-    let before = Machine::look();
+    let before = Machine::snapshot();
     command::run(&mut build_sensor())?;
     let (end_to_end, others): (Vec<_>, Vec<_>) = suite::build()?.into_iter().partition(TestBinary::is_end_to_end);
     let lanes: [Box<dyn FnOnce() -> Result<Summary> + Send>; 3] = [

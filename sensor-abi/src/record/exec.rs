@@ -7,7 +7,7 @@ use super::process::{Descriptor, Namespaces, ProcessFixed};
 #[cfg(doc)]
 use crate::RecordKind;
 
-/// The most bytes that one record carries behind its fixed part. A path is at most 4,096 bytes and
+/// The most bytes that one record carries after its fixed part. A path is at most 4,096 bytes and
 /// four of them fit before the arguments; longer arguments continue in [`ArgumentsFixed`] records.
 pub const VARIABLE_LIMIT: usize = 48 * 1024;
 

@@ -9,7 +9,7 @@ use rule_engine::{Match, Record, fields};
 use super::notify;
 use crate::alert::loss::Losses;
 use crate::alert::{Alert, ChainLink, chain_of};
-use crate::detection::{Detection, LOOK_INTERVAL, Release, Rules, WaitingEvent};
+use crate::detection::{Detection, Release, Rules, WAITING_POLL_INTERVAL, WaitingEvent};
 use crate::event::Event;
 use crate::history::History;
 use crate::kernel::Environment;
@@ -144,7 +144,7 @@ impl EventHandler for Alerting {
                 offer(outputs, losses, alert, Some(time_ns));
             });
         }
-        self.evictions.look(|| self.detection.counts().engines);
+        self.evictions.report_new(|| self.detection.counts().engines);
         Flow::Continue
     }
 
@@ -167,7 +167,7 @@ impl EventHandler for Alerting {
 
     fn may_sleep(&self) -> Duration {
         if self.detection.has_waiting_events() {
-            LOOK_INTERVAL
+            WAITING_POLL_INTERVAL
         } else {
             IDLE
         }

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use tracing::error;
 
-/// How often it is looked whether all threads run.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often to check whether all threads run.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Default)]
 pub(crate) struct Threads(Vec<Arc<JoinHandle<()>>>);
@@ -26,7 +26,7 @@ impl Threads {
     /// that one; gives the other's name.
     pub(crate) fn supervise(&self, running: &Receiver<Infallible>, stop: impl Fn()) -> Option<String> {
         let mut ended = None;
-        while let Err(RecvTimeoutError::Timeout) = running.recv_timeout(LOOK_INTERVAL) {
+        while let Err(RecvTimeoutError::Timeout) = running.recv_timeout(CHECK_INTERVAL) {
             if ended.is_none()
                 && let Some(thread) = self.0.iter().find(|thread| thread.is_finished())
             {

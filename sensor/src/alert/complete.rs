@@ -1,6 +1,6 @@
 //! Alerts wait a stated time for what container engines report, and are amended with what comes later.
 //!
-//! Nothing here waits itself: a thread that has nothing else to do calls [`Completion::look`] every
+//! Nothing here waits itself: a thread that has nothing else to do calls [`Completion::poll`] every
 //! [`Completion::interval`]. An alert that waits does not hold up the others.
 
 use std::collections::VecDeque;
@@ -20,7 +20,7 @@ pub(crate) const MAX_PENDING: usize = 1024;
 const PENDING_INTERVAL: Duration = Duration::from_millis(10);
 /// Alerts that left without their container's metadata and may be amended; with more, the oldest stays as it is.
 pub(crate) const MAX_AMENDABLE: usize = 1024;
-/// How long after an alert it may be amended, and how often it is looked whether it can be.
+/// How long after an alert it may be amended, and how often to check whether it can be.
 const AMENDED_WITHIN: Duration = Duration::from_secs(60);
 const AMENDING_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -40,7 +40,7 @@ pub(crate) struct Completion {
     pending: VecDeque<Pending>,
     /// Emitted, but not with all that may come to be known.
     amendable: VecDeque<Pending>,
-    last_look: Instant,
+    last_poll: Instant,
     last_amending: Instant,
     pub(crate) counts: CompletionCounts,
 }
@@ -68,7 +68,7 @@ impl Completion {
             metadata_wait,
             pending: VecDeque::new(),
             amendable: VecDeque::new(),
-            last_look: Instant::now(),
+            last_poll: Instant::now(),
             last_amending: Instant::now(),
             counts: CompletionCounts::default(),
         }
@@ -90,7 +90,7 @@ impl Completion {
         self.pending.push_back(Pending { deadline, alert });
     }
 
-    /// How long it may take until the next look; `None` if nothing waits for one.
+    /// How long it may take until the next poll; `None` if nothing waits for one.
     pub(crate) fn interval(&self) -> Option<Duration> {
         match (self.pending.is_empty(), self.amendable.is_empty()) {
             (false, _) => Some(PENDING_INTERVAL),
@@ -99,11 +99,11 @@ impl Completion {
         }
     }
 
-    /// Emits what has become complete or has waited long enough, if it is time to look.
-    pub(crate) fn look(&mut self, emit: Emit<'_>) {
-        if self.last_look.elapsed() >= PENDING_INTERVAL {
-            self.last_look = Instant::now();
-            self.release(self.last_look, emit);
+    /// Emits what has become complete or has waited long enough, if it is time to poll.
+    pub(crate) fn poll(&mut self, emit: Emit<'_>) {
+        if self.last_poll.elapsed() >= PENDING_INTERVAL {
+            self.last_poll = Instant::now();
+            self.release(self.last_poll, emit);
         }
         if self.last_amending.elapsed() >= AMENDING_INTERVAL {
             self.last_amending = Instant::now();

@@ -1,7 +1,7 @@
 //! What was lost, and when: kept for a while, so that an alert can say that it overlaps a loss.
 //!
-//! The kernel counts what it lost but not when. The event thread looks at the numbers every second, whenever sequence
-//! numbers show a gap, and before an alert is made; a loss lies between two looks. Times are those of the boot clock
+//! The kernel counts what it lost but not when. The event thread reads the counters every second, whenever sequence
+//! numbers show a gap, and before an alert is made; a loss lies between two reads. Times are those of the boot clock
 //! inside, and of the wall clock, as events have them, outside.
 
 use std::{
@@ -72,7 +72,7 @@ impl Losses {
         Losses {
             counters,
             log: RefCell::new(LossLog {
-                looked_at_ns: boot_clock_ns(),
+                last_read_ns: boot_clock_ns(),
                 ..LossLog::default()
             }),
             boot_time_ns: Cell::new(boot_time_ns()),
@@ -81,10 +81,10 @@ impl Losses {
 
     /// The kernel's numbers now; what is new among the losses is remembered. Without numbers (the kernel never refuses
     /// them) nothing is.
-    pub(crate) fn look(&self) -> Option<KernelCounts> {
+    pub(crate) fn read_counters(&self) -> Option<KernelCounts> {
         let begin_ns = boot_clock_ns();
         let counts = self.counters.read().ok()?;
-        self.log.borrow_mut().looked(begin_ns, boot_clock_ns(), counts.lost);
+        self.log.borrow_mut().note(begin_ns, boot_clock_ns(), counts.lost);
         Some(counts)
     }
 
@@ -95,7 +95,7 @@ impl Losses {
 
     /// What was lost at a time that may lie between the two, all by the wall clock.
     pub(crate) fn between(&self, from_ns: i64, to_ns: i64) -> Option<Loss> {
-        self.look();
+        self.read_counters();
         let zero = self.boot_time_ns.get();
         let loss = self.log.borrow().between(from_ns - zero, to_ns - zero)?;
         Some(Loss {
@@ -109,18 +109,18 @@ impl Losses {
 /// Losses by the boot clock, oldest first.
 #[derive(Default)]
 struct LossLog {
-    looked_at_ns: i64,
+    last_read_ns: i64,
     known: LostRecords,
     losses: VecDeque<Loss>,
 }
 
 impl LossLog {
     /// Takes in what had been lost in all when the counters were read, between the two times.
-    fn looked(&mut self, begin_ns: i64, end_ns: i64, lost: LostRecords) {
+    fn note(&mut self, begin_ns: i64, end_ns: i64, lost: LostRecords) {
         let records = lost.since(&self.known);
         if records.total() > 0 {
             self.losses.push_back(Loss {
-                since_ns: self.looked_at_ns,
+                since_ns: self.last_read_ns,
                 until_ns: end_ns,
                 records,
             });
@@ -131,7 +131,7 @@ impl LossLog {
             }
         }
         self.known = lost;
-        self.looked_at_ns = begin_ns;
+        self.last_read_ns = begin_ns;
     }
 
     fn between(&self, from_ns: i64, to_ns: i64) -> Option<Loss> {
@@ -157,12 +157,12 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_lies_between_two_looks_at_the_counters() {
+    fn a_loss_lies_between_two_reads_of_the_counters() {
         let mut log = LossLog::default();
-        log.looked(10, 11, lost(0, 0));
-        log.looked(20, 21, lost(3, 0));
-        log.looked(30, 31, lost(3, 0));
-        log.looked(40, 41, lost(4, 5));
+        log.note(10, 11, lost(0, 0));
+        log.note(20, 21, lost(3, 0));
+        log.note(30, 31, lost(3, 0));
+        log.note(40, 41, lost(4, 5));
         let between = |from_ns, to_ns| {
             log.between(from_ns, to_ns)
                 .map(|loss| (loss.since_ns, loss.until_ns, loss.records))
@@ -181,7 +181,7 @@ mod tests {
             let mut total = 0;
             for (time, number) in (1..).zip(&numbers) {
                 total += number;
-                log.looked(time, time, lost(total, 0));
+                log.note(time, time, lost(total, 0));
             }
             let all = log.between(0, i64::MAX).map_or(0, |loss| loss.records.total());
             prop_assert_eq!(all, total);

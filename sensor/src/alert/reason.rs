@@ -1,4 +1,4 @@
-//! The sentence that an alert begins with.
+//! The sentence that an alert opens with.
 
 use rule_engine::RuleInfo;
 

@@ -115,8 +115,8 @@ fn replay(
         writer.check()?;
         if let Some(near_misses) = &mut explained {
             let (json, line) = (recording.json(), recording.counts.lines);
-            let looked_at = near_misses.look_at(&engine, record, json, line, &mut writer.output);
-            looked_at.map_err(ReplayError::Output)?;
+            let examined = near_misses.examine(&engine, record, json, line, &mut writer.output);
+            examined.map_err(ReplayError::Output)?;
         }
     }
     // After the last event time runs on until no sequence waits for a missing event any more.

@@ -1,4 +1,4 @@
-//! Keys that there are not, and which ones may have been meant.
+//! Unknown keys, and what was probably meant.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};

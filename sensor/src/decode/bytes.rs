@@ -16,7 +16,7 @@ pub enum DecodeError {
     Orphan,
 }
 
-/// A record's fixed part, and the bytes behind it.
+/// A record's fixed part, and the bytes after it.
 pub(super) fn fixed_part<T: FromBytes>(bytes: &[u8]) -> Result<(T, &[u8]), DecodeError> {
     T::read_from_prefix(bytes).map_err(|_| DecodeError::Short(bytes.len()))
 }

@@ -118,7 +118,7 @@ fn of_arguments_past_the_limit_the_end_is_kept() {
 
 #[test]
 fn the_environment_follows_the_arguments() {
-    let of = |kind: u16, mut record: Vec<u8>| {
+    let record_of = |kind: u16, mut record: Vec<u8>| {
         record[..2].copy_from_slice(&kind.to_ne_bytes());
         record
     };
@@ -126,11 +126,11 @@ fn the_environment_follows_the_arguments() {
     let records = [
         exec_record(1, flags, [b"", b"", b"", b"", b"", b"a\0"]),
         arguments_record(2, 0, 2, b"b\0"),
-        of(
+        record_of(
             RecordKind::Environment.number(),
             arguments_record(3, FLAG_ARGUMENTS_CONTINUE, 0, b"A=1\0B"),
         ),
-        of(
+        record_of(
             RecordKind::Environment.number(),
             arguments_record(4, FLAG_ARGUMENTS_CUT, 5, b"=2\0"),
         ),

@@ -178,7 +178,7 @@ fn route(queue: &Receiver<Box<Alert>>, mut completion: Completion, outputs: &[(F
             Err(RecvTimeoutError::Disconnected) => false,
         };
         if is_open {
-            completion.look(&mut emit);
+            completion.poll(&mut emit);
         } else {
             completion.finish(&mut emit);
         }

@@ -1,4 +1,4 @@
-//! The stage behind the process table, as the event thread sees it.
+//! The stage downstream of the process table, as the event thread sees it.
 
 use std::time::Duration;
 

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn many_records_are_looked_for_and_few_wake() {
+    fn many_records_are_polled_for_and_few_wake() {
         let mut now = Instant::now();
         let mut pace = Pace::new(now);
         for (records_a_millisecond, expected) in [

@@ -246,6 +246,15 @@ fn the_schema_lists_exactly_the_fields_that_events_have() {
 }
 
 #[test]
+fn the_rule_engines_tests_use_the_same_fields() {
+    let rows = |list: &'static str| -> Vec<&str> { list.lines().filter(|row| !row.starts_with('#')).collect() };
+    assert_eq!(
+        rows(include_str!("produced.tsv")),
+        rows(include_str!("../../../rule-engine/tests/data/produced.tsv"))
+    );
+}
+
+#[test]
 fn fields_with_few_values_have_no_others() {
     let builder = RecordBuilder::new(Host::read(None));
     let users = Users::start().expect("a thread");

@@ -223,24 +223,24 @@ pub(crate) fn reload(before: &[EngineCounters], changes: &[RuleChanges]) {
 /// Reports, at most once a minute, that rules had to forget what they remembered.
 pub(crate) struct EvictionReport {
     reported: u64,
-    last_look: Instant,
+    last_report: Instant,
 }
 
 impl Default for EvictionReport {
     fn default() -> Self {
         EvictionReport {
             reported: 0,
-            last_look: Instant::now(),
+            last_report: Instant::now(),
         }
     }
 }
 
 impl EvictionReport {
-    pub(crate) fn look(&mut self, engines: impl FnOnce() -> Vec<EngineCounters>) {
-        if self.last_look.elapsed() < EVICTION_REPORT_INTERVAL {
+    pub(crate) fn report_new(&mut self, engines: impl FnOnce() -> Vec<EngineCounters>) {
+        if self.last_report.elapsed() < EVICTION_REPORT_INTERVAL {
             return;
         }
-        self.last_look = Instant::now();
+        self.last_report = Instant::now();
         let evicted = engines().iter().map(|counters| counters.groups_evicted).sum();
         if evicted > self.reported {
             let new = evicted - self.reported;

@@ -64,7 +64,7 @@ fn cgroup_roots() -> Vec<PathBuf> {
 }
 
 #[test]
-fn what_sets_a_container_up_is_told_apart_from_what_runs_in_it() -> Result<()> {
+fn what_sets_a_container_up_is_distinguished_from_what_runs_in_it() -> Result<()> {
     let home = Home::new()?;
     let engine = Engine::start(&home)?;
     let recorder = home.events()?;

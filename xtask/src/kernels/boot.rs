@@ -15,7 +15,7 @@ use crate::command::succeeds;
 
 /// A boot takes some ten seconds on an idle machine, and minutes on a very busy one.
 const TIME_LIMIT: Duration = Duration::from_secs(600);
-const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Boots, waits for the end and gives the folder with what the sensor wrote, which is in `folder`.
 pub(crate) fn boot(kernel: &Path, initramfs: &Path, layout: &str, folder: &Path) -> Result<PathBuf> {
@@ -84,7 +84,7 @@ fn wait(machine: &mut Child) -> Result<()> {
             }
             bail!("qemu failed ({status})");
         }
-        sleep(LOOK_INTERVAL);
+        sleep(POLL_INTERVAL);
     }
     machine.kill()?;
     machine.wait()?;

@@ -58,7 +58,7 @@ impl Evidence {
         load.unwrap_or("-").to_owned()
     }
 
-    /// How many instructions of each program the verifier looked at; empty where the kernel does not tell.
+    /// How many instructions of each program the verifier looked at; empty where the kernel does not report it.
     pub(crate) fn verified(&self) -> Vec<(String, u64)> {
         let log = self.text("events.stderr").unwrap_or_default();
         let in_line = |line| {

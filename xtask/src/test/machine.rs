@@ -12,7 +12,7 @@ use crate::suite::MARK;
 
 /// What ends may take a moment to be gone.
 const SETTLE_LIMIT: Duration = Duration::from_secs(10);
-const LOOK_INTERVAL: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Held by each test that needs the machine for itself, and kept.
 const LOCK: &str = "tidewaiter-end-to-end.lock";
@@ -39,7 +39,7 @@ const TEMPORARY: [&str; 2] = ["tidewaiter", ".tmp"];
 pub(crate) struct Machine(BTreeSet<String>);
 
 impl Machine {
-    pub(crate) fn look() -> Self {
+    pub(crate) fn snapshot() -> Self {
         let mut lines = BTreeSet::new();
         lines.extend(names("/sys/class/net").map(|name| format!("link {name}")));
         let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
@@ -75,11 +75,11 @@ impl Machine {
     pub(crate) fn differences(&self) -> Vec<String> {
         let deadline = Instant::now() + SETTLE_LIMIT;
         loop {
-            let differences = self.compare(&Self::look());
+            let differences = self.compare(&Self::snapshot());
             if differences.is_empty() || Instant::now() > deadline {
                 return differences;
             }
-            sleep(LOOK_INTERVAL);
+            sleep(POLL_INTERVAL);
         }
     }
 
@@ -144,7 +144,7 @@ mod tests {
     use super::Machine;
 
     #[test]
-    fn what_is_new_and_what_is_gone_is_told() {
+    fn what_is_new_and_what_is_gone_is_reported() {
         let before = Machine(["link lo", "link docker0"].map(str::to_owned).into());
         let now = Machine(["link lo", "mount /left (tmpfs)"].map(str::to_owned).into());
         assert_eq!(
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_machine_has_links_mounts_and_settings() {
-        let now = Machine::look();
+        let now = Machine::snapshot();
         for kind in ["link ", "mount ", "setting "] {
             assert!(now.0.iter().any(|line| line.starts_with(kind)), "{kind}");
         }

@@ -1,5 +1,5 @@
-//! The rooms of each crate and their order: a room imports only what stands above it. One that looks down, and files
-//! that import each other in a circle, are found here.
+//! The rooms of each crate and their order: a room imports only what stands above it. One that imports from
+//! below, and files that import each other in a circle, are found here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -109,12 +109,15 @@ impl Crate {
                 file.display()
             )
         });
-        let up = modules.imports.iter().filter_map(|import| self.looks_down(import));
+        let up = modules
+            .imports
+            .iter()
+            .filter_map(|import| self.imports_from_below(import));
         unknown.chain(up).chain(circles(modules)).collect()
     }
 
     /// The finding, if the import is of a room below its own.
-    fn looks_down(&self, import: &Import) -> Option<String> {
+    fn imports_from_below(&self, import: &Import) -> Option<String> {
         let place = |path: &ModulePath| match path.first() {
             Some(room) => self.rooms.iter().position(|other| other == room),
             // The root file.
@@ -227,7 +230,7 @@ mod tests {
     const ROOT: (&str, &str) = ("lib.rs", "mod above;\nmod below;\npub use below::Below;\n");
 
     #[test]
-    fn an_import_that_looks_down_is_found_however_it_is_written() {
+    fn an_import_from_below_is_found_however_it_is_written() {
         for import in [
             "use crate::below::Below;",
             "use crate::{below::{self, Below}};",

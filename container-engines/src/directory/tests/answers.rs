@@ -1,7 +1,7 @@
 //! What is read from an answer, and which engine is asked.
 
 use super::asking::{claim, complete, docker_container, failure, id};
-use super::fake::{Fake, PATIENT};
+use super::fake::{Fake, LONG_TIMEOUTS};
 use crate::directory::Directory;
 use crate::model::{
     Access, ContainerClaim, ContainerRef, DirectoryOptions, Image, Lookup, LookupFailure, Metadata, Mount, Runtime,
@@ -31,7 +31,7 @@ fn an_answer_is_read_whole() {
             },
         }),
     );
-    let directory = fake.directory(PATIENT);
+    let directory = fake.directory(LONG_TIMEOUTS);
     assert_eq!(
         *complete(&directory, &id('a')),
         Metadata {
@@ -60,14 +60,14 @@ fn an_answer_is_read_whole() {
 fn an_empty_answer_is_accepted() {
     let fake = Fake::started();
     fake.add_as(&id('a'), json!({ "Id": id('a') }));
-    let directory = fake.directory(PATIENT);
+    let directory = fake.directory(LONG_TIMEOUTS);
     assert_eq!(complete(&directory, &id('a')).name, "");
 }
 
 #[test]
 fn a_container_named_like_an_id_is_not_that_container() {
     let fake = Fake::started();
-    let directory = fake.connected(PATIENT);
+    let directory = fake.connected(LONG_TIMEOUTS);
     fake.add_as(&id('a'), json!({ "Id": id('b'), "Name": format!("/{}", id('a')) }));
     assert_eq!(failure(&directory, &id('a')), LookupFailure::NotFound);
 }
@@ -84,7 +84,7 @@ fn hostile_labels_are_cut_and_counted() {
         &id('a'),
         json!({ "Id": id('a'), "Name": "/".to_owned() + &"n".repeat(100_000), "Config": { "Labels": labels } }),
     );
-    let directory = fake.directory(PATIENT);
+    let directory = fake.directory(LONG_TIMEOUTS);
     let metadata = complete(&directory, &id('a'));
     assert_eq!(metadata.labels.len(), 64);
     assert_eq!(metadata.labels[0].1.len(), 1024);
@@ -98,7 +98,7 @@ fn what_was_claimed_inside_a_container_gets_nothing() {
     let fake = Fake::started();
     fake.add(&id('a'), "victim");
     fake.add(&id('b'), "attacker");
-    let directory = fake.connected(PATIENT);
+    let directory = fake.connected(LONG_TIMEOUTS);
     complete(&directory, &id('a'));
     let (victim, attacker, other) = (id('a'), id('b'), id('c'));
     let nested = |id| ContainerClaim {
@@ -122,7 +122,7 @@ fn what_was_claimed_inside_a_container_gets_nothing() {
 #[test]
 fn another_runtimes_container_is_not_asked_about() {
     let fake = Fake::started();
-    let directory = fake.connected(PATIENT);
+    let directory = fake.connected(LONG_TIMEOUTS);
     let id = id('a');
     let other = ContainerClaim {
         container: ContainerRef {
@@ -153,7 +153,7 @@ fn a_kubernetes_container_of_docker_names_its_pod() {
         &id('a'),
         json!({ "Id": id('a'), "Name": "/k8s_web", "Config": { "Labels": labels } }),
     );
-    let directory = fake.directory(PATIENT);
+    let directory = fake.directory(LONG_TIMEOUTS);
     let pod = complete(&directory, &id('a')).pod.clone().expect("a pod");
     assert_eq!(
         (pod.name.as_str(), pod.namespace.as_str(), pod.uid.as_str()),

@@ -1,7 +1,7 @@
 //! When an engine is asked, and what its events change.
 
 use super::asking::{LONG, claim, complete, failure, id, name, until};
-use super::fake::{Answer, Fake, PATIENT};
+use super::fake::{Answer, Fake, LONG_TIMEOUTS};
 use crate::model::{Image, Lookup, LookupFailure};
 use crate::watch::{INSPECTIONS_AT_ONCE, Timing};
 use serde_json::json;
@@ -12,7 +12,7 @@ fn listed_containers_are_known_before_anybody_asks() {
     let fake = Fake::started();
     fake.add(&id('a'), "one");
     fake.add(&id('b'), "two");
-    let directory = fake.directory(PATIENT);
+    let directory = fake.directory(LONG_TIMEOUTS);
     until("both are inspected", || {
         directory.engines()[0].counters.inspections == 2
     });
@@ -24,7 +24,7 @@ fn listed_containers_are_known_before_anybody_asks() {
 #[test]
 fn a_container_nobody_mentioned_is_asked_about_once() {
     let fake = Fake::started();
-    let directory = fake.connected(PATIENT);
+    let directory = fake.connected(LONG_TIMEOUTS);
     fake.add(&id('a'), "late");
     for _ in 0..100 {
         directory.get(claim(&id('a')));
@@ -36,7 +36,7 @@ fn a_container_nobody_mentioned_is_asked_about_once() {
 #[test]
 fn a_container_the_engine_does_not_know_is_remembered_as_such() {
     let fake = Fake::started();
-    let directory = fake.connected(PATIENT);
+    let directory = fake.connected(LONG_TIMEOUTS);
     for _ in 0..100 {
         assert_eq!(failure(&directory, &id('a')), LookupFailure::NotFound);
     }
@@ -48,7 +48,7 @@ fn a_failure_is_asked_again_after_its_time() {
     let fake = Fake::started();
     let directory = fake.connected(Timing {
         failure_memory: Duration::ZERO,
-        ..PATIENT
+        ..LONG_TIMEOUTS
     });
     directory.get(claim(&id('a')));
     until("the first question is answered", || fake.times_asked(&id('a')) > 0);
@@ -59,7 +59,7 @@ fn a_failure_is_asked_again_after_its_time() {
 #[test]
 fn a_creation_event_names_the_container_before_the_answer() {
     let fake = Fake::started();
-    let directory = fake.connected(PATIENT);
+    let directory = fake.connected(LONG_TIMEOUTS);
     fake.answer(&id('a'), Answer::Hang);
     fake.emit(
         "create",
@@ -79,7 +79,7 @@ fn a_creation_event_names_the_container_before_the_answer() {
 #[test]
 fn a_container_that_is_gone_before_the_answer_keeps_its_name() {
     let fake = Fake::started();
-    let directory = fake.connected(PATIENT);
+    let directory = fake.connected(LONG_TIMEOUTS);
     fake.emit("create", &id('a'), json!({ "name": "brief", "image": "nginx" }));
     fake.emit("destroy", &id('a'), json!({}));
     until("the event is taken", || name(&directory, &id('a')).is_some());
@@ -91,7 +91,7 @@ fn a_container_that_is_gone_before_the_answer_keeps_its_name() {
 fn start_and_rename_need_no_further_question() {
     let fake = Fake::started();
     fake.add(&id('a'), "old");
-    let directory = fake.connected(PATIENT);
+    let directory = fake.connected(LONG_TIMEOUTS);
     assert_eq!(complete(&directory, &id('a')).started, None);
     fake.emit("start", &id('a'), json!({ "name": "old" }));
     fake.emit("rename", &id('a'), json!({ "name": "new", "oldName": "/old" }));
@@ -104,7 +104,7 @@ fn start_and_rename_need_no_further_question() {
 #[test]
 fn an_event_outweighs_an_older_answer() {
     let fake = Fake::started();
-    let directory = fake.connected(PATIENT);
+    let directory = fake.connected(LONG_TIMEOUTS);
     fake.answer("/containers/", Answer::Hang);
     fake.emit("create", &id('a'), json!({ "name": "old", "image": "nginx" }));
     until("the question is out", || fake.hanging() == 1);
@@ -118,7 +118,7 @@ fn an_event_outweighs_an_older_answer() {
 #[test]
 fn a_stopped_container_that_starts_is_asked_about() {
     let fake = Fake::started();
-    let directory = fake.connected(PATIENT);
+    let directory = fake.connected(LONG_TIMEOUTS);
     fake.add(&id('a'), "restarted");
     fake.emit("start", &id('a'), json!({ "name": "restarted" }));
     until("it is asked about", || fake.times_asked(&id('a')) == 1);
@@ -132,7 +132,7 @@ fn only_so_many_questions_are_out_at_a_time() {
         fake.add(&format!("{number:064}"), "one of many");
     }
     fake.answer("/containers/0", Answer::Hang);
-    let directory = fake.directory(PATIENT);
+    let directory = fake.directory(LONG_TIMEOUTS);
     until("all slots are taken", || fake.hanging() == INSPECTIONS_AT_ONCE);
     fake.answer("/containers/0", Answer::Usual);
     assert_eq!(fake.times_asked("/containers/0"), INSPECTIONS_AT_ONCE);
@@ -147,7 +147,7 @@ fn the_start_waits_until_what_was_listed_is_known_but_not_for_long() {
     for number in 0..50 {
         fake.add(&format!("{number:064}"), "one of many");
     }
-    let directory = fake.directory(PATIENT);
+    let directory = fake.directory(LONG_TIMEOUTS);
     directory.wait_until_synced(LONG);
     for number in 0..50 {
         let lookup = directory.get(claim(&format!("{number:064}")));
@@ -156,6 +156,8 @@ fn the_start_waits_until_what_was_listed_is_known_but_not_for_long() {
 
     let hanging = Fake::started();
     hanging.answer("/", Answer::Hang);
-    hanging.directory(PATIENT).wait_until_synced(Duration::from_millis(1));
-    Fake::new().directory(PATIENT).wait_until_synced(LONG);
+    hanging
+        .directory(LONG_TIMEOUTS)
+        .wait_until_synced(Duration::from_millis(1));
+    Fake::new().directory(LONG_TIMEOUTS).wait_until_synced(LONG);
 }

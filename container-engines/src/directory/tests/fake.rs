@@ -14,7 +14,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// Short enough for tests, long enough for a busy machine where a test expects an answer.
-pub(crate) const PATIENT: Timing = Timing {
+pub(crate) const LONG_TIMEOUTS: Timing = Timing {
     call: Duration::from_secs(20),
     ping: Duration::from_secs(20),
     first_pause: Duration::from_millis(10),
@@ -24,9 +24,9 @@ pub(crate) const PATIENT: Timing = Timing {
 };
 
 /// For tests in which the engine does not answer.
-pub(crate) const IMPATIENT: Timing = Timing {
+pub(crate) const SHORT_TIMEOUTS: Timing = Timing {
     call: Duration::from_millis(200),
-    ..PATIENT
+    ..LONG_TIMEOUTS
 };
 
 #[derive(Clone)]

@@ -28,7 +28,7 @@ impl NearMisses {
     }
 
     /// `json` is the event's document, in this line of the input.
-    pub(crate) fn look_at(
+    pub(crate) fn examine(
         &mut self,
         engine: &Engine,
         record: &Record,

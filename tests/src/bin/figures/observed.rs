@@ -1,4 +1,4 @@
-//! What the kernel tells of a running sensor: its CPU time, its memory, and what its programs in the kernel took.
+//! What the kernel reports of a running sensor: its CPU time, its memory, and what its programs in the kernel took.
 
 use std::fs;
 

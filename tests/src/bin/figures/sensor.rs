@@ -23,7 +23,7 @@ pub(crate) struct Extent {
     execs_of_one_storm: usize,
 }
 
-/// For figures that are told to others.
+/// For figures that are reported to others.
 pub(crate) const WHOLE: Extent = Extent {
     pairs: 9,
     execs_a_round: 20_000,
