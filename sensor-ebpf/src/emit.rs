@@ -15,7 +15,7 @@ pub static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0)
 
 /// A numbered head for a record of `kind`, which has to be sent right away.
 #[inline(always)]
-pub fn head(kind: RecordKind, flags: u16) -> RecordHead {
+pub(crate) fn head(kind: RecordKind, flags: u16) -> RecordHead {
     let mut sequence = 0;
     if let Some(counters) = COUNTERS.get_ptr_mut(0) {
         // SAFETY: the pointer is to this processor's own value.
@@ -38,7 +38,7 @@ pub fn head(kind: RecordKind, flags: u16) -> RecordHead {
 /// Sends a record and charges it to `cgroup` (0 for none), or counts it as lost; gives whether it
 /// was sent.
 #[inline(always)]
-pub fn send(kind: RecordKind, bytes: &[u8], cgroup: Address) -> bool {
+pub(crate) fn send(kind: RecordKind, bytes: &[u8], cgroup: Address) -> bool {
     if ring::output(bytes) {
         charge(cgroup, bytes.len() as u64);
         return true;
@@ -52,7 +52,7 @@ pub fn send(kind: RecordKind, bytes: &[u8], cgroup: Address) -> bool {
 
 /// Counts a record that is not built because its cgroup is over its share.
 #[inline(always)]
-pub fn refuse(kind: RecordKind) {
+pub(crate) fn refuse(kind: RecordKind) {
     if let Some(counters) = COUNTERS.get_ptr_mut(0) {
         // SAFETY: as in `head`.
         unsafe { (*counters).sequence += 1 };
@@ -70,7 +70,7 @@ fn count(counters: &mut [u64; RecordKind::COUNT], kind: RecordKind) {
 
 /// The bytes of a record of fixed length.
 #[inline(always)]
-pub fn bytes_of<T>(record: &T) -> &[u8] {
+pub(crate) fn bytes_of<T>(record: &T) -> &[u8] {
     // SAFETY: records are `repr(C)` without padding (asserted where they are defined).
     unsafe { core::slice::from_raw_parts((&raw const *record).cast(), size_of::<T>()) }
 }

@@ -26,7 +26,7 @@ pub(crate) use layout;
 
 /// [`Limits::arguments`].
 #[inline(always)]
-pub fn arguments_limit() -> u64 {
+pub(crate) fn arguments_limit() -> u64 {
     // SAFETY: as in `layout!`.
     let limit = unsafe { core::ptr::read_volatile(&raw const LIMITS.arguments) };
     limit as u64
@@ -34,14 +34,14 @@ pub fn arguments_limit() -> u64 {
 
 /// [`Limits::ring_buffer`].
 #[inline(always)]
-pub fn ring_buffer_size() -> u32 {
+pub(crate) fn ring_buffer_size() -> u32 {
     // SAFETY: as in `layout!`.
     unsafe { core::ptr::read_volatile(&raw const LIMITS.ring_buffer) }
 }
 
 /// [`Limits::environment`].
 #[inline(always)]
-pub fn environment_limit() -> u64 {
+pub(crate) fn environment_limit() -> u64 {
     // SAFETY: as in `layout!`.
     let limit = unsafe { core::ptr::read_volatile(&raw const LIMITS.environment) };
     limit as u64

@@ -30,7 +30,7 @@ pub struct Path {
 
 /// Appends a string of at most `limit` bytes; returns the number of bytes written, including the zero byte.
 #[inline(always)]
-pub fn append_string(scratch: *mut ExecScratch, limit: u32, source: Address) -> u64 {
+pub(crate) fn append_string(scratch: *mut ExecScratch, limit: u32, source: Address) -> u64 {
     // SAFETY: `position & POSITION_MASK` plus `limit` (at most `PATH_LIMIT`) lies in `variable`.
     unsafe {
         let position = core::ptr::read_volatile(&raw const (*scratch).position) & POSITION_MASK;
@@ -43,7 +43,7 @@ pub fn append_string(scratch: *mut ExecScratch, limit: u32, source: Address) -> 
 
 /// Appends `length` bytes of the kernel's memory, at most [`GROUPS_LIMIT`] numbers.
 #[inline(always)]
-pub fn append_bytes(scratch: *mut ExecScratch, length: u32, source: Address) {
+pub(crate) fn append_bytes(scratch: *mut ExecScratch, length: u32, source: Address) {
     // SAFETY: `position & POSITION_MASK` plus `length` lies in `variable`.
     unsafe {
         let position = core::ptr::read_volatile(&raw const (*scratch).position) & POSITION_MASK;
@@ -55,9 +55,10 @@ pub fn append_bytes(scratch: *mut ExecScratch, length: u32, source: Address) {
 
 /// Appends the components of `path` up to `root`; returns flags and the number of bytes written.
 #[inline(always)]
-pub fn append_path(scratch: *mut ExecScratch, path: Path, root: Path) -> (u16, u32) {
-    // SAFETY (whole function): scratch is this processor's own; plain reads and writes of it.
+pub(crate) fn append_path(scratch: *mut ExecScratch, path: Path, root: Path) -> (u16, u32) {
+    // SAFETY: scratch is this processor's own; plain reads and writes of it, here and below.
     let begin = unsafe { core::ptr::read_volatile(&raw const (*scratch).position) };
+    // SAFETY: see above.
     unsafe {
         core::ptr::write_volatile(&raw mut (*scratch).mount, path.mount);
         core::ptr::write_volatile(&raw mut (*scratch).dentry, path.dentry);
@@ -111,9 +112,10 @@ pub fn append_path(scratch: *mut ExecScratch, path: Path, root: Path) -> (u16, u
 
 /// Appends the components of a cgroup's path; returns flags and the number of bytes written.
 #[inline(always)]
-pub fn append_cgroup(scratch: *mut ExecScratch, node: Address) -> (u16, u32) {
-    // SAFETY (whole function): as in `append_path`.
+pub(crate) fn append_cgroup(scratch: *mut ExecScratch, node: Address) -> (u16, u32) {
+    // SAFETY: as in `append_path`.
     let begin = unsafe { core::ptr::read_volatile(&raw const (*scratch).position) };
+    // SAFETY: see above.
     unsafe { core::ptr::write_volatile(&raw mut (*scratch).dentry, node) };
     let mut flags = FLAG_PATH_CUT;
     for _ in 0..CGROUP_STEPS {

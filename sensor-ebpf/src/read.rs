@@ -11,7 +11,7 @@ pub type Address = u64;
 
 /// The integer at `base + offset`.
 #[inline(always)]
-pub fn read<T: Copy + Default>(base: Address, offset: u32) -> T {
+pub(crate) fn read<T: Copy + Default>(base: Address, offset: u32) -> T {
     let mut value = T::default();
     // SAFETY: the destination is ours and as long as stated; the helper checks the source and
     // zeroes the destination if it cannot be read.
@@ -27,13 +27,13 @@ pub fn read<T: Copy + Default>(base: Address, offset: u32) -> T {
 
 /// The pointer at `base + offset`.
 #[inline(always)]
-pub fn pointer(base: Address, offset: u32) -> Address {
+pub(crate) fn pointer(base: Address, offset: u32) -> Address {
     read::<u64>(base, offset)
 }
 
 /// The integer at `base + offset`, 0 if this kernel has no such field.
 #[inline(always)]
-pub fn read_optional<T: Copy + Default>(base: Address, offset: u32) -> T {
+pub(crate) fn read_optional<T: Copy + Default>(base: Address, offset: u32) -> T {
     if offset == KernelLayout::ABSENT {
         return T::default();
     }
@@ -56,7 +56,7 @@ pub struct Block {
 impl Block {
     /// Reads the structure at `base` into `bytes`, which stays in use as long as the block does.
     #[inline(always)]
-    pub fn read(bytes: *mut BlockBytes, base: Address) -> Self {
+    pub(crate) fn read(bytes: *mut BlockBytes, base: Address) -> Self {
         // SAFETY: the destination is as long as stated; as in `read`.
         unsafe { bpf_probe_read_kernel(bytes.cast(), BLOCK_SIZE as u32, base as *const _) };
         Block { base, bytes }
@@ -64,7 +64,7 @@ impl Block {
 
     /// The integer at `offset` of the structure.
     #[inline(always)]
-    pub fn get<T: Copy + Default>(self, offset: u32) -> T {
+    pub(crate) fn get<T: Copy + Default>(self, offset: u32) -> T {
         if offset as usize > BLOCK_SIZE - size_of::<T>() {
             return read(self.base, offset);
         }
@@ -78,7 +78,7 @@ impl Block {
 /// # Safety
 /// `length` bytes from `destination` must be writable.
 #[inline(always)]
-pub unsafe fn bytes(destination: *mut u8, length: u64, source: Address) {
+pub(crate) unsafe fn bytes(destination: *mut u8, length: u64, source: Address) {
     // SAFETY: the caller's promise; the helper checks the source.
     unsafe { bpf_probe_read_kernel(destination.cast(), length as u32, source as *const _) };
 }
@@ -88,7 +88,7 @@ pub unsafe fn bytes(destination: *mut u8, length: u64, source: Address) {
 /// # Safety
 /// `limit` bytes from `destination` must be writable.
 #[inline(always)]
-pub unsafe fn string(destination: *mut u8, limit: u32, source: Address) -> u64 {
+pub(crate) unsafe fn string(destination: *mut u8, limit: u32, source: Address) -> u64 {
     // SAFETY: the caller's promise; the helper checks the source.
     let written = unsafe { bpf_probe_read_kernel_str(destination.cast(), limit, source as *const _) };
     if written < 0 { 0 } else { written as u64 }
@@ -99,7 +99,7 @@ pub unsafe fn string(destination: *mut u8, limit: u32, source: Address) -> u64 {
 /// # Safety
 /// `length` bytes from `destination` must be writable.
 #[inline(always)]
-pub unsafe fn user_bytes(destination: *mut u8, length: u64, source: Address) -> bool {
+pub(crate) unsafe fn user_bytes(destination: *mut u8, length: u64, source: Address) -> bool {
     // SAFETY: the caller's promise; the helper checks the source.
     unsafe { bpf_probe_read_user(destination.cast(), length as u32, source as *const _) == 0 }
 }

@@ -17,7 +17,7 @@ static WAKE_UP: Array<u32> = Array::with_max_entries(1, 0);
 
 /// Copies a record into the ring buffer; returns whether there was room.
 #[inline(always)]
-pub fn output(bytes: &[u8]) -> bool {
+pub(crate) fn output(bytes: &[u8]) -> bool {
     let wakes = WAKE_UP.get(0).is_some_and(|wakes| *wakes != 0);
     let flags = if wakes { 0 } else { BPF_RB_NO_WAKEUP };
     RECORDS.output::<[u8]>(bytes, flags.into()).is_ok()
@@ -25,12 +25,12 @@ pub fn output(bytes: &[u8]) -> bool {
 
 /// How many bytes of the ring buffer the agent has not read.
 #[inline(always)]
-pub fn unread_bytes() -> u64 {
+pub(crate) fn unread_bytes() -> u64 {
     RECORDS.query(BPF_RB_AVAIL_DATA.into())
 }
 
 /// How many bytes the agent has read since load.
 #[inline(always)]
-pub fn read_bytes() -> u64 {
+pub(crate) fn read_bytes() -> u64 {
     RECORDS.query(BPF_RB_CONS_POS.into())
 }

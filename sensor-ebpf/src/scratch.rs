@@ -79,25 +79,25 @@ pub struct Rest {
 
 /// For the fork that this processor is handling.
 #[inline(always)]
-pub fn fork() -> Option<*mut BlockBytes> {
+pub(crate) fn fork() -> Option<*mut BlockBytes> {
     FORK_SCRATCH.get_ptr_mut(0)
 }
 
 /// For the exit that this processor is handling.
 #[inline(always)]
-pub fn exit() -> Option<*mut BlockBytes> {
+pub(crate) fn exit() -> Option<*mut BlockBytes> {
     EXIT_SCRATCH.get_ptr_mut(0)
 }
 
 /// For the exec that this processor is handling.
 #[inline(always)]
-pub fn exec() -> Option<*mut ExecScratch> {
+pub(crate) fn exec() -> Option<*mut ExecScratch> {
     // SAFETY: a helper without arguments.
     EXEC_SCRATCH.get_ptr_mut(unsafe { bpf_get_smp_processor_id() })
 }
 
 /// For what continues an exec on this processor.
 #[inline(always)]
-pub fn rest() -> Option<*mut RestScratch> {
+pub(crate) fn rest() -> Option<*mut RestScratch> {
     REST_SCRATCH.get_ptr_mut(0)
 }

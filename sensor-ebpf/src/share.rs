@@ -32,7 +32,7 @@ pub struct Usage {
 /// Whether a record of `kind` may be sent for a process in `cgroup`. Sets `used` to the cgroup to charge, or to 0 if
 /// there is no pressure.
 #[inline(always)]
-pub fn may_send(kind: RecordKind, cgroup: impl FnOnce() -> Address, used: &mut Address) -> bool {
+pub(crate) fn may_send(kind: RecordKind, cgroup: impl FnOnce() -> Address, used: &mut Address) -> bool {
     *used = 0;
     let size = ring_buffer_size();
     let unread = unread_bytes();
@@ -46,7 +46,7 @@ pub fn may_send(kind: RecordKind, cgroup: impl FnOnce() -> Address, used: &mut A
 /// Charges a record to its cgroup, if it was sent under pressure. (Processors may race here; a lost update does no
 /// harm.)
 #[inline(always)]
-pub fn charge(cgroup: Address, bytes: u64) {
+pub(crate) fn charge(cgroup: Address, bytes: u64) {
     if cgroup == 0 {
         return;
     }

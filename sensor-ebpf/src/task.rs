@@ -9,7 +9,7 @@ use crate::{
 
 /// What every record says about a process; `task` is any of its threads.
 #[inline(always)]
-pub fn process(task: Address, credentials: Block) -> ProcessFixed {
+pub(crate) fn process(task: Address, credentials: Block) -> ProcessFixed {
     let leader = pointer(task, layout!(task_group_leader));
     let parent = pointer(task, layout!(task_real_parent));
     let parent_leader = pointer(parent, layout!(task_group_leader));
@@ -39,7 +39,7 @@ pub fn process(task: Address, credentials: Block) -> ProcessFixed {
 
 /// The `struct cred` of a process, read into `bytes`.
 #[inline(always)]
-pub fn credentials(bytes: *mut BlockBytes, task: Address) -> Block {
+pub(crate) fn credentials(bytes: *mut BlockBytes, task: Address) -> Block {
     Block::read(bytes, pointer(task, layout!(task_cred)))
 }
 
@@ -73,7 +73,7 @@ fn terminal(signal: Address) -> u32 {
 
 /// Standard input, output and error.
 #[inline(always)]
-pub fn descriptors(task: Address) -> [Descriptor; 3] {
+pub(crate) fn descriptors(task: Address) -> [Descriptor; 3] {
     let table = pointer(pointer(task, layout!(task_files)), layout!(files_table));
     let files = pointer(table, layout!(table_descriptors));
     let size = read::<u32>(table, layout!(table_size));
@@ -93,7 +93,7 @@ pub fn descriptors(task: Address) -> [Descriptor; 3] {
 
 /// The inode numbers of a task's namespaces.
 #[inline(always)]
-pub fn namespaces(task: Address, credentials: Block) -> Namespaces {
+pub(crate) fn namespaces(task: Address, credentials: Block) -> Namespaces {
     if layout!(task_nsproxy) == KernelLayout::ABSENT {
         return Namespaces::default();
     }
@@ -137,7 +137,7 @@ fn default_cgroup_node(task: Address) -> (Address, Address) {
 /// The node whose path names the process's cgroup: in the v2 tree, or if the process is at that tree's root, in the v1
 /// hierarchy of the pids controller, or else of the memory controller. With flags.
 #[inline(always)]
-pub fn cgroup_node(task: Address) -> (Address, u16) {
+pub(crate) fn cgroup_node(task: Address) -> (Address, u16) {
     let (default_node, set) = default_cgroup_node(task);
     if pointer(default_node, layout!(node_parent)) != 0
         || layout!(css_set_subsystems) == KernelLayout::ABSENT

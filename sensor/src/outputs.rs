@@ -1,9 +1,9 @@
 //! Where alerts leave the program.
 //!
-//! The last stage. The event thread only ever calls [`Router::offer`], which never waits. A thread downstream of
-//! it completes alerts and offers them, in the form that each wants, to the outputs, and a thread for each output writes
-//! them: a reader that is slow, a disk that is full or a pipe that is closed is met there and nowhere else. What any of these
-//! queues refuses is counted.
+//! The last stage. The event thread only ever calls [`Router::offer`], which never waits. A thread downstream of it
+//! completes alerts and offers them, in the form that each wants, to the outputs, and a thread for each output writes
+//! them: a reader that is slow, a disk that is full or a pipe that is closed is met there and nowhere else. What any of
+//! these queues refuses is counted.
 
 pub(crate) mod json;
 mod queue;

@@ -214,7 +214,7 @@ fn has_more(rest: *mut RestScratch) -> bool {
 /// Sends the next chunk of the arguments, or else of the environment; returns whether there is more.
 #[inline(always)]
 fn send_more(scratch: *mut RestScratch) -> bool {
-    // SAFETY (whole function): scratch is this processor's own; the chunk lies right behind the record's fixed part.
+    // SAFETY: scratch is this processor's own; the chunk lies right after the record's fixed part.
     unsafe {
         let mut kind = RecordKind::Arguments;
         let mut rest = &raw mut (*scratch).arguments;
