@@ -84,13 +84,15 @@ impl Pipeline {
         let mut housekeeping = Instant::now();
         let mut pace = Pace::new(housekeeping);
         loop {
+            // Before the look at the ring buffer: a later record may be about any time after this one.
+            let looked_ns = boot_clock_ns();
             let handled = self.drain(BATCH, handler);
             let now = Instant::now();
             let change = pace.handled(handled, now);
             let due = now.duration_since(housekeeping) >= HOUSEKEEPING;
             if handled == 0 || due {
                 let handled_until_ns = (handled == 0 && !self.decoder.has_unfinished())
-                    .then(|| self.intake.clock.boot_time_ns() + boot_clock_ns() - IN_FLIGHT_NS);
+                    .then(|| self.intake.clock.boot_time_ns() + looked_ns - IN_FLIGHT_NS);
                 if handler.idle(&self.intake.losses, handled_until_ns) == Flow::Stop {
                     return self.finish(handler);
                 }
