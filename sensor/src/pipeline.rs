@@ -75,9 +75,9 @@ impl Pipeline {
     }
 
     /// Handles events until a command says stop or nobody can send one any more, then what is left in the ring buffer;
-    /// returns the final counts.
+    /// returns the final counts. What other threads need of the pipeline stays until it is dropped.
     pub(crate) fn run<H: EventHandler>(
-        mut self,
+        &mut self,
         commands: &Receiver<Command<H::Update>>,
         handler: &mut H,
     ) -> PipelineCounts {
@@ -130,7 +130,7 @@ impl Pipeline {
     }
 
     /// Detaches and handles what was produced until then, so that every record was received or is counted as lost.
-    fn finish<H: EventHandler>(mut self, handler: &mut H) -> PipelineCounts {
+    fn finish<H: EventHandler>(&mut self, handler: &mut H) -> PipelineCounts {
         self.hooks.detach();
         let deadline = Instant::now() + SETTLE_LIMIT;
         while !self.is_all_received(handler) && Instant::now() < deadline {

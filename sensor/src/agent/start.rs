@@ -153,7 +153,7 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
         table
             .live_processes()
             .for_each(|process| users.learn_from(process, &table));
-        let pipeline = Pipeline::new(kernel, table, users);
+        let mut pipeline = Pipeline::new(kernel, table, users);
 
         let (end, running) = mpsc::channel();
         let commands = self.commands;
@@ -163,7 +163,8 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
             .spawn(move || {
                 let _end = end;
                 let counts = pipeline.run(&commands, &mut handler);
-                (handler, counts)
+                // Handler and pipeline keep watched threads running, so they outlive the supervision.
+                (handler, pipeline, counts)
             })?;
         self.threads.watch(self.signals.forward(self.sender.clone(), reload)?);
         return_freed_memory();
@@ -176,7 +177,7 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
             let _ = self.sender.send(Command::Stop);
         });
         notify::stopping();
-        let (handler, counts) = events.join().map_err(|_| AgentError::LostThread("events".to_owned()))?;
+        let (handler, _, counts) = events.join().map_err(|_| AgentError::LostThread("events".to_owned()))?;
         Ok(Stopped {
             handler,
             counts,

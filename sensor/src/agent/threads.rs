@@ -1,7 +1,8 @@
 //! The threads that have to run as long as the sensor does.
 //!
-//! Each ends only when it is told to, after the event thread. One that ends before has panicked or is broken: without it
-//! the sensor would go on and not do its work, so it ends too, and says why.
+//! Each ends only when it is told to, after [`Threads::supervise`]; what tells it so by being dropped outlives that. One
+//! that ends before has panicked or is broken: without it the sensor would go on and not do its work, so it ends too,
+//! and says why.
 
 use std::convert::Infallible;
 use std::sync::Arc;
