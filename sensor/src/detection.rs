@@ -168,12 +168,83 @@ impl<Context> Detection<Context> {
     /// Reports what is certain now that all events up to this time have been handed in; each verdict is about a past
     /// event.
     pub(crate) fn advance_to(&mut self, time_ns: i64, on_match: &mut dyn FnMut(Match<'_>)) {
-        self.engines.advance_to(time_ns, self.metadata_wait, on_match);
+        self.engines.advance_to(time_ns, self.waiting.oldest_ns(), on_match);
     }
 
     /// Whether rules that read metadata have to wait with an event of this container: for its metadata, or behind an
     /// event that does.
     fn has_to_wait(&self, container: &ContainerIdentity, lookup: &Lookup) -> bool {
         matches!(lookup, Lookup::Pending(_)) || self.waiting.has_one_of(container)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::sync::Arc;
+
+    use rule_engine::{CheckedRule, MemoryHistory, ParseOptions, fields, parse_rule};
+
+    /// That no `b` follows an `a` within a second.
+    fn rule() -> CheckedRule {
+        let text = r#"
+            [rule]
+            name = "one"
+            description = "d"
+            rule_id = "one"
+            risk_score = 1
+            severity = "low"
+            type = "eql"
+            language = "eql"
+            query = """
+            sequence with maxspan=1s
+              [process where process.name == "a" and not container.image.name == "x"]
+             ![process where process.name == "b"]
+            """
+        "#;
+        parse_rule(text, &ParseOptions::default()).expect("a rule")
+    }
+
+    fn record(name: &str, time_ns: i64) -> Record {
+        let mut record = Record::new();
+        record.text(fields::EVENT_CATEGORY, "process");
+        record.text(fields::PROCESS_NAME, name);
+        record.date(fields::TIMESTAMP, time_ns);
+        record
+    }
+
+    #[test]
+    fn what_an_event_that_waits_may_prevent_is_not_certain() {
+        const SECOND_NS: i64 = 1_000_000_000;
+        let waiting = |name: &str, time_ns| WaitingEvent {
+            record: record(name, time_ns),
+            container: Arc::new(ContainerIdentity {
+                id: "1".to_owned(),
+                runtime: None,
+                pod_uid: None,
+                rootless_owner: None,
+                nested_in: None,
+            }),
+            context: (),
+            deadline: Instant::now(),
+        };
+        for (names, expected) in [(["a", "b"], 0), (["a", "c"], 1)] {
+            let directory = Directory::start(Vec::new(), Default::default()).expect("a thread");
+            let rules = Rules::compile(vec![rule()]);
+            let mut detection = Detection::new(rules, EngineOptions::default(), directory, Duration::ZERO);
+            let mut history = MemoryHistory::default();
+            detection
+                .engines
+                .evaluate_deferred(&record(names[0], 0), &mut history, &mut |_| panic!("too early"));
+            detection.waiting.push(waiting(names[1], SECOND_NS));
+            // A backlog: the event waits, although much time has passed since.
+            let mut matches = 0;
+            detection.advance_to(9 * SECOND_NS, &mut |_| matches += 1);
+            assert_eq!(matches, 0);
+            detection.release(Release::All, &mut history, &mut |_, _| matches += 1);
+            detection.advance_to(9 * SECOND_NS, &mut |_| matches += 1);
+            assert_eq!(matches, expected);
+        }
     }
 }

@@ -122,12 +122,17 @@ impl Engines {
         self.deferred.evaluate(record, history, on_match);
     }
 
-    /// Reports what is certain at this time; of the rules that read metadata, what was `behind` before it, because an
-    /// event may still wait for so long.
-    pub(super) fn advance_to(&mut self, time_ns: i64, behind: Duration, on_match: &mut dyn FnMut(Match<'_>)) {
+    /// Reports what is certain at this time; of the rules that read metadata, what is so before `oldest_waiting_ns`, the
+    /// time of an event that they have yet to see.
+    pub(super) fn advance_to(
+        &mut self,
+        time_ns: i64,
+        oldest_waiting_ns: Option<i64>,
+        on_match: &mut dyn FnMut(Match<'_>),
+    ) {
         self.immediate.advance_to(time_ns, on_match);
-        let behind_ns = i64::try_from(behind.as_nanos()).unwrap_or(i64::MAX);
-        self.deferred.advance_to(time_ns.saturating_sub(behind_ns), on_match);
+        let deferred_ns = oldest_waiting_ns.map_or(time_ns, |oldest_ns| oldest_ns.min(time_ns));
+        self.deferred.advance_to(deferred_ns, on_match);
     }
 
     pub(super) fn counters(&self) -> Vec<EngineCounters> {

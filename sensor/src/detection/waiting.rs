@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use container_engines::Lookup;
-use rule_engine::Record;
+use rule_engine::{Record, fields};
 
 use crate::identity::ContainerIdentity;
 
@@ -57,6 +57,14 @@ impl<Context> WaitingEvents<Context> {
         self.events.iter().any(|event| *event.container == *container)
     }
 
+    /// The earliest time of an event that waits.
+    pub(crate) fn oldest_ns(&self) -> Option<i64> {
+        let times = self.events.iter();
+        times
+            .filter_map(|event| event.record.first_date(fields::TIMESTAMP))
+            .min()
+    }
+
     pub(crate) fn push(&mut self, event: WaitingEvent<Context>) {
         self.events.push_back(event);
     }
@@ -90,7 +98,6 @@ mod tests {
     use super::*;
     use container_engines::LookupFailure;
     use proptest::prelude::*;
-    use rule_engine::fields;
     use std::time::Duration;
 
     fn event(container: u8, number: i64, deadline: Instant) -> WaitingEvent<()> {
