@@ -28,8 +28,8 @@ const AMENDING_INTERVAL: Duration = Duration::from_millis(50);
 /// and again while an alert waits, so it must not wait itself.
 pub(crate) type CompleteContainer = Box<dyn FnMut(&mut Alert) -> ContainerMetadata + Send>;
 
-/// Takes the documents that leave: alerts, and amendments, which say that they are.
-pub(crate) type Emit<'a> = &'a mut dyn FnMut(Document);
+/// Takes the documents that leave: alerts, and amendments, which say that they are. Says whether an output took it.
+pub(crate) type Emit<'a> = &'a mut dyn FnMut(Document) -> bool;
 
 /// Alerts on their way out.
 pub(crate) struct Completion {
@@ -38,7 +38,7 @@ pub(crate) struct Completion {
     metadata_wait: Duration,
     /// Not emitted yet.
     pending: VecDeque<Pending>,
-    /// Emitted, but not with all that may come to be known.
+    /// Taken by an output, but not with all that may come to be known.
     amendable: VecDeque<Pending>,
     last_poll: Instant,
     last_amending: Instant,
@@ -49,9 +49,9 @@ pub(crate) struct Completion {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CompletionCounts {
     pub(crate) emitted: u64,
-    /// Those of them that left before their container's metadata was known.
+    /// Those of them that an output took before their container's metadata was known.
     pub(crate) without_metadata: u64,
-    /// Those of these that a second document amended.
+    /// Those of these that a second document amended, which an output took.
     pub(crate) amended: u64,
 }
 
@@ -132,18 +132,19 @@ impl Completion {
     }
 
     fn emit(&mut self, alert: Alert, emit: Emit<'_>) {
-        if alert.container_metadata != ContainerMetadata::Complete {
+        self.counts.emitted += 1;
+        let incomplete = (alert.container_metadata != ContainerMetadata::Complete).then(|| Box::new(alert.clone()));
+        let is_taken = emit(alert.into_document());
+        if let Some(alert) = incomplete
+            && is_taken
+        {
             self.counts.without_metadata += 1;
             if self.amendable.len() == MAX_AMENDABLE {
                 self.amendable.pop_front();
             }
-            self.amendable.push_back(Pending {
-                deadline: Instant::now() + AMENDED_WITHIN,
-                alert: Box::new(alert.clone()),
-            });
+            let deadline = Instant::now() + AMENDED_WITHIN;
+            self.amendable.push_back(Pending { deadline, alert });
         }
-        self.counts.emitted += 1;
-        emit(alert.into_document());
     }
 
     /// Repeats alerts of whose containers more has come to be known.
@@ -160,10 +161,9 @@ impl Completion {
                 }
                 continue;
             }
-            self.counts.amended += 1;
             let mut document = emitted.alert.into_document();
             document.insert(AMENDMENT.to_owned(), true.into());
-            emit(document);
+            self.counts.amended += u64::from(emit(document));
         }
     }
 }
@@ -195,6 +195,35 @@ fn merge(document: &mut Document, addition: Document) {
             (_, value) => {
                 document.insert(key, value);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::sample::sample;
+
+    #[test]
+    fn only_what_an_output_took_is_amended_and_counted() {
+        use ContainerMetadata::{Complete, Pending};
+        // Whether an output takes the alert and the amendment, and what is then counted for each.
+        for (takes, expected) in [([false, true], (0, 0)), ([true, false], (1, 0)), ([true, true], (1, 1))] {
+            let mut answers = [Pending, Complete].into_iter();
+            let mut completion = Completion::new(Box::new(move |_| answers.next().unwrap_or(Complete)), Duration::ZERO);
+            completion.accept(Box::new(sample()), &mut |_| takes[0]);
+            assert_eq!(completion.interval().is_some(), takes[0]);
+            let mut amendments = 0;
+            completion.amend(&mut |_| {
+                amendments += 1;
+                takes[1]
+            });
+            assert_eq!(amendments, u64::from(takes[0]));
+            let counts = completion.counts;
+            assert_eq!(
+                (counts.emitted, (counts.without_metadata, counts.amended)),
+                (1, expected)
+            );
         }
     }
 }

@@ -77,12 +77,14 @@ impl Output {
         Arc::clone(&self.thread)
     }
 
-    /// Takes a block if there is room for it. Never waits.
-    pub(crate) fn offer(&self, block: Vec<u8>) {
+    /// Takes a block if there is room for it; returns whether there was. Never waits.
+    pub(crate) fn offer(&self, block: Vec<u8>) -> bool {
         self.counters.offered.fetch_add(1, Relaxed);
-        if let Err(TrySendError::Full(_)) = self.blocks.try_send(block) {
+        let result = self.blocks.try_send(block);
+        if let Err(TrySendError::Full(_)) = result {
             self.counters.refused.fetch_add(1, Relaxed);
         }
+        result.is_ok()
     }
 
     /// Waits until everything is written that can be.

@@ -162,11 +162,13 @@ impl Router {
 /// Completes alerts and offers them until nobody sends any more.
 fn route(queue: &Receiver<Box<Alert>>, mut completion: Completion, outputs: &[(Form, Output)], counters: &Counters) {
     let mut emit = |document: Document| {
+        let mut is_taken = false;
         for (form, output) in outputs {
             if let Some(block) = form.render(&document) {
-                output.offer(block);
+                is_taken |= output.offer(block);
             }
         }
+        is_taken
     };
     loop {
         let is_open = match queue.recv_timeout(completion.interval().unwrap_or(IDLE)) {

@@ -122,9 +122,9 @@ pub(crate) struct OutputCounts {
     pub(crate) refused: u64,
     /// Accepted, but not written when the output was closed or ended.
     pub(crate) lost: u64,
-    /// Alerts that went out before their container's metadata was known.
+    /// Alerts that an output took before their container's metadata was known.
     pub(crate) without_metadata: u64,
-    /// Those of them that a second document amended.
+    /// Those of them that a second document, which an output took, amended.
     pub(crate) amended: u64,
     /// Attempts to write that failed and were repeated.
     pub(crate) write_errors: u64,
