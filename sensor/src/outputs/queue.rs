@@ -55,7 +55,6 @@ impl Output {
             queue,
             sink: Sink::new(destination),
             counters: Arc::clone(&counters),
-            refusals_reported: 0,
         };
         let thread = thread::Builder::new().name("output".to_owned()).spawn(move || {
             let _end = end;
@@ -107,7 +106,6 @@ struct Writer<D> {
     queue: Receiver<Vec<u8>>,
     sink: Sink<D>,
     counters: Arc<QueueCounters>,
-    refusals_reported: u64,
 }
 
 impl<D: Destination> Writer<D> {
@@ -123,7 +121,6 @@ impl<D: Destination> Writer<D> {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Reader::Served,
             }
-            self.report_refusals();
         }
     }
 
@@ -143,15 +140,6 @@ impl<D: Destination> Writer<D> {
                     thread::sleep(delay);
                 }
             }
-        }
-    }
-
-    fn report_refusals(&mut self) {
-        let refused = self.counters.refused.load(Relaxed);
-        if refused > self.refusals_reported {
-            let now_refused = refused - self.refusals_reported;
-            tracing::warn!("{now_refused} alerts were not written: the output was too slow to take them");
-            self.refusals_reported = refused;
         }
     }
 }

@@ -18,8 +18,11 @@ use crate::text::document::Document;
 
 /// Alerts that may wait for the router's thread.
 const QUEUE_LENGTH: usize = 4096;
-/// How long the thread sleeps when nothing waits to be completed.
+/// How long the thread sleeps when nothing waits to be completed or reported.
 const IDLE: Duration = Duration::from_secs(3600);
+
+/// The shortest time between two lines about what full queues refused.
+const REFUSAL_REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How an output has its alerts.
 #[derive(Clone, Copy, Debug)]
@@ -159,6 +162,29 @@ impl Router {
     }
 }
 
+/// Reports what full queues refused, the router's own and the outputs'.
+struct RefusalReport {
+    reported: u64,
+    reported_at: Instant,
+}
+
+impl RefusalReport {
+    /// Reports what was refused since the last report, if it is time; returns how long until it is, if it is not.
+    fn look(&mut self, refused: u64, now: Instant) -> Option<Duration> {
+        let new = refused - self.reported;
+        if new == 0 {
+            return None;
+        }
+        let elapsed = now.duration_since(self.reported_at);
+        if elapsed < REFUSAL_REPORT_INTERVAL {
+            return Some(REFUSAL_REPORT_INTERVAL - elapsed);
+        }
+        tracing::warn!("{new} alerts were not written: the output was too slow to take them");
+        (self.reported, self.reported_at) = (refused, now);
+        None
+    }
+}
+
 /// Completes alerts and offers them until nobody sends any more.
 fn route(queue: &Receiver<Box<Alert>>, mut completion: Completion, outputs: &[(Form, Output)], counters: &Counters) {
     let mut emit = |document: Document| {
@@ -170,8 +196,14 @@ fn route(queue: &Receiver<Box<Alert>>, mut completion: Completion, outputs: &[(F
         }
         is_taken
     };
+    let mut refusals = RefusalReport {
+        reported: 0,
+        reported_at: Instant::now(),
+    };
     loop {
-        let is_open = match queue.recv_timeout(completion.interval().unwrap_or(IDLE)) {
+        let until_report = refusals.look(counters.counts().refused, Instant::now());
+        let pause = completion.interval().or(until_report).unwrap_or(IDLE);
+        let is_open = match queue.recv_timeout(pause) {
             Ok(alert) => {
                 completion.accept(alert, &mut emit);
                 true
@@ -191,5 +223,26 @@ fn route(queue: &Receiver<Box<Alert>>, mut completion: Completion, outputs: &[(F
         if !is_open {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_reported_once_and_not_too_often() {
+        let start = Instant::now();
+        let mut refusals = RefusalReport {
+            reported: 0,
+            reported_at: start,
+        };
+        let half = REFUSAL_REPORT_INTERVAL / 2;
+        assert_eq!(refusals.look(0, start), None);
+        assert_eq!(refusals.look(3, start + half), Some(half));
+        assert_eq!((refusals.look(5, start + 2 * half), refusals.reported), (None, 5));
+        assert_eq!(refusals.look(5, start + 4 * half), None);
+        assert_eq!((refusals.look(6, start + 4 * half), refusals.reported), (None, 6));
+        assert_eq!(refusals.look(7, start + 5 * half), Some(half));
     }
 }
