@@ -29,7 +29,14 @@ pub(crate) mod run;
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
     let line = CommandLine::parse();
-    let log = log::start(line.log);
+    let log = match log::start(line.log) {
+        Ok(log) => log,
+        Err(error) => {
+            // With stderr gone there is nobody left to report to.
+            let _ = writeln!(io::stderr(), "tidewaiter: cannot write to stderr: {error}");
+            return ExitStatus::HostLacks.into();
+        }
+    };
     let result = match &line.command {
         Command::Replay(arguments) => replay::main(arguments),
         Command::Learn(arguments) => learn::main(arguments),
@@ -39,12 +46,11 @@ pub fn main() -> ExitCode {
         Command::Events(arguments) => events::main(arguments),
         Command::Doctor(arguments) => doctor::main(arguments, line.color),
     };
-    drop(log);
-    let status = result.unwrap_or_else(|error| {
-        // With stderr gone there is nobody left to report to.
-        let _ = writeln!(io::stderr(), "tidewaiter: {}", with_sources(&error));
-        error.exit_status()
-    });
+    let (status, last_words) = match result {
+        Ok(status) => (status, String::new()),
+        Err(error) => (error.exit_status(), format!("tidewaiter: {}\n", with_sources(&error))),
+    };
+    log.finish(&last_words);
     status.into()
 }
 

@@ -1,24 +1,107 @@
 //! The lines on stderr that say what the sensor does.
 //!
 //! A thread of its own writes them, so that nobody who has something to say waits for stderr: past the room for
-//! waiting lines they are dropped and counted.
+//! waiting lines they are dropped and counted. It writes through a descriptor of its own, because a stderr that takes
+//! nothing would have it hold the lock of [`io::stderr`] for ever.
 
-use std::io;
+use std::convert::Infallible;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, SigmaskHow};
 use tracing::level_filters::LevelFilter;
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Lines that may wait for stderr.
 const QUEUE_LENGTH: usize = 32 * 1024;
+/// How long the end may take, and how often the last words are offered to a full queue meanwhile.
+const END_LIMIT: Duration = Duration::from_secs(1);
+const OFFER_INTERVAL: Duration = Duration::from_millis(10);
+/// What the last words begin with in the queue, and no line does.
+const LAST_WORDS: u8 = 0x04;
 
 /// Writes what is still waiting when it is dropped, unless stderr takes none of it.
 pub(crate) struct Log {
-    _writer: WorkerGuard,
+    lines: NonBlocking,
+    last_words: Vec<u8>,
+    end_limit: Duration,
+    /// Closed when the last words are written.
+    ended: Receiver<Infallible>,
     pub(crate) dropped: DroppedLines,
+}
+
+impl Log {
+    /// Starts the thread that writes to `stderr`.
+    fn new(stderr: File, queue_length: usize, end_limit: Duration) -> Self {
+        let (end, ended) = mpsc::channel();
+        let (lines, guard) = NonBlockingBuilder::default()
+            .lossy(true)
+            .buffered_lines_limit(queue_length)
+            .thread_name("log")
+            .finish(Stderr {
+                descriptor: stderr,
+                end: Some(end),
+            });
+        // Dropped, it would report a full queue on stdout, among the alerts.
+        std::mem::forget(guard);
+        Log {
+            dropped: DroppedLines(lines.error_counter()),
+            lines,
+            last_words: vec![LAST_WORDS],
+            end_limit,
+            ended,
+        }
+    }
+
+    /// Has these lines written after all others.
+    pub(crate) fn finish(mut self, last_words: &str) {
+        self.last_words.extend(last_words.as_bytes());
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        let deadline = Instant::now() + self.end_limit;
+        loop {
+            // Whether the queue is full is not to be had; of several last words the first are written.
+            let _ = self.lines.write_all(&self.last_words);
+            let ended = self.ended.recv_timeout(OFFER_INTERVAL);
+            if ended == Err(RecvTimeoutError::Disconnected) || Instant::now() >= deadline {
+                return;
+            }
+        }
+    }
+}
+
+/// What the thread writes to, up to and including the last words.
+struct Stderr {
+    descriptor: File,
+    end: Option<Sender<Infallible>>,
+}
+
+impl Write for Stderr {
+    /// Writes all there is or fails, so that each call is about a new line.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        match line.strip_prefix(&[LAST_WORDS]) {
+            None => self.descriptor.write_all(line)?,
+            Some(last_words) => {
+                if let Some(_end) = self.end.take() {
+                    self.descriptor.write_all(last_words)?;
+                }
+            }
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// How many lines stderr was too slow for.
@@ -32,29 +115,23 @@ impl DroppedLines {
 }
 
 /// Has our own messages written at the level asked for, those of libraries only from warnings up.
-pub(crate) fn start(level: LevelFilter) -> Log {
+///
+/// # Errors
+/// There is no descriptor left.
+pub(crate) fn start(level: LevelFilter) -> io::Result<Log> {
     let filter = Targets::new()
         .with_target("sensor", level)
         .with_target("container_engines", level)
         .with_target("rule_engine", level)
         .with_default(level.min(LevelFilter::WARN));
-    let (stderr, writer) = without_signals(|| {
-        NonBlockingBuilder::default()
-            .lossy(true)
-            .buffered_lines_limit(QUEUE_LENGTH)
-            .thread_name("log")
-            .finish(io::stderr())
-    });
-    let dropped = DroppedLines(stderr.error_counter());
+    let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+    let log = without_signals(|| Log::new(stderr, QUEUE_LENGTH, END_LIMIT));
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(stderr)
+        .with_writer(log.lines.clone())
         .with_target(false)
         .with_ansi(false);
     tracing_subscriber::registry().with(lines).with(filter).init();
-    Log {
-        _writer: writer,
-        dropped,
-    }
+    Ok(log)
 }
 
 /// Threads that are started in here leave all signals to the others.
@@ -66,4 +143,57 @@ fn without_signals<T>(start: impl FnOnce() -> T) -> T {
         let _ = before.thread_set_mask();
     }
     started
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::io::Read;
+    use std::thread;
+
+    fn pipe() -> (File, File) {
+        let (reader, writer) = nix::unistd::pipe().unwrap();
+        (File::from(reader), File::from(writer))
+    }
+
+    /// Says lines that are longer than the pipe, so that the thread is stuck, until the queue is full too.
+    fn fill(log: &mut Log) {
+        while log.dropped.count() == 0 {
+            log.lines.write_all(&vec![b'x'; 1 << 20]).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_last_words_are_written_once_after_the_lines_that_wait() {
+        for is_full in [false, true] {
+            let (mut reader, writer) = pipe();
+            let mut log = Log::new(writer, 1, Duration::from_secs(30));
+            log.lines.write_all(b"a line\n").unwrap();
+            if is_full {
+                fill(&mut log);
+            }
+            let reading = thread::spawn(move || {
+                let mut text = String::new();
+                while !text.ends_with("\nlast\n") {
+                    let mut bytes = [0; 1024];
+                    let count = reader.read(&mut bytes).unwrap();
+                    text.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
+                }
+                text
+            });
+            log.finish("\nlast\n");
+            let text = reading.join().unwrap();
+            assert!(text.starts_with("a line\n"));
+            assert_eq!(text.matches("last").count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_stderr_that_takes_nothing_does_not_hold_up_the_end() {
+        let (_reader, writer) = pipe();
+        let mut log = Log::new(writer, 1, Duration::ZERO);
+        fill(&mut log);
+        log.finish("last\n");
+    }
 }
