@@ -59,8 +59,14 @@ impl Log {
         }
     }
 
-    /// Has these lines written after all others.
+    /// Has these lines written after all others and after how many of them were dropped.
     pub(crate) fn finish(mut self, last_words: &str) {
+        let dropped = self.dropped.count();
+        if dropped > 0 {
+            // Not as a line of its own, which a full queue would drop as well.
+            let report = format!("tidewaiter: {dropped} lines were not written here: stderr was too slow\n");
+            self.last_words.extend(report.as_bytes());
+        }
         self.last_words.extend(last_words.as_bytes());
     }
 }
@@ -184,6 +190,7 @@ mod tests {
             });
             log.finish("\nlast\n");
             let text = reading.join().unwrap();
+            assert_eq!(text.contains("lines were not written here"), is_full);
             assert!(text.starts_with("a line\n"));
             assert_eq!(text.matches("last").count(), 1);
         }

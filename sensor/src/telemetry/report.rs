@@ -50,10 +50,6 @@ pub(crate) fn summary(snapshot: &Snapshot) {
             remembered.unsaved,
             "terms are not on disk: alerts about them may come again",
         ),
-        (
-            snapshot.log_lines_lost,
-            "lines were not written here: stderr was too slow",
-        ),
     ] {
         if number > 0 {
             warn!("{number} {what}");
