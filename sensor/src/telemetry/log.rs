@@ -4,11 +4,14 @@
 //! waiting lines they are dropped and counted. It writes through a descriptor of its own, because a stderr that takes
 //! nothing would have it hold the lock of [`io::stderr`] for ever.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::panic::{self, PanicHookInfo};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, SigmaskHow};
@@ -137,7 +140,22 @@ pub(crate) fn start(level: LevelFilter) -> io::Result<Log> {
         .with_target(false)
         .with_ansi(false);
     tracing_subscriber::registry().with(lines).with(filter).init();
+    let lines = log.lines.clone();
+    panic::set_hook(Box::new(move |information| {
+        let _ = lines.clone().write_all(panic_message(information).as_bytes());
+    }));
     Ok(log)
+}
+
+/// What the standard library would write itself, and wait for stderr.
+fn panic_message(information: &PanicHookInfo<'_>) -> String {
+    let thread = thread::current();
+    let mut message = format!("\nthread '{}' {information}\n", thread.name().unwrap_or("<unnamed>"));
+    let backtrace = Backtrace::capture();
+    if backtrace.status() == BacktraceStatus::Captured {
+        message += &format!("stack backtrace:\n{backtrace}");
+    }
+    message
 }
 
 /// Threads that are started in here leave all signals to the others.
@@ -156,7 +174,6 @@ mod tests {
     use super::*;
 
     use std::io::Read;
-    use std::thread;
 
     fn pipe() -> (File, File) {
         let (reader, writer) = nix::unistd::pipe().unwrap();
