@@ -24,6 +24,12 @@ include!(concat!(env!("OUT_DIR"), "/schema.rs"));
 pub struct FieldId(u16);
 
 impl FieldId {
+    /// The field that a schema declares at this position behind those of the table, from 0. A group that is declared with
+    /// the first field below it takes a position as well.
+    pub const fn declared(position: u16) -> FieldId {
+        FieldId(ECS.len() as u16 + position)
+    }
+
     /// The position in the schema, from 0.
     pub fn index(self) -> usize {
         usize::from(self.0)
@@ -121,7 +127,19 @@ impl Schema {
     ///
     /// # Errors
     /// The name is none, is taken, or lies below a field that holds values; or the schema is full.
-    pub fn with_field(mut self, name: &str, field_type: FieldType) -> Result<Schema, SchemaError> {
+    pub fn with_field(self, name: &str, field_type: FieldType) -> Result<Schema, SchemaError> {
+        self.with_definition(name, field_type, false)
+    }
+
+    /// [`Schema::with_field`] for a field that documents carry as a list even when it has one value.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_list_field(self, name: &str, field_type: FieldType) -> Result<Schema, SchemaError> {
+        self.with_definition(name, field_type, true)
+    }
+
+    fn with_definition(mut self, name: &str, field_type: FieldType, is_array: bool) -> Result<Schema, SchemaError> {
         let is_part = |part: &str| {
             !part.is_empty()
                 && part
@@ -138,7 +156,7 @@ impl Schema {
             let above = &name[..end];
             match self.field(above).map(|field| self.field_type(field)) {
                 None if ecs_has_fields_below(above) => {}
-                None => self.declare(above, FieldType::Group)?,
+                None => self.declare(above, FieldType::Group, false)?,
                 Some(FieldType::Group) => {}
                 Some(_) => {
                     return Err(SchemaError::BelowValue {
@@ -148,11 +166,11 @@ impl Schema {
                 }
             }
         }
-        self.declare(name, field_type)?;
+        self.declare(name, field_type, is_array)?;
         Ok(self)
     }
 
-    fn declare(&mut self, name: &str, field_type: FieldType) -> Result<(), SchemaError> {
+    fn declare(&mut self, name: &str, field_type: FieldType, is_array: bool) -> Result<(), SchemaError> {
         let count = self.field_count();
         let id = u16::try_from(count).ok().filter(|_| count < Self::MAX_FIELDS);
         let id = id.map(FieldId).ok_or(SchemaError::TooMany)?;
@@ -161,7 +179,7 @@ impl Schema {
         declared.fields.push(Definition {
             name: name.to_owned().into(),
             field_type,
-            is_array: false,
+            is_array,
         });
         Ok(())
     }
@@ -287,21 +305,22 @@ mod tests {
     fn declared_fields_come_behind_the_others_with_their_groups() {
         let schema = Schema::ecs()
             .with_field("acme.team", FieldType::Keyword)
-            .and_then(|schema| schema.with_field("acme.cost", FieldType::Float))
+            .and_then(|schema| schema.with_list_field("acme.costs", FieldType::Float))
             .expect("new fields");
-        let declared: Vec<(&str, FieldType)> = schema
+        let declared: Vec<(&str, FieldType, bool)> = schema
             .fields()
             .skip(Schema::ecs().field_count())
-            .map(|field| (schema.name(field), schema.field_type(field)))
+            .map(|field| (schema.name(field), schema.field_type(field), schema.is_array(field)))
             .collect();
         assert_eq!(
             declared,
             [
-                ("acme", FieldType::Group),
-                ("acme.team", FieldType::Keyword),
-                ("acme.cost", FieldType::Float)
+                ("acme", FieldType::Group, false),
+                ("acme.team", FieldType::Keyword, false),
+                ("acme.costs", FieldType::Float, true)
             ]
         );
+        assert_eq!(schema.field("acme.costs"), Some(FieldId::declared(2)));
         assert_eq!(schema.field("process.name"), Some(fields::PROCESS_NAME));
         assert_ne!(schema, Schema::ecs());
     }

@@ -12,7 +12,7 @@ use rule_engine::{EngineOptions, FieldId, Match, Record, RuleChanges, TermHistor
 
 use crate::event::{Event, EventKind};
 use crate::identity::ContainerIdentity;
-use crate::record::{RecordBuilder, fill_metadata};
+use crate::record::{RecordBuilder, SCHEMA, fill_metadata};
 use crate::telemetry::counts::DetectionCounts;
 
 mod rules;
@@ -114,7 +114,7 @@ impl<Context> Detection<Context> {
         }
         match (container, &lookup) {
             (Some(container), Some(lookup)) if self.has_to_wait(container, lookup) => {
-                let mut record = Record::new();
+                let mut record = Record::with_schema(&SCHEMA);
                 builder.fill(&mut record, event);
                 self.waiting.push(WaitingEvent {
                     record,
@@ -184,7 +184,9 @@ mod tests {
 
     use std::sync::Arc;
 
-    use rule_engine::{CheckedRule, MemoryHistory, ParseOptions, fields, parse_rule};
+    use rule_engine::{CheckedRule, DataStreams, MemoryHistory, fields, parse_rule};
+
+    use crate::record::parse_options;
 
     /// That no `b` follows an `a` within a second.
     fn rule() -> CheckedRule {
@@ -203,11 +205,11 @@ mod tests {
              ![process where process.name == "b"]
             """
         "#;
-        parse_rule(text, &ParseOptions::default()).expect("a rule")
+        parse_rule(text, &parse_options(DataStreams::default())).expect("a rule")
     }
 
     fn record(name: &str, time_ns: i64) -> Record {
-        let mut record = Record::new();
+        let mut record = Record::with_schema(&SCHEMA);
         record.text(fields::EVENT_CATEGORY, "process");
         record.text(fields::PROCESS_NAME, name);
         record.date(fields::TIMESTAMP, time_ns);

@@ -6,6 +6,7 @@
 mod base;
 mod container;
 mod executable;
+mod own;
 mod process;
 mod process_fields;
 mod producer;
@@ -18,6 +19,7 @@ use crate::{enrich::host::Host, event::Event, process::ProcessKey};
 
 pub(crate) use base::fill_kind;
 pub(crate) use container::{ENGINE_FIELDS, fill_metadata};
+pub(crate) use own::SCHEMA;
 pub(crate) use producer::parse_options;
 
 /// Fills records with events of this host.

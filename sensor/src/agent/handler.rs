@@ -15,7 +15,7 @@ use crate::history::History;
 use crate::kernel::Environment;
 use crate::outputs::Router;
 use crate::pipeline::{EventHandler, Flow, IDLE};
-use crate::record::{RecordBuilder, fill_metadata};
+use crate::record::{RecordBuilder, SCHEMA, fill_metadata};
 use crate::telemetry::counts::{PipelineCounts, Snapshot};
 use crate::telemetry::log::DroppedLines;
 use crate::telemetry::prometheus::Metrics;
@@ -50,7 +50,7 @@ impl Alerting {
             outputs,
             metrics,
             dropped_lines,
-            whole: Record::new(),
+            whole: Record::with_schema(&SCHEMA),
             evictions: EvictionReport::default(),
         }
     }

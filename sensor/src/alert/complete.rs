@@ -11,7 +11,7 @@ use rule_engine::Record;
 use serde_json::Value;
 
 use super::document::{AMENDMENT, Alert, ContainerMetadata};
-use crate::record::fill_metadata;
+use crate::record::{SCHEMA, fill_metadata};
 use crate::text::document::Document;
 
 /// Alerts that may wait for their container's metadata; with more, the oldest leaves without.
@@ -170,7 +170,7 @@ impl Completion {
 
 /// Completes alerts with what the directory knows.
 pub(crate) fn complete_from(directory: Directory) -> CompleteContainer {
-    let mut scratch = Record::new();
+    let mut scratch = Record::with_schema(&SCHEMA);
     Box::new(move |alert| {
         let Some(container) = &alert.container else {
             return ContainerMetadata::Complete;

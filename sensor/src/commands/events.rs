@@ -23,7 +23,7 @@ use crate::{
     kernel::Environment,
     outputs::json::write_line,
     pipeline::{EventHandler, Flow},
-    record::{RecordBuilder, fill_metadata},
+    record::{RecordBuilder, SCHEMA, fill_metadata},
     telemetry::report,
 };
 
@@ -77,7 +77,7 @@ impl EventWriter {
             output: BufWriter::with_capacity(64 * 1024, io::stdout()),
             builder,
             directory,
-            record: Record::new(),
+            record: Record::with_schema(&SCHEMA),
             which,
             written: 0,
             error: None,

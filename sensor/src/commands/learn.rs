@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use rule_engine::{Engine, EngineOptions, RuleType, Rules, Schema};
+use rule_engine::{Engine, EngineOptions, RuleType, Rules};
 
 use super::recording::{Recording, unreadable};
 use super::replay::warn_of_broken;
 use super::{CommandError, ExitStatus, configured};
 use crate::cli::LearnArguments;
 use crate::history::History;
+use crate::record::SCHEMA;
 use crate::rule_files::RuleFiles;
 use crate::telemetry::report;
 
@@ -24,7 +25,7 @@ pub(crate) fn main(arguments: &LearnArguments) -> Result<ExitStatus, CommandErro
     if rules.is_empty() {
         return Err(CommandError::NothingToLearn);
     }
-    let rules = Rules::compile(&Schema::ecs(), rules);
+    let rules = Rules::compile(&SCHEMA, rules);
     let rule_count = rules.infos().len();
     let mut history = History::open(&config.state_directory, rules.longest_window())?;
     let mut engine = Engine::new(rules, EngineOptions::default());

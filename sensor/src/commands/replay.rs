@@ -6,7 +6,7 @@
 
 use std::io::{self, BufRead, BufWriter, Write};
 
-use rule_engine::{Engine, EngineCounters, EngineOptions, MemoryHistory, Record, Rules, Schema};
+use rule_engine::{Engine, EngineCounters, EngineOptions, MemoryHistory, Record, Rules};
 
 use super::error::{CommandError, ExitStatus};
 use super::recording::{Recording, RecordingCounts, unreadable, whole_document};
@@ -14,6 +14,7 @@ use crate::alert::{Alert, chain_from_event};
 use crate::cli::ReplayArguments;
 use crate::config::Config;
 use crate::outputs::json::write_line;
+use crate::record::SCHEMA;
 use crate::rule_files::{RuleFiles, RuleFilesError, RuleStatus};
 use crate::telemetry::report;
 use crate::text::document::Document;
@@ -25,7 +26,7 @@ pub(crate) fn main(arguments: &ReplayArguments) -> Result<ExitStatus, CommandErr
     let config = Config::load(arguments.config.config.as_deref())?;
     let mut rules = RuleFiles::from_paths(&arguments.rules, &config.data_streams)?;
     warn_of_broken(&rules);
-    let rules = Rules::compile(&Schema::ecs(), rules.take_rules());
+    let rules = Rules::compile(&SCHEMA, rules.take_rules());
     if rules.infos().is_empty() {
         return Err(RuleFilesError::NoneRuns.into());
     }
@@ -140,9 +141,11 @@ fn replay(
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use rule_engine::DataStreams;
     use serde_json::json;
 
     use super::*;
+    use crate::record::parse_options;
 
     fn run(input: &[u8]) -> (ReplayCounts, Vec<Document>) {
         run_explaining(None, input)
@@ -152,7 +155,7 @@ mod tests {
         let mut output = Vec::new();
         let explained = rule_id.map(NearMisses::new);
         let engine = Engine::new(
-            Rules::compile(&Schema::ecs(), RuleFiles::stock().take_rules()),
+            Rules::compile(&SCHEMA, RuleFiles::stock().take_rules()),
             EngineOptions::default(),
         );
         let mut record = engine.rules().narrow_record();
@@ -220,9 +223,9 @@ type = "eql"
 query = '''sequence by process.pid with maxspan=1h
   [process where process.name == "bash"] ![process where event.action == "end"]'''
 "#,
-            &rule_engine::ParseOptions::default(),
+            &parse_options(DataStreams::default()),
         );
-        let rules = Rules::compile(&Schema::ecs(), vec![rule.unwrap()]);
+        let rules = Rules::compile(&SCHEMA, vec![rule.unwrap()]);
         let engine = Engine::new(rules, EngineOptions::default());
         let mut record = engine.rules().narrow_record();
         let input = shell("2026-11-22T00:00:00Z");

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rule_engine::{
-    CheckedRule, Engine, EngineCounters, EngineOptions, FieldId, Match, Record, RuleChanges, Schema, TermHistory,
+    CheckedRule, Engine, EngineCounters, EngineOptions, FieldId, Match, Record, RuleChanges, TermHistory,
 };
 
 use crate::event::EventKind;
-use crate::record::{ENGINE_FIELDS, fill_kind};
+use crate::record::{ENGINE_FIELDS, SCHEMA, fill_kind};
 
 /// Compiled rules.
 pub(crate) struct Rules {
@@ -20,13 +20,12 @@ pub(crate) struct Rules {
 
 impl Rules {
     pub(crate) fn compile(rules: Vec<CheckedRule>) -> Self {
-        let schema = Schema::ecs();
         let (deferred, immediate) = rules
             .into_iter()
             .partition(|rule| ENGINE_FIELDS.iter().any(|field| rule.reads(*field)));
         Rules {
-            immediate: rule_engine::Rules::compile(&schema, immediate),
-            deferred: rule_engine::Rules::compile(&schema, deferred),
+            immediate: rule_engine::Rules::compile(&SCHEMA, immediate),
+            deferred: rule_engine::Rules::compile(&SCHEMA, deferred),
         }
     }
 
@@ -95,7 +94,7 @@ impl Engines {
     /// The kinds of events that some rule may be about.
     pub(super) fn concerned(&self) -> Vec<EventKind> {
         let is_concerned = |kind: &EventKind| {
-            let mut record = Record::new();
+            let mut record = Record::with_schema(&SCHEMA);
             fill_kind(&mut record, *kind);
             self.all().iter().any(|engine| engine.may_concern(&record))
         };
@@ -148,14 +147,16 @@ impl Engines {
 mod tests {
     use super::*;
 
-    use rule_engine::{DocumentReader, MemoryHistory, ParseOptions, parse_rule};
+    use rule_engine::{DataStreams, DocumentReader, MemoryHistory, parse_rule};
+
+    use crate::record::parse_options;
 
     fn rule(query: &str) -> CheckedRule {
         let text = format!(
             "[rule]\nname = \"one\"\ndescription = \"d\"\nrule_id = \"one\"\nrisk_score = 1\nseverity = \"low\"\n\
              type = \"eql\"\nlanguage = \"eql\"\nquery = '{query}'\n"
         );
-        parse_rule(&text, &ParseOptions::default()).expect("a rule")
+        parse_rule(&text, &parse_options(DataStreams::default())).expect("a rule")
     }
 
     #[test]
@@ -192,7 +193,7 @@ mod tests {
             let json = format!(
                 r#"{{"@timestamp": "2026-11-22T00:00:00Z", "event.category": "process", "process": {{"pid": 7, "name": "{name}"}}}}"#
             );
-            let mut record = Record::new();
+            let mut record = Record::with_schema(&SCHEMA);
             DocumentReader::new(&record)
                 .read(&json, &mut record)
                 .expect("a document");

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use container_engines::{Lookup, Metadata, Mount, Pod};
 use rule_engine::{FieldId, Record, Value, fields};
 
+use super::own;
 use crate::process::Process;
 
 /// Fields that only a container engine can fill: a rule that reads one of them has to wait for its answer.
@@ -27,12 +28,12 @@ pub(crate) const ENGINE_FIELDS: [FieldId; 22] = [
     fields::ORCHESTRATOR_RESOURCE_PARENT_TYPE,
     fields::ORCHESTRATOR_RESOURCE_TYPE,
     fields::ORCHESTRATOR_TYPE,
-    fields::TIDEWAITER_CONTAINER_ENGINE_SOCKET,
-    fields::TIDEWAITER_CONTAINER_METADATA,
-    fields::TIDEWAITER_CONTAINER_METADATA_FAILURE,
-    fields::TIDEWAITER_CONTAINER_MOUNTS,
-    fields::TIDEWAITER_CONTAINER_STARTED,
-    fields::TIDEWAITER_CONTAINER_USER,
+    own::CONTAINER_ENGINE_SOCKET,
+    own::CONTAINER_METADATA,
+    own::CONTAINER_METADATA_FAILURE,
+    own::CONTAINER_MOUNTS,
+    own::CONTAINER_STARTED,
+    own::CONTAINER_USER,
     // Where the path does not show it.
     fields::CONTAINER_RUNTIME,
 ];
@@ -41,12 +42,9 @@ pub(crate) const ENGINE_FIELDS: [FieldId; 22] = [
 pub(super) fn fill_identity(record: &mut Record, process: &Process) {
     let Some(container) = &process.container else { return };
     record.text(fields::CONTAINER_ID, &container.id);
-    record.text(
-        fields::TIDEWAITER_CONTAINER_IDENTIFIED_BY,
-        process.membership.evidence.name(),
-    );
+    record.text(own::CONTAINER_IDENTIFIED_BY, process.membership.evidence.name());
     if process.is_runtime_helper() {
-        record.boolean(fields::TIDEWAITER_PROCESS_RUNTIME_HELPER, true);
+        record.boolean(own::PROCESS_RUNTIME_HELPER, true);
     }
     if let Some(runtime) = container.runtime {
         record.text(fields::CONTAINER_RUNTIME, runtime.name());
@@ -57,7 +55,7 @@ pub(super) fn fill_identity(record: &mut Record, process: &Process) {
         record.text(fields::ORCHESTRATOR_RESOURCE_ID, pod);
     }
     if let Some(outermost) = &container.nested_in {
-        record.text(fields::TIDEWAITER_CONTAINER_NESTED_IN, &outermost.id);
+        record.text(own::CONTAINER_NESTED_IN, &outermost.id);
     }
 }
 
@@ -68,10 +66,10 @@ pub(crate) fn fill_metadata(record: &mut Record, lookup: &Lookup) {
         Lookup::Pending(_) => "pending",
         Lookup::Failed(..) => "failed",
     };
-    record.replace(fields::TIDEWAITER_CONTAINER_METADATA, &[Value::Text(state)]);
+    record.replace(own::CONTAINER_METADATA, &[Value::Text(state)]);
     if let Lookup::Failed(why, _) = lookup {
         let why = why.to_string();
-        record.replace(fields::TIDEWAITER_CONTAINER_METADATA_FAILURE, &[Value::Text(&why)]);
+        record.replace(own::CONTAINER_METADATA_FAILURE, &[Value::Text(&why)]);
     }
     if let Some(metadata) = lookup.metadata() {
         fill_engine_metadata(record, metadata);
@@ -101,15 +99,15 @@ fn fill_engine_metadata(record: &mut Record, metadata: &Metadata) {
         );
     }
     if let Some(user) = &metadata.user {
-        put_text(record, fields::TIDEWAITER_CONTAINER_USER, user);
+        put_text(record, own::CONTAINER_USER, user);
     }
     if let Some(started) = metadata.started {
-        record.replace(fields::TIDEWAITER_CONTAINER_STARTED, &[Value::Date(started)]);
+        record.replace(own::CONTAINER_STARTED, &[Value::Date(started)]);
     }
     let mounts: Vec<String> = metadata.mounts.iter().map(Mount::to_string).collect();
-    put_texts(record, fields::TIDEWAITER_CONTAINER_MOUNTS, &mounts);
+    put_texts(record, own::CONTAINER_MOUNTS, &mounts);
     if metadata.mounts.iter().any(Mount::reaches_engine) {
-        record.replace(fields::TIDEWAITER_CONTAINER_ENGINE_SOCKET, &[Value::Boolean(true)]);
+        record.replace(own::CONTAINER_ENGINE_SOCKET, &[Value::Boolean(true)]);
     }
     if let Some(pod) = &metadata.pod {
         fill_pod(record, pod, metadata);
@@ -204,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_pods_container_has_the_field_names_of_ecs_and_kubernetes() {
-        let mut record = Record::new();
+        let mut record = Record::with_schema(&own::SCHEMA);
         fill_metadata(&mut record, &Lookup::Complete(Arc::new(pods_container())));
         let document = serde_json::to_string_pretty(&record.to_document()).unwrap();
         expect![[r#"
@@ -274,7 +272,7 @@ mod tests {
 
     #[test]
     fn what_is_unknown_is_left_out_and_the_reason_given() {
-        let mut record = Record::new();
+        let mut record = Record::with_schema(&own::SCHEMA);
         fill_metadata(&mut record, &Lookup::Failed(LookupFailure::EngineUnreachable, None));
         let document = serde_json::to_string(&record.to_document()).unwrap();
         expect![[

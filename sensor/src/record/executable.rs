@@ -2,6 +2,7 @@
 
 use rule_engine::{Record, fields};
 
+use super::own;
 use super::put::{text_from, texts_from};
 use super::user::{put_group_name, put_user_name};
 use crate::{
@@ -12,16 +13,13 @@ use crate::{
 pub(super) fn fill(record: &mut Record, process: &Process, users: &Users) {
     let image = &process.image;
     for (field, text) in [
+        (own::PROCESS_ARGV0, image.args().first().map(String::as_str)),
         (
-            fields::TIDEWAITER_PROCESS_ARGV0,
-            image.args().first().map(String::as_str),
-        ),
-        (
-            fields::TIDEWAITER_PROCESS_REQUESTED_PATH,
+            own::PROCESS_REQUESTED_PATH,
             Some(image.requested_path.as_str()).filter(|path| !path.is_empty()),
         ),
-        (fields::TIDEWAITER_PROCESS_SCRIPT, image.script()),
-        (fields::TIDEWAITER_PROCESS_APPLET, image.applet()),
+        (own::PROCESS_SCRIPT, image.script()),
+        (own::PROCESS_APPLET, image.applet()),
     ] {
         if let Some(text) = text {
             record.text(field, text);
@@ -29,33 +27,27 @@ pub(super) fn fill(record: &mut Record, process: &Process, users: &Users) {
     }
     let groups = &process.groups;
     if groups.total as usize > groups.ids.len() {
-        record.boolean(fields::TIDEWAITER_PROCESS_GROUPS_COMPLETE, false);
+        record.boolean(own::PROCESS_GROUPS_COMPLETE, false);
     }
     texts_from(
         record,
-        Some(fields::TIDEWAITER_PROCESS_EXECUTABLE_CAPABILITIES),
+        Some(own::PROCESS_EXECUTABLE_CAPABILITIES),
         capability_names(image.file_capabilities),
     );
     let Some(file) = &image.file else { return };
     for (field, truth) in [
-        (fields::TIDEWAITER_PROCESS_EXECUTABLE_IN_MEMORY, Some(file.in_memory)),
-        (fields::TIDEWAITER_PROCESS_EXECUTABLE_DELETED, Some(file.deleted)),
-        (
-            fields::TIDEWAITER_PROCESS_EXECUTABLE_SET_USER_ID,
-            Some(file.sets_user_id()),
-        ),
-        (
-            fields::TIDEWAITER_PROCESS_EXECUTABLE_SET_GROUP_ID,
-            Some(file.sets_group_id()),
-        ),
-        (fields::TIDEWAITER_PROCESS_EXECUTABLE_UPPER_LAYER, file.upper_layer),
+        (own::PROCESS_EXECUTABLE_IN_MEMORY, Some(file.in_memory)),
+        (own::PROCESS_EXECUTABLE_DELETED, Some(file.deleted)),
+        (own::PROCESS_EXECUTABLE_SET_USER_ID, Some(file.sets_user_id())),
+        (own::PROCESS_EXECUTABLE_SET_GROUP_ID, Some(file.sets_group_id())),
+        (own::PROCESS_EXECUTABLE_UPPER_LAYER, file.upper_layer),
     ] {
         if let Some(truth) = truth {
             record.boolean(field, truth);
         }
     }
     let identity = &file.identity;
-    record.long(fields::TIDEWAITER_PROCESS_EXECUTABLE_LINKS, i64::from(identity.links));
+    record.long(own::PROCESS_EXECUTABLE_LINKS, i64::from(identity.links));
     text_from(record, Some(fields::FILE_INODE), || identity.inode.to_string());
     text_from(record, Some(fields::FILE_DEVICE), || {
         let (major, minor) = device_numbers(identity.device);

@@ -3,6 +3,7 @@
 use rule_engine::{Record, Value, fields};
 
 use super::base::Base;
+use super::own;
 use super::process_fields::{Arguments, ProcessFields};
 use super::put::put;
 use crate::{
@@ -73,7 +74,7 @@ fn fill_end(record: &mut Record, event: &Event<'_>) {
     if let Some(status) = event.process.exit {
         record.long(fields::PROCESS_EXIT_CODE, exit_code(status));
         if let Some(signal) = ending_signal(status) {
-            record.long(fields::TIDEWAITER_PROCESS_SIGNAL, i64::from(signal));
+            record.long(own::PROCESS_SIGNAL, i64::from(signal));
         }
     }
 }
@@ -82,32 +83,32 @@ fn fill_end(record: &mut Record, event: &Event<'_>) {
 fn fill_arguments(record: &mut Record, process: &Process) {
     let image = &process.image;
     let arguments = &image.arguments;
-    record.long(fields::TIDEWAITER_PROCESS_ARGUMENTS_BYTES, arguments.total_bytes as i64);
-    record.boolean(fields::TIDEWAITER_PROCESS_ARGUMENTS_COMPLETE, arguments.cut.is_none());
+    record.long(own::PROCESS_ARGUMENTS_BYTES, arguments.total_bytes as i64);
+    record.boolean(own::PROCESS_ARGUMENTS_COMPLETE, arguments.cut.is_none());
     if let Some(cut) = &arguments.cut {
-        record.text(fields::TIDEWAITER_PROCESS_ARGUMENTS_SHA256, &cut.sha256);
+        record.text(own::PROCESS_ARGUMENTS_SHA256, &cut.sha256);
         if let Some(after) = cut.after {
-            record.long(fields::TIDEWAITER_PROCESS_ARGUMENTS_CUT_AFTER, after as i64);
+            record.long(own::PROCESS_ARGUMENTS_CUT_AFTER, after as i64);
         }
     }
     for variable in &image.environment {
         record.text(fields::PROCESS_ENV_VARS, variable);
     }
     if let Some(is_complete) = image.environment_complete {
-        record.boolean(fields::TIDEWAITER_PROCESS_ENVIRONMENT_COMPLETE, is_complete);
+        record.boolean(own::PROCESS_ENVIRONMENT_COMPLETE, is_complete);
     }
 }
 
 fn fill_namespaces(record: &mut Record, process: &Process) {
     let namespaces = &process.namespaces;
     for (field, inode) in [
-        (fields::TIDEWAITER_PROCESS_NAMESPACE_MOUNT, namespaces.mount),
-        (fields::TIDEWAITER_PROCESS_NAMESPACE_PID, namespaces.pid),
-        (fields::TIDEWAITER_PROCESS_NAMESPACE_NETWORK, namespaces.network),
-        (fields::TIDEWAITER_PROCESS_NAMESPACE_UTS, namespaces.uts),
-        (fields::TIDEWAITER_PROCESS_NAMESPACE_IPC, namespaces.ipc),
-        (fields::TIDEWAITER_PROCESS_NAMESPACE_CGROUP, namespaces.cgroup),
-        (fields::TIDEWAITER_PROCESS_NAMESPACE_USER, namespaces.user),
+        (own::PROCESS_NAMESPACE_MOUNT, namespaces.mount),
+        (own::PROCESS_NAMESPACE_PID, namespaces.pid),
+        (own::PROCESS_NAMESPACE_NETWORK, namespaces.network),
+        (own::PROCESS_NAMESPACE_UTS, namespaces.uts),
+        (own::PROCESS_NAMESPACE_IPC, namespaces.ipc),
+        (own::PROCESS_NAMESPACE_CGROUP, namespaces.cgroup),
+        (own::PROCESS_NAMESPACE_USER, namespaces.user),
     ] {
         if inode != 0 {
             record.long(field, i64::from(inode));

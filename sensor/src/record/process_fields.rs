@@ -1,8 +1,9 @@
 //! The fields of one process, the same for the event's own process, its parent and its leaders.
 
-use rule_engine::{FieldId, Record, Schema, Value};
+use rule_engine::{FieldId, Record, Value};
 
 use super::base::Base;
+use super::own::SCHEMA;
 use super::put::{put, text_from, texts_from};
 use super::user::{put_group_name, put_user_name};
 use crate::{
@@ -77,13 +78,12 @@ pub(super) struct ProcessFields {
 
 impl ProcessFields {
     pub(super) fn below(prefix: &str) -> Self {
-        let schema = Schema::ecs();
-        let field = |name: &str| schema.field(&format!("{prefix}.{name}"));
+        let field = |name: &str| SCHEMA.field(&format!("{prefix}.{name}"));
         let below = format!("{prefix}.");
         ProcessFields {
-            all: schema
+            all: SCHEMA
                 .fields()
-                .filter(|field| schema.name(*field).starts_with(&below))
+                .filter(|field| SCHEMA.name(*field).starts_with(&below))
                 .collect(),
             pid: field("pid"),
             vpid: field("vpid"),

@@ -1,0 +1,109 @@
+//! The fields that the sensor has beside those of ECS and of Elastic's agents, all below `tidewaiter`.
+//!
+//! The table is the only place where one is written down. Each is a constant, so that filling a record looks nothing up;
+//! a test holds the constants against the schema.
+
+use std::sync::LazyLock;
+
+use rule_engine::{FieldId, FieldType, Schema};
+
+/// The schema of all records and rules of the sensor.
+pub(crate) static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+    let groups = GROUPS.iter().map(|name| (name, FieldType::Group, Form::Single));
+    let fields = FIELDS.iter().map(|(name, field_type, form)| (name, *field_type, *form));
+    let declared = groups
+        .chain(fields)
+        .try_fold(Schema::ecs(), |schema, (name, field_type, form)| match form {
+            Form::Single => schema.with_field(name, field_type),
+            Form::List => schema.with_list_field(name, field_type),
+        });
+    declared.unwrap_or_else(|error| unreachable!("{error}"))
+});
+
+/// What the fields lie below. Declared before them, so that a field's position is that of its row.
+const GROUPS: [&str; 5] = [
+    "tidewaiter",
+    "tidewaiter.container",
+    "tidewaiter.process",
+    "tidewaiter.process.executable",
+    "tidewaiter.process.namespace",
+];
+
+/// How documents carry a field that has one value.
+#[derive(Clone, Copy)]
+enum Form {
+    Single,
+    List,
+}
+
+/// Each row is a constant, the field's name, its type and its form. Documents have the fields in the order of the rows.
+macro_rules! own_fields {
+    ($($constant:ident: $name:literal, $field_type:ident, $form:ident;)*) => {
+        const FIELDS: &[(&str, FieldType, Form)] = &[$(($name, FieldType::$field_type, Form::$form)),*];
+
+        #[expect(non_camel_case_types, reason = "named as the constants are")]
+        enum Position {
+            $($constant),*
+        }
+
+        $(
+            #[doc = $name]
+            pub(crate) const $constant: FieldId = FieldId::declared(GROUPS.len() as u16 + Position::$constant as u16);
+        )*
+
+        #[cfg(test)]
+        const CONSTANTS: &[(&str, FieldId)] = &[$(($name, $constant)),*];
+    };
+}
+
+own_fields! {
+    CONTAINER_ENGINE_SOCKET: "tidewaiter.container.engine_socket", Boolean, Single;
+    CONTAINER_IDENTIFIED_BY: "tidewaiter.container.identified_by", Keyword, Single;
+    CONTAINER_METADATA: "tidewaiter.container.metadata", Keyword, Single;
+    CONTAINER_METADATA_FAILURE: "tidewaiter.container.metadata_failure", Keyword, Single;
+    CONTAINER_MOUNTS: "tidewaiter.container.mounts", Keyword, List;
+    CONTAINER_NESTED_IN: "tidewaiter.container.nested_in", Keyword, Single;
+    CONTAINER_STARTED: "tidewaiter.container.started", Date, Single;
+    CONTAINER_USER: "tidewaiter.container.user", Keyword, Single;
+    PROCESS_APPLET: "tidewaiter.process.applet", Keyword, Single;
+    PROCESS_ARGUMENTS_BYTES: "tidewaiter.process.arguments_bytes", Long, Single;
+    PROCESS_ARGUMENTS_COMPLETE: "tidewaiter.process.arguments_complete", Boolean, Single;
+    PROCESS_ARGUMENTS_CUT_AFTER: "tidewaiter.process.arguments_cut_after", Long, Single;
+    PROCESS_ARGUMENTS_SHA256: "tidewaiter.process.arguments_sha256", Keyword, Single;
+    PROCESS_ARGV0: "tidewaiter.process.argv0", Keyword, Single;
+    PROCESS_ENVIRONMENT_COMPLETE: "tidewaiter.process.environment_complete", Boolean, Single;
+    PROCESS_EXECUTABLE_CAPABILITIES: "tidewaiter.process.executable.capabilities", Keyword, List;
+    PROCESS_EXECUTABLE_DELETED: "tidewaiter.process.executable.deleted", Boolean, Single;
+    PROCESS_EXECUTABLE_IN_MEMORY: "tidewaiter.process.executable.in_memory", Boolean, Single;
+    PROCESS_EXECUTABLE_LINKS: "tidewaiter.process.executable.links", Long, Single;
+    PROCESS_EXECUTABLE_SET_GROUP_ID: "tidewaiter.process.executable.set_group_id", Boolean, Single;
+    PROCESS_EXECUTABLE_SET_USER_ID: "tidewaiter.process.executable.set_user_id", Boolean, Single;
+    PROCESS_EXECUTABLE_UPPER_LAYER: "tidewaiter.process.executable.upper_layer", Boolean, Single;
+    PROCESS_GROUPS_COMPLETE: "tidewaiter.process.groups_complete", Boolean, Single;
+    PROCESS_NAMESPACE_CGROUP: "tidewaiter.process.namespace.cgroup", Long, Single;
+    PROCESS_NAMESPACE_IPC: "tidewaiter.process.namespace.ipc", Long, Single;
+    PROCESS_NAMESPACE_MOUNT: "tidewaiter.process.namespace.mount", Long, Single;
+    PROCESS_NAMESPACE_NETWORK: "tidewaiter.process.namespace.network", Long, Single;
+    PROCESS_NAMESPACE_PID: "tidewaiter.process.namespace.pid", Long, Single;
+    PROCESS_NAMESPACE_USER: "tidewaiter.process.namespace.user", Long, Single;
+    PROCESS_NAMESPACE_UTS: "tidewaiter.process.namespace.uts", Long, Single;
+    PROCESS_REQUESTED_PATH: "tidewaiter.process.requested_path", Keyword, Single;
+    PROCESS_RUNTIME_HELPER: "tidewaiter.process.runtime_helper", Boolean, Single;
+    PROCESS_SCRIPT: "tidewaiter.process.script", Keyword, Single;
+    PROCESS_SIGNAL: "tidewaiter.process.signal", Long, Single;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_constant_is_the_field_of_its_row() {
+        for (name, constant) in CONSTANTS {
+            assert_eq!(SCHEMA.field(name), Some(*constant), "{name}");
+        }
+        let declared = GROUPS.len() + FIELDS.len();
+        assert_eq!(SCHEMA.field_count(), Schema::ecs().field_count() + declared);
+        assert!(FIELDS.is_sorted_by_key(|(name, ..)| name));
+    }
+}
