@@ -31,9 +31,9 @@ pub(crate) fn deny() -> Result<()> {
             "--manifest-path",
             manifest,
             "--all-features",
-            "check",
             "--config",
             "deny.toml",
+            "check",
         ]))?;
     }
     Ok(())
