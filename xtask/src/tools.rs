@@ -74,7 +74,7 @@ pub(crate) fn fuzz(each: Duration) -> Result<()> {
         // A stable compiler instruments too; the sanitizers alone need a nightly one, and there is little unsafe code.
         fuzz.args(["fuzz", "run", "--sanitizer", "none", &name])
             .arg(corpus)
-            .arg(repository().join("fuzz/seeds").join(&name))
+            .args(Some(repository().join("fuzz/seeds").join(&name)).filter(|seeds| seeds.is_dir()))
             .arg("--")
             .arg(format!("-max_total_time={}", each.as_secs()))
             .env("RUSTC_BOOTSTRAP", "1")
