@@ -1,23 +1,7 @@
 use super::*;
-use crate::model::{Image, Runtime};
 use proptest::prelude::*;
 
 const MEMORY: Duration = Duration::from_secs(5);
-
-fn named(name: &str) -> Metadata {
-    Metadata {
-        runtime: Runtime::Docker,
-        name: name.to_owned(),
-        image: Image::default(),
-        labels: Vec::new(),
-        cut_labels: 0,
-        privileged: None,
-        user: None,
-        started: None,
-        mounts: Vec::new(),
-        pod: None,
-    }
-}
 
 fn numbered(number: usize) -> String {
     format!("{number:064}")
@@ -40,7 +24,7 @@ fn a_failure_is_the_answer_until_its_time_is_over() {
 fn a_failure_takes_nothing_from_what_was_complete() {
     let now = Instant::now();
     let mut cache = Cache::new(MEMORY);
-    cache.complete("a", named("web"), now);
+    cache.complete("a", Metadata::named("web"), now);
     cache.expect("a", None, now);
     cache.fail("a", LookupFailure::EngineUnreachable, now);
     cache.fail_pending(&LookupFailure::EngineUnreachable, now);
@@ -51,8 +35,8 @@ fn a_failure_takes_nothing_from_what_was_complete() {
 fn an_event_does_not_replace_an_answer() {
     let now = Instant::now();
     let mut cache = Cache::new(MEMORY);
-    cache.complete("a", named("answer"), now);
-    cache.expect("a", Some(named("event")), now);
+    cache.complete("a", Metadata::named("answer"), now);
+    cache.expect("a", Some(Metadata::named("event")), now);
     let (lookup, _) = cache.look_up("a", now);
     assert_eq!(lookup.metadata().map(|metadata| metadata.name.as_str()), Some("answer"));
 }
@@ -61,7 +45,7 @@ fn an_event_does_not_replace_an_answer() {
 fn a_removed_container_is_remembered_for_a_while() {
     let begin = Instant::now();
     let mut cache = Cache::new(MEMORY);
-    cache.complete("a", named("web"), begin);
+    cache.complete("a", Metadata::named("web"), begin);
     cache.remove("a", begin);
     assert!(cache.knows("a"));
     cache.remove("other", begin + KEPT_AFTER_REMOVAL - Duration::from_millis(1));
@@ -76,17 +60,17 @@ fn those_that_are_gone_make_room_first_and_then_the_least_used() {
     let later = begin + Duration::from_secs(1);
     let mut cache = Cache::new(MEMORY);
     for number in 0..CONTAINERS_AT_MOST {
-        cache.complete(&numbered(number), named("one of many"), begin);
+        cache.complete(&numbered(number), Metadata::named("one of many"), begin);
         cache.look_up(&numbered(number), later);
     }
-    cache.complete("unused", named("unused"), begin);
+    cache.complete("unused", Metadata::named("unused"), begin);
     assert_eq!(cache.evicted(), 1);
     let (gone, _): (Vec<_>, Vec<_>) = (0..CONTAINERS_AT_MOST).map(numbered).partition(|id| !cache.knows(id));
     let kept = numbered(usize::from(gone[0] == numbered(0)));
     cache.remove(&kept, later);
-    cache.complete("new", named("new"), later);
+    cache.complete("new", Metadata::named("new"), later);
     assert!(cache.knows("unused") && !cache.knows(&kept));
-    cache.complete("newer", named("newer"), later);
+    cache.complete("newer", Metadata::named("newer"), later);
     assert!(cache.knows("new") && !cache.knows("unused"));
     assert_eq!(cache.evicted(), 3);
 }
@@ -107,8 +91,8 @@ proptest! {
             let id = numbered(number);
             match action {
                 0 => drop(cache.look_up(&id, now)),
-                1 => cache.expect(&id, Some(named("event")), now),
-                2 => cache.complete(&id, named("answer"), now),
+                1 => cache.expect(&id, Some(Metadata::named("event")), now),
+                2 => cache.complete(&id, Metadata::named("answer"), now),
                 3 => cache.fail(&id, LookupFailure::NotFound, now),
                 4 => cache.remove(&id, now),
                 _ => cache.amend(&id, |metadata| metadata.started = Some(1)),

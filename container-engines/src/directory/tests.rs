@@ -5,7 +5,7 @@ mod failures;
 mod fake;
 
 use super::*;
-use crate::model::{EngineKind, Image, Metadata, Runtime};
+use crate::model::{EngineKind, Metadata};
 
 #[test]
 fn questions_beyond_the_limit_are_refused_and_counted() {
@@ -53,21 +53,6 @@ fn claim(id: &str) -> ContainerClaim<'_> {
     }
 }
 
-fn named(name: &str) -> Metadata {
-    Metadata {
-        runtime: Runtime::Docker,
-        name: name.to_owned(),
-        image: Image::default(),
-        labels: Vec::new(),
-        cut_labels: 0,
-        privileged: None,
-        user: None,
-        started: None,
-        mounts: Vec::new(),
-        pod: None,
-    }
-}
-
 fn name(directory: &Directory, claim: ContainerClaim<'_>) -> Option<String> {
     directory.get(claim).metadata().map(|metadata| metadata.name.clone())
 }
@@ -83,7 +68,7 @@ fn in_place(kind: EngineKind, place: Place) -> EngineSocket {
 fn of_several_engines_the_one_that_knows_the_container_answers() {
     let sockets = EngineKind::ALL.map(|kind| EngineSocket::on_host(kind, "/nowhere"));
     let (directory, _unread) = directory(&sockets);
-    directory.links[2].engine.complete("a", named("web"));
+    directory.links[2].engine.complete("a", Metadata::named("web"));
     directory.links[0].engine.expect("a", None);
     directory.links[0].engine.fail("a", LookupFailure::NotFound);
     assert_eq!(name(&directory, claim("a")).as_deref(), Some("web"));
@@ -104,9 +89,11 @@ fn an_engine_inside_a_container_counts_only_for_what_is_nested_there() {
         in_place(EngineKind::Containerd, Place::Inside("kind-node".to_owned())),
     ];
     let (directory, _unread) = directory(&sockets);
-    directory.links[0].engine.complete("node", named("kind-node"));
-    directory.links[0].engine.complete("other", named("other-node"));
-    directory.links[1].engine.complete("inner", named("web"));
+    directory.links[0].engine.complete("node", Metadata::named("kind-node"));
+    directory.links[0]
+        .engine
+        .complete("other", Metadata::named("other-node"));
+    directory.links[1].engine.complete("inner", Metadata::named("web"));
     let nested_in = |outer| ContainerClaim {
         nested_in: Some(container(outer)),
         ..claim("inner")
@@ -133,7 +120,7 @@ fn a_users_engine_counts_only_for_that_user() {
         in_place(EngineKind::Podman, Place::User(1000)),
     ];
     let (directory, _unread) = directory(&sockets);
-    directory.links[1].engine.complete("a", named("mine"));
+    directory.links[1].engine.complete("a", Metadata::named("mine"));
     let of_user = |user| ContainerClaim {
         rootless_owner: Some(user),
         ..claim("a")

@@ -190,6 +190,25 @@ fn is_image_id(reference: &str) -> bool {
 }
 
 #[cfg(test)]
+impl Metadata {
+    /// Of a container of Docker about which nothing but its name is known.
+    pub(crate) fn named(name: &str) -> Metadata {
+        Metadata {
+            runtime: Runtime::Docker,
+            name: name.to_owned(),
+            image: Image::default(),
+            labels: Vec::new(),
+            cut_labels: 0,
+            privileged: None,
+            user: None,
+            started: None,
+            mounts: Vec::new(),
+            pod: None,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::text::TEXT_BYTES;
