@@ -22,7 +22,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Lines that may wait for stderr.
-const QUEUE_LENGTH: usize = 32 * 1024;
+const QUEUE_LENGTH: usize = 4 * 1024;
 /// How long the end may take, and how often the last words are offered to a full queue meanwhile.
 const END_LIMIT: Duration = Duration::from_secs(1);
 const OFFER_INTERVAL: Duration = Duration::from_millis(10);
