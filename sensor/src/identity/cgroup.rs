@@ -35,6 +35,12 @@ pub struct ContainerIdentity {
 }
 
 impl ContainerIdentity {
+    /// The id of the outermost container around it, which is its own if there is none: who is answerable for what it
+    /// does, since its name was chosen outside.
+    pub fn outermost_id(&self) -> &str {
+        self.nested_in.as_deref().map_or(&self.id, |outermost| &outermost.id)
+    }
+
     /// What the container engines are asked about this container.
     pub fn claim(&self) -> ContainerClaim<'_> {
         ContainerClaim {

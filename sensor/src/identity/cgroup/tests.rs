@@ -307,8 +307,8 @@ proptest! {
         let Some(identity) = identify(&path) else {
             return Err(TestCaseError::fail("not a container"));
         };
+        prop_assert_eq!(identity.outermost_id(), A);
         let outermost = identity.nested_in.as_deref().unwrap_or(&identity);
-        prop_assert_eq!(outermost.id.as_str(), A);
         prop_assert_eq!(outermost.rootless_owner, None);
     }
 
