@@ -14,8 +14,8 @@ use sensor_abi::{ExitRecord, ForkRecord, RecordHead, RecordKind};
 
 use crate::telemetry::counts::DecodeCounts;
 
+pub(crate) use bytes::DecodeError;
 use bytes::fixed_part;
-pub(crate) use bytes::{DecodeError, text};
 pub(crate) use exec::Exec;
 use exec::Unfinished;
 

@@ -4,18 +4,24 @@
 //! record is made from the table. Processes are named by [`ProcessKey`], which outlives pid reuse.
 
 mod arguments;
+mod budget;
 mod capabilities;
 mod entry;
 mod executable;
+mod image;
+mod kept;
+mod key;
 mod model;
 mod names;
 mod scan;
 mod table;
 mod terminal;
+mod texts;
 
 pub(crate) use capabilities::{FIRST_USER_NAMESPACE, capability_names};
+pub(crate) use key::ProcessKey;
 pub(crate) use model::Process;
-pub(crate) use model::ProcessKey;
 pub(crate) use scan::{cgroup_path, scan};
 pub use table::ProcessTable;
 pub(crate) use terminal::device_numbers;
+pub(crate) use texts::Texts;

@@ -44,12 +44,13 @@ impl ChainLink {
 /// The chain as the process table has it.
 pub(crate) fn chain_of(event: &Event<'_>, builder: &RecordBuilder) -> Vec<ChainLink> {
     let link = |process: &Process| {
-        let (args, args_count) = ChainLink::bounded_arguments(process.image.args().iter().map(String::as_str));
+        let image = process.image();
+        let (args, _) = ChainLink::bounded_arguments(image.args().iter());
         ChainLink {
             pid: i64::from(process.key.pid),
-            name: process.image.name.clone(),
+            name: image.name.to_string(),
             args,
-            args_count,
+            args_count: image.arguments.count as usize,
             entity_id: builder.entity_id(process.key),
             interactive: process.interactive,
         }

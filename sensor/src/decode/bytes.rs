@@ -43,6 +43,6 @@ pub(super) fn path(components: &[u8], cut: bool) -> String {
 }
 
 /// Text from bytes that a process chose; what is not UTF-8 becomes U+FFFD.
-pub(crate) fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

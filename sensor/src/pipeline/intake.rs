@@ -48,14 +48,13 @@ impl Intake {
             clock: self.clock,
         };
         handler.event(&event, &self.losses);
-        if action == ProcessAction::Executed {
-            table.remove_surplus(key);
-        }
+        table.give_up_surplus();
     }
 
     /// Reads the wall clock again, and the host's users if they changed.
     pub(super) fn refresh(&mut self) {
         self.clock = WallClock::read();
+        self.table.clock = self.clock;
         self.losses.follow_wall_clock(self.clock.boot_time_ns());
         self.users.refresh();
     }

@@ -41,21 +41,22 @@ pub(super) fn entry_of(process: &Process, parent: Option<&Process>) -> Option<En
 
 fn is_kernel_thread(process: &Process) -> bool {
     let of_kernel = process.key.pid == KERNEL_THREADS || process.parent.pid == KERNEL_THREADS;
-    of_kernel && process.image.executable.is_empty()
+    of_kernel && process.image().executable.is_empty()
 }
 
 fn starts_containers(process: &Process) -> bool {
-    let name = base_name(&process.image.executable);
+    let image = process.image();
+    let name = base_name(&image.executable);
     CONTAINER_STARTERS.iter().any(|starter| name.starts_with(starter))
 }
 
 /// Whether a process only prepares a container. runc runs a copy of itself from a memory file, which is recognised by
 /// its arguments.
 fn is_helper(process: &Process) -> bool {
+    let image = process.image();
     starts_containers(process)
-        || base_name(&process.image.executable) == PAUSE
-        || (process.image.args().first().is_some_and(|name| name == "runc")
-            && process.image.args().get(1).is_some_and(|command| command == "init"))
+        || base_name(&image.executable) == PAUSE
+        || image.args().iter().take(2).eq(["runc", "init"])
 }
 
 fn console_entry(process: &Process) -> Option<EntryKind> {
@@ -74,8 +75,8 @@ fn container_entry(process: &Process, parent: Option<&Process>) -> Option<EntryK
 }
 
 fn remote_entry(parent: Option<&Process>) -> Option<EntryKind> {
-    let name = base_name(&parent?.image.executable);
-    match name {
+    let image = parent?.image();
+    match base_name(&image.executable) {
         // From OpenSSH 9.8 on, sessions run in a separate program.
         "sshd" | "sshd-session" => Some(EntryKind::Sshd),
         "ssm-session-worker" => Some(EntryKind::Ssm),

@@ -4,30 +4,10 @@ use std::sync::Arc;
 
 use sensor_abi::Namespaces;
 
-use super::arguments::ProcessArguments;
-use super::executable::ExecutableFile;
-use super::names::{base_name, is_multi_call};
+use super::budget::allocation;
+use super::image::{ImageRef, SharedImage};
+use super::key::ProcessKey;
 use crate::identity::{ContainerIdentity, Membership};
-
-/// Clock ticks in a second as `/proc` counts them (`USER_HZ`, 100 on every architecture).
-const TICKS_PER_SECOND: u64 = 100;
-pub(super) const NANOSECONDS_PER_TICK: u64 = 1_000_000_000 / TICKS_PER_SECOND;
-
-/// A process of this boot: its thread group id and when it was created. The time is in the clock
-/// ticks of `/proc`, so that events and `/proc` name the same process alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ProcessKey {
-    pub pid: u32,
-    pub start_ticks: u64,
-}
-
-impl ProcessKey {
-    /// The key of a process that was created `start_ns` nanoseconds after boot.
-    pub fn new(pid: u32, start_ns: u64) -> Self {
-        let start_ticks = start_ns / NANOSECONDS_PER_TICK;
-        ProcessKey { pid, start_ticks }
-    }
-}
 
 /// How an entry leader was started: `process.entry_leader.entry_meta.type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,47 +41,6 @@ pub struct Entry {
     pub kind: EntryKind,
 }
 
-/// A program as a process runs it; shared with the processes it forked.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Image {
-    /// `process.executable`, see [`crate::decode::Exec::executable`].
-    pub executable: String,
-    /// The path that the kernel was given: a symlink, a relative path, a script. Empty for a process
-    /// that was running before the sensor.
-    pub requested_path: String,
-    /// Whether that is a script, which `executable` interprets.
-    pub is_script: bool,
-    pub file: Option<ExecutableFile>,
-    /// Capabilities that come from the file.
-    pub file_capabilities: u64,
-    /// `process.name`, see [`super::names::program_name`].
-    pub name: String,
-    pub arguments: ProcessArguments,
-    /// Variables of the environment that events may contain.
-    pub environment: Vec<String>,
-    /// Whether the whole environment was searched; `None` if it is not read.
-    pub environment_complete: Option<bool>,
-    pub working_directory: String,
-}
-
-impl Image {
-    /// `process.args`.
-    pub fn args(&self) -> &[String] {
-        &self.arguments.texts
-    }
-
-    /// The script that is interpreted, as it was given to the kernel.
-    pub fn script(&self) -> Option<&str> {
-        self.is_script.then_some(self.requested_path.as_str())
-    }
-
-    /// The applet as which a multi-call program runs.
-    pub fn applet(&self) -> Option<&str> {
-        let is_applet = !self.is_script && is_multi_call(&self.executable) && self.name != base_name(&self.executable);
-        is_applet.then_some(self.name.as_str())
-    }
-}
-
 /// User and group ids, in the host's user namespace, and capabilities.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
@@ -124,12 +63,20 @@ pub struct Groups {
     pub total: u32,
 }
 
+impl Groups {
+    /// Bytes of memory that they take.
+    pub(super) fn allocated(&self) -> usize {
+        allocation(2 * size_of::<usize>() + size_of_val(&*self.ids))
+    }
+}
+
 /// One process.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Process {
     pub key: ProcessKey,
-    /// When it was created, nanoseconds since boot; whole ticks where it is known from `/proc`.
-    pub start_ns: u64,
+    /// When it was created, nanoseconds since the epoch: as the first event or `/proc` had it, by the wall clock of that
+    /// moment, so that all events say the same.
+    pub start_ns: i64,
     /// Thread group id in its own pid namespace.
     pub namespace_pid: u32,
     pub parent: ProcessKey,
@@ -146,13 +93,25 @@ pub struct Process {
     pub container: Option<Arc<ContainerIdentity>>,
     pub membership: Membership,
     pub namespaces: Namespaces,
-    pub image: Arc<Image>,
+    pub(super) image: SharedImage,
     pub entry: Option<Entry>,
     /// `wait` status, once it has ended.
     pub exit: Option<u32>,
 }
 
 impl Process {
+    /// The program that it runs.
+    pub fn image(&self) -> ImageRef<'_> {
+        self.image.read()
+    }
+
+    /// The other processes that it names: its parent, and the leaders of its session, group and entry.
+    pub(super) fn named(&self) -> [Option<ProcessKey>; 4] {
+        let leader = self.entry.map(|entry| entry.leader);
+        let named = [Some(self.parent), self.session_leader, self.group_leader, leader];
+        named.map(|key| key.filter(|key| *key != self.key))
+    }
+
     /// Whether it leads its session.
     pub fn is_session_leader(&self) -> bool {
         self.session_leader == Some(self.key)

@@ -3,7 +3,7 @@
 //! Runs after the hooks are attached, so that no process is missed: one that starts during the scan is found, or reported
 //! by an event, or both. A process that ends meanwhile is left out.
 
-use std::{collections::HashMap, ffi::CString, fs::File, io::Read, mem::MaybeUninit, sync::Arc};
+use std::{collections::HashMap, ffi::CString, fs::File, io::Read, mem::MaybeUninit};
 
 use procfs::{
     ProcResult,
@@ -11,13 +11,16 @@ use procfs::{
 };
 use sensor_abi::{ARGUMENTS_LIMIT, Descriptor, FileIdentity, GROUPS_LIMIT, Namespaces};
 
-use super::arguments::{HeldBytes, ProcessArguments};
+use super::arguments::ProcessArguments;
 use super::executable::ExecutableFile;
-use super::model::{Credentials, Groups, Image, NANOSECONDS_PER_TICK, Process, ProcessKey};
+use super::image::{Image, Kept, SharedImage};
+use super::key::{NANOSECONDS_PER_TICK, ProcessKey};
+use super::model::{Credentials, Groups, Process};
 use super::names::{base_name, program_name};
 use super::table::ProcessTable;
 use super::terminal::is_interactive;
-use crate::identity::Membership;
+use super::texts::Texts;
+use crate::{clock::WallClock, identity::Membership};
 
 /// What the scan found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,7 +58,7 @@ pub(crate) fn scan(table: &mut ProcessTable) -> ProcResult<ScanReport> {
             pid: stat.ppid as u32,
             start_ticks: starts.get(&stat.ppid).copied().unwrap_or(0),
         };
-        match read(stat, process, parent, &table.argument_bytes) {
+        match read(stat, process, parent, table.clock) {
             Ok(found) => {
                 table.insert_found(found.process, found.session_pid, found.group_pid, &found.cgroup);
                 report.found += 1;
@@ -91,7 +94,7 @@ fn cgroup_of(process: &process::Process) -> ProcResult<String> {
         .unwrap_or_else(|| "/".to_owned()))
 }
 
-fn read(stat: &Stat, process: &process::Process, parent: ProcessKey, held: &HeldBytes) -> ProcResult<Found> {
+fn read(stat: &Stat, process: &process::Process, parent: ProcessKey, clock: WallClock) -> ProcResult<Found> {
     let status = process.status()?;
     // Kernel threads have no executable, and their arguments are empty.
     let executable = process
@@ -104,7 +107,7 @@ fn read(stat: &Stat, process: &process::Process, parent: ProcessKey, held: &Held
         None => executable,
     };
     let bytes = arguments(process);
-    let arguments = ProcessArguments::from_proc(&bytes, bytes.len() < ARGUMENTS_LIMIT, held);
+    let arguments = ProcessArguments::from_proc(&bytes, bytes.len() < ARGUMENTS_LIMIT);
     let working_directory = process
         .cwd()
         .map(|path| path.to_string_lossy().into_owned())
@@ -115,24 +118,30 @@ fn read(stat: &Stat, process: &process::Process, parent: ProcessKey, held: &Held
     let file = state(&format!("/proc/{}/exe", process.pid))
         .map(|state| ExecutableFile::from_proc(identity(&state), in_memory, false));
     let image = Image {
-        requested_path: String::new(),
+        requested_path: Box::default(),
         is_script: false,
         file,
         file_capabilities: 0,
-        name: found_name(&executable, &arguments.texts, &stat.comm),
-        executable,
+        name: found_name(&executable, &arguments.texts, &stat.comm).into(),
+        executable: executable.into(),
         arguments,
-        environment: Vec::new(),
+        environment: Texts::default(),
         environment_complete: None,
-        working_directory,
+        working_directory: working_directory.into(),
+        kept: Kept::Whole,
     };
+    let groups = Groups {
+        total: status.groups.len() as u32,
+        ids: status.groups.iter().take(GROUPS_LIMIT).copied().collect(),
+    };
+    let beside = groups.allocated();
     Ok(Found {
         process: Process {
             key: ProcessKey {
                 pid: stat.pid as u32,
                 start_ticks: stat.starttime,
             },
-            start_ns: stat.starttime * NANOSECONDS_PER_TICK,
+            start_ns: clock.at(stat.starttime * NANOSECONDS_PER_TICK),
             namespace_pid: status
                 .nspid
                 .as_ref()
@@ -153,15 +162,12 @@ fn read(stat: &Stat, process: &process::Process, parent: ProcessKey, held: &Held
                 permitted: status.capprm,
                 effective: status.capeff,
             },
-            groups: Groups {
-                total: status.groups.len() as u32,
-                ids: status.groups.iter().take(GROUPS_LIMIT).copied().collect(),
-            },
+            groups,
             cgroup_id: 0,
             container: None,
             membership: Membership::default(),
             namespaces: namespaces(process),
-            image: Arc::new(image),
+            image: SharedImage::new(image, beside),
             entry: None,
             exit: None,
         },
@@ -183,8 +189,8 @@ fn arguments(process: &process::Process) -> Vec<u8> {
 
 /// The name that an exec event would have had. Whether it was a script can only be guessed: the kernel's short name is
 /// then a prefix of the base name of one of the first arguments.
-fn found_name(executable: &str, args: &[String], comm: &str) -> String {
-    let name = program_name(executable, None, args.first().map(String::as_str));
+fn found_name(executable: &str, args: &Texts, comm: &str) -> String {
+    let name = program_name(executable, None, args.iter().next());
     if name.is_empty() {
         return comm.to_owned();
     }
@@ -192,7 +198,7 @@ fn found_name(executable: &str, args: &[String], comm: &str) -> String {
         .iter()
         .skip(1)
         .take(2)
-        .map(|argument| base_name(argument))
+        .map(base_name)
         .find(|base| !comm.is_empty() && !name.starts_with(comm) && base.starts_with(comm));
     script.unwrap_or(name).to_owned()
 }

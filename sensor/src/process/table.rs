@@ -1,36 +1,36 @@
 //! The process table: every live process, and for a while those that ended.
 //!
-//! Memory is bounded by the live processes: of those that ended, at most [`ENDED_LIMIT`] are kept, for at most
-//! [`ENDED_AGE_NS`], besides the parents and leaders of live ones.
+//! What events do to it is here; what is kept, and for how long, is up to [`keep`].
 
-use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    sync::Arc,
-};
+mod keep;
+
+use std::{collections::HashMap, sync::Arc};
 
 use ahash::RandomState;
 use sensor_abi::{
     ExitRecord, FLAG_CGROUP_V1, FLAG_ENVIRONMENT_FOLLOWS, FLAG_SCRIPT, ForkRecord, Namespaces, ProcessFixed,
 };
 
-use super::arguments::{HeldBytes, ProcessArguments, allowed_variables};
+use super::arguments::{ProcessArguments, allowed_variables};
+use super::budget::Budget;
 use super::capabilities::granted_by_file;
 use super::entry::entry_of;
 use super::executable::ExecutableFile;
-use super::model::{Credentials, Groups, Image, Process, ProcessKey};
+use super::image::{Image, Kept, SharedImage};
+use super::kept::KeptProcess;
+use super::key::ProcessKey;
+use super::model::{Credentials, Groups, Process};
 use super::names::program_name;
 use super::terminal::is_interactive;
 use crate::{
+    clock::WallClock,
     decode::Exec,
     identity::{ContainerIdentity, Containers, Evidence, Identify, Membership, Observation, identify},
     telemetry::counts::TableCounts,
 };
 
-/// How many ended processes are kept, for late events and chains of parents.
-const ENDED_LIMIT: usize = 4096;
-/// How long they are kept, and how often, as events come in, older ones are removed.
-const ENDED_AGE_NS: u64 = 15 * 60 * 1_000_000_000;
-const AGEING_INTERVAL_NS: u64 = 60 * 1_000_000_000;
+/// Bytes that are kept of all processes together.
+const BUDGET_BYTES: usize = 16 * 1024 * 1024;
 /// The longest chain of parents that is followed.
 const CHAIN_LIMIT: usize = 64;
 
@@ -40,18 +40,17 @@ pub(super) type CgroupLookup<'a> = &'a mut dyn FnMut(u32) -> Option<String>;
 /// All processes by key, and the live ones by pid.
 pub struct ProcessTable {
     /// Boxed, because a growing table has many more slots than processes.
-    processes: HashMap<ProcessKey, Box<Process>, RandomState>,
+    processes: HashMap<ProcessKey, Box<KeptProcess>, RandomState>,
     live: HashMap<u32, ProcessKey, RandomState>,
-    /// With the time at which each was known to have ended.
-    ended: VecDeque<(ProcessKey, u64)>,
-    /// How many ended processes trigger the next clean-up, and at which time it is due.
-    clean_up_at: usize,
-    clean_up_at_ns: u64,
-    /// Time of the latest event, nanoseconds since boot.
+    budget: Budget,
+    /// When aged processes are looked for next, and the time of the latest event, nanoseconds since boot.
+    age_check_ns: u64,
     now_ns: u64,
     containers: Containers<ProcessKey>,
-    /// Total of all arguments that are kept.
-    pub argument_bytes: HeldBytes,
+    /// The image of a process of which nothing but its existence is known.
+    unknown: SharedImage,
+    /// By which starts of processes are dated.
+    pub(crate) clock: WallClock,
     /// Names of variables whose values are kept.
     pub environment_variables: Vec<String>,
     pub(crate) counts: TableCounts,
@@ -70,12 +69,18 @@ impl ProcessTable {
         ProcessTable {
             processes: HashMap::default(),
             live: HashMap::default(),
-            ended: VecDeque::new(),
-            clean_up_at: 2 * ENDED_LIMIT,
-            clean_up_at_ns: 0,
+            budget: Budget::new(BUDGET_BYTES),
+            age_check_ns: 0,
             now_ns: 0,
             containers: Containers::new(identify),
-            argument_bytes: HeldBytes::default(),
+            unknown: SharedImage::new(
+                Image {
+                    kept: Kept::Bare,
+                    ..Image::default()
+                },
+                0,
+            ),
+            clock: WallClock::read(),
             environment_variables: Vec::new(),
             counts: TableCounts::default(),
         }
@@ -83,7 +88,7 @@ impl ProcessTable {
 
     /// The process with this key, live or kept.
     pub fn get(&self, key: ProcessKey) -> Option<&Process> {
-        self.processes.get(&key).map(Box::as_ref)
+        self.processes.get(&key).map(|entry| &entry.process)
     }
 
     /// The live process with this pid.
@@ -124,10 +129,14 @@ impl ProcessTable {
         self.pass_time(record.head.time_ns);
         // A child that the scan found already was seen in a state after this event.
         let scanned = self.get(ProcessKey::new(fixed.pid, fixed.start_ns));
-        let prior = scanned.or_else(|| self.live(record.creator_pid)).cloned();
+        let parent = self.get(ProcessKey::new(fixed.parent_pid, fixed.parent_start_ns));
+        // Who has another process for its child's parent is known by its pid alone.
+        let creator = parent.filter(|parent| parent.key.pid == record.creator_pid);
+        let prior = scanned.or(creator).or_else(|| self.live(record.creator_pid)).cloned();
         let child = self.describe(fixed, prior.as_ref(), find_cgroup);
         let key = child.key;
-        self.insert_live(child);
+        let known = self.processes.remove(&key);
+        self.keep(child, known);
         self.lead_session(fixed.session_pid);
         key
     }
@@ -137,9 +146,10 @@ impl ProcessTable {
         let fixed = &exec.fixed.process;
         self.pass_time(exec.fixed.head.time_ns);
         let known = self.take_known(fixed);
-        let mut process = self.describe(fixed, known.as_deref(), &mut |_| None);
+        let prior = known.as_ref().map(|entry| &entry.process);
+        let mut process = self.describe(fixed, prior, &mut |_| None);
         process.namespaces = exec.fixed.namespaces;
-        let before = known.as_ref().and_then(|known| known.container.clone());
+        let before = prior.and_then(|prior| prior.container.clone());
         self.locate(&mut process, &exec.cgroup, before);
         if exec.fixed.head.flags & FLAG_CGROUP_V1 == 0 {
             self.containers.remember_cgroup(fixed.cgroup_id, &exec.cgroup);
@@ -149,15 +159,15 @@ impl ProcessTable {
             ids: exec.groups.as_slice().into(),
             total: exec.fixed.groups_total,
         };
-        let arguments = ProcessArguments::from_exec(exec, &self.argument_bytes);
+        let arguments = ProcessArguments::from_exec(exec);
         let is_script = exec.fixed.head.flags & FLAG_SCRIPT != 0;
         let script = is_script.then_some(exec.filename.as_str());
-        let first_argument = arguments.texts.first().map(String::as_str);
+        let first_argument = arguments.texts.iter().next();
         let reads_environment = exec.fixed.head.flags & FLAG_ENVIRONMENT_FOLLOWS != 0;
-        process.image = Arc::new(Image {
-            name: program_name(&exec.executable, script, first_argument).to_owned(),
-            executable: exec.executable.clone(),
-            requested_path: exec.filename.clone(),
+        let image = Image {
+            name: program_name(&exec.executable, script, first_argument).into(),
+            executable: exec.executable.as_str().into(),
+            requested_path: exec.filename.as_str().into(),
             is_script,
             file: Some(ExecutableFile::from_exec(exec)),
             file_capabilities: granted_by_file(
@@ -168,23 +178,11 @@ impl ProcessTable {
             arguments,
             environment: allowed_variables(&exec.environment, &self.environment_variables),
             environment_complete: reads_environment.then_some(exec.environment_complete),
-            working_directory: exec.working_directory.clone(),
-        });
-        self.enter(process)
-    }
-
-    /// Keeps less of a process's arguments if there are too many in total. Call it after its event was handled.
-    pub fn remove_surplus(&mut self, key: ProcessKey) {
-        let process = self.processes.get_mut(&key);
-        if let Some(process) = process
-            && let Some(arguments) = process.image.arguments.surplus_removed()
-        {
-            self.counts.arguments_cut += 1;
-            process.image = Arc::new(Image {
-                arguments,
-                ..Image::clone(&process.image)
-            });
-        }
+            working_directory: exec.working_directory.as_str().into(),
+            kept: Kept::Whole,
+        };
+        process.image = SharedImage::new(image, process.groups.allocated());
+        self.enter(process, known)
     }
 
     /// Takes an exit in: the process stays known for a while. Threads that end at the same time may each find themselves
@@ -195,20 +193,12 @@ impl ProcessTable {
         if known.is_some_and(|process| process.exit.is_some()) {
             return None;
         }
-        let known = self.take_known(fixed);
-        let mut process = self.describe(fixed, known.as_deref(), &mut |_| None);
-        process.exit = Some(record.wait_status);
-        let key = process.key;
-        self.processes.insert(key, Box::new(process));
-        if self.live.get(&key.pid) == Some(&key) {
-            self.live.remove(&key.pid);
-        }
-        self.ended.push_back((key, self.now_ns));
-        if self.ended.len() >= self.clean_up_at {
-            self.forget_ended();
-        }
         self.pass_time(record.head.time_ns);
-        Some(key)
+        let known = self.take_known(fixed);
+        let prior = known.as_ref().map(|entry| &entry.process);
+        let mut process = self.describe(fixed, prior, &mut |_| None);
+        process.exit = Some(record.wait_status);
+        Some(self.keep(process, known))
     }
 
     /// Adds a process found in `/proc`, unless an event has already reported it. Parents have to come before children.
@@ -216,54 +206,43 @@ impl ProcessTable {
         if self.processes.contains_key(&process.key) {
             return;
         }
-        let parent = self.processes.get(&process.parent);
-        let parents = parent.and_then(|parent| parent.container.clone());
+        let parents = self.get(process.parent).and_then(|parent| parent.container.clone());
         self.locate(&mut process, cgroup, parents);
         process.session_leader = self.leader(&process, session_pid);
         process.group_leader = self.leader(&process, group_pid);
-        let key = self.enter(process);
-        self.remove_surplus(key);
+        self.enter(process, None);
+        self.give_up_surplus();
     }
 
     /// Marks the process with this pid as the leader of its session: `setsid` itself causes no event, but children name
     /// the session they are in. (A pid is not reused while there is a session of that number.)
     fn lead_session(&mut self, session_pid: u32) {
         let Some(key) = self.live.get(&session_pid) else { return };
-        if let Some(leader) = self.processes.get_mut(key)
-            && !leader.is_session_leader()
+        if self.get(*key).is_some_and(|leader| !leader.is_session_leader())
+            && let Some(known) = self.processes.remove(key)
         {
+            let mut leader = known.process.clone();
             leader.session_leader = Some(leader.key);
             leader.group_leader = Some(leader.key);
+            self.keep(leader, Some(known));
         }
     }
 
-    /// Removes a process that is inserted again in its state after the event.
-    fn take_known(&mut self, fixed: &ProcessFixed) -> Option<Box<Process>> {
+    /// Takes a process out that is kept again in its state after the event.
+    fn take_known(&mut self, fixed: &ProcessFixed) -> Option<Box<KeptProcess>> {
         self.processes.remove(&ProcessKey::new(fixed.pid, fixed.start_ns))
     }
 
-    /// Inserts a process with a new image, after finding its entry.
-    fn enter(&mut self, mut process: Process) -> ProcessKey {
+    /// Keeps a process with a new image, after finding its entry.
+    fn enter(&mut self, mut process: Process, known: Option<Box<KeptProcess>>) -> ProcessKey {
         process.entry = entry_of(&process, self.get(process.parent));
-        let key = process.key;
-        self.insert_live(process);
-        key
-    }
-
-    fn insert_live(&mut self, process: Process) {
-        let key = process.key;
-        if let Some(previous) = self.live.insert(key.pid, key)
-            && previous != key
-        {
-            // Its exit was missed.
-            self.ended.push_back((previous, self.now_ns));
-        }
-        self.processes.insert(key, Box::new(process));
+        self.keep(process, known)
     }
 
     /// A process as a record describes it; the rest is taken from `prior`.
     fn describe(&mut self, fixed: &ProcessFixed, prior: Option<&Process>, find_cgroup: CgroupLookup<'_>) -> Process {
         let key = ProcessKey::new(fixed.pid, fixed.start_ns);
+        let itself = prior.filter(|prior| prior.key == key);
         let mut membership = prior.map(|prior| prior.membership.clone()).unwrap_or_default();
         let container = match prior {
             Some(prior) if prior.cgroup_id == fixed.cgroup_id || prior.cgroup_id == 0 => prior.container.clone(),
@@ -281,7 +260,7 @@ impl ProcessTable {
         };
         let mut process = Process {
             key,
-            start_ns: fixed.start_ns,
+            start_ns: itself.map_or_else(|| self.clock.at(fixed.start_ns), |itself| itself.start_ns),
             namespace_pid: fixed.namespace_pid,
             parent: ProcessKey::new(fixed.parent_pid, fixed.parent_start_ns),
             group_leader: None,
@@ -303,9 +282,9 @@ impl ProcessTable {
             container,
             membership,
             namespaces: prior.map_or_else(Namespaces::default, |prior| prior.namespaces),
-            image: prior.map(|prior| prior.image.clone()).unwrap_or_default(),
+            image: prior.map_or(&self.unknown, |prior| &prior.image).clone(),
             entry: prior.and_then(|prior| prior.entry),
-            exit: None,
+            exit: itself.and_then(|itself| itself.exit),
         };
         process.session_leader = same_pid(prior.and_then(|prior| prior.session_leader), fixed.session_pid)
             .or_else(|| self.leader(&process, fixed.session_pid));
@@ -340,45 +319,6 @@ impl ProcessTable {
             program_started_in: container.clone(),
         };
         process.container = container;
-    }
-
-    fn pass_time(&mut self, now_ns: u64) {
-        self.now_ns = self.now_ns.max(now_ns);
-        if self.now_ns >= self.clean_up_at_ns {
-            self.forget_ended();
-        }
-    }
-
-    /// Removes ended processes that are too many or too old, except parents and leaders of live ones.
-    fn forget_ended(&mut self) {
-        let named: HashSet<ProcessKey> = self
-            .live
-            .values()
-            .filter_map(|key| self.get(*key))
-            .flat_map(|process| {
-                let entry = process.entry.map(|entry| entry.leader);
-                [
-                    Some(process.parent),
-                    process.session_leader,
-                    process.group_leader,
-                    entry,
-                ]
-            })
-            .flatten()
-            .collect();
-        let oldest_ns = self.now_ns.saturating_sub(ENDED_AGE_NS);
-        let aged = self.ended.iter().take_while(|(_, by_ns)| *by_ns < oldest_ns).count();
-        let surplus = self.ended.len().saturating_sub(ENDED_LIMIT).max(aged);
-        let oldest: Vec<(ProcessKey, u64)> = self.ended.drain(..surplus).collect();
-        for (key, by_ns) in oldest {
-            if named.contains(&key) {
-                self.ended.push_front((key, by_ns));
-            } else if self.processes.remove(&key).is_some() {
-                self.counts.forgotten += 1;
-            }
-        }
-        self.clean_up_at_ns = self.now_ns + AGEING_INTERVAL_NS;
-        self.clean_up_at = 2 * self.ended.len().max(ENDED_LIMIT);
     }
 }
 

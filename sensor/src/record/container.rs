@@ -197,7 +197,6 @@ mod tests {
                 }),
                 cut: 0,
             })),
-            cgroup: None,
         }
     }
 

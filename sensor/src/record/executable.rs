@@ -11,12 +11,12 @@ use crate::{
 };
 
 pub(super) fn fill(record: &mut Record, process: &Process, users: &Users) {
-    let image = &process.image;
+    let image = process.image();
     for (field, text) in [
-        (own::PROCESS_ARGV0, image.args().first().map(String::as_str)),
+        (own::PROCESS_ARGV0, image.args().iter().next()),
         (
             own::PROCESS_REQUESTED_PATH,
-            Some(image.requested_path.as_str()).filter(|path| !path.is_empty()),
+            Some(&*image.requested_path).filter(|path| !path.is_empty()),
         ),
         (own::PROCESS_SCRIPT, image.script()),
         (own::PROCESS_APPLET, image.applet()),

@@ -81,17 +81,19 @@ fn fill_end(record: &mut Record, event: &Event<'_>) {
 
 /// The environment, and how much of the arguments is known.
 fn fill_arguments(record: &mut Record, process: &Process) {
-    let image = &process.image;
+    let image = process.image();
     let arguments = &image.arguments;
     record.long(own::PROCESS_ARGUMENTS_BYTES, arguments.total_bytes as i64);
     record.boolean(own::PROCESS_ARGUMENTS_COMPLETE, arguments.cut.is_none());
     if let Some(cut) = &arguments.cut {
-        record.text(own::PROCESS_ARGUMENTS_SHA256, &cut.sha256);
+        if let Some(digits) = cut.sha256_digits() {
+            record.text(own::PROCESS_ARGUMENTS_SHA256, &digits);
+        }
         if let Some(after) = cut.after {
-            record.long(own::PROCESS_ARGUMENTS_CUT_AFTER, after as i64);
+            record.long(own::PROCESS_ARGUMENTS_CUT_AFTER, i64::from(after));
         }
     }
-    for variable in &image.environment {
+    for variable in image.environment.iter() {
         record.text(fields::PROCESS_ENV_VARS, variable);
     }
     if let Some(is_complete) = image.environment_complete {

@@ -8,7 +8,7 @@ use super::put::{put, text_from, texts_from};
 use super::user::{put_group_name, put_user_name};
 use crate::{
     event::Event,
-    process::{Process, capability_names, device_numbers},
+    process::{Process, Texts, capability_names, device_numbers},
 };
 
 /// `process.args` of leaders are bounded, because every event of a session repeats them.
@@ -23,17 +23,11 @@ pub(super) enum Arguments {
 }
 
 impl Arguments {
-    fn kept(self, args: &[String]) -> &[String] {
+    /// How many of them.
+    fn kept(self, args: &Texts) -> usize {
         match self {
-            Arguments::Whole => args,
-            Arguments::Bounded => {
-                let mut bytes = 0;
-                let fitting = args.iter().take(LEADER_ARGUMENT_LIMIT).take_while(|argument| {
-                    bytes += argument.len();
-                    bytes <= LEADER_ARGUMENT_BYTES
-                });
-                &args[..fitting.count()]
-            }
+            Arguments::Whole => args.len(),
+            Arguments::Bounded => args.first_fitting(LEADER_ARGUMENT_BYTES).min(LEADER_ARGUMENT_LIMIT),
         }
     }
 }
@@ -133,9 +127,9 @@ impl ProcessFields {
         put(record, self.pid, Value::Long(i64::from(process.key.pid)));
         put(record, self.vpid, Value::Long(i64::from(process.namespace_pid)));
         text_from(record, self.entity_id, || base.entity_id(process.key));
-        put(record, self.start, Value::Date(event.clock.at(process.start_ns)));
+        put(record, self.start, Value::Date(process.start_ns));
         put(record, self.interactive, Value::Boolean(process.interactive));
-        let image = &process.image;
+        let image = process.image();
         for (field, text) in [
             (self.name, &image.name),
             (self.executable, &image.executable),
@@ -145,13 +139,16 @@ impl ProcessFields {
                 put(record, field, Value::Text(text));
             }
         }
-        if !image.args().is_empty() {
-            let kept = arguments.kept(image.args());
-            for argument in kept {
+        let args = image.args();
+        if !args.is_empty() {
+            let kept = arguments.kept(args);
+            for argument in args.iter().take(kept) {
                 put(record, self.args, Value::Text(argument));
             }
-            put(record, self.args_count, Value::Long(image.args().len() as i64));
-            text_from(record, self.command_line, || kept.join(" "));
+            text_from(record, self.command_line, || args.first(kept).with_spaces());
+        }
+        if image.arguments.count > 0 {
+            put(record, self.args_count, Value::Long(i64::from(image.arguments.count)));
         }
         if process.terminal != 0 {
             let (major, minor) = device_numbers(process.terminal);

@@ -78,7 +78,6 @@ fn metadata() -> Metadata {
         started: Some(1),
         mounts: vec![Mount::new("/run", "/run", Access::ReadOnly)],
         pod: Some(Arc::new(pod())),
-        cgroup: None,
     }
 }
 

@@ -82,10 +82,20 @@ pub struct DecodeCounts {
 /// What the table did that an operator may want to know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TableCounts {
-    /// Ended processes that were forgotten, to stay within the limits.
+    /// Ended processes that were forgotten: they were too old, or their container had too many.
     pub(crate) forgotten: u64,
-    /// Processes of which not all arguments were kept, because all together had too many.
+    /// Processes whose end was not seen, or not reported.
+    pub(crate) exits_missed: u64,
+    /// What was given up for want of room, in this order: ended processes' arguments, environment and paths,
+    pub(crate) ended_texts_given_up: u64,
+    /// the middles of live ones' that are long,
     pub(crate) arguments_cut: u64,
+    /// ended processes,
+    pub(crate) ended_given_up: u64,
+    /// the rest of live processes' arguments, environment and paths,
+    pub(crate) live_texts_given_up: u64,
+    /// live processes.
+    pub(crate) live_given_up: u64,
 }
 
 /// What was read and what was lost since start.

@@ -94,10 +94,31 @@ pub(crate) fn losses(counts: &PipelineCounts) {
     if counts.decode.damaged > 0 {
         warn!("{} kernel records were damaged", counts.decode.damaged);
     }
-    if counts.table.arguments_cut > 0 {
+    let table = &counts.table;
+    for (number, what) in [
+        (
+            table.ended_texts_given_up,
+            "ended processes lost their arguments, environment and paths for later events",
+        ),
+        (
+            table.arguments_cut,
+            "processes kept only the ends of long arguments, environment and paths for later events",
+        ),
+        (table.ended_given_up, "ended processes were forgotten early"),
+        (
+            table.live_texts_given_up,
+            "processes lost their arguments, environment and paths for later events",
+        ),
+        (table.live_given_up, "processes were forgotten while they ran"),
+    ] {
+        if number > 0 {
+            info!("{number} {what}: all together had too many");
+        }
+    }
+    if table.exits_missed > 0 {
         info!(
-            "of {} processes only the ends of the arguments were kept for later events: all together had too many",
-            counts.table.arguments_cut
+            "{} processes were found to have ended without an event of it",
+            table.exits_missed
         );
     }
     if counts.unread_users > 0 {

@@ -1,8 +1,10 @@
 use sensor_abi::{Descriptor, ExecFixed, RecordHead};
 use zerocopy::FromZeros;
 
+mod budget;
 mod start_up;
 
+use super::keep::{AGE_CHECK_INTERVAL_NS, ENDED_AGE_NS, ENDED_LIMIT};
 use super::*;
 use crate::process::model::{Entry, EntryKind};
 
@@ -125,12 +127,12 @@ fn a_child_is_like_its_creator_until_it_runs_another_image() {
     let child = child_of(shell);
     let key = fork(&mut table, child);
     let forked = table.get(key).unwrap().clone();
-    assert_eq!(forked.image.name, "bash");
+    assert_eq!(&*forked.image().name, "bash");
     assert!(forked.interactive);
     assert_eq!(forked.container.as_ref().unwrap().id.len(), 64);
     exec(&mut table, child, "/usr/bin/curl", CONTAINER);
     let process = table.get(key).unwrap();
-    assert_eq!(process.image.name, "curl");
+    assert_eq!(&*process.image().name, "curl");
     assert_eq!(
         process.entry,
         Some(Entry {
@@ -148,11 +150,8 @@ fn a_child_is_like_its_creator_until_it_runs_another_image() {
             start_ticks: 30
         })
     );
-    let chain: Vec<&str> = table
-        .chain(key)
-        .iter()
-        .map(|process| process.image.name.as_str())
-        .collect();
+    let chain = table.chain(key);
+    let chain: Vec<String> = chain.iter().map(|process| process.image().name.to_string()).collect();
     assert_eq!(chain, ["bash", "curl"]);
 }
 
@@ -213,7 +212,7 @@ fn an_orphan_keeps_the_entry_that_it_came_from() {
     let process = table.get(key).unwrap();
     assert_eq!(process.entry.unwrap().kind, EntryKind::Container);
     assert_eq!(
-        table.get(process.entry.unwrap().leader).unwrap().image.name,
+        &*table.get(process.entry.unwrap().leader).unwrap().image().name,
         "bash",
         "the leader is still known"
     );
@@ -247,11 +246,11 @@ fn a_reused_pid_is_another_process() {
         "/",
     );
     assert_ne!(first, second);
-    assert_eq!(table.live(40).unwrap().image.name, "b");
-    assert_eq!(table.get(first).unwrap().image.name, "a");
+    assert_eq!(&*table.live(40).unwrap().image().name, "b");
+    assert_eq!(&*table.get(first).unwrap().image().name, "a");
     exit(&mut table, who(40, 1));
     assert_eq!(
-        table.live(40).unwrap().image.name,
+        &*table.live(40).unwrap().image().name,
         "b",
         "a late exit ends the process that it names"
     );
@@ -262,12 +261,13 @@ fn what_an_event_named_is_not_replaced_by_what_proc_showed() {
     let mut table = ProcessTable::default();
     let key = exec(&mut table, who(40, 1), "/bin/new", "/");
     let mut found = table.get(key).unwrap().clone();
-    found.image = Arc::new(Image {
-        name: "old".to_owned(),
+    let image = Image {
+        name: "old".into(),
         ..Image::default()
-    });
+    };
+    found.image = SharedImage::new(image, 0);
     table.insert_found(found, 40, 40, "/");
-    assert_eq!(table.get(key).unwrap().image.name, "new");
+    assert_eq!(&*table.get(key).unwrap().image().name, "new");
 }
 
 #[test]
@@ -284,7 +284,7 @@ fn memory_follows_the_live_processes_and_keeps_their_leaders() {
     }
     assert!(table.counts.forgotten > 0);
     let leader = table.get(key).unwrap().session_leader.unwrap();
-    assert_eq!(table.get(leader).unwrap().image.name, "bash");
+    assert_eq!(&*table.get(leader).unwrap().image().name, "bash");
 }
 
 #[test]
@@ -303,7 +303,7 @@ fn who_ended_long_ago_is_forgotten_but_for_leaders() {
     };
     later(&mut table, 50, ENDED_AGE_NS);
     assert!(table.get(other).is_some());
-    later(&mut table, 51, ENDED_AGE_NS + AGEING_INTERVAL_NS);
+    later(&mut table, 51, ENDED_AGE_NS + AGE_CHECK_INTERVAL_NS);
     assert_eq!(table.get(other), None);
     let leader = table.get(child).unwrap().session_leader.unwrap();
     assert!(table.get(leader).is_some());
@@ -385,7 +385,7 @@ fn a_child_that_is_seen_before_its_parent_finds_it_once_that_is_seen() {
     assert_eq!(table.ancestors(table.get(child).unwrap()).count(), 0);
     exec(&mut table, who(50, 1), "/bin/parent", "/");
     let parent = table.ancestors(table.get(child).unwrap()).next().unwrap();
-    assert_eq!(parent.image.name, "parent");
+    assert_eq!(&*parent.image().name, "parent");
 }
 
 #[test]
@@ -397,7 +397,7 @@ fn a_parent_that_ends_before_its_last_child_is_still_known() {
     exit(&mut table, shell);
     let key = exit(&mut table, child).unwrap();
     let process = table.get(key).unwrap();
-    assert_eq!(table.get(process.parent).unwrap().image.name, "bash");
+    assert_eq!(&*table.get(process.parent).unwrap().image().name, "bash");
     assert_eq!(process.exit, Some(0));
 }
 

@@ -81,16 +81,47 @@ fn sensor(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
         "Records that could not be read.",
         pipeline.decode.damaged,
     )?;
-    page.single(
-        "processes_forgotten_total",
-        "Ended processes that are no longer known.",
-        pipeline.table.forgotten,
-    )?;
-    page.single(
-        "processes_arguments_cut_total",
-        "Processes of which only the ends of the arguments are kept, because all together had too many.",
-        pipeline.table.arguments_cut,
-    )?;
+    let table = &pipeline.table;
+    for (name, help, value) in [
+        (
+            "processes_forgotten_total",
+            "Ended processes that are no longer known, because of their age or number.",
+            table.forgotten,
+        ),
+        (
+            "processes_exits_missed_total",
+            "Processes that were found to have ended without an event of it.",
+            table.exits_missed,
+        ),
+        (
+            "processes_ended_texts_given_up_total",
+            "Ended processes whose arguments, environment and paths are not kept, because all together had too many.",
+            table.ended_texts_given_up,
+        ),
+        (
+            "processes_arguments_cut_total",
+            "Processes of which only the ends of long arguments, environment and paths are kept, because all together \
+             had too many.",
+            table.arguments_cut,
+        ),
+        (
+            "processes_ended_given_up_total",
+            "Ended processes that are no longer known, because all together take too much.",
+            table.ended_given_up,
+        ),
+        (
+            "processes_live_texts_given_up_total",
+            "Processes whose arguments, environment and paths are not kept, because all together had too many.",
+            table.live_texts_given_up,
+        ),
+        (
+            "processes_live_given_up_total",
+            "Processes that run and are no longer known, because all together take too much.",
+            table.live_given_up,
+        ),
+    ] {
+        page.single(name, help, value)?;
+    }
     page.single(
         "log_lines_lost_total",
         "Lines about the sensor itself that were not written, because stderr was too slow.",

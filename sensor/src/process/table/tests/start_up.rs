@@ -68,7 +68,7 @@ fn live_ones(table: &ProcessTable) -> Vec<Known> {
     let known = |process: &Process| Known {
         key: process.key,
         parent: process.parent,
-        executable: process.image.executable.clone(),
+        executable: process.image().executable.to_string(),
         entry: process.entry,
         session_leader: process.session_leader,
         is_in_container: process.container.is_some(),
