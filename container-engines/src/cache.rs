@@ -15,6 +15,9 @@ const KEPT_AFTER_REMOVAL: Duration = Duration::from_secs(60);
 
 pub(crate) struct Cache {
     entries: HashMap<String, Entry>,
+    /// The ids of containers by the paths of their cgroups, without a slash at the beginning, where the engine has said
+    /// them.
+    cgroups: HashMap<String, String>,
     /// In the order of their removal by the engine.
     removed: VecDeque<(Instant, String)>,
     /// How long a failure is cached before the engine is asked again.
@@ -47,6 +50,7 @@ impl Cache {
     pub(crate) fn new(failure_memory: Duration) -> Cache {
         Cache {
             entries: HashMap::new(),
+            cgroups: HashMap::new(),
             removed: VecDeque::new(),
             failure_memory,
             evicted: 0,
@@ -90,9 +94,32 @@ impl Cache {
     }
 
     pub(crate) fn complete(&mut self, id: &str, metadata: Metadata, now: Instant) {
+        // Its cgroup may have been another one.
+        self.forget(id);
+        if let Some(cgroup) = &metadata.cgroup {
+            self.cgroups.insert(relative(cgroup).to_owned(), id.to_owned());
+        }
         let entry = self.entry(id, now);
         entry.state = State::Complete;
         entry.metadata = Some(Arc::new(metadata));
+    }
+
+    /// The container whose cgroup has this path, which begins where the engine's own paths do.
+    pub(crate) fn in_cgroup(&self, path: &str) -> Option<&str> {
+        self.cgroups.get(relative(path)).map(String::as_str)
+    }
+
+    fn forget(&mut self, id: &str) -> bool {
+        let Some(entry) = self.entries.remove(id) else {
+            return false;
+        };
+        let cgroup = entry.metadata.as_ref().and_then(|metadata| metadata.cgroup.as_deref());
+        if let Some(cgroup) = cgroup.map(relative)
+            && self.cgroups.get(cgroup).is_some_and(|named| named == id)
+        {
+            self.cgroups.remove(cgroup);
+        }
+        true
     }
 
     /// A failed question does not replace a complete answer.
@@ -145,7 +172,7 @@ impl Cache {
             && (now.duration_since(*at) >= KEPT_AFTER_REMOVAL || self.removed.len() > CONTAINERS_AT_MOST)
             && let Some((_, id)) = self.removed.pop_front()
         {
-            self.entries.remove(&id);
+            self.forget(&id);
         }
     }
 
@@ -180,12 +207,16 @@ impl Cache {
                     .map(|(id, _)| id.clone()),
             };
             if let Some(id) = leaving
-                && self.entries.remove(&id).is_some()
+                && self.forget(&id)
             {
                 self.evicted += 1;
             }
         }
     }
+}
+
+fn relative(cgroup: &str) -> &str {
+    cgroup.trim_matches('/')
 }
 
 impl Entry {

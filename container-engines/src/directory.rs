@@ -11,7 +11,7 @@ use crate::client::Client;
 use crate::engine::Engine;
 use crate::model::{
     ContainerClaim, ContainerRef, DirectoryOptions, EngineError, EngineSocket, EngineStatus, EngineVersion, Lookup,
-    LookupFailure, Place,
+    LookupFailure, Place, Runtime,
 };
 use crate::watch::{self, Timing};
 use std::io;
@@ -120,7 +120,24 @@ impl Directory {
                 .links
                 .iter()
                 .filter(|link| link.engine.socket.place == Place::Host)
-                .any(|link| link.engine.knows(claim.container.id))
+                .any(|link| link.engine.is_complete(claim.container.id))
+    }
+
+    /// Grows whenever an engine has said something new, so that what was concluded from its silence can be thought over.
+    pub fn revision(&self) -> u64 {
+        self.links.iter().map(|link| link.engine.revision()).sum()
+    }
+
+    /// The first of these cgroups that one of this host's engines says to be its container's: the path, and which
+    /// container.
+    pub fn container_in<'p>(&self, paths: impl Iterator<Item = &'p str> + Clone) -> Option<(&'p str, String, Runtime)> {
+        self.links
+            .iter()
+            .filter(|link| link.engine.socket.place == Place::Host)
+            .find_map(|link| {
+                let (path, id) = link.engine.in_cgroup(paths.clone())?;
+                Some((path, id, link.engine.socket.kind.runtime()))
+            })
     }
 
     /// Every engine with the state of its connection.

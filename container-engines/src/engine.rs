@@ -24,6 +24,8 @@ pub(crate) struct Engine {
     cache: Mutex<Cache>,
     /// Notified when `is_synced` becomes true.
     synced: Condvar,
+    /// Grows with what is known.
+    revision: AtomicU64,
     inspections: AtomicU64,
     further_questions: AtomicU64,
     refused_questions: AtomicU64,
@@ -51,6 +53,7 @@ impl Engine {
             }),
             cache: Mutex::new(Cache::new(failure_memory)),
             synced: Condvar::new(),
+            revision: AtomicU64::new(0),
             inspections: AtomicU64::new(0),
             further_questions: AtomicU64::new(0),
             refused_questions: AtomicU64::new(0),
@@ -138,6 +141,18 @@ impl Engine {
     pub(crate) fn complete(&self, id: &str, metadata: Metadata) {
         self.cut_labels.fetch_add(metadata.cut_labels, Ordering::Relaxed);
         self.cache().complete(id, metadata, Instant::now());
+        self.revision.fetch_add(1, Ordering::Release);
+    }
+
+    /// Grows whenever more is known of a container.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
+    }
+
+    /// The first of these cgroups that is a container's by the engine's own word, with the container's id.
+    pub(crate) fn in_cgroup<'p>(&self, mut paths: impl Iterator<Item = &'p str>) -> Option<(&'p str, String)> {
+        let cache = self.cache();
+        paths.find_map(|path| Some((path, cache.in_cgroup(path)?.to_owned())))
     }
 
     pub(crate) fn fail(&self, id: &str, why: LookupFailure) {

@@ -8,8 +8,8 @@ mod status;
 mod text;
 
 pub use lookup::{ContainerClaim, ContainerRef, Lookup, LookupFailure};
-pub(crate) use metadata::notable_mounts;
 pub use metadata::{Access, Image, Metadata, Mount};
+pub(crate) use metadata::{cgroup_path, notable_mounts};
 pub(crate) use pod::CONTAINER_NAME;
 pub use pod::{Pod, Workload};
 pub use socket::{EngineKind, EngineSocket, Place, Runtime};

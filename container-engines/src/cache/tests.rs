@@ -8,6 +8,25 @@ fn numbered(number: usize) -> String {
 }
 
 #[test]
+fn a_cgroup_is_its_containers_until_that_is_forgotten_or_moved() {
+    let mut cache = Cache::new(Duration::ZERO);
+    let now = Instant::now();
+    let placed = |cgroup: &str| Metadata {
+        cgroup: Some(cgroup.to_owned()),
+        ..Metadata::named("web")
+    };
+    cache.complete("a", placed("/one"), now);
+    assert_eq!(cache.in_cgroup("one"), Some("a"));
+    cache.complete("a", placed("two"), now);
+    assert_eq!(cache.in_cgroup("/one"), None);
+    assert_eq!(cache.in_cgroup("/two"), Some("a"));
+    cache.remove("a", now);
+    cache.complete("b", placed("two"), now);
+    cache.remove("b", now + KEPT_AFTER_REMOVAL);
+    assert_eq!(cache.in_cgroup("/two"), Some("b"), "the next one is there already");
+}
+
+#[test]
 fn a_failure_is_the_answer_until_its_time_is_over() {
     let begin = Instant::now();
     let mut cache = Cache::new(MEMORY);

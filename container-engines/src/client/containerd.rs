@@ -127,12 +127,14 @@ impl Client {
                 .await?;
             while let Some(answer) = containers.next().await {
                 let Some(container) = answer?.container else { continue };
-                if listed.len() >= model::CONTAINERS_AT_MOST || !is_plausible(&namespace, &container.id) {
+                if listed.len() >= model::CONTAINERS_AT_MOST {
                     continue;
                 }
-                shared.remember(&container.id, &namespace);
+                if is_id(&container.id) {
+                    shared.remember(&container.id, &namespace);
+                }
                 listed.push(Listed {
-                    id: container.id.clone(),
+                    id: qualified(&namespace, &container.id),
                     state: ListedState::Running,
                     metadata: Some(shared.describe(&namespace, container).await?),
                 });
@@ -144,11 +146,13 @@ impl Client {
     pub(crate) async fn inspect(&self, id: &str) -> Result<Option<Metadata>, EngineError> {
         let shared = &self.shared;
         let known = shared.namespaces().get(id).cloned();
-        let namespaces = match known {
-            Some(namespace) => vec![namespace],
-            None => shared.all_namespaces().await?,
+        let (namespaces, id) = match (known, id.split_once('/')) {
+            (Some(namespace), _) => (vec![namespace], id),
+            (None, Some((namespace, name))) => (vec![namespace.to_owned()], name),
+            (None, None) if is_id(id) => (shared.all_namespaces().await?, id),
+            (None, None) => (vec![DEFAULT_NAMESPACE.to_owned()], id),
         };
-        for namespace in namespaces.iter().filter(|namespace| is_plausible(namespace, id)) {
+        for namespace in &namespaces {
             let request = GetContainerRequest { id: id.to_owned() };
             let answer = shared
                 .connection
@@ -160,7 +164,9 @@ impl Client {
                 .await;
             let container = unless_not_found(answer)?.and_then(|answer| answer.container);
             if let Some(container) = container.filter(|container| container.id == id) {
-                shared.remember(id, namespace);
+                if is_id(id) {
+                    shared.remember(id, namespace);
+                }
                 return Ok(Some(shared.describe(namespace, container).await?));
             }
         }
@@ -168,10 +174,19 @@ impl Client {
     }
 }
 
-/// Names that are no ids are unique in their namespace only, and a cgroup path shows them for the default one alone.
-fn is_plausible(namespace: &str, id: &str) -> bool {
-    let is_id = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_id || namespace == DEFAULT_NAMESPACE
+/// Random, and so unique on this host.
+fn is_id(id: &str) -> bool {
+    id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// By what a container is known outside: names that are no ids are unique in their namespace only, and are preceded by it
+/// unless it is the default one.
+fn qualified(namespace: &str, id: &str) -> String {
+    if is_id(id) || namespace == DEFAULT_NAMESPACE {
+        id.to_owned()
+    } else {
+        format!("{namespace}/{id}")
+    }
 }
 
 impl Shared {
@@ -181,10 +196,11 @@ impl Shared {
         }
         let content = event.event?.value;
         let at = event.timestamp.and_then(|at| at.nanoseconds());
+        let qualified = |id: &str| qualified(&event.namespace, id);
         let change = match event.topic.as_str() {
-            "/containers/create" => EngineEvent::Created(ContainerChange::decode(&*content).ok()?.id, None),
-            "/containers/delete" => EngineEvent::Removed(ContainerChange::decode(&*content).ok()?.id),
-            "/tasks/start" => EngineEvent::Started(TaskChange::decode(&*content).ok()?.container_id, at),
+            "/containers/create" => EngineEvent::Created(qualified(&ContainerChange::decode(&*content).ok()?.id), None),
+            "/containers/delete" => EngineEvent::Removed(qualified(&ContainerChange::decode(&*content).ok()?.id)),
+            "/tasks/start" => EngineEvent::Started(qualified(&TaskChange::decode(&*content).ok()?.container_id), at),
             "/images/update" | "/images/delete" => {
                 let name = ImageChange::decode(&*content).ok()?.name;
                 self.images().remove(&(event.namespace, name));
@@ -193,11 +209,13 @@ impl Shared {
             _ => return None,
         };
         match &change {
-            EngineEvent::Created(id, _) | EngineEvent::Started(id, _) if is_plausible(&event.namespace, id) => {
-                self.remember(id, &event.namespace);
+            EngineEvent::Created(id, _) | EngineEvent::Started(id, _) if is_id(id) => {
+                self.remember(id, &event.namespace)
             }
-            EngineEvent::Removed(id) if self.namespaces().get(id) == Some(&event.namespace) => {}
-            _ => return None,
+            EngineEvent::Removed(id) if is_id(id) && self.namespaces().get(id) != Some(&event.namespace) => {
+                return None;
+            }
+            _ => {}
         }
         Some(change)
     }
@@ -254,6 +272,7 @@ impl Shared {
             user: specification.user(),
             started: None,
             mounts: model::notable_mounts(specification.mounts()),
+            cgroup: specification.cgroup(),
         })
     }
 

@@ -147,6 +147,7 @@ impl Client {
             started: None,
             mounts: Vec::new(),
             pod: Some(pod),
+            cgroup: None,
         }
     }
 }
@@ -248,6 +249,7 @@ fn metadata_of_status(runtime: Runtime, status: ContainerStatus, details: &Detai
         user: details.runtime_spec.as_ref().and_then(Specification::user),
         started: Some(status.started_at).filter(|nanoseconds| *nanoseconds > 0),
         mounts: model::notable_mounts(mounts),
+        cgroup: details.runtime_spec.as_ref().and_then(Specification::cgroup),
     }
 }
 

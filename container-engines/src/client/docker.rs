@@ -138,6 +138,7 @@ fn metadata_of_event(kind: EngineKind, mut attributes: HashMap<String, String>) 
         user: None,
         started: None,
         mounts: Vec::new(),
+        cgroup: None,
     }
 }
 
@@ -148,6 +149,7 @@ fn metadata_of_answer(kind: EngineKind, container: ContainerInspectResponse) -> 
     let (labels, cut_labels) = model::bounded_labels(config.labels.unwrap_or_default());
     let started = container.state.and_then(|state| state.started_at);
     let mounts = container.mounts.unwrap_or_default();
+    let host = container.host_config.unwrap_or_default();
     Metadata {
         runtime: kind.runtime(),
         name: bounded_name(&container.name.unwrap_or_default()),
@@ -155,14 +157,26 @@ fn metadata_of_answer(kind: EngineKind, container: ContainerInspectResponse) -> 
         pod: Pod::from_container_labels(&labels).map(Arc::new),
         labels,
         cut_labels,
-        privileged: container.host_config.and_then(|host| host.privileged),
+        privileged: host.privileged,
         user: config
             .user
             .filter(|user| !user.is_empty())
             .map(|user| model::bounded(&user)),
         started: started.and_then(|started| nanoseconds(&started)),
         mounts: model::notable_mounts(mounts.into_iter().filter_map(host_mount)),
+        cgroup: cgroup(kind, host.cgroup_parent.as_deref(), container.id.as_deref()),
     }
+}
+
+/// Where a container is that was given another parent than the engine's usual one. A slice's path does not show whether
+/// systemd or the engine made the container's cgroup, and does not need to: it cannot have a container's name.
+fn cgroup(kind: EngineKind, parent: Option<&str>, id: Option<&str>) -> Option<String> {
+    let parent = parent.filter(|parent| !parent.is_empty() && !parent.ends_with(".slice"))?;
+    let prefix = match kind {
+        EngineKind::Podman => "libpod-",
+        EngineKind::Docker | EngineKind::Containerd | EngineKind::CriO => "",
+    };
+    model::cgroup_path(format!("{}/{prefix}{}", parent.trim_end_matches('/'), id?))
 }
 
 /// A mount of a host path. A volume's path was chosen by the engine and is left out.

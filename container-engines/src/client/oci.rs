@@ -2,7 +2,7 @@
 //!
 //! Written by the engine, but much of it is chosen by the container's owner.
 
-use crate::model::{Access, Mount};
+use crate::model::{self, Access, Mount};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
@@ -50,6 +50,7 @@ struct SpecifiedMount {
 #[serde(default, rename_all = "camelCase")]
 struct Linux {
     masked_paths: Option<Vec<IgnoredAny>>,
+    cgroups_path: Option<String>,
     resources: Option<Resources>,
 }
 
@@ -82,6 +83,12 @@ impl Specification {
     pub fn user(&self) -> Option<String> {
         let user = self.process.as_ref()?.user.as_ref()?;
         Some(format!("{}:{}", user.uid, user.gid))
+    }
+
+    /// The path of the container's cgroup, unless it is in systemd's notation, `slice:prefix:name`.
+    pub(crate) fn cgroup(&self) -> Option<String> {
+        let path = self.linux.as_ref()?.cgroups_path.as_deref()?;
+        model::cgroup_path(path.to_owned()).filter(|path| !path.contains(':'))
     }
 
     /// Whether the container may do what root on the host may: administer the system, use every device, and see the
@@ -155,6 +162,15 @@ mod tests {
         assert_eq!(nothing.mounts().count(), 0);
         let user = read(json!({"process": {"user": {"uid": 5}}}));
         assert_eq!(user.user().as_deref(), Some("5:0"));
+    }
+
+    #[test]
+    fn the_cgroups_path_is_told_unless_it_is_systemds() {
+        let of = |path: &str| read(json!({"linux": {"cgroupsPath": path}})).cgroup();
+        assert_eq!(of("/mine/x").as_deref(), Some("/mine/x"));
+        assert_eq!(of("system.slice:docker:x"), None);
+        assert_eq!(of(""), None);
+        assert_eq!(of(&"x".repeat(2000)), None);
     }
 
     #[test]

@@ -8,6 +8,9 @@ use std::sync::Arc;
 /// The most mounts of one container that are kept.
 const MOUNTS_AT_MOST: usize = 32;
 
+/// The longest path of a cgroup that is kept.
+const CGROUP_PATH_BYTES: usize = 1024;
+
 /// Where engines listen, below the run folder.
 const ENGINE_SOCKETS: [&str; 6] = [
     "docker.sock",
@@ -47,6 +50,14 @@ pub struct Metadata {
     pub mounts: Vec<Mount>,
     /// The Kubernetes pod that the container is part of.
     pub pod: Option<Arc<Pod>>,
+    /// The path of its cgroup, where the engine says it: from the root of the hierarchy if it begins with a slash, and
+    /// otherwise below a cgroup that the engine did not choose.
+    pub cgroup: Option<String>,
+}
+
+/// The path of a cgroup as an engine says it; `None` if it says none, or one that no cgroup can have.
+pub(crate) fn cgroup_path(path: String) -> Option<String> {
+    (!path.is_empty() && path.len() <= CGROUP_PATH_BYTES).then_some(path)
 }
 
 /// A path of the host that a container sees.
@@ -204,6 +215,7 @@ impl Metadata {
             started: None,
             mounts: Vec::new(),
             pod: None,
+            cgroup: None,
         }
     }
 }

@@ -38,7 +38,7 @@ pub(crate) struct DirectoryDropped;
 
 enum Answer {
     Listed(Result<Vec<Listed>, EngineError>),
-    Inspected(String, Result<Option<Metadata>, EngineError>),
+    Inspected(String, Box<Result<Option<Metadata>, EngineError>>),
     Alive(Result<(), EngineError>),
 }
 
@@ -162,7 +162,7 @@ impl<'a> Session<'a> {
             self.calls.push(
                 async move {
                     let answer = within(limit, client.inspect(&id)).await;
-                    Answer::Inspected(id, answer)
+                    Answer::Inspected(id, Box::new(answer))
                 }
                 .boxed(),
             );
@@ -176,7 +176,7 @@ impl<'a> Session<'a> {
             Answer::Inspected(id, answer) => {
                 self.inspections -= 1;
                 let amendment = self.unanswered.remove(&id).unwrap_or_default();
-                match answer {
+                match *answer {
                     Ok(Some(mut metadata)) => {
                         amendment.apply(&mut metadata);
                         self.engine.complete(&id, metadata);

@@ -197,6 +197,7 @@ mod tests {
                 }),
                 cut: 0,
             })),
+            cgroup: None,
         }
     }
 

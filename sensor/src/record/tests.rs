@@ -78,6 +78,7 @@ fn metadata() -> Metadata {
         started: Some(1),
         mounts: vec![Mount::new("/run", "/run", Access::ReadOnly)],
         pod: Some(Arc::new(pod())),
+        cgroup: None,
     }
 }
 

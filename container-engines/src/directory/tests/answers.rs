@@ -18,7 +18,7 @@ fn an_answer_is_read_whole() {
             "Name": "/web",
             "Image": "sha256:1234",
             "State": { "Status": "running", "StartedAt": "2026-11-22T00:13:54.973969881Z" },
-            "HostConfig": { "Privileged": true },
+            "HostConfig": { "Privileged": true, "CgroupParent": "/custom" },
             "Mounts": [
                 { "Type": "volume", "Source": "/var/lib/docker/volumes/v", "Destination": "/v", "RW": true },
                 { "Type": "bind", "Source": "/etc", "Destination": "/host", "RW": false },
@@ -52,6 +52,7 @@ fn an_answer_is_read_whole() {
                 Mount::new("/etc", "/host", Access::ReadOnly),
             ],
             pod: None,
+            cgroup: Some(format!("/custom/{}", id('a'))),
         }
     );
 }
@@ -117,6 +118,25 @@ fn what_was_claimed_inside_a_container_gets_nothing() {
     assert_eq!(directory.get(of_user), nobody);
     assert!(directory.refutes(of_user));
     assert!(!directory.refutes(claim(&victim)));
+}
+
+#[test]
+fn an_engine_says_which_container_is_in_a_cgroup_that_bears_anothers_name() {
+    let fake = Fake::started();
+    let (victim, other) = (id('a'), id('b'));
+    fake.add(&victim, "victim");
+    let parent = format!("/docker/{victim}");
+    fake.add_as(&other, json!({ "Id": other, "HostConfig": { "CgroupParent": parent } }));
+    let directory = fake.connected(LONG_TIMEOUTS);
+    let before = directory.revision();
+    complete(&directory, &other);
+    complete(&directory, &victim);
+    assert!(directory.revision() > before);
+    let cgroup = format!("/docker/{victim}/{other}");
+    let deeper = format!("{cgroup}/init");
+    let named = directory.container_in([parent.as_str(), &deeper, &cgroup].into_iter());
+    assert_eq!(named, Some((cgroup.as_str(), other, Runtime::Docker)));
+    assert_eq!(directory.container_in([parent.as_str()].into_iter()), None);
 }
 
 #[test]
