@@ -2,6 +2,7 @@
 
 pub(crate) mod handler;
 mod memory;
+pub(crate) mod notices;
 mod notify;
 pub(crate) mod reload;
 pub(crate) mod signals;

@@ -10,7 +10,7 @@ pub(crate) mod loss;
 mod reason;
 
 pub(crate) use chain::{ChainLink, chain_from_event, chain_of};
-pub(crate) use document::{AMENDMENT, Alert, BUILDING_BLOCK_TYPE};
+pub(crate) use document::{ALERT_ID, AMENDMENT, Alert, BUILDING_BLOCK_TYPE};
 
 #[cfg(test)]
 pub(crate) mod sample;

@@ -29,7 +29,12 @@ impl WallClock {
 /// The wall-clock time of the boot clock's zero, in nanoseconds since the epoch. It changes when the wall clock is set,
 /// so it has to be read again from time to time.
 pub(crate) fn boot_time_ns() -> i64 {
-    clock_ns(ClockId::CLOCK_REALTIME) - boot_clock_ns()
+    wall_clock_ns() - boot_clock_ns()
+}
+
+/// Nanoseconds since the epoch.
+pub(crate) fn wall_clock_ns() -> i64 {
+    clock_ns(ClockId::CLOCK_REALTIME)
 }
 
 /// Nanoseconds since boot, suspended time included.

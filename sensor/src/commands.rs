@@ -43,7 +43,7 @@ pub fn main() -> ExitCode {
         Command::Rules(command) => rules::main(command),
         Command::Config => config::main(),
         Command::Run(arguments) => run::main(arguments, line.color, log.dropped.clone()),
-        Command::Events(arguments) => events::main(arguments),
+        Command::Events(arguments) => events::main(arguments, log.dropped.clone()),
         Command::Doctor(arguments) => doctor::main(arguments, line.color),
     };
     let (status, last_words) = match result {

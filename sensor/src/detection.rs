@@ -127,6 +127,17 @@ impl<Context> Detection<Context> {
         }
     }
 
+    /// Evaluates what the sensor says of itself, which waits for nothing.
+    pub(crate) fn notice(
+        &mut self,
+        record: &Record,
+        history: &mut dyn TermHistory,
+        on_match: &mut dyn FnMut(Match<'_>),
+    ) {
+        self.engines.evaluate_immediate(record, history, on_match);
+        self.engines.evaluate_deferred(record, history, on_match);
+    }
+
     /// Evaluates waiting events if it is time to check whether they are ready, or if there is no room for another.
     pub(crate) fn release_due(&mut self, history: &mut dyn TermHistory, on_waiting: OnWaiting<'_, Context>) {
         if self.waiting.is_full() {

@@ -15,6 +15,7 @@ mod event;
 mod history;
 mod identity;
 mod kernel;
+mod notice;
 mod outputs;
 mod pipeline;
 mod process;

@@ -10,9 +10,11 @@ mod queue;
 mod router;
 pub(crate) mod stdout;
 pub(crate) mod text;
+mod waiting;
 
 pub(crate) use queue::Output;
-pub(crate) use router::{Form, Router};
+pub(crate) use router::{Form, Router, RouterInput};
+pub(crate) use waiting::Block;
 
 #[cfg(test)]
 mod tests;

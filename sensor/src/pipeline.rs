@@ -6,10 +6,11 @@
 mod handler;
 mod intake;
 mod pace;
+mod progress;
 
 use std::{
     os::fd::AsFd,
-    sync::mpsc::{Receiver, TryRecvError},
+    sync::mpsc::Receiver,
     thread,
     time::{Duration, Instant},
 };
@@ -26,15 +27,16 @@ use crate::{
     telemetry::counts::PipelineCounts,
 };
 
-pub(crate) use handler::{Command, EventHandler, Flow, IDLE};
+pub(crate) use handler::{EventHandler, IDLE, Stop};
 use intake::Intake;
 use pace::{POLL_INTERVAL, Pace};
+pub(crate) use progress::Progress;
 
 /// How long an event may take from its time until it is in the ring buffer.
 const IN_FLIGHT_NS: i64 = 1_000_000_000;
 /// How often the clock, user names and losses are checked.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
-/// How many records are handled before commands and the clock are checked.
+/// How many records are handled before updates and the clock are checked.
 const BATCH: usize = 4096;
 /// The shortest time between two lines about losses.
 const LOSS_REPORT_INTERVAL: Duration = Duration::from_secs(10);
@@ -50,13 +52,14 @@ pub(crate) struct Pipeline {
     hooks: Hooks,
     decoder: Decoder,
     intake: Intake,
+    progress: Progress,
     reported: PipelineCounts,
     reported_at: Instant,
 }
 
 impl Pipeline {
     /// A pipeline from an attached kernel side and a table filled from `/proc` after attaching.
-    pub(crate) fn new(kernel: KernelSensor, table: ProcessTable, users: Users) -> Self {
+    pub(crate) fn new(kernel: KernelSensor, table: ProcessTable, users: Users, progress: Progress) -> Self {
         Pipeline {
             records: kernel.records,
             log: kernel.log,
@@ -69,16 +72,18 @@ impl Pipeline {
                 losses: Losses::new(kernel.counters),
                 events: 0,
             },
+            progress,
             reported: PipelineCounts::default(),
             reported_at: Instant::now(),
         }
     }
 
-    /// Handles events until a command says stop or nobody can send one any more, then what is left in the ring buffer;
-    /// returns the final counts. What other threads need of the pipeline stays until it is dropped.
+    /// Handles events until it is to stop, then what is left in the ring buffer; returns the final counts. What other
+    /// threads need of the pipeline stays until it is dropped.
     pub(crate) fn run<H: EventHandler>(
         &mut self,
-        commands: &Receiver<Command<H::Update>>,
+        stop: &Stop,
+        updates: &Receiver<H::Update>,
         handler: &mut H,
     ) -> PipelineCounts {
         let mut housekeeping = Instant::now();
@@ -91,25 +96,27 @@ impl Pipeline {
             let change = pace.handled(handled, now);
             let due = now.duration_since(housekeeping) >= HOUSEKEEPING;
             if handled == 0 || due {
-                let handled_until_ns = (handled == 0 && !self.decoder.has_unfinished())
-                    .then(|| self.intake.clock.boot_time_ns() + looked_ns - IN_FLIGHT_NS);
-                if handler.idle(&self.intake.losses, handled_until_ns) == Flow::Stop {
-                    return self.finish(handler);
+                let is_caught_up = handled == 0 && !self.decoder.has_unfinished();
+                let handled_until_ns = is_caught_up.then_some(looked_ns - IN_FLIGHT_NS);
+                if let Some(boot_clock_ns) = handled_until_ns {
+                    self.progress.handled_until(boot_clock_ns);
                 }
+                let handled_until_ns = handled_until_ns.map(|ns| self.intake.clock.boot_time_ns() + ns);
+                handler.idle(&self.intake.losses, handled_until_ns);
             }
             if due {
                 housekeeping = now;
                 self.intake.refresh();
                 let counts = self.counts();
+                self.progress.count(counts);
                 handler.counted(&counts);
                 self.report_losses(counts);
             }
-            loop {
-                match commands.try_recv() {
-                    Ok(Command::Update(update)) => handler.update(&self.intake.losses, update),
-                    Err(TryRecvError::Empty) => break,
-                    Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return self.finish(handler),
-                }
+            if stop.is_requested() {
+                return self.finish(handler);
+            }
+            while let Ok(update) = updates.try_recv() {
+                handler.update(&self.intake.losses, update);
             }
             if let Some(wake_up) = change
                 && let Err(error) = self.records.set_wake_up(wake_up)

@@ -6,6 +6,7 @@
 mod base;
 mod container;
 mod executable;
+mod notice;
 mod own;
 mod process;
 mod process_fields;
@@ -15,10 +16,11 @@ mod user;
 
 use rule_engine::Record;
 
-use crate::{enrich::host::Host, event::Event, process::ProcessKey};
+use crate::{enrich::host::Host, event::Event, notice::Raised, process::ProcessKey};
 
 pub(crate) use base::fill_kind;
 pub(crate) use container::{ENGINE_FIELDS, fill_metadata};
+pub(crate) use notice::Heartbeat;
 pub(crate) use own::SCHEMA;
 pub(crate) use producer::parse_options;
 
@@ -45,6 +47,16 @@ impl RecordBuilder {
         user::fill(record, event.process, event.users);
         executable::fill(record, event.process, event.users);
         container::fill_identity(record, event.process);
+    }
+
+    /// Makes `record` hold what the sensor says of itself. `id` is one that no other event has.
+    pub(crate) fn fill_notice(&self, record: &mut Record, raised: &Raised, id: &str) {
+        notice::fill_notice(&self.base, record, raised, id);
+    }
+
+    /// Makes `record` hold a heartbeat.
+    pub(crate) fn fill_heartbeat(&self, record: &mut Record, heartbeat: &Heartbeat, id: &str) {
+        notice::fill_heartbeat(&self.base, record, heartbeat, id);
     }
 
     /// `process.entity_id` of a process of this boot: unique among all hosts and boots.

@@ -42,6 +42,11 @@ impl Document {
         self.text("tidewaiter.amendment") == "true"
     }
 
+    /// Whether the sensor says something of itself.
+    pub fn is_notice(&self) -> bool {
+        self.text("event.dataset") == "tidewaiter.sensor" && self.rule().is_empty()
+    }
+
     /// The name of the rule that raised the alert.
     pub fn rule(&self) -> String {
         self.text("kibana.alert.rule.name")

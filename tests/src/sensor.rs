@@ -202,7 +202,8 @@ impl Sensor {
     /// The alerts that have come already.
     pub fn alerts_so_far(&self) -> Vec<Document> {
         let lines = self.output.so_far();
-        lines.iter().filter_map(|line| Document::parse(line).ok()).collect()
+        let documents = lines.iter().filter_map(|line| Document::parse(line).ok());
+        documents.filter(|document| !document.is_notice()).collect()
     }
 
     /// All alerts of what happened until now; those of fences are left out, and of an alert that was amended only the
@@ -214,12 +215,13 @@ impl Sensor {
     pub fn alerts_until_now(&self, mut run_fence: impl FnMut(&str) -> Result<()>) -> Result<Vec<Document>> {
         self.fence(&mut run_fence)?;
         self.fence(&mut run_fence)?;
-        let alerts = self
+        let documents = self
             .output
             .so_far()
             .iter()
             .map(|line| Document::parse(line))
             .collect::<Result<Vec<_>>>()?;
+        let alerts: Vec<Document> = documents.into_iter().filter(|document| !document.is_notice()).collect();
         let amended: HashSet<String> = alerts
             .iter()
             .filter(|alert| alert.is_amendment())

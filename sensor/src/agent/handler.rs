@@ -2,7 +2,7 @@
 //!
 //! Runs on the event thread, so nothing here waits.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rule_engine::{Match, Record, fields};
 
@@ -14,12 +14,15 @@ use crate::event::Event;
 use crate::history::History;
 use crate::kernel::Environment;
 use crate::outputs::Router;
-use crate::pipeline::{EventHandler, Flow, IDLE};
+use crate::pipeline::{EventHandler, IDLE};
 use crate::record::{RecordBuilder, SCHEMA, fill_metadata};
-use crate::telemetry::counts::{PipelineCounts, Snapshot};
+use crate::telemetry::counts::{OutputCounts, PipelineCounts, Snapshot};
 use crate::telemetry::log::DroppedLines;
 use crate::telemetry::prometheus::Metrics;
 use crate::telemetry::report::{self, EvictionReport};
+
+/// How long each part of the end has at least, when another one took all the time.
+const LEAST_FOR_EACH: Duration = Duration::from_secs(1);
 
 /// Detects, and hands alerts on.
 pub(crate) struct Alerting {
@@ -55,20 +58,37 @@ impl Alerting {
         }
     }
 
-    /// Writes what is left, each part for at most `time_limit`, and reports everything.
-    pub(crate) fn finish(self, pipeline: PipelineCounts, time_limit: Duration) {
+    /// Writes what is left, all in all for at most `time_limit`, and reports everything; gives what became of the alerts.
+    pub(crate) fn finish(self, pipeline: PipelineCounts, time_limit: Duration) -> OutputCounts {
+        let deadline = Instant::now() + time_limit;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let output = self.outputs.finish(left());
         let snapshot = Snapshot {
             rules: self.detection.rule_count(),
             pipeline,
             detection: self.detection.counts(),
-            output: self.outputs.finish(time_limit),
-            history: self.history.close(time_limit),
+            output,
+            history: self.history.close(left().max(LEAST_FOR_EACH)),
             log_lines_lost: self.dropped_lines.count(),
         };
         report::summary(&snapshot);
         if let Some(metrics) = self.metrics {
-            metrics.finish(snapshot, time_limit);
+            metrics.finish(snapshot, left().max(LEAST_FOR_EACH));
         }
+        output
+    }
+
+    fn notice(&mut self, record: &Record, losses: &Losses) {
+        let Alerting {
+            detection,
+            history,
+            outputs,
+            ..
+        } = self;
+        detection.notice(record, history, &mut |matched| {
+            let alert = Alert::new(record.to_document(), matched, Vec::new(), None);
+            offer(outputs, losses, alert, record.first_date(fields::TIMESTAMP));
+        });
     }
 
     fn release(&mut self, which: Release, losses: &Losses) {
@@ -79,9 +99,16 @@ impl Alerting {
     }
 }
 
-impl EventHandler for Alerting {
+/// What other threads have for the event thread.
+pub(crate) enum Update {
     /// Other rules, from the path that the first ones came by.
-    type Update = Box<Rules>;
+    Rules(Box<Rules>),
+    /// What the sensor says of itself, for rules to look at.
+    Notice(Box<Record>),
+}
+
+impl EventHandler for Alerting {
+    type Update = Update;
 
     fn environment(&self) -> Environment {
         if self.detection.reads(fields::PROCESS_ENV_VARS) {
@@ -127,15 +154,19 @@ impl EventHandler for Alerting {
         );
     }
 
-    fn update(&mut self, losses: &Losses, rules: Box<Rules>) {
+    fn update(&mut self, losses: &Losses, update: Update) {
         self.release(Release::All, losses);
+        let rules = match update {
+            Update::Rules(rules) => rules,
+            Update::Notice(record) => return self.notice(&record, losses),
+        };
         let before = self.detection.counts().engines;
         self.history.keep_for(rules.longest_window());
         report::reload(&before, &self.detection.replace_rules(*rules));
         notify::ready(&format!("watching with {} rules", self.detection.rule_count()));
     }
 
-    fn idle(&mut self, losses: &Losses, handled_until_ns: Option<i64>) -> Flow {
+    fn idle(&mut self, losses: &Losses, handled_until_ns: Option<i64>) {
         self.release(Release::Ready, losses);
         if let Some(time_ns) = handled_until_ns {
             let outputs = &self.outputs;
@@ -145,7 +176,6 @@ impl EventHandler for Alerting {
             });
         }
         self.evictions.report_new(|| self.detection.counts().engines);
-        Flow::Continue
     }
 
     fn finish(&mut self, losses: &Losses) {

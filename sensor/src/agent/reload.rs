@@ -3,6 +3,7 @@
 use rule_engine::{Severity, fields};
 use tracing::{info, warn};
 
+use super::handler::Update;
 use super::notify;
 use crate::config::Config;
 use crate::detection::Rules;
@@ -28,7 +29,7 @@ pub(crate) fn load_rules(config: &Config) -> Result<Rules, RuleFilesError> {
 
 /// Gives the rules as they are now, each time that it is called; `None` if the ones before are to stay. `environment` is
 /// what the kernel side was started with.
-pub(crate) fn reload(config: Config, environment: Environment) -> impl FnMut() -> Option<Box<Rules>> + Send + 'static {
+pub(crate) fn reload(config: Config, environment: Environment) -> impl FnMut() -> Option<Update> + Send + 'static {
     move || {
         notify::reloading();
         match load_rules(&config) {
@@ -37,7 +38,7 @@ pub(crate) fn reload(config: Config, environment: Environment) -> impl FnMut() -
                 if rules.reads(fields::PROCESS_ENV_VARS) && environment == Environment::LeftAlone {
                     warn!("a rule reads `process.env_vars`, as none did before: start the sensor anew to have it");
                 }
-                Some(Box::new(rules))
+                Some(Update::Rules(Box::new(rules)))
             }
             Err(error) => {
                 warn!("the rules stay as they were: {error}");

@@ -1,48 +1,84 @@
-//! Signals become commands to the event thread.
+//! Signals, from the first moment to the last: one asks for a clean end, another one, or too long a wait, ends it.
 
-use std::io;
-use std::sync::mpsc::SyncSender;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::alarm;
 
-use crate::pipeline::Command;
+use crate::pipeline::Stop;
 
-/// Signals that end or change a running command. They are held back in every thread and waited
-/// for by one, so this has to come before any thread is started.
-pub(crate) struct Signals(SigSet);
+/// How many seconds a clean end may take.
+const CLEAN_END_SECONDS: u32 = 10;
+/// How long the last words of an end that is not clean may take.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// The exit status then, as for an output that was closed.
+const EXIT_STATUS: i32 = 1;
+
+/// Hears the signals that end or change a running command, whatever the other threads do.
+pub(crate) struct Signals {
+    pub(crate) stop: Stop,
+    /// Something comes at each SIGHUP.
+    pub(crate) reloads: Receiver<()>,
+    pub(crate) thread: Arc<JoinHandle<()>>,
+}
 
 impl Signals {
-    /// Holds the signals back from now on.
+    /// Hears the signals from now on, and holds them back from all threads that are started later.
     ///
     /// # Errors
-    /// The system refuses, which it never does for valid signals.
-    pub(crate) fn hold() -> io::Result<Self> {
-        let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
+    /// The thread cannot be started.
+    pub(crate) fn hear() -> io::Result<Self> {
+        let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGALRM]);
         signals.thread_block()?;
-        Ok(Signals(signals))
-    }
-
-    /// Starts the thread that has signals stop the event thread, but for `SIGHUP`, which sends what `reload` gives.
-    ///
-    /// # Errors
-    /// It cannot be started.
-    pub(crate) fn forward<Update: Send + 'static>(
-        self,
-        commands: SyncSender<Command<Update>>,
-        mut reload: impl FnMut() -> Option<Update> + Send + 'static,
-    ) -> io::Result<JoinHandle<()>> {
-        thread::Builder::new().name("signals".to_owned()).spawn(move || {
-            while let Ok(signal) = self.0.wait() {
-                let command = match signal {
-                    Signal::SIGHUP => reload().map(Command::Update),
-                    _ => Some(Command::Stop),
-                };
-                // The event thread takes no more when it ends; another signal then changes nothing.
-                if let Some(command) = command {
-                    let _ = commands.send(command);
-                }
-            }
+        let stop = Stop::default();
+        let (reload, reloads) = mpsc::sync_channel(1);
+        let to_stop = stop.clone();
+        let thread = thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(move || listen(signals, &to_stop, &reload))?;
+        Ok(Signals {
+            stop,
+            reloads,
+            thread: Arc::new(thread),
         })
     }
+}
+
+/// Waits for nothing but signals.
+fn listen(signals: SigSet, stop: &Stop, reload: &SyncSender<()>) {
+    let mut is_ending = false;
+    while let Ok(signal) = signals.wait() {
+        match signal {
+            // One that waits already reads all there is to read.
+            Signal::SIGHUP => drop(reload.try_send(())),
+            Signal::SIGALRM => end_at_once(&format!("it did not end within {CLEAN_END_SECONDS} seconds")),
+            _ if is_ending => end_at_once("a second signal came"),
+            _ => {
+                is_ending = true;
+                stop.request();
+                alarm::set(CLEAN_END_SECONDS);
+            }
+        }
+    }
+}
+
+/// Ends the process, whatever its threads do and whether or not stderr takes a word.
+fn end_at_once(why: &str) {
+    let words = format!("tidewaiter: ended at once, for {why}: what was waiting to be written is lost\n");
+    let (done, is_done) = mpsc::channel::<()>();
+    let writing = thread::Builder::new().spawn(move || {
+        let _done = done;
+        let _ = io::stderr().write_all(words.as_bytes());
+    });
+    if writing.is_ok() {
+        // Nothing is ever sent: this returns when the words are written, or at the time limit.
+        let _ = is_done.recv_timeout(LAST_WORDS);
+    }
+    // Nothing that hangs is waited for: no destructor, no handler.
+    // SAFETY: ends the process.
+    unsafe { libc::_exit(EXIT_STATUS) }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    sync::Arc,
     sync::mpsc::{self, Receiver, SyncSender, sync_channel},
     thread,
     time::Duration,
@@ -21,13 +22,13 @@ use crate::{
     enrich::users::Users,
     identity::identify,
     kernel::{KernelError, KernelOptions, KernelSensor, RecordLog},
-    pipeline::{Command, EventHandler, Pipeline},
+    pipeline::{EventHandler, Pipeline, Progress, Stop},
     process::{ProcessTable, scan},
     telemetry::counts::PipelineCounts,
 };
 
-/// Commands to the event thread that may wait; more are not sent at once.
-const COMMANDS_AT_MOST: usize = 8;
+/// Updates to the event thread that may wait.
+const UPDATES_AT_MOST: usize = 8;
 /// How long the start may be delayed for the engines' containers.
 const ENGINES_MAY_TAKE: Duration = Duration::from_secs(2);
 /// The event thread's stack: the deepest path is the rule engine's, whose nesting is limited.
@@ -53,8 +54,9 @@ pub(crate) struct Agent<'a, Update> {
     pub(crate) directory: Directory,
     /// Further ones may be added.
     pub(crate) threads: Threads,
-    sender: SyncSender<Command<Update>>,
-    commands: Receiver<Command<Update>>,
+    pub(crate) progress: Progress,
+    sender: SyncSender<Update>,
+    updates: Receiver<Update>,
 }
 
 /// A handler that has had all events.
@@ -75,6 +77,7 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
         let containers = &config.containers;
         let directory = Directory::start(containers.engines.clone(), containers.directory.clone())?;
         let mut threads = Threads::default();
+        threads.watch(Arc::clone(&signals.thread));
         if !containers.engines.is_empty() {
             threads.watch(directory.thread());
         }
@@ -89,23 +92,29 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
         if !absent.is_empty() {
             info!("no {}; their containers would have only their id", absent.join(", no "));
         }
-        let (sender, commands) = sync_channel(COMMANDS_AT_MOST);
+        let (sender, updates) = sync_channel(UPDATES_AT_MOST);
         Ok(Agent {
             config,
             signals,
             directory,
             threads,
+            progress: Progress::new(),
             sender,
-            commands,
+            updates,
         })
     }
 
-    /// Where commands to the event thread are sent.
-    pub(crate) fn commands(&self) -> SyncSender<Command<Update>> {
+    /// Where updates to the event handler are sent.
+    pub(crate) fn updates(&self) -> SyncSender<Update> {
         self.sender.clone()
     }
 
-    /// Attaches to the kernel and hands every event to `handler` until a command or a signal stops it, or a thread is
+    /// What has the sensor end.
+    pub(crate) fn stop(&self) -> Stop {
+        self.signals.stop.clone()
+    }
+
+    /// Attaches to the kernel and hands every event to `handler` until a signal or somebody else stops it, or a thread is
     /// lost. `SIGHUP` has the handler updated with what `reload` gives. `describe` says, for so many processes, what is
     /// being done.
     ///
@@ -153,29 +162,27 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
         table
             .live_processes()
             .for_each(|process| users.learn_from(process, &table));
-        let mut pipeline = Pipeline::new(kernel, table, users);
+        let mut pipeline = Pipeline::new(kernel, table, users, self.progress);
 
         let (end, running) = mpsc::channel();
-        let commands = self.commands;
+        let Signals { stop, reloads, .. } = self.signals;
+        let (updates, to_stop) = (self.updates, stop.clone());
         let events = thread::Builder::new()
             .name("events".to_owned())
             .stack_size(STACK_BYTES)
             .spawn(move || {
                 let _end = end;
-                let counts = pipeline.run(&commands, &mut handler);
+                let counts = pipeline.run(&to_stop, &updates, &mut handler);
                 // Handler and pipeline keep watched threads running, so they outlive the supervision.
                 (handler, pipeline, counts)
             })?;
-        self.threads.watch(self.signals.forward(self.sender.clone(), reload)?);
+        self.threads.watch(reload_on(reloads, self.sender, reload)?);
         return_freed_memory();
         return_start_up_code();
         let status = describe(report.found);
         info!("{status}; Ctrl-C ends it");
         notify::ready(&status);
-        let lost_thread = self.threads.supervise(&running, || {
-            // The event thread may be ending already.
-            let _ = self.sender.send(Command::Stop);
-        });
+        let lost_thread = self.threads.supervise(&running, || stop.request());
         notify::stopping();
         let (handler, _, counts) = events.join().map_err(|_| AgentError::LostThread("events".to_owned()))?;
         Ok(Stopped {
@@ -184,6 +191,23 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
             reason: lost_thread.map_or(Ok(()), |thread| Err(AgentError::LostThread(thread))),
         })
     }
+}
+
+/// Starts the thread that sends what `reload` gives each time that something comes. Reading may take any time, and the
+/// event thread may be behind: nobody waits for this one.
+fn reload_on<Update: Send + 'static>(
+    reloads: Receiver<()>,
+    updates: SyncSender<Update>,
+    mut reload: impl FnMut() -> Option<Update> + Send + 'static,
+) -> io::Result<thread::JoinHandle<()>> {
+    thread::Builder::new().name("reload".to_owned()).spawn(move || {
+        for () in reloads {
+            if let Some(update) = reload() {
+                // The event thread takes no more when it ends; it is over then.
+                let _ = updates.send(update);
+            }
+        }
+    })
 }
 
 /// What events say of this host. Names in the cluster come from the configuration or else from the environment, where a

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use tracing::error;
 
+use crate::notice::{self, Notice};
+
 /// How often to check whether all threads run.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -33,6 +35,8 @@ impl Threads {
             {
                 let name = thread.thread().name().unwrap_or_default();
                 error!("the thread `{name}` has ended, and nothing can be done without it: stopping");
+                let thread = name.to_owned();
+                notice::raise(Notice::ThreadLost { thread }, None, 1);
                 ended = Some(name.to_owned());
                 stop();
             }

@@ -39,6 +39,12 @@ impl ChainLink {
         }
         (kept, count)
     }
+
+    /// The memory that it takes, about.
+    pub(super) fn memory(&self) -> usize {
+        let args: usize = self.args.iter().map(|arg| size_of::<String>() + arg.capacity()).sum();
+        size_of::<Self>() + self.name.capacity() + self.entity_id.capacity() + args
+    }
 }
 
 /// The chain as the process table has it.

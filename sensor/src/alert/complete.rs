@@ -16,6 +16,8 @@ use crate::text::document::Document;
 
 /// Alerts that may wait for their container's metadata; with more, the oldest leaves without.
 pub(crate) const MAX_PENDING: usize = 1024;
+/// The memory that either of the two may take; past it as past their numbers.
+const WAITING_BYTES: usize = 4 * 1024 * 1024;
 /// How often the metadata of waiting alerts is looked for.
 const PENDING_INTERVAL: Duration = Duration::from_millis(10);
 /// Alerts that left without their container's metadata and may be amended; with more, the oldest stays as it is.
@@ -37,9 +39,9 @@ pub(crate) struct Completion {
     /// How long an alert may wait for its container's name and image.
     metadata_wait: Duration,
     /// Not emitted yet.
-    pending: VecDeque<Pending>,
+    pending: Waiting,
     /// Taken by an output, but not with all that may come to be known.
-    amendable: VecDeque<Pending>,
+    amendable: Waiting,
     last_poll: Instant,
     last_amending: Instant,
     pub(crate) counts: CompletionCounts,
@@ -61,13 +63,46 @@ struct Pending {
     alert: Box<Alert>,
 }
 
+/// Alerts in the order in which they came, and the memory that they take.
+#[derive(Default)]
+struct Waiting {
+    alerts: VecDeque<(Pending, usize)>,
+    bytes: usize,
+}
+
+impl Waiting {
+    fn push(&mut self, pending: Pending) {
+        let bytes = pending.alert.memory();
+        self.bytes += bytes;
+        self.alerts.push_back((pending, bytes));
+    }
+
+    fn pop(&mut self) -> Option<Pending> {
+        let (pending, bytes) = self.alerts.pop_front()?;
+        self.bytes -= bytes;
+        Some(pending)
+    }
+
+    fn is_over(&self, length: usize) -> bool {
+        self.alerts.len() > length || self.bytes > WAITING_BYTES
+    }
+
+    fn len(&self) -> usize {
+        self.alerts.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.alerts.is_empty()
+    }
+}
+
 impl Completion {
     pub(crate) fn new(complete: CompleteContainer, metadata_wait: Duration) -> Self {
         Completion {
             complete,
             metadata_wait,
-            pending: VecDeque::new(),
-            amendable: VecDeque::new(),
+            pending: Waiting::default(),
+            amendable: Waiting::default(),
             last_poll: Instant::now(),
             last_amending: Instant::now(),
             counts: CompletionCounts::default(),
@@ -81,13 +116,13 @@ impl Completion {
             self.emit(*alert, emit);
             return;
         }
-        if self.pending.len() == MAX_PENDING
-            && let Some(oldest) = self.pending.pop_front()
+        let deadline = Instant::now() + self.metadata_wait;
+        self.pending.push(Pending { deadline, alert });
+        while self.pending.is_over(MAX_PENDING)
+            && let Some(oldest) = self.pending.pop()
         {
             self.emit(*oldest.alert, emit);
         }
-        let deadline = Instant::now() + self.metadata_wait;
-        self.pending.push_back(Pending { deadline, alert });
     }
 
     /// How long it may take until the next poll; `None` if nothing waits for one.
@@ -119,14 +154,14 @@ impl Completion {
     /// Emits the alerts whose metadata has come, or that need not wait after `now`.
     fn release(&mut self, now: Instant, emit: Emit<'_>) {
         for _ in 0..self.pending.len() {
-            let Some(mut waiting) = self.pending.pop_front() else {
+            let Some(mut waiting) = self.pending.pop() else {
                 return;
             };
             waiting.alert.container_metadata = (self.complete)(&mut waiting.alert);
             if waiting.alert.container_metadata != ContainerMetadata::Pending || waiting.deadline <= now {
                 self.emit(*waiting.alert, emit);
             } else {
-                self.pending.push_back(waiting);
+                self.pending.push(waiting);
             }
         }
     }
@@ -139,11 +174,11 @@ impl Completion {
             && is_taken
         {
             self.counts.without_metadata += 1;
-            if self.amendable.len() == MAX_AMENDABLE {
-                self.amendable.pop_front();
-            }
             let deadline = Instant::now() + AMENDED_WITHIN;
-            self.amendable.push_back(Pending { deadline, alert });
+            self.amendable.push(Pending { deadline, alert });
+            while self.amendable.is_over(MAX_AMENDABLE) {
+                self.amendable.pop();
+            }
         }
     }
 
@@ -151,13 +186,13 @@ impl Completion {
     fn amend(&mut self, emit: Emit<'_>) {
         let now = Instant::now();
         for _ in 0..self.amendable.len() {
-            let Some(mut emitted) = self.amendable.pop_front() else {
+            let Some(mut emitted) = self.amendable.pop() else {
                 return;
             };
             emitted.alert.container_metadata = (self.complete)(&mut emitted.alert);
             if emitted.alert.container_metadata != ContainerMetadata::Complete {
                 if emitted.deadline > now {
-                    self.amendable.push_back(emitted);
+                    self.amendable.push(emitted);
                 }
                 continue;
             }

@@ -28,6 +28,9 @@ pub(crate) const BUILDING_BLOCK_TYPE: &str = "kibana.alert.building_block_type";
 /// The key that says of an alert that it repeats one with the same identifier, with more about the container.
 pub(crate) const AMENDMENT: &str = "tidewaiter.amendment";
 
+/// The key that every alert has, and nothing else.
+pub(crate) const ALERT_ID: &str = "kibana.alert.uuid";
+
 /// Alert identifiers are names in this namespace.
 const ALERT_NAMESPACE: Uuid = Uuid::from_u128(0x6f0e_3bb5_94a1_4c1f_9d0a_2c87_55d6_b81e);
 
@@ -93,6 +96,15 @@ impl Alert {
         self.loss = self.since_ns().and_then(|since_ns| losses.between(since_ns, until_ns));
     }
 
+    /// The memory that it takes, about.
+    pub(crate) fn memory(&self) -> usize {
+        let texts =
+            |texts: &[String]| -> usize { texts.iter().map(|text| text.capacity() + size_of::<String>()).sum() };
+        let chain: usize = self.chain.iter().map(ChainLink::memory).sum();
+        // What a sequence saw before is shared with the rule engine, which bounds it.
+        size_of::<Self>() + document::memory(&self.event) + texts(&self.conditions) + texts(&self.new_terms) + chain
+    }
+
     /// When the events that led to the alert began, in nanoseconds since the epoch.
     fn since_ns(&self) -> Option<i64> {
         let time = |event: &Document, field| {
@@ -123,7 +135,7 @@ impl Alert {
         let original_time = document::get(&alert, "@timestamp").cloned();
         set_event_kind(&mut alert);
         let mut set = |key: &str, value: Value| alert.insert(key.to_owned(), value);
-        set("kibana.alert.uuid", json!(uuid.to_string()));
+        set(ALERT_ID, json!(uuid.to_string()));
         set("kibana.alert.reason", json!(reason));
         set("kibana.alert.severity", json!(rule.severity.as_str()));
         set("kibana.alert.risk_score", json!(rule.risk_score));

@@ -1,18 +1,22 @@
 //! `tidewaiter events`: every process event as an ECS document a line.
 //!
-//! Written from the event thread: a reader that is slow makes the ring buffer fill, where losses are counted, and a
-//! write that fails ends the recording with the reason.
+//! The event thread hands them over to the output's queue in blocks: a reader that is slow has events refused there,
+//! which is counted, and a reader that is gone ends the recording.
 
 use std::convert::Infallible;
-use std::io::{self, BufWriter, Stdout, Write};
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use container_engines::Directory;
 use rule_engine::Record;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{CommandError, ExitStatus, doctor};
 use crate::{
     agent::{
+        notices::{NoticeSources, Notices, Outlet},
         signals::Signals,
         start::{Agent, AgentError, Stopped, host},
     },
@@ -21,15 +25,20 @@ use crate::{
     config::Config,
     event::Event,
     kernel::Environment,
-    outputs::json::write_line,
-    pipeline::{EventHandler, Flow},
+    outputs::{Block, Output, json::write_line, stdout},
+    pipeline::EventHandler,
     record::{RecordBuilder, SCHEMA, fill_metadata},
-    telemetry::report,
+    telemetry::{counts::OutputCounts, log::DroppedLines, report},
 };
 
+/// Events are handed over when they take so many bytes, or when no more come.
+const BLOCK_BYTES: usize = 64 * 1024;
+/// How long the output may take for what is left at the end.
+const FINISH_LIMIT: Duration = Duration::from_secs(5);
+
 /// Writes events until a signal, or until nobody reads them any more.
-pub(crate) fn main(arguments: &EventsArguments) -> Result<ExitStatus, CommandError> {
-    let signals = Signals::hold().map_err(AgentError::Thread)?;
+pub(crate) fn main(arguments: &EventsArguments, dropped_lines: DroppedLines) -> Result<ExitStatus, CommandError> {
+    let signals = Signals::hear().map_err(AgentError::Thread)?;
     let config = Config::load(arguments.config.config.as_deref())?;
     doctor::require(&config)?;
     let which = if arguments.containers_only {
@@ -37,64 +46,110 @@ pub(crate) fn main(arguments: &EventsArguments) -> Result<ExitStatus, CommandErr
     } else {
         Which::All
     };
-    let agent = Agent::start(&config, signals)?;
+    let mut agent = Agent::<Infallible>::start(&config, signals)?;
+    let closed = Arc::new(AtomicBool::new(false));
+    let on_closed = {
+        let (closed, stop) = (Arc::clone(&closed), agent.stop());
+        Box::new(move || {
+            closed.store(true, Ordering::Relaxed);
+            stop.request();
+        })
+    };
+    let output = Arc::new(Output::start(stdout::stdout()?, on_closed)?);
+    agent.threads.watch(output.thread());
+    let sources = NoticeSources {
+        builder: RecordBuilder::new(host(&config)),
+        directory: agent.directory.clone(),
+        progress: agent.progress.clone(),
+        dropped_lines,
+        heartbeat: config.heartbeat,
+    };
+    let notices = Notices::start(sources, EventStream(Arc::clone(&output))).map_err(AgentError::Thread)?;
+    agent.threads.watch(notices.thread());
     let directory = agent.directory.clone();
-    let writer = EventWriter::new(RecordBuilder::new(host(&config)), directory.clone(), which);
-    let Stopped {
-        handler: writer,
-        counts,
-        reason,
-    } = agent.run(writer, || None, |processes| format!("watching {processes} processes"))?;
-    let written = writer.result()?;
-    info!("stopped after {} events, {written} of them written", counts.events);
+    let writer = EventWriter {
+        output: Arc::clone(&output),
+        block: Vec::with_capacity(BLOCK_BYTES),
+        waiting: 0,
+        builder: RecordBuilder::new(host(&config)),
+        directory: directory.clone(),
+        record: Record::with_schema(&SCHEMA),
+        which,
+    };
+    let Stopped { counts, reason, .. } =
+        agent.run(writer, || None, |processes| format!("watching {processes} processes"))?;
+    notices.finish(FINISH_LIMIT);
+    let written = output.finish(FINISH_LIMIT);
+    let not_written = written.refused + written.lost;
+    info!(
+        "stopped after {} events, {} of them written{}",
+        counts.events,
+        written.written,
+        report::not_written(not_written),
+    );
+    if written.refused > 0 {
+        warn!("{} events were not written: the output was too slow", written.refused);
+    }
     report::losses(&counts);
     report::container_engines(&directory.engines());
     reason?;
-    Ok(ExitStatus::Ok)
+    if closed.load(Ordering::Relaxed) {
+        return Err(CommandError::OutputClosed);
+    }
+    match not_written {
+        0 => Ok(ExitStatus::Ok),
+        _ => Ok(ExitStatus::Findings),
+    }
 }
 
-/// Writes each event to stdout.
-pub(crate) struct EventWriter {
-    output: BufWriter<Stdout>,
+/// Has what the sensor says of itself written among the events.
+struct EventStream(Arc<Output>);
+
+impl Outlet for EventStream {
+    fn tell(&mut self, record: &Record) -> bool {
+        let mut bytes = Vec::new();
+        // Writing to memory does not fail.
+        let _ = write_line(&mut bytes, &record.to_document());
+        self.0.offer(Block {
+            bytes,
+            documents: 0,
+            owner: Arc::default(),
+        })
+    }
+
+    fn counts(&self) -> OutputCounts {
+        self.0.counts()
+    }
+}
+
+/// Hands each event on to stdout.
+struct EventWriter {
+    output: Arc<Output>,
+    block: Vec<u8>,
+    /// How many events the block holds.
+    waiting: u64,
     builder: RecordBuilder,
     directory: Directory,
     record: Record,
     which: Which,
-    written: u64,
-    error: Option<io::Error>,
 }
 
 /// Which events are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Which {
+enum Which {
     All,
     OnlyContainers,
 }
 
 impl EventWriter {
-    pub(crate) fn new(builder: RecordBuilder, directory: Directory, which: Which) -> Self {
-        EventWriter {
-            output: BufWriter::with_capacity(64 * 1024, io::stdout()),
-            builder,
-            directory,
-            record: Record::with_schema(&SCHEMA),
-            which,
-            written: 0,
-            error: None,
-        }
-    }
-
-    fn write(&mut self) -> io::Result<()> {
-        write_line(&mut self.output, &self.record.to_document())?;
-        self.written += 1;
-        Ok(())
-    }
-
-    /// How many events were written, or why no more could be.
-    pub(crate) fn result(self) -> io::Result<u64> {
-        match self.error {
-            Some(error) => Err(error),
-            None => Ok(self.written),
+    fn hand_over(&mut self) {
+        if self.waiting > 0 {
+            let bytes = mem::replace(&mut self.block, Vec::with_capacity(BLOCK_BYTES));
+            self.output.offer(Block {
+                bytes,
+                documents: mem::take(&mut self.waiting),
+                owner: Arc::default(),
+            });
         }
     }
 }
@@ -108,9 +163,6 @@ impl EventHandler for EventWriter {
     }
 
     fn event(&mut self, event: &Event<'_>, _losses: &Losses) {
-        if self.error.is_some() {
-            return;
-        }
         let container = event.container();
         if container.is_none() && self.which == Which::OnlyContainers {
             return;
@@ -119,25 +171,23 @@ impl EventHandler for EventWriter {
         if let Some(container) = container {
             fill_metadata(&mut self.record, &self.directory.get(container.claim()));
         }
-        self.error = self.write().err();
+        // Writing to memory does not fail.
+        let _ = write_line(&mut self.block, &self.record.to_document());
+        self.waiting += 1;
+        if self.block.len() >= BLOCK_BYTES {
+            self.hand_over();
+        }
     }
 
     fn update(&mut self, _losses: &Losses, update: Infallible) {
         match update {}
     }
 
-    fn idle(&mut self, _losses: &Losses, _handled_until_ns: Option<i64>) -> Flow {
-        if self.error.is_none() {
-            self.error = self.output.flush().err();
-        }
-        if self.error.is_some() {
-            Flow::Stop
-        } else {
-            Flow::Continue
-        }
+    fn idle(&mut self, _losses: &Losses, _handled_until_ns: Option<i64>) {
+        self.hand_over();
     }
 
-    fn finish(&mut self, losses: &Losses) {
-        self.idle(losses, None);
+    fn finish(&mut self, _losses: &Losses) {
+        self.hand_over();
     }
 }

@@ -3,12 +3,14 @@
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
-use rule_engine::EngineOptions;
+use rule_engine::{EngineOptions, Record};
 
 use super::{CommandError, ExitStatus, configured, doctor, style_for};
-use crate::agent::handler::Alerting;
+use crate::agent::handler::{Alerting, Update};
+use crate::agent::notices::{NoticeSources, Notices, Outlet};
 use crate::agent::reload::{load_rules, reload};
 use crate::agent::signals::Signals;
 use crate::agent::start::{Agent, AgentError, Stopped, host};
@@ -18,9 +20,10 @@ use crate::config::{Config, Format};
 use crate::detection::Detection;
 use crate::history::History;
 use crate::outputs::text::ReasonDetail;
-use crate::outputs::{Form, Output, Router, stdout};
-use crate::pipeline::{Command, EventHandler};
+use crate::outputs::{Form, Output, Router, RouterInput, stdout};
+use crate::pipeline::EventHandler;
 use crate::record::RecordBuilder;
+use crate::telemetry::counts::OutputCounts;
 use crate::telemetry::log::DroppedLines;
 use crate::telemetry::prometheus::Metrics;
 use crate::telemetry::report;
@@ -34,7 +37,7 @@ pub(crate) fn main(
     color: ColorChoice,
     dropped_lines: DroppedLines,
 ) -> Result<ExitStatus, CommandError> {
-    let signals = Signals::hold().map_err(AgentError::Thread)?;
+    let signals = Signals::hear().map_err(AgentError::Thread)?;
     let config = configured(&arguments.sensor)?;
     doctor::require(&config)?;
     let rules = load_rules(&config)?;
@@ -44,11 +47,10 @@ pub(crate) fn main(
 
     let closed = Arc::new(AtomicBool::new(false));
     let on_closed = {
-        let (closed, commands) = (Arc::clone(&closed), agent.commands());
+        let (closed, stop) = (Arc::clone(&closed), agent.stop());
         Box::new(move || {
             closed.store(true, Ordering::Relaxed);
-            // The event thread may have ended already.
-            let _ = commands.send(Command::Stop);
+            stop.request();
         })
     };
     let (form, metadata_wait) = form(arguments, &config, color);
@@ -57,6 +59,19 @@ pub(crate) fn main(
     let completion = Completion::new(complete_from(agent.directory.clone()), metadata_wait);
     let outputs = Router::start(vec![(form, output)], completion)?;
     agent.threads.watch(outputs.thread());
+    let sources = NoticeSources {
+        builder: RecordBuilder::new(host(&config)),
+        directory: agent.directory.clone(),
+        progress: agent.progress.clone(),
+        dropped_lines: dropped_lines.clone(),
+        heartbeat: config.heartbeat,
+    };
+    let outlet = AlertStream {
+        outputs: outputs.input(),
+        rules: agent.updates(),
+    };
+    let notices = Notices::start(sources, outlet).map_err(AgentError::Thread)?;
+    agent.threads.watch(notices.thread());
 
     let metrics = match &config.metrics_file {
         Some(path) => {
@@ -88,13 +103,35 @@ pub(crate) fn main(
     } = agent.run(handler, reload, |processes| {
         format!("watching {processes} processes with {rule_count} rules")
     })?;
-    handler.finish(counts, FINISH_LIMIT);
+    notices.finish(FINISH_LIMIT);
+    let written = handler.finish(counts, FINISH_LIMIT);
     report::container_engines(&directory.engines());
     reason?;
     if closed.load(Ordering::Relaxed) {
         return Err(CommandError::OutputClosed);
     }
-    Ok(ExitStatus::Ok)
+    match written.refused + written.lost {
+        0 => Ok(ExitStatus::Ok),
+        _ => Ok(ExitStatus::Findings),
+    }
+}
+
+/// Has what the sensor says of itself written among the alerts, and looked at by the rules.
+struct AlertStream {
+    outputs: RouterInput,
+    rules: SyncSender<Update>,
+}
+
+impl Outlet for AlertStream {
+    fn tell(&mut self, record: &Record) -> bool {
+        // An event thread that takes no update takes no event either, and this is how that is told.
+        let _ = self.rules.try_send(Update::Notice(Box::new(record.clone())));
+        self.outputs.offer_notice(record.to_document())
+    }
+
+    fn counts(&self) -> OutputCounts {
+        self.outputs.counts()
+    }
 }
 
 /// How alerts are written, and how long one may wait for its container's metadata.

@@ -3,6 +3,7 @@
 use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rule_engine::DataStreams;
 use serde::Deserialize;
@@ -20,6 +21,7 @@ const DEFAULT_PATH: &str = "/etc/tidewaiter/tidewaiter.toml";
 /// A configuration file longer than this is not one.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
+const SHORTEST_HEARTBEAT: Duration = Duration::from_secs(1);
 const RING_BUFFER_BYTES: RangeInclusive<u32> = 64 * 1024..=1024 * 1024 * 1024;
 const ARGUMENTS_LIMIT_BYTES: RangeInclusive<u32> = 4 * 1024..=1024 * 1024;
 
@@ -90,6 +92,7 @@ struct RawConfig {
     format: Option<Spanned<String>>,
     state_directory: Option<PathBuf>,
     metrics_file: Option<PathBuf>,
+    heartbeat: Option<Spanned<String>>,
     host_name: Option<String>,
     containers: RawContainers,
     kernel: RawKernel,
@@ -125,6 +128,12 @@ impl RawConfig {
             }),
             state_directory: self.state_directory.unwrap_or(default.state_directory),
             metrics_file: self.metrics_file.filter(|path| !path.as_os_str().is_empty()),
+            heartbeat: checker.value(self.heartbeat, default.heartbeat, |written| {
+                match parse_duration(&written)? {
+                    interval if interval.is_zero() || interval >= SHORTEST_HEARTBEAT => Ok(interval),
+                    _ => Err("the shortest interval is `1s`; `0s` means none".to_owned()),
+                }
+            }),
             host_name: self.host_name.filter(|name| !name.is_empty()),
             containers: self.containers.check(&mut checker),
             ring_buffer_bytes: checker.value(self.kernel.ring_buffer_bytes, default.ring_buffer_bytes, |written| {

@@ -37,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) state_directory: PathBuf,
     /// `None`: no metrics are written.
     pub(crate) metrics_file: Option<PathBuf>,
+    /// How often the sensor says that it is alive; zero: never.
+    pub(crate) heartbeat: Duration,
     /// `None`: the system's.
     pub(crate) host_name: Option<String>,
     pub(crate) containers: ContainersConfig,
@@ -57,6 +59,7 @@ impl Default for Config {
             format: None,
             state_directory: PathBuf::from("/var/lib/tidewaiter"),
             metrics_file: None,
+            heartbeat: Duration::from_secs(60),
             host_name: None,
             containers: ContainersConfig::default(),
             ring_buffer_bytes: 8 * 1024 * 1024,

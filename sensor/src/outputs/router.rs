@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -11,13 +11,16 @@ use std::time::{Duration, Instant};
 use super::json;
 use super::queue::{Output, QueueCounters};
 use super::text::{self, ReasonDetail, Style};
+use super::waiting::Block;
 use crate::alert::complete::Completion;
-use crate::alert::{AMENDMENT, Alert, BUILDING_BLOCK_TYPE};
+use crate::alert::{ALERT_ID, AMENDMENT, Alert, BUILDING_BLOCK_TYPE};
+use crate::notice::{self, Notice};
 use crate::telemetry::counts::OutputCounts;
-use crate::text::document::Document;
+use crate::text::document::{self, Document};
 
-/// Alerts that may wait for the router's thread.
+/// Alerts that may wait for the router's thread, and the memory that they may take.
 const QUEUE_LENGTH: usize = 4096;
+const QUEUE_BYTES: usize = 8 * 1024 * 1024;
 /// How long the thread sleeps when nothing waits to be completed or reported.
 const IDLE: Duration = Duration::from_secs(3600);
 
@@ -42,6 +45,9 @@ impl Form {
             }
             // What is only recorded is not for a person to read.
             Form::Text { .. } if document.contains_key(BUILDING_BLOCK_TYPE) => None,
+            Form::Text { style, .. } if !document.contains_key(ALERT_ID) => {
+                text::render_notice(document, style).map(String::into_bytes)
+            }
             Form::Text { style, .. } if document.contains_key(AMENDMENT) => {
                 Some(text::render_amendment(document, style).into_bytes())
             }
@@ -50,9 +56,19 @@ impl Form {
     }
 }
 
+/// What leaves the program.
+enum Outgoing {
+    Alert {
+        alert: Box<Alert>,
+        bytes: usize,
+    },
+    /// What the sensor says of itself.
+    Notice(Box<Document>),
+}
+
 /// The sending side of all outputs.
 pub(crate) struct Router {
-    alerts: SyncSender<Box<Alert>>,
+    input: RouterInput,
     counters: Arc<Counters>,
     /// Closed when the outputs have been offered everything.
     all_offered: Receiver<Infallible>,
@@ -61,8 +77,17 @@ pub(crate) struct Router {
     thread: Arc<JoinHandle<()>>,
 }
 
+/// Where documents are offered, from any thread. The router's thread lives as long as one of these.
+#[derive(Clone)]
+pub(crate) struct RouterInput {
+    queue: SyncSender<Outgoing>,
+    counters: Arc<Counters>,
+}
+
 #[derive(Default)]
 struct Counters {
+    /// What the alerts take that wait for the thread.
+    waiting_bytes: AtomicUsize,
     offered: AtomicU64,
     /// Refused by a full queue.
     refused: AtomicU64,
@@ -107,7 +132,7 @@ impl Router {
     /// # Errors
     /// It cannot be started.
     pub(crate) fn start(outputs: Vec<(Form, Output)>, completion: Completion) -> io::Result<Self> {
-        let (alerts, queue) = mpsc::sync_channel(QUEUE_LENGTH);
+        let (input, queue) = mpsc::sync_channel(QUEUE_LENGTH);
         let (offering, all_offered) = mpsc::channel();
         let (end, ended) = mpsc::channel();
         let counters = Arc::new(Counters {
@@ -119,10 +144,14 @@ impl Router {
             let _end = end;
             route(&queue, completion, &outputs, &counted);
             drop(offering);
-            outputs.into_iter().for_each(|(_, output)| output.finish());
+            outputs.iter().for_each(|(_, output)| output.close());
+            outputs.iter().for_each(|(_, output)| output.join(Duration::MAX));
         })?;
         Ok(Router {
-            alerts,
+            input: RouterInput {
+                queue: input,
+                counters: Arc::clone(&counters),
+            },
             counters,
             all_offered,
             ended,
@@ -136,10 +165,12 @@ impl Router {
 
     /// Takes an alert if there is room for it. Never waits.
     pub(crate) fn offer(&self, alert: Alert) {
-        self.counters.offered.fetch_add(1, Relaxed);
-        if let Err(TrySendError::Full(_)) = self.alerts.try_send(Box::new(alert)) {
-            self.counters.refused.fetch_add(1, Relaxed);
-        }
+        self.input.offer(alert);
+    }
+
+    /// For threads that have something to say beside alerts.
+    pub(crate) fn input(&self) -> RouterInput {
+        self.input.clone()
     }
 
     /// What was done so far. Before the end nothing is lost.
@@ -152,7 +183,7 @@ impl Router {
         for output in &self.counters.outputs {
             output.is_finishing.store(true, Relaxed);
         }
-        drop(self.alerts);
+        drop(self.input);
         // Nothing is ever sent: these return when there is nothing more to do, or at the time limit.
         let deadline = Instant::now() + time_limit;
         for done in [self.all_offered, self.ended] {
@@ -160,6 +191,47 @@ impl Router {
         }
         self.counters.final_counts()
     }
+}
+
+impl RouterInput {
+    /// Takes a document that is no alert if there is room for it; returns whether there was. Never waits.
+    pub(crate) fn offer_notice(&self, document: Document) -> bool {
+        self.queue.try_send(Outgoing::Notice(Box::new(document))).is_ok()
+    }
+
+    /// What was done so far. Before the end nothing is lost.
+    pub(crate) fn counts(&self) -> OutputCounts {
+        self.counters.counts()
+    }
+
+    fn offer(&self, alert: Alert) {
+        let counters = &self.counters;
+        counters.offered.fetch_add(1, Relaxed);
+        let bytes = alert.memory();
+        let waiting = counters.waiting_bytes.fetch_add(bytes, Relaxed);
+        let alert = Box::new(alert);
+        let refused = if waiting > 0 && waiting.saturating_add(bytes) > QUEUE_BYTES {
+            Some(alert)
+        } else {
+            match self.queue.try_send(Outgoing::Alert { alert, bytes }) {
+                Err(TrySendError::Full(Outgoing::Alert { alert, .. })) => Some(alert),
+                _ => None,
+            }
+        };
+        if let Some(alert) = refused {
+            counters.waiting_bytes.fetch_sub(bytes, Relaxed);
+            counters.refused.fetch_add(1, Relaxed);
+            notice::raise(Notice::OutputRefused, Some(owner(&alert.event)), 1);
+        }
+    }
+}
+
+/// The outermost container that a document is about; empty for the host.
+fn owner(document: &Document) -> &str {
+    let text = |field| document::text(document, field);
+    text("tidewaiter.container.nested_in")
+        .or_else(|| text("container.id"))
+        .unwrap_or_default()
 }
 
 /// Reports what full queues refused, the router's own and the outputs'.
@@ -186,16 +258,21 @@ impl RefusalReport {
 }
 
 /// Completes alerts and offers them until nobody sends any more.
-fn route(queue: &Receiver<Box<Alert>>, mut completion: Completion, outputs: &[(Form, Output)], counters: &Counters) {
-    let mut emit = |document: Document| {
+fn route(queue: &Receiver<Outgoing>, mut completion: Completion, outputs: &[(Form, Output)], counters: &Counters) {
+    let offer = |document: &Document, documents: u64| {
         let mut is_taken = false;
         for (form, output) in outputs {
-            if let Some(block) = form.render(&document) {
-                is_taken |= output.offer(block);
+            if let Some(bytes) = form.render(document) {
+                is_taken |= output.offer(Block {
+                    bytes,
+                    documents,
+                    owner: owner(document).into(),
+                });
             }
         }
         is_taken
     };
+    let mut emit = |document: Document| offer(&document, 1);
     let mut refusals = RefusalReport {
         reported: 0,
         reported_at: Instant::now(),
@@ -204,8 +281,13 @@ fn route(queue: &Receiver<Box<Alert>>, mut completion: Completion, outputs: &[(F
         let until_report = refusals.look(counters.counts().refused, Instant::now());
         let pause = completion.interval().or(until_report).unwrap_or(IDLE);
         let is_open = match queue.recv_timeout(pause) {
-            Ok(alert) => {
+            Ok(Outgoing::Alert { alert, bytes }) => {
+                counters.waiting_bytes.fetch_sub(bytes, Relaxed);
                 completion.accept(alert, &mut emit);
+                true
+            }
+            Ok(Outgoing::Notice(document)) => {
+                offer(&document, 0);
                 true
             }
             Err(RecvTimeoutError::Timeout) => true,

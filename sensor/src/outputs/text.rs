@@ -107,6 +107,25 @@ pub(crate) fn render_amendment(alert: &Document, style: Style) -> String {
     out.text
 }
 
+/// What the sensor says of itself as a line of text and an empty one; `None` of what only tells that it is alive.
+pub(crate) fn render_notice(notice: &Document, style: Style) -> Option<String> {
+    if document::text(notice, "event.kind") == Some("metric") {
+        return None;
+    }
+    let mut out = Rendering {
+        text: String::new(),
+        style,
+    };
+    let text = |field: &str| Visible(document::text(notice, field).unwrap_or_default()).to_string();
+    out.paint(BOLD, "SENSOR");
+    out.plain(&format!(" {}  {}\n", text("message"), text("@timestamp")));
+    if document::get(notice, "container").is_some() {
+        out.line("container", &container(notice));
+    }
+    out.plain("\n");
+    Some(out.text)
+}
+
 /// The conditions that are particular to this event: those that every event of its kind satisfies, and those that other
 /// lines display already, are left to the document. All of them, if there are no others.
 fn particular_conditions(alert: &Document) -> Vec<&str> {

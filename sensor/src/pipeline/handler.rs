@@ -1,18 +1,27 @@
 //! The stage downstream of the process table, as the event thread sees it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::{alert::loss::Losses, event::Event, kernel::Environment, telemetry::counts::PipelineCounts};
 
-/// How long the thread sleeps without events before it checks for commands. An exec whose further arguments have not
+/// How long the thread sleeps without events before it checks whether to stop. An exec whose further arguments have not
 /// arrived by then is emitted without them.
 pub(crate) const IDLE: Duration = Duration::from_millis(100);
 
-/// What other threads may send to the event thread.
-pub(crate) enum Command<Update> {
-    Stop,
-    /// Something for the handler.
-    Update(Update),
+/// Whether the event thread is to end; whoever wants that says so and never waits.
+#[derive(Clone, Default)]
+pub(crate) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    pub(crate) fn request(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_requested(&self) -> bool {
+        self.0.load(Relaxed)
+    }
 }
 
 /// Takes events, on the event thread.
@@ -29,9 +38,9 @@ pub(crate) trait EventHandler {
     /// Takes an update.
     fn update(&mut self, losses: &Losses, update: Self::Update);
 
-    /// Called when the ring buffer is empty, and at least once a second; returns whether to go on. If it is empty, every
-    /// event before `handled_until_ns` of the wall clock has been passed in.
-    fn idle(&mut self, losses: &Losses, handled_until_ns: Option<i64>) -> Flow;
+    /// Called when the ring buffer is empty, and at least once a second. If it is empty, every event before
+    /// `handled_until_ns` of the wall clock has been passed in.
+    fn idle(&mut self, losses: &Losses, handled_until_ns: Option<i64>);
 
     /// Called after the last event.
     fn finish(&mut self, losses: &Losses);
@@ -43,11 +52,4 @@ pub(crate) trait EventHandler {
     fn may_sleep(&self) -> Duration {
         IDLE
     }
-}
-
-/// Whether to go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flow {
-    Continue,
-    Stop,
 }

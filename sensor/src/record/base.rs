@@ -26,12 +26,9 @@ impl Base {
     pub(super) fn fill(&self, record: &mut Record, event: &Event<'_>) {
         let head = event.head;
         record.date(fields::TIMESTAMP, event.clock.at(head.time_ns));
-        record.text(fields::ECS_VERSION, "9.3.0");
-        record.text(fields::AGENT_TYPE, "tidewaiter");
-        record.text(fields::AGENT_VERSION, env!("CARGO_PKG_VERSION"));
+        self.fill_producer(record);
         record.text(fields::EVENT_KIND, "event");
         fill_kind(record, event.kind);
-        record.text(fields::EVENT_MODULE, "tidewaiter");
         record.text(
             fields::EVENT_DATASET,
             match event.kind {
@@ -41,6 +38,14 @@ impl Base {
         text_from(record, Some(fields::EVENT_ID), || {
             format!("{}-{}-{}", self.boot_prefix, head.cpu, head.sequence)
         });
+    }
+
+    /// Who tells, and of which host.
+    pub(super) fn fill_producer(&self, record: &mut Record) {
+        record.text(fields::ECS_VERSION, "9.3.0");
+        record.text(fields::AGENT_TYPE, "tidewaiter");
+        record.text(fields::AGENT_VERSION, env!("CARGO_PKG_VERSION"));
+        record.text(fields::EVENT_MODULE, "tidewaiter");
         self.fill_host(record);
     }
 

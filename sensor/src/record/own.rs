@@ -21,12 +21,13 @@ pub(crate) static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
 });
 
 /// What the fields lie below. Declared before them, so that a field's position is that of its row.
-const GROUPS: [&str; 5] = [
+const GROUPS: [&str; 6] = [
     "tidewaiter",
     "tidewaiter.container",
     "tidewaiter.process",
     "tidewaiter.process.executable",
     "tidewaiter.process.namespace",
+    "tidewaiter.sensor",
 ];
 
 /// How documents carry a field that has one value.
@@ -91,6 +92,14 @@ own_fields! {
     PROCESS_RUNTIME_HELPER: "tidewaiter.process.runtime_helper", Boolean, Single;
     PROCESS_SCRIPT: "tidewaiter.process.script", Keyword, Single;
     PROCESS_SIGNAL: "tidewaiter.process.signal", Long, Single;
+    SENSOR_COUNT: "tidewaiter.sensor.count", Long, Single;
+    SENSOR_EVENTS: "tidewaiter.sensor.events", Long, Single;
+    SENSOR_LAG_MS: "tidewaiter.sensor.lag_ms", Long, Single;
+    SENSOR_LOG_LINES_LOST: "tidewaiter.sensor.log_lines_lost", Long, Single;
+    SENSOR_NOT_WRITTEN: "tidewaiter.sensor.not_written", Long, Single;
+    SENSOR_RECORDS_LOST: "tidewaiter.sensor.records_lost", Long, Single;
+    SENSOR_SUBJECT: "tidewaiter.sensor.subject", Keyword, Single;
+    SENSOR_WRITTEN: "tidewaiter.sensor.written", Long, Single;
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ fn producer(streams: DataStreams) -> Producer {
         .collect();
     Producer::new(SCHEMA.clone())
         .with_streams(streams)
-        .with_categories(&["process"])
+        .with_categories(&["process", "host"])
         .with_fields(fields)
 }
 

@@ -14,6 +14,7 @@ use crate::decode::Exec;
 use crate::enrich::users::Users;
 use crate::event::{EventKind, ProcessAction};
 use crate::identity::ContainerIdentity;
+use crate::notice::{Notice, Raised, Whose};
 use crate::process::ProcessTable;
 
 const TERMINAL: u32 = 136 << 20 | 1;
@@ -164,7 +165,92 @@ fn filled() -> BTreeSet<FieldId> {
             seen(&record);
         }
     }
+    for notice in notices() {
+        builder.fill_notice(&mut record, &raised(notice), "1");
+        filled.extend(record.fields());
+    }
+    builder.fill_heartbeat(&mut record, &Heartbeat::default(), "2");
+    filled.extend(record.fields());
     filled
+}
+
+/// One of each kind.
+fn notices() -> [Notice; 11] {
+    let (subject, hook) = ("exec".to_owned(), "process_exec");
+    [
+        Notice::RecordsLost {
+            kind: "exec",
+            reason: "ring_buffer_full",
+        },
+        Notice::OverShare,
+        Notice::AlertsHeldBack {
+            rule: subject.as_str().into(),
+        },
+        Notice::OutputRefused,
+        Notice::LogLinesDropped,
+        Notice::ThreadLost { thread: subject },
+        Notice::HookBlind { hook },
+        Notice::Behind,
+        Notice::StoodStill,
+        Notice::EndedUncleanly,
+        Notice::NoticesMissed,
+    ]
+}
+
+fn raised(notice: Notice) -> Raised {
+    Raised {
+        notice,
+        whose: Whose::Container("3f2a".into()),
+        count: 7,
+        since_ns: 1_795_306_434_000_000_000,
+        until_ns: 1_795_306_440_000_000_000,
+    }
+}
+
+#[test]
+fn a_notice_says_what_whose_and_how_many() {
+    let builder = RecordBuilder::new(Host::default());
+    let mut record = Record::with_schema(&SCHEMA);
+    let notice = Notice::RecordsLost {
+        kind: "exec",
+        reason: "ring_buffer_full",
+    };
+    builder.fill_notice(&mut record, &raised(notice), "run-1");
+    let mut document = record.to_document();
+    for common in ["agent", "ecs", "host"] {
+        document.remove(common);
+    }
+    expect_test::expect![[r#"
+        {
+          "@timestamp": "2026-11-22T00:14:00.000Z",
+          "tidewaiter": {
+            "sensor": {
+              "count": 7,
+              "subject": "exec"
+            }
+          },
+          "container": {
+            "id": "3f2a"
+          },
+          "message": "7 kernel records of the kind `exec` were lost: ring buffer full",
+          "event": {
+            "action": "records-lost",
+            "category": [
+              "host"
+            ],
+            "dataset": "tidewaiter.sensor",
+            "end": "2026-11-22T00:14:00.000Z",
+            "id": "run-1",
+            "kind": "event",
+            "module": "tidewaiter",
+            "reason": "ring_buffer_full",
+            "start": "2026-11-22T00:13:54.000Z",
+            "type": [
+              "info"
+            ]
+          }
+        }"#]]
+    .assert_eq(&serde_json::to_string_pretty(&document).expect("a document"));
 }
 
 /// The text of this module and of those below it, without tests.
@@ -261,8 +347,18 @@ fn fields_with_few_values_have_no_others() {
     let mut record = Record::with_schema(&SCHEMA);
     let options = parse_options(DataStreams::default());
     let (schema, producer) = (options.schema(), options.producer());
+    let mut records: Vec<Record> = Vec::new();
     for kind in EventKind::ALL {
         fill(&builder, &mut record, kind, key, &table, &users);
+        records.push(record.clone());
+    }
+    for notice in notices() {
+        builder.fill_notice(&mut record, &raised(notice), "1");
+        records.push(record.clone());
+    }
+    builder.fill_heartbeat(&mut record, &Heartbeat::default(), "2");
+    records.push(record);
+    for record in records {
         for field in schema.fields().filter(|field| !producer.values(*field).is_empty()) {
             if let Some(value) = record.first_text(field) {
                 assert!(

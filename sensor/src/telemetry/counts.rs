@@ -49,6 +49,14 @@ impl LostRecords {
         std::array::from_fn(|kind| self.ring_full[kind].saturating_add(self.over_share[kind]))
     }
 
+    /// By reason, named as in the metrics, and kind.
+    pub(crate) fn by_reason(&self) -> [(&'static str, ByKind); 2] {
+        [
+            ("ring_buffer_full", self.ring_full),
+            ("cgroup_over_share", self.over_share),
+        ]
+    }
+
     /// These and those.
     pub(crate) fn plus(&self, other: &LostRecords) -> LostRecords {
         self.combined(other, u64::saturating_add)

@@ -26,7 +26,12 @@ pub(crate) fn summary(snapshot: &Snapshot) {
         history: remembered,
         ..
     } = snapshot;
-    info!("stopped after {} events and {} alerts", counts.events, written.written);
+    info!(
+        "stopped after {} events and {} alerts{}",
+        counts.events,
+        written.written,
+        not_written(written.refused + written.lost)
+    );
     losses(counts);
     for engine in &detected.engines {
         rule_engine(engine);
@@ -54,6 +59,14 @@ pub(crate) fn summary(snapshot: &Snapshot) {
         if number > 0 {
             warn!("{number} {what}");
         }
+    }
+}
+
+/// What the last line says of documents that were not written.
+pub(crate) fn not_written(number: u64) -> String {
+    match number {
+        0 => String::new(),
+        _ => format!("; {number} more were not written"),
     }
 }
 

@@ -41,6 +41,22 @@ pub(crate) fn integer(document: &Document, field: &str) -> Option<i64> {
     get(document, field)?.as_i64()
 }
 
+/// The memory that a document takes, about.
+pub(crate) fn memory(document: &Document) -> usize {
+    let entry = |(key, value): (&String, &Value)| key.capacity() + 2 * size_of::<String>() + memory_of(value);
+    document.iter().map(entry).sum()
+}
+
+fn memory_of(value: &Value) -> usize {
+    size_of::<Value>()
+        + match value {
+            Value::String(text) => text.capacity(),
+            Value::Array(values) => values.iter().map(memory_of).sum(),
+            Value::Object(inner) => memory(inner),
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        }
+}
+
 /// Every field below `prefix`, by the rest of its name. Whatever is not an object is a value.
 pub(crate) fn fields_below<'a>(document: &'a Document, prefix: &str) -> Vec<(String, &'a Value)> {
     let mut found = Vec::new();

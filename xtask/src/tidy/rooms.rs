@@ -22,6 +22,7 @@ pub(crate) const CRATES: &[Crate] = &[
             "text",
             "clock",
             "telemetry",
+            "notice",
             "config",
             "kernel",
             "decode",

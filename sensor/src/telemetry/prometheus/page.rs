@@ -63,10 +63,7 @@ fn sensor(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
         "kernel_records_lost_total",
         "Records that were lost, by kind and reason.",
     )?;
-    for (reason, counts) in [
-        ("ring_buffer_full", pipeline.lost.ring_full),
-        ("cgroup_over_share", pipeline.lost.over_share),
-    ] {
+    for (reason, counts) in pipeline.lost.by_reason() {
         for (kind, count) in RecordKind::ALL.into_iter().zip(counts) {
             sample(&mut lost, &[("kind", kind.name()), ("reason", reason)], count)?;
         }

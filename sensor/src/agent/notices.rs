@@ -1,0 +1,259 @@
+//! The thread that says what the sensor has to say of itself: it merges notices, looks for what only the clock and the
+//! counters show, and sends a heartbeat, so that silence can be told from peace.
+//!
+//! It waits for nothing but time, so it speaks whatever the other threads hang on.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use container_engines::{ContainerClaim, ContainerRef, Directory};
+use rule_engine::Record;
+use sensor_abi::RecordKind;
+use tracing::warn;
+
+use crate::clock::{boot_clock_ns, wall_clock_ns};
+use crate::notice::{self, Merged, Notice, Raised, Whose};
+use crate::pipeline::Progress;
+use crate::record::{Heartbeat, RecordBuilder, SCHEMA, fill_metadata};
+use crate::telemetry::counts::{LostRecords, OutputCounts};
+use crate::telemetry::log::DroppedLines;
+
+/// How often the counters and the clock are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Who was away for longer between two looks stood still.
+const STOOD_STILL_NS: i64 = 5_000_000_000;
+
+/// Where documents go that are no alerts.
+pub(crate) trait Outlet: Send + 'static {
+    /// Takes a document if there is room for it; returns whether there was. Never waits.
+    fn tell(&mut self, record: &Record) -> bool;
+
+    /// What became of all documents.
+    fn counts(&self) -> OutputCounts;
+}
+
+/// What the thread goes by.
+pub(crate) struct NoticeSources {
+    pub(crate) builder: RecordBuilder,
+    pub(crate) directory: Directory,
+    pub(crate) progress: Progress,
+    pub(crate) dropped_lines: DroppedLines,
+    /// Zero: no heartbeat.
+    pub(crate) heartbeat: Duration,
+}
+
+/// The thread, until it is finished.
+pub(crate) struct Notices {
+    /// Has the thread end by being dropped.
+    end: Sender<()>,
+    ended: Receiver<()>,
+    thread: Arc<JoinHandle<()>>,
+}
+
+impl Notices {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub(crate) fn start(sources: NoticeSources, outlet: impl Outlet) -> io::Result<Self> {
+        let (end, is_ending) = mpsc::channel();
+        let (at_end, ended) = mpsc::channel();
+        let raised = notice::take().ok_or_else(|| io::Error::other("somebody takes the notices already"))?;
+        let mut teller = Teller::new(sources, outlet)?;
+        let thread = thread::Builder::new().name("notices".to_owned()).spawn(move || {
+            let _at_end = at_end;
+            teller.run(&raised, &is_ending);
+        })?;
+        Ok(Notices {
+            end,
+            ended,
+            thread: Arc::new(thread),
+        })
+    }
+
+    pub(crate) fn thread(&self) -> Arc<JoinHandle<()>> {
+        Arc::clone(&self.thread)
+    }
+
+    /// Has what was raised told, and ends the thread.
+    pub(crate) fn finish(self, time_limit: Duration) {
+        drop(self.end);
+        // Nothing is ever sent: this returns when the thread has ended, or at the time limit.
+        let _ = self.ended.recv_timeout(time_limit);
+    }
+}
+
+struct Teller<O> {
+    sources: NoticeSources,
+    outlet: O,
+    merged: Merged,
+    record: Record,
+    /// New at each run, so that no two documents have the same id.
+    run_id: String,
+    told: u64,
+    seen: Seen,
+    looked_at_ns: i64,
+    last_heartbeat: (Instant, Seen),
+}
+
+/// What had been counted at some time.
+#[derive(Clone, Copy)]
+struct Seen {
+    at_ns: i64,
+    lost: LostRecords,
+    events: u64,
+    output: OutputCounts,
+    log_lines_lost: u64,
+}
+
+impl<O: Outlet> Teller<O> {
+    fn new(sources: NoticeSources, outlet: O) -> io::Result<Self> {
+        let run_id = std::fs::read_to_string("/proc/sys/kernel/random/uuid")?;
+        let seen = Seen {
+            at_ns: wall_clock_ns(),
+            lost: LostRecords::default(),
+            events: 0,
+            output: OutputCounts::default(),
+            log_lines_lost: 0,
+        };
+        Ok(Teller {
+            sources,
+            outlet,
+            merged: Merged::default(),
+            record: Record::with_schema(&SCHEMA),
+            run_id: run_id.trim().to_owned(),
+            told: 0,
+            seen,
+            looked_at_ns: boot_clock_ns(),
+            last_heartbeat: (Instant::now(), seen),
+        })
+    }
+
+    fn run(&mut self, raised: &Receiver<Raised>, is_ending: &Receiver<()>) {
+        let mut looked_at = Instant::now();
+        loop {
+            match raised.recv_timeout(LOOK_INTERVAL.saturating_sub(looked_at.elapsed())) {
+                Ok(raised) => {
+                    self.merged.add(raised);
+                    self.tell_merged();
+                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    looked_at = Instant::now();
+                    self.look();
+                    self.tell_merged();
+                }
+            }
+            if is_ending.try_recv() == Err(mpsc::TryRecvError::Disconnected) {
+                raised.try_iter().for_each(|raised| self.merged.add(raised));
+                self.look();
+                self.tell_everything();
+                return;
+            }
+        }
+    }
+
+    /// Notices what the counters and the clock show.
+    fn look(&mut self) {
+        let now_ns = boot_clock_ns();
+        let still_ns = now_ns - self.looked_at_ns;
+        self.looked_at_ns = now_ns;
+        let wall_ns = wall_clock_ns();
+        if still_ns > STOOD_STILL_NS {
+            self.add(Notice::StoodStill, 1, wall_ns - still_ns);
+        }
+        let counted = self.sources.progress.counted();
+        let seen = Seen {
+            at_ns: wall_ns,
+            lost: counted.counts.lost,
+            events: counted.counts.events,
+            output: self.outlet.counts(),
+            log_lines_lost: self.sources.dropped_lines.count(),
+        };
+        let before = std::mem::replace(&mut self.seen, seen);
+        let lost = seen.lost.since(&before.lost);
+        for (reason, by_kind) in lost.by_reason() {
+            for (kind, count) in RecordKind::ALL.into_iter().zip(by_kind) {
+                let kind = kind.name();
+                self.add(Notice::RecordsLost { kind, reason }, count, before.at_ns);
+            }
+        }
+        let log_lines = seen.log_lines_lost - before.log_lines_lost;
+        self.add(Notice::LogLinesDropped, log_lines, before.at_ns);
+        self.add(Notice::NoticesMissed, notice::take_missed(), before.at_ns);
+        if !self.sources.heartbeat.is_zero() && self.last_heartbeat.0.elapsed() >= self.sources.heartbeat {
+            self.beat(counted.at.elapsed());
+        }
+    }
+
+    fn add(&mut self, notice: Notice, count: u64, since_ns: i64) {
+        if count > 0 {
+            self.merged.add(Raised {
+                notice,
+                whose: Whose::Sensor,
+                count,
+                since_ns,
+                until_ns: self.seen.at_ns.max(since_ns),
+            });
+        }
+    }
+
+    /// Tells that the sensor is alive. A heartbeat that the outlet has no room for is missing, as it should be.
+    fn beat(&mut self, lag: Duration) {
+        let now = self.seen;
+        let (_, before) = std::mem::replace(&mut self.last_heartbeat, (Instant::now(), now));
+        let not_written = |counts: &OutputCounts| counts.refused + counts.lost;
+        let heartbeat = Heartbeat {
+            since_ns: before.at_ns,
+            until_ns: now.at_ns,
+            events: now.events.saturating_sub(before.events),
+            records_lost: now.lost.since(&before.lost).total(),
+            written: now.output.written.saturating_sub(before.output.written),
+            not_written: not_written(&now.output).saturating_sub(not_written(&before.output)),
+            log_lines_lost: now.log_lines_lost - before.log_lines_lost,
+            lag_ms: u64::try_from(lag.as_millis()).unwrap_or(u64::MAX),
+        };
+        let id = self.next_id();
+        self.sources.builder.fill_heartbeat(&mut self.record, &heartbeat, &id);
+        self.outlet.tell(&self.record);
+    }
+
+    fn tell_merged(&mut self) {
+        let mut merged = std::mem::take(&mut self.merged);
+        merged.tell(Instant::now(), |raised| self.tell(raised));
+        self.merged = merged;
+    }
+
+    fn tell_everything(&mut self) {
+        let mut merged = std::mem::take(&mut self.merged);
+        merged.tell_everything(|raised| self.tell(raised));
+    }
+
+    fn tell(&mut self, raised: &Raised) -> bool {
+        let id = self.next_id();
+        self.sources.builder.fill_notice(&mut self.record, raised, &id);
+        if let Whose::Container(container) = &raised.whose {
+            let lookup = self.sources.directory.get(ContainerClaim {
+                container: ContainerRef {
+                    id: container,
+                    runtime: None,
+                },
+                rootless_owner: None,
+                nested_in: None,
+            });
+            fill_metadata(&mut self.record, &lookup);
+        }
+        let is_told = self.outlet.tell(&self.record);
+        if is_told && !raised.notice.is_logged_where_it_happens() {
+            warn!("{}", raised.notice.message(raised.count));
+        }
+        is_told
+    }
+
+    fn next_id(&mut self) -> String {
+        self.told += 1;
+        format!("{}-{}", self.run_id, self.told)
+    }
+}
