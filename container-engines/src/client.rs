@@ -2,19 +2,23 @@
 //!
 //! A [`Client`] lists an engine's containers, streams its events and inspects single containers, with the same types
 //! for all engines. What is asked when, and for how long, is up to its caller. Only reading calls are made. What an
-//! engine returns is cut to size here, before it is kept.
+//! engine returns is bounded while it is read, before anything looks at it, and cut to size before it is kept: no answer
+//! takes more than its limit in memory, and none is read faster than the engine's meter allows.
 
 mod containerd;
 mod cri;
 mod docker;
 mod grpc;
+mod json;
 mod oci;
 mod report;
+mod socket;
+mod wire;
 
 use crate::engine::Engine;
-use crate::model::{DirectoryOptions, EngineError, EngineKind, EngineSocket, EngineVersion, Metadata};
+use crate::model::{DirectoryOptions, EngineError, EngineKind, EngineVersion, Metadata};
 use futures_util::stream::BoxStream;
-use std::path::Path;
+use socket::Socket;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -36,21 +40,21 @@ impl Client {
         options: &Arc<DirectoryOptions>,
         limit: Duration,
     ) -> Result<(Client, EngineVersion), EngineError> {
-        let path = socket_path(&engine.socket)?;
+        let socket = Socket::open(engine, limit).await?;
         match engine.socket.kind {
             EngineKind::Docker | EngineKind::Podman => {
-                let client = docker::Client::connect(path, engine.socket.kind, limit)?;
+                let client = docker::Client::new(socket, limit);
                 let version = within(limit, client.version()).await?;
                 Ok((Client::Docker(client), version))
             }
             EngineKind::Containerd => {
-                let connection = grpc::Connection::open(path, limit).await?;
+                let connection = grpc::Connection::open(socket, limit).await?;
                 let client = containerd::Client::new(connection, engine.clone(), options.clone());
                 let version = within(limit, client.version()).await?;
                 Ok((Client::Containerd(client), version))
             }
             EngineKind::CriO => {
-                let connection = grpc::Connection::open(path, limit).await?;
+                let connection = grpc::Connection::open(socket, limit).await?;
                 let client = cri::Client::new(connection, engine.clone(), options.clone());
                 let version = within(limit, client.version()).await?;
                 Ok((Client::Cri(client), version))
@@ -91,15 +95,6 @@ impl Client {
             Client::Containerd(client) => client.version().await.map(drop),
             Client::Cri(client) => client.version().await.map(drop),
         }
-    }
-}
-
-/// The socket's path, if something is there.
-fn socket_path(socket: &EngineSocket) -> Result<&str, EngineError> {
-    let path: &Path = &socket.path;
-    match path.metadata() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(EngineError::Absent),
-        _ => path.to_str().ok_or(EngineError::PathNotUtf8),
     }
 }
 

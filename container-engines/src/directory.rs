@@ -7,11 +7,12 @@
 //! Nothing that an engine does or fails to do is an error here: each answer says what is known and, if that is not all,
 //! why.
 
-use crate::client::Client;
+use crate::cache::Budget;
+use crate::client::{Client, within};
 use crate::engine::Engine;
 use crate::model::{
-    ContainerClaim, ContainerRef, DirectoryOptions, EngineError, EngineSocket, EngineStatus, EngineVersion, Lookup,
-    LookupFailure, Place, Runtime,
+    ContainerClaim, ContainerRef, DirectoryOptions, EngineError, EngineSocket, EngineStatus, Lookup, LookupFailure,
+    Place, Probed, Runtime,
 };
 use crate::watch::{self, Timing};
 use std::io;
@@ -22,6 +23,9 @@ use tokio::sync::mpsc;
 
 /// How many questions are queued for an engine at most.
 const REQUESTS_AT_MOST: usize = 1024;
+
+/// How many of an engine's containers are asked about to see whether it answers.
+const PROBED_AT_MOST: usize = 16;
 
 /// A handle to what is known about containers. Clones share it; the thread that talks to the engines ends when the last
 /// one is dropped.
@@ -48,10 +52,11 @@ impl Directory {
 
     fn start_with(sockets: Vec<EngineSocket>, options: DirectoryOptions, timing: Timing) -> io::Result<Directory> {
         let options = Arc::new(options);
+        let budget = Arc::new(Budget::shared_by(sockets.len()));
         let mut links = Vec::new();
         let mut watches = Vec::new();
         for socket in sockets {
-            let engine = Arc::new(Engine::new(socket, timing.failure_memory));
+            let engine = Arc::new(Engine::new(socket, timing.failure_memory, &budget));
             let (requests, receiver) = mpsc::channel(REQUESTS_AT_MOST);
             watches.push(watch::watch(engine.clone(), options.clone(), receiver, timing));
             links.push(Link { engine, requests });
@@ -80,19 +85,37 @@ impl Directory {
         }
     }
 
-    /// Asks an engine for its version and waits for the answer, at most for `limit`.
+    /// Asks an engine for its version, its containers and some of these themselves, and waits for the answers, for each
+    /// at most for `limit`.
     ///
     /// # Errors
     /// There is no engine, or it does not answer as one.
-    pub fn probe(socket: &EngineSocket, limit: Duration) -> Result<EngineVersion, EngineError> {
+    pub fn probe(socket: &EngineSocket, limit: Duration) -> Result<Probed, EngineError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|error| EngineError::Client(error.to_string()))?;
-        let engine = Arc::new(Engine::new(socket.clone(), Duration::ZERO));
+        let engine = Arc::new(Engine::new(
+            socket.clone(),
+            Duration::ZERO,
+            &Arc::new(Budget::shared_by(1)),
+        ));
         runtime.block_on(async {
-            let (_, version) = Client::connect(&engine, &Arc::default(), limit).await?;
-            Ok(version)
+            let (client, version) = Client::connect(&engine, &Arc::default(), limit).await?;
+            let listed = within(limit, client.list()).await?;
+            let inspections = listed
+                .iter()
+                .take(PROBED_AT_MOST)
+                .map(|container| client.inspect(&container.id));
+            let answers = within(limit, async { Ok(futures_util::future::join_all(inspections).await) }).await?;
+            // One that was removed in between is no failure.
+            let failure = answers.into_iter().find_map(Result::err);
+            Ok(Probed {
+                version,
+                containers: listed.len(),
+                cut_answers: engine.status().counters.cut_answers,
+                failure,
+            })
         })
     }
 
@@ -123,9 +146,12 @@ impl Directory {
                 .any(|link| link.engine.is_complete(claim.container.id))
     }
 
-    /// Grows whenever an engine has said something new, so that what was concluded from its silence can be thought over.
+    /// Grows whenever an engine of this host has said something new, so that what was concluded from its silence can be
+    /// thought over. Other engines have no part in [`Self::refutes`] and [`Self::container_in`].
     pub fn revision(&self) -> u64 {
-        self.links.iter().map(|link| link.engine.revision()).sum()
+        let links = self.links.iter();
+        let on_host = links.filter(|link| link.engine.socket.place == Place::Host);
+        on_host.map(|link| link.engine.revision()).sum()
     }
 
     /// The first of these cgroups that one of this host's engines says to be its container's: the path, and which

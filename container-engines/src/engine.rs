@@ -3,23 +3,31 @@
 //! Shared by the thread that talks to the engine and the threads that ask about its containers. No lock is held longer
 //! than it takes to read or change one entry, or to walk all of them once.
 
-use crate::cache::{Cache, Question};
+use crate::cache::{Budget, Cache, Question};
+use crate::meter::Meter;
 use crate::model::{
     EngineCounters, EngineError, EngineSocket, EngineState, EngineStatus, EngineVersion, Lookup, LookupFailure,
     Metadata,
 };
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
 /// How often the loss of an engine that comes and goes is logged at most.
 const LOSS_LOGGED_EVERY: Duration = Duration::from_secs(10);
 
+/// How often it is logged at most that an engine says too much.
+const PAUSES_LOGGED_EVERY: Duration = Duration::from_secs(60);
+
 /// One engine's containers and state.
 pub(crate) struct Engine {
     pub(crate) socket: EngineSocket,
+    /// What reading its answers may take.
+    pub(crate) meter: Meter,
+    /// Whether a thread is still looking up the path of the socket.
+    pub(crate) is_opening: Arc<AtomicBool>,
     connection: Mutex<ConnectionState>,
     cache: Mutex<Cache>,
     /// Notified when `is_synced` becomes true.
@@ -30,6 +38,7 @@ pub(crate) struct Engine {
     further_questions: AtomicU64,
     refused_questions: AtomicU64,
     cut_labels: AtomicU64,
+    cut_answers: AtomicU64,
 }
 
 /// The state of the connection, and what was logged about it.
@@ -39,25 +48,33 @@ struct ConnectionState {
     is_synced: bool,
     loss_logged: bool,
     last_logged_loss: Option<Instant>,
+    /// How many pauses there were when they were last logged, and when.
+    logged_pauses: u64,
+    last_logged_pauses: Option<Instant>,
 }
 
 impl Engine {
-    pub(crate) fn new(socket: EngineSocket, failure_memory: Duration) -> Engine {
+    pub(crate) fn new(socket: EngineSocket, failure_memory: Duration, budget: &Arc<Budget>) -> Engine {
         Engine {
             socket,
+            meter: Meter::default(),
+            is_opening: Arc::default(),
             connection: Mutex::new(ConnectionState {
                 state: EngineState::Connecting,
                 is_synced: false,
                 loss_logged: false,
                 last_logged_loss: None,
+                logged_pauses: 0,
+                last_logged_pauses: None,
             }),
-            cache: Mutex::new(Cache::new(failure_memory)),
+            cache: Mutex::new(Cache::new(failure_memory, Arc::clone(budget))),
             synced: Condvar::new(),
             revision: AtomicU64::new(0),
             inspections: AtomicU64::new(0),
             further_questions: AtomicU64::new(0),
             refused_questions: AtomicU64::new(0),
             cut_labels: AtomicU64::new(0),
+            cut_answers: AtomicU64::new(0),
         }
     }
 
@@ -81,6 +98,8 @@ impl Engine {
                 refused_questions: self.refused_questions.load(Ordering::Relaxed),
                 evicted_containers: cache.evicted(),
                 cut_labels: self.cut_labels.load(Ordering::Relaxed),
+                cut_answers: self.cut_answers.load(Ordering::Relaxed),
+                pauses: self.meter.pauses(),
             },
         }
     }
@@ -134,6 +153,11 @@ impl Engine {
         self.cache().is_complete(id)
     }
 
+    /// Whether all is known of a container that the engine still has.
+    pub(crate) fn is_current(&self, id: &str) -> bool {
+        self.cache().is_current(id)
+    }
+
     pub(crate) fn expect(&self, id: &str, metadata: Option<Metadata>) {
         self.cache().expect(id, metadata, Instant::now());
     }
@@ -142,6 +166,13 @@ impl Engine {
         self.cut_labels.fetch_add(metadata.cut_labels, Ordering::Relaxed);
         self.cache().complete(id, metadata, Instant::now());
         self.revision.fetch_add(1, Ordering::Release);
+    }
+
+    /// The answer to a question from before the container was removed. Whether the engine has to be asked again.
+    pub(crate) fn complete_removed(&self, id: &str, metadata: Option<Metadata>) -> Question {
+        let question = self.cache().complete_removed(id, metadata);
+        self.revision.fetch_add(1, Ordering::Release);
+        question
     }
 
     /// Grows whenever more is known of a container.
@@ -177,6 +208,28 @@ impl Engine {
 
     pub(crate) fn count_cut_labels(&self, number: u64) {
         self.cut_labels.fetch_add(number, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_cut_answer(&self) {
+        self.cut_answers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Says that the engine is read slowly, if it is.
+    pub(crate) fn report_pauses(&self) {
+        let pauses = self.meter.pauses();
+        let mut connection = self.connection();
+        let logged_lately = connection
+            .last_logged_pauses
+            .is_some_and(|at| at.elapsed() < PAUSES_LOGGED_EVERY);
+        if pauses == connection.logged_pauses || logged_lately {
+            return;
+        }
+        connection.logged_pauses = pauses;
+        connection.last_logged_pauses = Some(Instant::now());
+        warn!(
+            "{} says more than is read of it: it is read slowly, and what is known of its containers may be late",
+            self.socket
+        );
     }
 
     pub(crate) fn count_refused_question(&self) {

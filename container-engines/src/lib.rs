@@ -12,14 +12,15 @@ mod cache;
 mod client;
 mod directory;
 mod engine;
+mod meter;
 mod model;
 mod watch;
 
 pub use directory::Directory;
 pub use model::{
     Access, ContainerClaim, ContainerRef, DirectoryOptions, EngineCounters, EngineError, EngineKind, EngineSocket,
-    EngineState, EngineStatus, EngineVersion, Image, Lookup, LookupFailure, Metadata, Mount, Place, Pod, Runtime,
-    Workload,
+    EngineState, EngineStatus, EngineVersion, Image, Lookup, LookupFailure, Metadata, Mount, Place, Pod, Probed,
+    Runtime, Workload,
 };
 
 /// For the fuzz target of what engines pass on.

@@ -13,8 +13,8 @@ pub(crate) use metadata::{cgroup_path, notable_mounts};
 pub(crate) use pod::CONTAINER_NAME;
 pub use pod::{Pod, Workload};
 pub use socket::{EngineKind, EngineSocket, Place, Runtime};
-pub use status::{EngineCounters, EngineError, EngineState, EngineStatus, EngineVersion};
-pub(crate) use text::{bounded, bounded_labels};
+pub use status::{EngineCounters, EngineError, EngineState, EngineStatus, EngineVersion, Probed};
+pub(crate) use text::{bounded, bounded_labels, is_id, is_random_id, visible};
 
 /// The most containers of one engine that are remembered.
 pub(crate) const CONTAINERS_AT_MOST: usize = 4096;

@@ -42,6 +42,7 @@ pub(crate) async fn watch(
             }
             Err(error) => engine.lost(&error),
         }
+        engine.report_pauses();
         if let Some(DirectoryDropped) = refuse_until(&engine, &mut requests, Instant::now() + pause).await {
             return;
         }

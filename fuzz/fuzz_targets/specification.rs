@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use container_engines::Specification;
 
 fuzz_target!(|json: &[u8]| {
-    let Ok(specification) = Specification::from_json(json) else {
+    let Some(specification) = Specification::from_json(json) else {
         return;
     };
     specification.is_privileged();

@@ -3,13 +3,21 @@ use proptest::prelude::*;
 
 const MEMORY: Duration = Duration::from_secs(5);
 
+fn cache() -> Cache {
+    Cache::new(MEMORY, Arc::new(Budget::shared_by(1)))
+}
+
+fn name(lookup: &Lookup) -> Option<&str> {
+    lookup.metadata().map(|metadata| metadata.name.as_str())
+}
+
 fn numbered(number: usize) -> String {
     format!("{number:064}")
 }
 
 #[test]
 fn a_cgroup_is_its_containers_until_that_is_forgotten_or_moved() {
-    let mut cache = Cache::new(Duration::ZERO);
+    let mut cache = cache();
     let now = Instant::now();
     let placed = |cgroup: &str| Metadata {
         cgroup: Some(cgroup.to_owned()),
@@ -29,7 +37,7 @@ fn a_cgroup_is_its_containers_until_that_is_forgotten_or_moved() {
 #[test]
 fn a_failure_is_the_answer_until_its_time_is_over() {
     let begin = Instant::now();
-    let mut cache = Cache::new(MEMORY);
+    let mut cache = cache();
     cache.look_up("a", begin);
     cache.fail("a", LookupFailure::NotFound, begin);
     let failed = Lookup::Failed(LookupFailure::NotFound, None);
@@ -42,7 +50,7 @@ fn a_failure_is_the_answer_until_its_time_is_over() {
 #[test]
 fn a_failure_takes_nothing_from_what_was_complete() {
     let now = Instant::now();
-    let mut cache = Cache::new(MEMORY);
+    let mut cache = cache();
     cache.complete("a", Metadata::named("web"), now);
     cache.expect("a", None, now);
     cache.fail("a", LookupFailure::EngineUnreachable, now);
@@ -53,7 +61,7 @@ fn a_failure_takes_nothing_from_what_was_complete() {
 #[test]
 fn an_event_does_not_replace_an_answer() {
     let now = Instant::now();
-    let mut cache = Cache::new(MEMORY);
+    let mut cache = cache();
     cache.complete("a", Metadata::named("answer"), now);
     cache.expect("a", Some(Metadata::named("event")), now);
     let (lookup, _) = cache.look_up("a", now);
@@ -63,7 +71,7 @@ fn an_event_does_not_replace_an_answer() {
 #[test]
 fn a_removed_container_is_remembered_for_a_while() {
     let begin = Instant::now();
-    let mut cache = Cache::new(MEMORY);
+    let mut cache = cache();
     cache.complete("a", Metadata::named("web"), begin);
     cache.remove("a", begin);
     assert!(cache.knows("a"));
@@ -77,7 +85,7 @@ fn a_removed_container_is_remembered_for_a_while() {
 fn those_that_are_gone_make_room_first_and_then_the_least_used() {
     let begin = Instant::now();
     let later = begin + Duration::from_secs(1);
-    let mut cache = Cache::new(MEMORY);
+    let mut cache = cache();
     for number in 0..CONTAINERS_AT_MOST {
         cache.complete(&numbered(number), Metadata::named("one of many"), begin);
         cache.look_up(&numbered(number), later);
@@ -94,15 +102,117 @@ fn those_that_are_gone_make_room_first_and_then_the_least_used() {
     assert_eq!(cache.evicted(), 3);
 }
 
+#[test]
+fn a_name_that_is_used_again_has_nothing_of_its_predecessor() {
+    let begin = Instant::now();
+    let mut cache = cache();
+    cache.complete("web", Metadata::named("old"), begin);
+    cache.remove("web", begin);
+    cache.expect("web", None, begin);
+    assert_eq!(
+        cache.look_up("web", begin),
+        (Lookup::Pending(None), Question::NotNeeded)
+    );
+    cache.complete("web", Metadata::named("new"), begin);
+    assert_eq!(name(&cache.look_up("web", begin).0), Some("new"));
+
+    let long_after = begin + KEPT_AFTER_REMOVAL;
+    cache.remove("other", long_after);
+    assert!(
+        cache.is_complete("web"),
+        "it still runs when the old one's minute is over"
+    );
+    assert_eq!(name(&cache.look_up("web", long_after).0), Some("new"));
+    cache.remove("web", long_after);
+    cache.remove("other", long_after + KEPT_AFTER_REMOVAL - Duration::from_millis(1));
+    assert!(cache.knows("web"), "its own minute is not over");
+}
+
+#[test]
+fn after_a_removal_the_engine_is_asked_whether_the_name_is_used_again() {
+    let begin = Instant::now();
+    let mut cache = cache();
+    let pending = |question| (Lookup::Pending(None), question);
+    cache.complete("web", Metadata::named("old"), begin);
+    cache.remove("web", begin);
+    assert_eq!(cache.look_up("web", begin), pending(Question::Ask));
+    assert_eq!(cache.look_up("web", begin), pending(Question::NotNeeded));
+    cache.fail("web", LookupFailure::NotFound, begin);
+    assert_eq!(name(&cache.look_up("web", begin).0), Some("old"), "there is no other");
+
+    let later = begin + MEMORY;
+    assert_eq!(cache.look_up("web", later), pending(Question::Ask));
+    cache.complete("web", Metadata::named("new"), later);
+    assert!(cache.is_complete("web"));
+    cache.remove("other", later + KEPT_AFTER_REMOVAL);
+    assert_eq!(name(&cache.look_up("web", later + KEPT_AFTER_REMOVAL).0), Some("new"));
+}
+
+#[test]
+fn a_random_id_is_never_used_again() {
+    let begin = Instant::now();
+    let mut cache = cache();
+    let id = numbered(7);
+    cache.complete(&id, Metadata::named("brief"), begin);
+    cache.remove(&id, begin);
+    let (lookup, question) = cache.look_up(&id, begin);
+    assert_eq!((name(&lookup), question), (Some("brief"), Question::NotNeeded));
+}
+
+#[test]
+fn an_answer_from_before_the_removal_is_the_removed_containers() {
+    let now = Instant::now();
+    let mut cache = cache();
+    cache.expect("web", None, now);
+    cache.remove("web", now);
+    assert_eq!(
+        cache.complete_removed("web", Some(Metadata::named("old"))),
+        Question::NotNeeded,
+        "the last word about it"
+    );
+    cache.expect("web", None, now);
+    assert_eq!(
+        cache.complete_removed("web", Some(Metadata::named("old"))),
+        Question::Ask
+    );
+    assert_eq!(cache.look_up("web", now).0, Lookup::Pending(None), "there is a new one");
+}
+
+#[test]
+fn an_engine_that_says_much_takes_no_others_room() {
+    let begin = Instant::now();
+    let budget = Arc::new(Budget::shared_by(2));
+    let [mut loud, mut quiet] = [(); 2].map(|()| Cache::new(MEMORY, Arc::clone(&budget)));
+    for number in 0..1000 {
+        quiet.complete(&numbered(number), Metadata::named("quiet"), begin);
+    }
+    let large = Metadata {
+        labels: vec![("a".repeat(256), "b".repeat(1024)); 64],
+        ..Metadata::named("loud")
+    };
+    for number in 0..CONTAINERS_AT_MOST {
+        loud.complete(&numbered(number), large.clone(), begin);
+    }
+    assert!(loud.evicted() > 0 && loud.bytes >= BYTES_AT_MOST / 2);
+    for number in 1000..3000 {
+        quiet.complete(&numbered(number), Metadata::named("quiet"), begin);
+    }
+    assert_eq!((quiet.len(), quiet.evicted()), (3000, 0));
+    loud.complete("one more", large, begin);
+    assert!(budget.taken.load(Ordering::Relaxed) <= BYTES_AT_MOST);
+    drop((loud, quiet));
+    assert_eq!(budget.taken.load(Ordering::Relaxed), 0);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
     fn whatever_happens_the_cache_stays_within_its_limit(
-        steps in prop::collection::vec((0..6_u8, 0..2 * CONTAINERS_AT_MOST), 0..200),
+        steps in prop::collection::vec((0..9_u8, 0..2 * CONTAINERS_AT_MOST), 0..200),
     ) {
         let now = Instant::now();
-        let mut cache = Cache::new(MEMORY);
+        let mut cache = cache();
         for number in 0..CONTAINERS_AT_MOST {
             cache.look_up(&numbered(number), now);
         }
@@ -114,10 +224,15 @@ proptest! {
                 2 => cache.complete(&id, Metadata::named("answer"), now),
                 3 => cache.fail(&id, LookupFailure::NotFound, now),
                 4 => cache.remove(&id, now),
-                _ => cache.amend(&id, |metadata| metadata.started = Some(1)),
+                5 => cache.amend(&id, |metadata| metadata.name.push('x')),
+                6 => drop(cache.complete_removed(&id, Some(Metadata::named("late")))),
+                7 => cache.forget_failures(),
+                _ => cache.remove("other", now + KEPT_AFTER_REMOVAL),
             }
             prop_assert!(cache.entries.len() <= CONTAINERS_AT_MOST);
             prop_assert!(cache.removed.len() <= CONTAINERS_AT_MOST);
         }
+        let bytes: usize = cache.entries.values().map(|entry| entry.bytes).sum();
+        prop_assert_eq!((cache.bytes, cache.budget.taken.load(Ordering::Relaxed)), (bytes, bytes));
     }
 }

@@ -7,19 +7,16 @@
 mod messages;
 
 use super::cri::{Pods, SANDBOX_NAME};
-use super::grpc::{Connection, Empty, unless_not_found};
+use super::grpc::{Connection, unless_not_found};
 use super::oci::Specification;
 use super::report::{EngineEvent, Listed, ListedState, describe};
+use super::wire::{self, Request};
 use crate::engine::Engine;
 use crate::model::{self, DirectoryOptions, EngineError, EngineVersion, Image, Metadata, Pod, Runtime};
+use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
-use messages::{
-    Container, ContainerChange, ContainerResponse, Envelope, GetContainerRequest, GetImageRequest, GetImageResponse,
-    ImageChange, ListContainersRequest, ListNamespacesResponse, SandboxExtension, SubscribeRequest, TaskChange,
-    VersionResponse,
-};
-use prost::Message;
+use messages::{Container, Envelope, SandboxExtension};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -36,8 +33,13 @@ const NAMESPACES_LEFT_OUT: [&str; 2] = ["moby", "buildkit"];
 /// Where containers may have names instead of random ids.
 const DEFAULT_NAMESPACE: &str = "default";
 
-/// How many digests of images are cached at most.
+/// How many digests of images are cached at most, and how long their names may be.
 const IMAGES_AT_MOST: usize = 1024;
+const IMAGE_NAME_BYTES: usize = 512;
+/// How many namespaces are looked into.
+const NAMESPACES_AT_MOST: usize = 64;
+/// How much a listing may say at once of the containers themselves; of the others it names the ids.
+const LISTED_BYTES: usize = 4 * 1024 * 1024;
 
 /// Labels and annotations that containerd's CRI gives to its containers.
 const KIND: &str = "io.cri-containerd.kind";
@@ -77,30 +79,31 @@ impl Client {
     }
 
     pub(crate) async fn version(&self) -> Result<EngineVersion, EngineError> {
-        let version: VersionResponse = self
+        let version = self
             .shared
             .connection
-            .call("/containerd.services.version.v1.Version/Version", None, Empty {})
+            .call(
+                "/containerd.services.version.v1.Version/Version",
+                None,
+                Request::default(),
+            )
             .await?;
-        Ok(EngineVersion {
-            engine: version.version,
-            api: "containerd v1".to_owned(),
-        })
+        Ok(EngineVersion::new(wire::text(&version, 1), "containerd v1"))
     }
 
     pub(crate) fn events(&self) -> BoxStream<'static, Result<EngineEvent, EngineError>> {
         let shared = self.shared.clone();
-        let request = SubscribeRequest {
-            filters: EVENTS.map(str::to_owned).to_vec(),
-        };
+        let request = EVENTS
+            .iter()
+            .fold(Request::default(), |request, filter| request.text(1, filter));
         let events = async move {
-            let events: BoxStream<'static, Result<Envelope, _>> = shared
+            let events = shared
                 .connection
                 .stream("/containerd.services.events.v1.Events/Subscribe", None, request)
                 .await?;
             let events = events.filter_map(move |event| {
                 let event = match event {
-                    Ok(event) => shared.engine_event(event).map(Ok),
+                    Ok(event) => shared.engine_event(&Envelope::of(&event)).map(Ok),
                     Err(status) => Some(Err(EngineError::EventsBroken(describe(&status)))),
                 };
                 async move { event }
@@ -115,28 +118,39 @@ impl Client {
         let shared = &self.shared;
         shared.pods.list().await?;
         let mut listed = Vec::new();
+        let mut bytes = 0;
         for namespace in shared.all_namespaces().await? {
-            let request = ListContainersRequest { filters: Vec::new() };
             let mut containers = shared
                 .connection
-                .stream::<_, ContainerResponse>(
+                .stream(
                     "/containerd.services.containers.v1.Containers/ListStream",
                     Some(&namespace),
-                    request,
+                    Request::default(),
                 )
                 .await?;
             while let Some(answer) = containers.next().await {
-                let Some(container) = answer?.container else { continue };
                 if listed.len() >= model::CONTAINERS_AT_MOST {
+                    shared.engine.count_cut_answer();
+                    return Ok(listed);
+                }
+                let answer = answer?;
+                let id = Container::of_answer(&answer).map(|container| container.id().to_owned());
+                let Some(id) = id.filter(|id| model::is_id(id)) else {
+                    shared.engine.count_cut_answer();
                     continue;
-                }
-                if is_id(&container.id) {
-                    shared.remember(&container.id, &namespace);
-                }
+                };
+                shared.remember(&id, &namespace);
+                let metadata = if bytes < LISTED_BYTES {
+                    let metadata = shared.describe(&namespace, answer).await?;
+                    bytes += metadata.as_ref().map_or(0, Metadata::bytes);
+                    metadata
+                } else {
+                    None
+                };
                 listed.push(Listed {
-                    id: qualified(&namespace, &container.id),
+                    id: qualified(&namespace, &id),
                     state: ListedState::Running,
-                    metadata: Some(shared.describe(&namespace, container).await?),
+                    metadata,
                 });
             }
         }
@@ -149,122 +163,140 @@ impl Client {
         let (namespaces, id) = match (known, id.split_once('/')) {
             (Some(namespace), _) => (vec![namespace], id),
             (None, Some((namespace, name))) => (vec![namespace.to_owned()], name),
-            (None, None) if is_id(id) => (shared.all_namespaces().await?, id),
+            (None, None) if model::is_random_id(id) => (shared.all_namespaces().await?, id),
             (None, None) => (vec![DEFAULT_NAMESPACE.to_owned()], id),
         };
-        for namespace in &namespaces {
-            let request = GetContainerRequest { id: id.to_owned() };
+        for namespace in namespaces.iter().filter(|_| model::is_id(id)) {
             let answer = shared
                 .connection
-                .call::<_, ContainerResponse>(
+                .call(
                     "/containerd.services.containers.v1.Containers/Get",
                     Some(namespace),
-                    request,
+                    Request::default().text(1, id),
                 )
                 .await;
-            let container = unless_not_found(answer)?.and_then(|answer| answer.container);
-            if let Some(container) = container.filter(|container| container.id == id) {
-                if is_id(id) {
-                    shared.remember(id, namespace);
-                }
-                return Ok(Some(shared.describe(namespace, container).await?));
+            let Some(answer) = unless_not_found(answer)? else {
+                continue;
+            };
+            if Container::of_answer(&answer).is_some_and(|container| container.id() == id) {
+                shared.remember(id, namespace);
+                return shared.describe(namespace, answer).await;
             }
         }
         Ok(None)
     }
 }
 
-/// Random, and so unique on this host.
-fn is_id(id: &str) -> bool {
-    id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// By what a container is known outside: names that are no ids are unique in their namespace only, and are preceded by it
-/// unless it is the default one.
+/// By what a container is known outside: names that are no random ids are unique in their namespace only, and are preceded
+/// by it unless it is the default one.
 fn qualified(namespace: &str, id: &str) -> String {
-    if is_id(id) || namespace == DEFAULT_NAMESPACE {
+    if model::is_random_id(id) || namespace == DEFAULT_NAMESPACE {
         id.to_owned()
     } else {
         format!("{namespace}/{id}")
     }
 }
 
+/// Docker's, the builds', and those that containerd itself would not accept.
+fn is_left_out(namespace: &str) -> bool {
+    NAMESPACES_LEFT_OUT.contains(&namespace) || !model::is_id(namespace)
+}
+
+/// What has still to be asked about a container.
+struct Open {
+    sandbox: Option<String>,
+    image: String,
+}
+
 impl Shared {
-    fn engine_event(&self, event: Envelope) -> Option<EngineEvent> {
-        if NAMESPACES_LEFT_OUT.contains(&event.namespace.as_str()) {
+    fn engine_event(&self, event: &Envelope<'_>) -> Option<EngineEvent> {
+        if is_left_out(event.namespace) {
             return None;
         }
-        let content = event.event?.value;
-        let at = event.timestamp.and_then(|at| at.nanoseconds());
-        let qualified = |id: &str| qualified(&event.namespace, id);
-        let change = match event.topic.as_str() {
-            "/containers/create" => EngineEvent::Created(qualified(&ContainerChange::decode(&*content).ok()?.id), None),
-            "/containers/delete" => EngineEvent::Removed(qualified(&ContainerChange::decode(&*content).ok()?.id)),
-            "/tasks/start" => EngineEvent::Started(qualified(&TaskChange::decode(&*content).ok()?.container_id), at),
+        let about = event.about;
+        let qualified = || qualified(event.namespace, about);
+        let change = match event.topic {
+            "/containers/create" => EngineEvent::Created(qualified(), None),
+            "/containers/delete" => EngineEvent::Removed(qualified()),
+            "/tasks/start" => EngineEvent::Started(qualified(), event.at),
             "/images/update" | "/images/delete" => {
-                let name = ImageChange::decode(&*content).ok()?.name;
-                self.images().remove(&(event.namespace, name));
+                self.images().remove(&(event.namespace.to_owned(), about.to_owned()));
                 return None;
             }
             _ => return None,
         };
         match &change {
-            EngineEvent::Created(id, _) | EngineEvent::Started(id, _) if is_id(id) => {
-                self.remember(id, &event.namespace)
-            }
-            EngineEvent::Removed(id) if is_id(id) && self.namespaces().get(id) != Some(&event.namespace) => {
+            _ if !model::is_id(about) => return None,
+            EngineEvent::Removed(id)
+                if model::is_random_id(id)
+                    && self.namespaces().get(id).is_none_or(|known| known != event.namespace) =>
+            {
                 return None;
             }
-            _ => {}
+            _ => self.remember(about, event.namespace),
         }
         Some(change)
     }
 
     async fn all_namespaces(&self) -> Result<Vec<String>, EngineError> {
         self.engine.count_further_question();
-        let namespaces: ListNamespacesResponse = self
+        let namespaces = self
             .connection
-            .call("/containerd.services.namespaces.v1.Namespaces/List", None, Empty {})
+            .call(
+                "/containerd.services.namespaces.v1.Namespaces/List",
+                None,
+                Request::default(),
+            )
             .await?;
-        let names = namespaces.namespaces.into_iter().map(|namespace| namespace.name);
-        Ok(names
-            .filter(|name| !NAMESPACES_LEFT_OUT.contains(&name.as_str()))
-            .collect())
+        let names = wire::each(&namespaces, 1).map(|namespace| wire::text(namespace, 1));
+        let names = names.filter(|name| !is_left_out(name)).map(str::to_owned);
+        Ok(names.take(NAMESPACES_AT_MOST).collect())
     }
 
-    async fn describe(&self, namespace: &str, container: Container) -> Result<Metadata, EngineError> {
-        let specification = container.spec.map(|spec| spec.value).unwrap_or_default();
-        let specification = Specification::from_json(&specification).unwrap_or_default();
-        let (labels, cut_labels) = model::bounded_labels(container.labels);
+    /// What an answer says of its container. The answer itself is not kept while others are awaited.
+    async fn describe(&self, namespace: &str, answer: Bytes) -> Result<Option<Metadata>, EngineError> {
+        let Some((mut metadata, open)) = self.read(&answer) else {
+            return Ok(None);
+        };
+        drop(answer);
+        if let Some(sandbox) = open.sandbox {
+            metadata.pod = self.pods.get(&sandbox).await?.or(metadata.pod);
+        }
+        if let Some(digest) = self.digest(namespace, &open.image).await? {
+            metadata.image.add_digest(&digest);
+        }
+        Ok(Some(metadata))
+    }
+
+    fn read(&self, answer: &[u8]) -> Option<(Metadata, Open)> {
+        let container = Container::of_answer(answer)?;
+        let specification = Specification::from_json(container.specification()).unwrap_or_default();
+        let (labels, cut_labels) = model::bounded_labels(container.labels());
         let label = |wanted: &str| {
             let found = labels.iter().find(|(key, _)| key == wanted);
             found.map(|(_, value)| value.as_str())
         };
         let is_sandbox = label(KIND) == Some(SANDBOX_KIND);
-        let pod = if is_sandbox {
-            let extension = container.extensions.get(SANDBOX_EXTENSION);
-            let sandbox = extension.and_then(|extension| SandboxExtension::from_json(&extension.value));
-            sandbox.map(|sandbox| self.learn(&container.id, sandbox))
-        } else {
-            match specification.annotation(SANDBOX_ID) {
-                Some(sandbox) => self.pods.get(sandbox).await?,
-                None => None,
-            }
-        };
-        let reference = specification.annotation(IMAGE_NAME).unwrap_or(&container.image);
-        let mut image = Image::from_reference(reference);
-        if let Some(digest) = self.digest(namespace, &container.image).await? {
-            image.add_digest(&digest);
-        }
+        let pod = container
+            .extension(SANDBOX_EXTENSION)
+            .filter(|_| is_sandbox)
+            .and_then(SandboxExtension::from_json)
+            .map(|sandbox| self.learn(container.id(), &sandbox));
+        let sandbox = specification.annotation(SANDBOX_ID).filter(|_| !is_sandbox);
+        let reference = specification.annotation(IMAGE_NAME).unwrap_or(container.image());
         let name = match label(model::CONTAINER_NAME).or_else(|| label(NERDCTL_NAME)) {
             _ if is_sandbox => SANDBOX_NAME,
             Some(name) => name,
-            None => &container.id,
+            None => container.id(),
         };
-        Ok(Metadata {
+        let open = Open {
+            sandbox: sandbox.filter(|id| model::is_id(id)).map(str::to_owned),
+            image: container.image().to_owned(),
+        };
+        let metadata = Metadata {
             runtime: Runtime::Containerd,
             name: model::bounded(name),
-            image,
+            image: Image::from_reference(reference),
             pod: pod.or_else(|| Pod::from_container_labels(&labels).map(Arc::new)),
             labels,
             cut_labels,
@@ -273,31 +305,39 @@ impl Shared {
             started: None,
             mounts: model::notable_mounts(specification.mounts()),
             cgroup: specification.cgroup(),
-        })
+        };
+        Some((metadata, open))
     }
 
-    fn learn(&self, sandbox: &str, extension: SandboxExtension) -> Arc<Pod> {
-        let config = extension.metadata.config;
-        let name = config.metadata;
-        let names = (name.name.as_str(), name.namespace.as_str(), name.uid.as_str());
-        self.pods.learn(sandbox, names, config.labels, config.annotations)
+    fn learn(&self, sandbox: &str, extension: &SandboxExtension) -> Arc<Pod> {
+        let names = ["name", "namespace", "uid"].map(|key| extension.own(key));
+        self.pods.learn(
+            sandbox,
+            names,
+            extension.texts("labels"),
+            extension.texts("annotations"),
+        )
     }
 
     /// The digest of an image, which is requested once.
     async fn digest(&self, namespace: &str, name: &str) -> Result<Option<String>, EngineError> {
+        if name.is_empty() || name.len() > IMAGE_NAME_BYTES {
+            return Ok(None);
+        }
         let key = (namespace.to_owned(), name.to_owned());
         if let Some(digest) = self.images().get(&key) {
             return Ok(digest.clone());
         }
         self.engine.count_further_question();
-        let request = GetImageRequest { name: name.to_owned() };
         let answer = self
             .connection
-            .call::<_, GetImageResponse>("/containerd.services.images.v1.Images/Get", Some(namespace), request)
+            .call(
+                "/containerd.services.images.v1.Images/Get",
+                Some(namespace),
+                Request::default().text(1, name),
+            )
             .await;
-        let digest = unless_not_found(answer)?
-            .and_then(|answer| answer.image?.target)
-            .map(|target| model::bounded(&target.digest));
+        let digest = unless_not_found(answer)?.map(|answer| model::bounded(messages::digest(&answer)));
         let mut images = self.images();
         if images.len() >= IMAGES_AT_MOST {
             images.clear();
@@ -306,7 +346,11 @@ impl Shared {
         Ok(digest)
     }
 
+    /// The namespace of a container whose id does not bear it.
     fn remember(&self, id: &str, namespace: &str) {
+        if !model::is_random_id(id) {
+            return;
+        }
         let mut namespaces = self.namespaces();
         if namespaces.len() >= 2 * model::CONTAINERS_AT_MOST {
             namespaces.clear();

@@ -7,22 +7,18 @@ mod messages;
 mod pods;
 
 use super::grpc::{Connection, unless_not_found};
-use super::oci::Specification;
+use super::oci::{Specification, value_of};
 use super::report::{EngineEvent, Listed, ListedState, describe};
+use super::wire::{self, Request};
 use crate::engine::Engine;
 use crate::model::{self, Access, DirectoryOptions, EngineError, EngineVersion, Image, Metadata, Mount, Pod, Runtime};
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
-use messages::{
-    ContainerEventResponse, ContainerEventType, ContainerState, ContainerStatus, ContainerStatusRequest,
-    ContainerStatusResponse, GetEventsRequest, ListContainersRequest, ListContainersResponse, VersionRequest,
-    VersionResponse,
-};
-use serde::Deserialize;
+use messages::{CONTAINER_CREATED, CONTAINER_DELETED, CONTAINER_STARTED, ContainerEvent, ContainerStatus, RUNNING};
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, interval_at};
-use tonic::Status;
 
 pub(crate) use pods::Pods;
 
@@ -35,6 +31,7 @@ pub(crate) const SANDBOX_NAME: &str = "POD";
 #[derive(Clone)]
 pub(crate) struct Client {
     connection: Connection,
+    engine: Arc<Engine>,
     pods: Arc<Pods>,
     runtime: Runtime,
 }
@@ -43,31 +40,32 @@ impl Client {
     pub(crate) fn new(connection: Connection, engine: Arc<Engine>, options: Arc<DirectoryOptions>) -> Client {
         Client {
             runtime: engine.socket.kind.runtime(),
-            pods: Arc::new(Pods::new(connection.clone(), engine, options)),
+            pods: Arc::new(Pods::new(connection.clone(), Arc::clone(&engine), options)),
+            engine,
             connection,
         }
     }
 
     pub(crate) async fn version(&self) -> Result<EngineVersion, EngineError> {
-        let request = VersionRequest {};
-        let version: VersionResponse = self
+        let version = self
             .connection
-            .call("/runtime.v1.RuntimeService/Version", None, request)
+            .call("/runtime.v1.RuntimeService/Version", None, Request::default())
             .await?;
-        Ok(EngineVersion {
-            engine: format!("{} {}", version.runtime_name, version.runtime_version),
-            api: format!("CRI {}", version.runtime_api_version),
-        })
+        let text = |field| model::bounded(wire::text(&version, field));
+        Ok(EngineVersion::new(
+            &format!("{} {}", text(2), text(3)),
+            &format!("CRI {}", text(4)),
+        ))
     }
 
     pub(crate) fn events(&self) -> BoxStream<'static, Result<EngineEvent, EngineError>> {
         let connection = self.connection.clone();
         let events = async move {
             let answers = connection
-                .stream::<_, ContainerEventResponse>(
+                .stream(
                     "/runtime.v1.RuntimeService/GetContainerEvents",
                     None,
-                    GetEventsRequest {},
+                    Request::default(),
                 )
                 .await;
             // The error for unsupported events differs between engines. If the engine is gone, the listing will fail.
@@ -77,8 +75,8 @@ impl Client {
             match answers.next().await {
                 Some(Ok(first)) => stream::once(async move { Ok(first) })
                     .chain(answers)
-                    .map(|event: Result<ContainerEventResponse, Status>| match event {
-                        Ok(event) => Ok(engine_event(event)),
+                    .map(|event| match event {
+                        Ok(event) => Ok(engine_event(&ContainerEvent::of(&event))),
                         Err(status) => Err(EngineError::EventsBroken(describe(&status))),
                     })
                     .boxed(),
@@ -89,21 +87,28 @@ impl Client {
     }
 
     pub(crate) async fn list(&self) -> Result<Vec<Listed>, EngineError> {
-        let request = ListContainersRequest::default();
-        let containers: ListContainersResponse = self
+        let listing = self
             .connection
-            .call("/runtime.v1.RuntimeService/ListContainers", None, request)
+            .call("/runtime.v1.RuntimeService/ListContainers", None, Request::default())
             .await?;
-        let sandboxes = self.pods.list().await?;
-        let listed = containers.containers.into_iter().map(|container| Listed {
-            state: match ContainerState::try_from(container.state) {
-                Ok(ContainerState::Running) => ListedState::Running,
+        let containers = messages::containers(&listing).map(|(id, state)| Listed {
+            state: match state {
+                RUNNING => ListedState::Running,
                 _ => ListedState::Other,
             },
-            id: container.id,
+            id: id.to_owned(),
             metadata: None,
         });
-        let sandboxes = sandboxes.into_iter().map(|(id, pod)| Listed {
+        let mut listed = Vec::new();
+        for container in containers {
+            if !model::is_id(&container.id) || listed.len() == model::CONTAINERS_AT_MOST {
+                self.engine.count_cut_answer();
+                break;
+            }
+            listed.push(container);
+        }
+        drop(listing);
+        let sandboxes = self.pods.list().await?.into_iter().map(|(id, pod)| Listed {
             id,
             state: ListedState::Running,
             metadata: Some(self.sandbox(pod)),
@@ -112,27 +117,29 @@ impl Client {
     }
 
     pub(crate) async fn inspect(&self, id: &str) -> Result<Option<Metadata>, EngineError> {
-        let request = ContainerStatusRequest {
-            container_id: id.to_owned(),
-            verbose: true,
-        };
-        let answer: Result<ContainerStatusResponse, Status> = self
+        let answer = self
             .connection
-            .call("/runtime.v1.RuntimeService/ContainerStatus", None, request)
+            .call(
+                "/runtime.v1.RuntimeService/ContainerStatus",
+                None,
+                Request::default().text(1, id).flag(2),
+            )
             .await;
         let Some(answer) = unless_not_found(answer)? else {
             return Ok(self.pods.get(id).await?.map(|pod| self.sandbox(pod)));
         };
-        let Some(status) = answer.status.filter(|status| status.id == id) else {
+        let Some(status) = ContainerStatus::of_answer(&answer).filter(|status| status.id() == id) else {
             return Ok(None);
         };
-        let details = answer.info.get("info").map(String::as_str).unwrap_or_default();
-        let details: Details = serde_json::from_str(details).unwrap_or_default();
-        let pod = match &details.sandbox_id {
-            Some(sandbox) => self.pods.get(sandbox).await?,
-            None => None,
-        };
-        Ok(Some(metadata_of_status(self.runtime, status, &details, pod)))
+        let details = Details(value_of(messages::details(&answer)).unwrap_or_default());
+        let mut metadata = metadata_of_status(self.runtime, status, &details);
+        let sandbox = details.sandbox().map(str::to_owned);
+        // Neither is kept while another answer is awaited.
+        drop((answer, details));
+        if let Some(sandbox) = sandbox {
+            metadata.pod = self.pods.get(&sandbox).await?.or(metadata.pod);
+        }
+        Ok(Some(metadata))
     }
 
     fn sandbox(&self, pod: Arc<Pod>) -> Metadata {
@@ -161,95 +168,72 @@ fn repeated_listing() -> BoxStream<'static, Result<EngineEvent, EngineError>> {
     .boxed()
 }
 
-fn engine_event(event: ContainerEventResponse) -> EngineEvent {
-    match ContainerEventType::try_from(event.container_event_type) {
-        Ok(ContainerEventType::Created) => EngineEvent::Created(event.container_id, None),
-        Ok(ContainerEventType::Started) => EngineEvent::Started(event.container_id, Some(event.created_at)),
-        Ok(ContainerEventType::Deleted) => EngineEvent::Removed(event.container_id),
-        Ok(ContainerEventType::Stopped) | Err(_) => EngineEvent::Resync,
+fn engine_event(event: &ContainerEvent<'_>) -> EngineEvent {
+    if !model::is_id(event.id) {
+        return EngineEvent::Resync;
+    }
+    let id = event.id.to_owned();
+    match event.kind {
+        CONTAINER_CREATED => EngineEvent::Created(id, None),
+        CONTAINER_STARTED => EngineEvent::Started(id, Some(event.at)),
+        CONTAINER_DELETED => EngineEvent::Removed(id),
+        _ => EngineEvent::Resync,
     }
 }
 
 /// What engines add to a verbose answer, each in its own format.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Details {
-    #[serde(rename = "sandboxID")]
-    sandbox_id: Option<String>,
-    /// CRI-O's.
-    privileged: Option<bool>,
-    runtime_spec: Option<Specification>,
-    /// containerd's.
-    config: Option<Config>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Config {
-    linux: Option<ConfigLinux>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct ConfigLinux {
-    security_context: Option<SecurityContext>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct SecurityContext {
-    privileged: Option<bool>,
-}
+#[derive(Default)]
+struct Details(Value);
 
 impl Details {
+    fn sandbox(&self) -> Option<&str> {
+        self.0.get("sandboxID")?.as_str().filter(|id| model::is_id(id))
+    }
+
+    fn specification(&self) -> Option<Specification> {
+        self.0.get("runtimeSpec").cloned().map(Specification::from)
+    }
+
+    /// CRI-O says it, containerd has it in its configuration, and otherwise it shows in the specification.
     fn is_privileged(&self) -> Option<bool> {
-        let configured = || {
-            Some(
-                self.config
-                    .as_ref()?
-                    .linux
-                    .as_ref()?
-                    .security_context
-                    .as_ref()?
-                    .privileged,
-            )
-        };
-        self.privileged
-            .or_else(|| configured().flatten())
-            .or_else(|| self.runtime_spec.as_ref().map(Specification::is_privileged))
+        let configured = self.0.pointer("/config/linux/security_context/privileged");
+        let said = [self.0.get("privileged"), configured]
+            .into_iter()
+            .flatten()
+            .find_map(Value::as_bool);
+        said.or_else(|| Some(self.specification()?.is_privileged()))
     }
 }
 
-fn metadata_of_status(runtime: Runtime, status: ContainerStatus, details: &Details, pod: Option<Arc<Pod>>) -> Metadata {
-    let mut image = Image::from_reference(&status.image.unwrap_or_default().image);
-    image.add_reference_digest(&status.image_ref);
-    image.add_reference_digest(&status.image_id);
-    let (labels, cut_labels) = model::bounded_labels(status.labels);
-    let name = labels
-        .iter()
-        .find(|(key, _)| key == model::CONTAINER_NAME)
-        .map(|(_, value)| value.clone())
-        .unwrap_or_else(|| model::bounded(&status.metadata.unwrap_or_default().name));
-    let mounts = status.mounts.iter().map(|mount| {
-        let access = if mount.readonly {
+fn metadata_of_status(runtime: Runtime, status: ContainerStatus<'_>, details: &Details) -> Metadata {
+    let mut image = Image::from_reference(status.image());
+    for reference in status.image_references() {
+        image.add_reference_digest(reference);
+    }
+    let specification = details.specification();
+    let (labels, cut_labels) = model::bounded_labels(status.labels());
+    let label = labels.iter().find(|(key, _)| key == model::CONTAINER_NAME);
+    let name = label.map_or_else(|| model::bounded(status.name()), |(_, value)| value.clone());
+    let mounts = status.mounts().map(|(source, destination, is_read_only)| {
+        let access = if is_read_only {
             Access::ReadOnly
         } else {
             Access::ReadWrite
         };
-        Mount::new(&mount.host_path, &mount.container_path, access)
+        Mount::new(source, destination, access)
     });
     Metadata {
         runtime,
         name,
         image,
-        pod: pod.or_else(|| Pod::from_container_labels(&labels).map(Arc::new)),
+        pod: Pod::from_container_labels(&labels).map(Arc::new),
         labels,
         cut_labels,
         privileged: details.is_privileged(),
-        user: details.runtime_spec.as_ref().and_then(Specification::user),
-        started: Some(status.started_at).filter(|nanoseconds| *nanoseconds > 0),
+        user: specification.as_ref().and_then(Specification::user),
+        started: Some(status.started_at()).filter(|nanoseconds| *nanoseconds > 0),
         mounts: model::notable_mounts(mounts),
-        cgroup: details.runtime_spec.as_ref().and_then(Specification::cgroup),
+        cgroup: specification.as_ref().and_then(Specification::cgroup),
     }
 }
 

@@ -2,114 +2,326 @@
 //!
 //! A creation event has name, image and labels before the first process runs. A request for a container that is
 //! starting is answered only once it has started.
+//!
+//! Each question has a connection of its own. Paths have no version in them, so an engine of any age answers in its newest
+//! format. Every member of an answer is looked at for itself: an odd one costs itself, and an odd container no other.
 
+use super::json::{Read, Reader, Shape};
 use super::report::{EngineEvent, Listed, ListedState, describe};
-use crate::model::{self, Access, EngineError, EngineKind, EngineVersion, Image, Metadata, Mount, Pod};
-use bollard::Docker;
-use bollard::errors::Error;
-use bollard::models::{ContainerInspectResponse, ContainerSummaryStateEnum, EventMessage, MountPoint};
-use bollard::query_parameters::{EventsOptionsBuilder, ListContainersOptionsBuilder};
-use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
-use std::collections::HashMap;
+use super::socket::Socket;
+use super::within;
+use crate::meter;
+use crate::model::{
+    self, Access, CONTAINERS_AT_MOST, EngineError, EngineKind, EngineVersion, Image, Metadata, Mount, Pod,
+};
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt, TryStreamExt};
+use http::header::HOST;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// Podman says `remove` where Docker says `destroy`.
-const EVENTS: [&str; 5] = ["create", "start", "rename", "destroy", "remove"];
+const EVENTS: &str = r#"{"type":["container"],"event":["create","start","rename","destroy","remove"]}"#;
+
+/// The most that is read of an answer: a listing of some 10,000 containers, or one with as many labels as an image can have.
+const ANSWER_BYTES: u64 = 16 * 1024 * 1024;
+/// The head of an answer and its headers.
+const HEAD_BYTES: usize = 16 * 1024;
+const HEADERS_AT_MOST: usize = 64;
 
 #[derive(Clone)]
 pub(crate) struct Client {
-    docker: Docker,
+    socket: Socket,
     kind: EngineKind,
+    /// How long an answer may take.
+    limit: Duration,
 }
 
-impl From<Error> for EngineError {
-    fn from(error: Error) -> EngineError {
-        match error {
-            Error::SocketNotFoundError(_) => EngineError::Absent,
-            error => EngineError::Client(describe(&error)),
-        }
+impl From<hyper::Error> for EngineError {
+    fn from(error: hyper::Error) -> EngineError {
+        EngineError::Client(describe(&error))
+    }
+}
+
+/// An answer that is being read, and the task of its connection, which ends with it.
+struct Answer {
+    status: StatusCode,
+    body: Incoming,
+    _connection: Task,
+}
+
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
 impl Client {
-    pub(crate) fn connect(path: &str, kind: EngineKind, limit: Duration) -> Result<Client, EngineError> {
-        // The client sends paths without a version, so an engine of any age answers in its newest format and no version
-        // has to be negotiated. The client's own limit, in whole seconds, covers only what ours does not: the head of
-        // the event stream.
-        let docker = Docker::connect_with_unix(path, limit.as_secs() + 1, bollard::API_DEFAULT_VERSION)?;
-        Ok(Client { docker, kind })
+    pub(crate) fn new(socket: Socket, limit: Duration) -> Client {
+        let kind = socket.engine.socket.kind;
+        Client { socket, kind, limit }
     }
 
     pub(crate) async fn version(&self) -> Result<EngineVersion, EngineError> {
-        let version = self.docker.version().await?;
-        Ok(EngineVersion {
-            engine: version.version.unwrap_or_default(),
-            api: version.api_version.unwrap_or_default(),
-        })
+        let version = self.document("/version").await?;
+        let version = version.ok_or_else(|| EngineError::Client("it has no version".to_owned()))?;
+        Ok(EngineVersion::new(
+            text(&version, "Version"),
+            text(&version, "ApiVersion"),
+        ))
     }
 
     pub(crate) async fn ping(&self) -> Result<(), EngineError> {
-        self.docker.ping().await?;
-        Ok(())
+        let mut answer = self.ask("/_ping", ANSWER_BYTES).await?;
+        match answer.status {
+            StatusCode::OK => Ok(()),
+            _ => Err(answer.failure().await),
+        }
     }
 
     pub(crate) fn events(&self) -> BoxStream<'static, Result<EngineEvent, EngineError>> {
-        let filters = HashMap::from([("type", vec!["container"]), ("event", EVENTS.to_vec())]);
-        let options = EventsOptionsBuilder::default().filters(&filters).build();
-        let kind = self.kind;
-        self.docker
-            .events(Some(options))
-            .filter_map(move |event| async move {
-                match event {
-                    Ok(event) => engine_event(kind, event).map(Ok),
-                    Err(error) => Some(Err(EngineError::EventsBroken(describe(&error)))),
-                }
-            })
-            .boxed()
+        let client = self.clone();
+        let following = async move {
+            let encoded: String = EVENTS.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            let path = format!("/events?filters={encoded}");
+            let mut answer = within(client.limit, client.ask(&path, u64::MAX)).await?;
+            if answer.status != StatusCode::OK {
+                return Err(answer.failure().await);
+            }
+            let follower = Follower {
+                answer,
+                reader: Reader::new(Shape::Values),
+                begun: None,
+                read: VecDeque::new(),
+                client,
+            };
+            Ok(stream::try_unfold(follower, |mut follower| async move {
+                Ok(follower.next().await?.map(|event| (event, follower)))
+            }))
+        };
+        stream::once(following).try_flatten().boxed()
     }
 
     /// With stopped containers: when one is restarted, its first process runs before an answer could come.
     pub(crate) async fn list(&self) -> Result<Vec<Listed>, EngineError> {
-        let options = ListContainersOptionsBuilder::default().all(true).build();
-        let containers = self.docker.list_containers(Some(options)).await?;
-        let listed = containers.into_iter().filter_map(|container| {
-            Some(Listed {
-                id: container.id?,
-                state: match container.state {
-                    Some(ContainerSummaryStateEnum::RUNNING) => ListedState::Running,
-                    _ => ListedState::Other,
-                },
-                metadata: None,
-            })
-        });
-        Ok(listed.collect())
+        let mut answer = self.ask("/containers/json?all=true", ANSWER_BYTES).await?;
+        if answer.status != StatusCode::OK {
+            return Err(answer.failure().await);
+        }
+        let mut reader = Reader::new(Shape::Elements);
+        let mut listed = Vec::new();
+        let mut left = CONTAINERS_AT_MOST;
+        while left > 0
+            && !reader.has_ended()
+            && let Some(piece) = answer.piece().await?
+        {
+            let read = reader.push(&piece, &mut |Read { value, .. }| {
+                let container = container_of_list(&value).filter(|_| left > 0);
+                left = left.saturating_sub(1);
+                match container {
+                    Some(container) => listed.push(container),
+                    None => self.socket.engine.count_cut_answer(),
+                }
+            });
+            read.map_err(|error| EngineError::Client(describe(&error)))?;
+        }
+        if !reader.has_ended() && left > 0 {
+            return Err(EngineError::Client("its list of containers has no end".to_owned()));
+        }
+        Ok(listed)
     }
 
     pub(crate) async fn inspect(&self, id: &str) -> Result<Option<Metadata>, EngineError> {
-        match self.docker.inspect_container(id, None).await {
-            Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+        if !model::is_id(id) {
+            return Ok(None);
+        }
+        let Some(container) = self.document(&format!("/containers/{id}/json")).await? else {
+            return Ok(None);
+        };
+        match container.get("Id").and_then(Value::as_str) {
             // A name may look like an id; only the id itself counts.
-            Ok(container) if container.id.as_deref() == Some(id) => Ok(Some(metadata_of_answer(self.kind, container))),
-            Ok(_) => Ok(None),
-            Err(error) => Err(error.into()),
+            Some(own) => Ok((own == id).then(|| metadata_of_answer(self.kind, &container))),
+            None => Err(EngineError::Client("the container has no id".to_owned())),
+        }
+    }
+
+    /// What is at this path; `None` if there is nothing.
+    async fn document(&self, path: &str) -> Result<Option<Value>, EngineError> {
+        let mut answer = self.ask(path, ANSWER_BYTES).await?;
+        match answer.status {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => return Ok(None),
+            _ => return Err(answer.failure().await),
+        }
+        let read = answer.document().await?;
+        if read.is_cut {
+            self.socket.engine.count_cut_answer();
+        }
+        Ok(Some(read.value))
+    }
+
+    /// Asks, and waits for the head of the answer. No other address is tried, whatever the answer says.
+    async fn ask(&self, path: &str, limit: u64) -> Result<Answer, EngineError> {
+        self.socket.engine.meter.spend(meter::QUESTION);
+        self.socket.engine.meter.settle().await;
+        let failed = |error: &dyn std::error::Error| EngineError::Client(describe(error));
+        let connection = self.socket.connect(limit).await.map_err(|error| failed(&error))?;
+        let (mut sender, connection) = http1::Builder::new()
+            .max_buf_size(HEAD_BYTES)
+            .max_headers(HEADERS_AT_MOST)
+            .handshake(TokioIo::new(connection))
+            .await?;
+        let connection = Task(tokio::spawn(async {
+            // Its end is seen by who reads the answer.
+            let _ = connection.await;
+        }));
+        let request = Request::get(path).header(HOST, "localhost").body(Empty::<Bytes>::new());
+        let answer = sender.send_request(request.map_err(|error| failed(&error))?).await?;
+        Ok(Answer {
+            status: answer.status(),
+            body: answer.into_body(),
+            _connection: connection,
+        })
+    }
+}
+
+impl Answer {
+    async fn piece(&mut self) -> Result<Option<Bytes>, EngineError> {
+        while let Some(frame) = self.body.frame().await {
+            if let Ok(piece) = frame?.into_data() {
+                return Ok(Some(piece));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first value in the answer.
+    async fn document(&mut self) -> Result<Read, EngineError> {
+        let mut reader = Reader::new(Shape::Values);
+        let mut found = None;
+        while let Some(piece) = self.piece().await? {
+            let read = reader.push(&piece, &mut |value| found = found.take().or(Some(value)));
+            read.map_err(|error| EngineError::Client(describe(&error)))?;
+            if let Some(found) = found {
+                return Ok(found);
+            }
+        }
+        Err(EngineError::Client("the answer ends before its end".to_owned()))
+    }
+
+    /// Why there is no other answer.
+    async fn failure(&mut self) -> EngineError {
+        let said = self
+            .document()
+            .await
+            .map(|read| text(&read.value, "message").to_owned());
+        let why = format!(
+            "answered with status {}: {}",
+            self.status.as_u16(),
+            said.unwrap_or_default()
+        );
+        EngineError::Client(model::visible(&why, super::report::REASON_BYTES))
+    }
+}
+
+/// The stream of events.
+struct Follower {
+    client: Client,
+    answer: Answer,
+    reader: Reader,
+    /// When the event that is being read began.
+    begun: Option<Instant>,
+    read: VecDeque<Value>,
+}
+
+impl Follower {
+    async fn next(&mut self) -> Result<Option<EngineEvent>, EngineError> {
+        let meter = &self.client.socket.engine.meter;
+        loop {
+            while let Some(event) = self.read.pop_front() {
+                meter.spend(meter::EVENT);
+                meter.settle().await;
+                if let Some(event) = engine_event(self.client.kind, &event) {
+                    return Ok(Some(event));
+                }
+            }
+            let piece = match self.begun {
+                None => self.answer.piece().await,
+                Some(begun) => match tokio::time::timeout_at(begun + self.client.limit, self.answer.piece()).await {
+                    Ok(piece) => piece,
+                    Err(_) => return Err(EngineError::EventsBroken("an event has no end".to_owned())),
+                },
+            };
+            let Some(piece) = piece.map_err(|error| EngineError::EventsBroken(error.to_string()))? else {
+                return Ok(None);
+            };
+            let read = self.reader.push(&piece, &mut |read| {
+                if read.is_cut {
+                    self.client.socket.engine.count_cut_answer();
+                }
+                self.read.push_back(read.value);
+            });
+            read.map_err(|error| EngineError::EventsBroken(error.to_string()))?;
+            self.begun = match (self.reader.is_within(), self.begun, self.read.is_empty()) {
+                (true, Some(begun), true) => Some(begun),
+                (true, _, _) => Some(Instant::now()),
+                (false, _, _) => None,
+            };
         }
     }
 }
 
-fn engine_event(kind: EngineKind, event: EventMessage) -> Option<EngineEvent> {
-    let actor = event.actor?;
-    let id = actor.id?;
-    let attributes = actor.attributes.unwrap_or_default();
-    match event.action.as_deref()? {
+/// The text with this key, empty if there is none.
+fn text<'a>(object: &'a Value, key: &str) -> &'a str {
+    object.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// Pairs of texts; others are left out.
+fn texts(object: &Value) -> impl Iterator<Item = (&str, &str)> {
+    let members = object.as_object().into_iter().flatten();
+    members.filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)))
+}
+
+fn container_of_list(container: &Value) -> Option<Listed> {
+    let id = text(container, "Id");
+    model::is_id(id).then(|| Listed {
+        id: id.to_owned(),
+        state: match text(container, "State") {
+            "running" => ListedState::Running,
+            _ => ListedState::Other,
+        },
+        metadata: None,
+    })
+}
+
+fn engine_event(kind: EngineKind, event: &Value) -> Option<EngineEvent> {
+    let actor = event.get("Actor")?;
+    let attributes = actor.get("Attributes").unwrap_or(&Value::Null);
+    let id = text(actor, "ID");
+    if !model::is_id(id) {
+        return None;
+    }
+    let id = id.to_owned();
+    match text(event, "Action") {
         "create" => Some(EngineEvent::Created(
             id,
             Some(Box::new(metadata_of_event(kind, attributes))),
         )),
-        "start" => Some(EngineEvent::Started(id, event.time_nano)),
+        "start" => Some(EngineEvent::Started(id, event.get("timeNano").and_then(Value::as_i64))),
         "rename" => {
-            let name = attributes.get("name")?;
+            let name = attributes.get("name")?.as_str()?;
             Some(EngineEvent::Renamed(id, bounded_name(name)))
         }
         "destroy" | "remove" => Some(EngineEvent::Removed(id)),
@@ -118,19 +330,18 @@ fn engine_event(kind: EngineKind, event: EventMessage) -> Option<EngineEvent> {
 }
 
 /// A creation event has the labels among its attributes; the container's name and image replace labels with these keys.
-fn metadata_of_event(kind: EngineKind, mut attributes: HashMap<String, String>) -> Metadata {
-    let name = attributes.remove("name").unwrap_or_default();
-    let image = attributes.remove("image").unwrap_or_default();
-    if kind == EngineKind::Podman {
+fn metadata_of_event(kind: EngineKind, attributes: &Value) -> Metadata {
+    let labels = texts(attributes).filter(|(key, _)| match *key {
+        "name" | "image" => false,
         // Podman's own attributes, which are no labels.
-        attributes.remove("containerExitCode");
-        attributes.remove("podId");
-    }
-    let (labels, cut_labels) = model::bounded_labels(attributes);
+        "containerExitCode" | "podId" => kind != EngineKind::Podman,
+        _ => true,
+    });
+    let (labels, cut_labels) = model::bounded_labels(labels);
     Metadata {
         runtime: kind.runtime(),
-        name: bounded_name(&name),
-        image: Image::from_reference(&image),
+        name: bounded_name(text(attributes, "name")),
+        image: Image::from_reference(text(attributes, "image")),
         pod: Pod::from_container_labels(&labels).map(Arc::new),
         labels,
         cut_labels,
@@ -142,53 +353,55 @@ fn metadata_of_event(kind: EngineKind, mut attributes: HashMap<String, String>) 
     }
 }
 
-fn metadata_of_answer(kind: EngineKind, container: ContainerInspectResponse) -> Metadata {
-    let config = container.config.unwrap_or_default();
-    let mut image = Image::from_reference(&config.image.unwrap_or_default());
-    image.add_digest(&container.image.unwrap_or_default());
-    let (labels, cut_labels) = model::bounded_labels(config.labels.unwrap_or_default());
-    let started = container.state.and_then(|state| state.started_at);
-    let mounts = container.mounts.unwrap_or_default();
-    let host = container.host_config.unwrap_or_default();
+pub(crate) fn metadata_of_answer(kind: EngineKind, container: &Value) -> Metadata {
+    let config = container.get("Config").unwrap_or(&Value::Null);
+    let mut image = Image::from_reference(text(config, "Image"));
+    image.add_digest(text(container, "Image"));
+    let (labels, cut_labels) = model::bounded_labels(texts(config.get("Labels").unwrap_or(&Value::Null)));
+    let mounts = container.get("Mounts").and_then(Value::as_array);
+    let host = container.get("HostConfig").unwrap_or(&Value::Null);
     Metadata {
         runtime: kind.runtime(),
-        name: bounded_name(&container.name.unwrap_or_default()),
+        name: bounded_name(text(container, "Name")),
         image,
         pod: Pod::from_container_labels(&labels).map(Arc::new),
         labels,
         cut_labels,
-        privileged: host.privileged,
-        user: config
-            .user
+        privileged: host.get("Privileged").and_then(Value::as_bool),
+        user: Some(text(config, "User"))
             .filter(|user| !user.is_empty())
-            .map(|user| model::bounded(&user)),
-        started: started.and_then(|started| nanoseconds(&started)),
-        mounts: model::notable_mounts(mounts.into_iter().filter_map(host_mount)),
-        cgroup: cgroup(kind, host.cgroup_parent.as_deref(), container.id.as_deref()),
+            .map(model::bounded),
+        started: container
+            .pointer("/State/StartedAt")
+            .and_then(Value::as_str)
+            .and_then(nanoseconds),
+        mounts: model::notable_mounts(mounts.into_iter().flatten().filter_map(host_mount)),
+        cgroup: cgroup(kind, text(host, "CgroupParent"), text(container, "Id")),
     }
 }
 
 /// Where a container is that was given another parent than the engine's usual one. A slice's path does not show whether
 /// systemd or the engine made the container's cgroup, and does not need to: it cannot have a container's name.
-fn cgroup(kind: EngineKind, parent: Option<&str>, id: Option<&str>) -> Option<String> {
-    let parent = parent.filter(|parent| !parent.is_empty() && !parent.ends_with(".slice"))?;
+fn cgroup(kind: EngineKind, parent: &str, id: &str) -> Option<String> {
+    if parent.is_empty() || parent.ends_with(".slice") {
+        return None;
+    }
     let prefix = match kind {
         EngineKind::Podman => "libpod-",
         EngineKind::Docker | EngineKind::Containerd | EngineKind::CriO => "",
     };
-    model::cgroup_path(format!("{}/{prefix}{}", parent.trim_end_matches('/'), id?))
+    model::cgroup_path(format!("{}/{prefix}{}", parent.trim_end_matches('/'), id))
 }
 
 /// A mount of a host path. A volume's path was chosen by the engine and is left out.
-fn host_mount(mount: MountPoint) -> Option<Mount> {
-    if mount.typ.as_deref() != Some("bind") {
-        return None;
-    }
-    let access = match mount.rw {
+fn host_mount(mount: &Value) -> Option<Mount> {
+    let access = match mount.get("RW").and_then(Value::as_bool) {
         Some(false) => Access::ReadOnly,
         _ => Access::ReadWrite,
     };
-    Some(Mount::new(&mount.source?, &mount.destination?, access))
+    let path = |key| mount.get(key).and_then(Value::as_str);
+    (text(mount, "Type") == "bind").then_some(())?;
+    Some(Mount::new(path("Source")?, path("Destination")?, access))
 }
 
 fn bounded_name(name: &str) -> String {

@@ -1,129 +1,94 @@
 //! The OCI specification of a container, which containerd stores and CRI engines add to a verbose answer.
 //!
-//! Written by the engine, but much of it is chosen by the container's owner.
+//! Written by the engine, but much of it is chosen by the container's owner. Each member is looked at for itself, so an
+//! odd one costs itself.
 
+use super::json::{NotJson, Reader, Shape};
 use crate::model::{self, Access, Mount};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use std::collections::BTreeMap;
+use serde_json::Value;
 
 /// The parts of a specification that are read; each may be missing.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct Specification {
-    process: Option<Process>,
-    mounts: Option<Vec<SpecifiedMount>>,
-    annotations: Option<BTreeMap<String, String>>,
-    linux: Option<Linux>,
+#[derive(Debug, Default)]
+pub struct Specification(Value);
+
+/// The first value in a text, cut to size.
+pub(crate) fn value_of(json: &[u8]) -> Result<Value, NotJson> {
+    let mut first = None;
+    Reader::new(Shape::Values).push(json, &mut |read| first = first.take().or(Some(read.value)))?;
+    first.ok_or(NotJson)
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Process {
-    user: Option<User>,
-    capabilities: Option<Capabilities>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct User {
-    uid: u32,
-    gid: u32,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Capabilities {
-    bounding: Option<Vec<String>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct SpecifiedMount {
-    destination: String,
-    r#type: Option<String>,
-    source: Option<String>,
-    options: Option<Vec<String>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Linux {
-    masked_paths: Option<Vec<IgnoredAny>>,
-    cgroups_path: Option<String>,
-    resources: Option<Resources>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Resources {
-    devices: Option<Vec<DeviceRule>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct DeviceRule {
-    allow: bool,
-    access: Option<String>,
-    r#type: Option<String>,
+impl From<Value> for Specification {
+    fn from(value: Value) -> Specification {
+        Specification(value)
+    }
 }
 
 impl Specification {
-    /// # Errors
-    /// The bytes are not a specification.
-    pub fn from_json(json: &[u8]) -> Result<Specification, serde_json::Error> {
-        serde_json::from_slice(json)
+    /// `None` if the bytes are not a specification.
+    pub fn from_json(json: &[u8]) -> Option<Specification> {
+        value_of(json).ok().map(Specification)
     }
 
     pub(crate) fn annotation(&self, key: &str) -> Option<&str> {
-        self.annotations.as_ref()?.get(key).map(String::as_str)
+        self.0.get("annotations")?.get(key)?.as_str()
     }
 
     /// `uid:gid`.
     pub fn user(&self) -> Option<String> {
-        let user = self.process.as_ref()?.user.as_ref()?;
-        Some(format!("{}:{}", user.uid, user.gid))
+        let user = self.0.pointer("/process/user").filter(|user| user.is_object())?;
+        let id = |key| user.get(key).and_then(Value::as_u64).unwrap_or_default();
+        Some(format!("{}:{}", id("uid"), id("gid")))
     }
 
     /// The path of the container's cgroup, unless it is in systemd's notation, `slice:prefix:name`.
     pub(crate) fn cgroup(&self) -> Option<String> {
-        let path = self.linux.as_ref()?.cgroups_path.as_deref()?;
+        let path = self.0.pointer("/linux/cgroupsPath")?.as_str()?;
         model::cgroup_path(path.to_owned()).filter(|path| !path.contains(':'))
     }
 
     /// Whether the container may do what root on the host may: administer the system, use every device, and see the
     /// paths that are usually masked. Engines turn `privileged` into that; the specification has no field for it.
     pub fn is_privileged(&self) -> bool {
-        let bounding = self
-            .process
-            .as_ref()
-            .and_then(|process| process.capabilities.as_ref()?.bounding.as_deref());
-        let administers = bounding.is_some_and(|set| set.iter().any(|capability| capability == "CAP_SYS_ADMIN"));
-        let Some(linux) = &self.linux else { return false };
-        let masks = linux.masked_paths.as_ref().is_some_and(|paths| !paths.is_empty());
-        let rules = linux
-            .resources
-            .as_ref()
-            .and_then(|resources| resources.devices.as_deref())
-            .unwrap_or_default();
+        let bounding = self.list("/process/capabilities/bounding");
+        let administers = bounding.iter().any(|capability| capability == "CAP_SYS_ADMIN");
+        let masks = !self.list("/linux/maskedPaths").is_empty();
+        let text = |rule: &Value, key| rule.get(key).and_then(Value::as_str).map(str::to_owned);
         // The last rule about all devices counts.
-        let all_devices = rules
+        let all_devices = self
+            .list("/linux/resources/devices")
             .iter()
-            .rfind(|rule| rule.r#type.as_deref().is_none_or(|kind| kind == "a"))
-            .is_some_and(|rule| rule.allow && rule.access.as_deref().is_none_or(|access| access.contains('w')));
+            .rfind(|rule| text(rule, "type").is_none_or(|kind| kind == "a"))
+            .is_some_and(|rule| {
+                let is_allowed = rule.get("allow").and_then(Value::as_bool).unwrap_or_default();
+                is_allowed && text(rule, "access").is_none_or(|access| access.contains('w'))
+            });
         administers && !masks && all_devices
     }
 
     /// Bind mounts of host paths.
     pub fn mounts(&self) -> impl Iterator<Item = Mount> {
-        self.mounts.iter().flatten().filter_map(|mount| {
-            let options = mount.options.as_deref().unwrap_or_default();
-            let has = |wanted: &str| options.iter().any(|option| option == wanted);
-            let is_bind = mount.r#type.as_deref() == Some("bind") || has("bind") || has("rbind");
+        self.list("/mounts").iter().filter_map(|mount| {
+            let text = |key| mount.get(key).and_then(Value::as_str);
+            let options = mount.get("options").and_then(Value::as_array);
+            let has = |wanted: &str| options.is_some_and(|options| options.iter().any(|option| option == wanted));
+            let is_bind = text("type") == Some("bind") || has("bind") || has("rbind");
             let access = if has("ro") { Access::ReadOnly } else { Access::ReadWrite };
-            let source = mount.source.as_deref()?;
-            is_bind.then(|| Mount::new(source, &mount.destination, access))
+            is_bind.then(|| {
+                Some(Mount::new(
+                    text("source")?,
+                    text("destination").unwrap_or_default(),
+                    access,
+                ))
+            })?
         })
+    }
+
+    fn list(&self, pointer: &str) -> &[Value] {
+        self.0
+            .pointer(pointer)
+            .and_then(Value::as_array)
+            .map_or(&[], Vec::as_slice)
     }
 }
 
@@ -187,7 +152,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(specification) = Specification::from_json(&bytes) {
+            if let Some(specification) = Specification::from_json(&bytes) {
                 specification.is_privileged();
                 specification.mounts().count();
             }

@@ -1,9 +1,9 @@
 //! What the clients of all engines return: listings, events and descriptions of errors.
 
-use crate::model::Metadata;
+use crate::model::{self, Metadata};
 
 /// The longest description of an engine's error, in bytes.
-const REASON_BYTES: usize = 300;
+pub(crate) const REASON_BYTES: usize = 300;
 
 /// What an engine reports of its own accord.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(crate) enum ListedState {
     Other,
 }
 
-/// An error with its causes, bounded and without control characters.
+/// An error with its causes, bounded and fit to be displayed.
 pub(crate) fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -44,7 +44,5 @@ pub(crate) fn describe(error: &dyn std::error::Error) -> String {
         }
         cause = error.source();
     }
-    text.retain(|character| !character.is_control());
-    text.truncate(text.floor_char_boundary(REASON_BYTES));
-    text
+    model::visible(&text, REASON_BYTES)
 }

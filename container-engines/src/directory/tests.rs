@@ -12,7 +12,11 @@ fn questions_beyond_the_limit_are_refused_and_counted() {
     let socket = EngineSocket::on_host(EngineKind::Docker, "/nowhere");
     let (requests, _unread) = mpsc::channel(REQUESTS_AT_MOST);
     let link = Link {
-        engine: Arc::new(Engine::new(socket, Duration::from_secs(600))),
+        engine: Arc::new(Engine::new(
+            socket,
+            Duration::from_secs(600),
+            &Arc::new(Budget::shared_by(1)),
+        )),
         requests,
     };
     for number in 0..REQUESTS_AT_MOST {
@@ -26,11 +30,12 @@ fn questions_beyond_the_limit_are_refused_and_counted() {
 
 /// A directory of engines that nobody talks to; each test says what they know.
 fn directory(sockets: &[EngineSocket]) -> (Directory, Vec<mpsc::Receiver<String>>) {
+    let budget = Arc::new(Budget::shared_by(sockets.len()));
     let (links, unread) = sockets
         .iter()
         .map(|socket| {
             let (requests, unread) = mpsc::channel(REQUESTS_AT_MOST);
-            let engine = Arc::new(Engine::new(socket.clone(), Duration::from_secs(600)));
+            let engine = Arc::new(Engine::new(socket.clone(), Duration::from_secs(600), &budget));
             (Link { engine, requests }, unread)
         })
         .unzip::<_, _, Vec<_>, Vec<_>>();
@@ -111,6 +116,19 @@ fn an_engine_inside_a_container_counts_only_for_what_is_nested_there() {
     };
     assert_eq!(name(&directory, rootless), None);
     assert!(!directory.refutes(nested_in("node")));
+}
+
+#[test]
+fn only_what_this_hosts_engines_say_is_a_reason_to_think_again() {
+    let sockets = [
+        in_place(EngineKind::Docker, Place::Host),
+        in_place(EngineKind::Podman, Place::User(1000)),
+    ];
+    let (directory, _unread) = directory(&sockets);
+    directory.links[1].engine.complete("a", Metadata::named("mine"));
+    assert_eq!(directory.revision(), 0);
+    directory.links[0].engine.complete("a", Metadata::named("web"));
+    assert_eq!(directory.revision(), 1);
 }
 
 #[test]

@@ -60,6 +60,34 @@ pub(crate) fn cgroup_path(path: String) -> Option<String> {
     (!path.is_empty() && path.len() <= CGROUP_PATH_BYTES).then_some(path)
 }
 
+impl Metadata {
+    /// The memory that it takes, without its pod's.
+    pub(crate) fn bytes(&self) -> usize {
+        let labels = self.labels.iter().map(pair_bytes).sum::<usize>();
+        let digests = self
+            .image
+            .digests
+            .iter()
+            .map(|digest| digest.len() + size_of::<String>())
+            .sum::<usize>();
+        let mounts = self.mounts.iter();
+        let mounts = mounts.map(|mount| mount.source.len() + mount.destination.len() + size_of::<Mount>());
+        let texts = [
+            Some(&self.name),
+            Some(&self.image.name),
+            self.image.tag.as_ref(),
+            self.user.as_ref(),
+        ];
+        let texts: usize = texts.into_iter().flatten().map(String::len).sum();
+        size_of::<Metadata>() + labels + digests + mounts.sum::<usize>() + texts
+    }
+}
+
+/// What a pair of texts takes.
+pub(super) fn pair_bytes((key, value): &(String, String)) -> usize {
+    key.len() + value.len() + size_of::<(String, String)>()
+}
+
 /// A path of the host that a container sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {
@@ -129,12 +157,23 @@ impl std::fmt::Display for Mount {
     }
 }
 
-/// The notable ones of a container's bind mounts up to a limit, those that reach an engine first.
+/// The notable ones of a container's bind mounts up to a limit, those that reach an engine first. Takes no more room than
+/// what is kept.
 pub(crate) fn notable_mounts(mounts: impl IntoIterator<Item = Mount>) -> Vec<Mount> {
-    let mut notable: Vec<Mount> = mounts.into_iter().filter(Mount::is_notable).collect();
-    notable.sort_by_key(|mount| !mount.reaches_engine());
-    notable.truncate(MOUNTS_AT_MOST);
-    notable
+    let (mut reaching, mut others) = (Vec::new(), Vec::new());
+    for mount in mounts.into_iter().filter(Mount::is_notable) {
+        let kept = if mount.reaches_engine() {
+            &mut reaching
+        } else {
+            &mut others
+        };
+        if kept.len() < MOUNTS_AT_MOST {
+            kept.push(mount);
+        }
+    }
+    reaching.extend(others);
+    reaching.truncate(MOUNTS_AT_MOST);
+    reaching
 }
 
 /// An image reference in its parts.

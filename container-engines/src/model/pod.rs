@@ -6,6 +6,7 @@
 //!
 //! All of it is text that users of the cluster chose, cut to size like everything from an engine.
 
+use super::metadata::pair_bytes;
 use super::text::{bounded, bounded_labels};
 
 /// Written by the kubelet into the labels of containers and sandboxes.
@@ -61,20 +62,21 @@ impl Pod {
     }
 
     /// A pod as its sandbox is described, with those annotations that `allowed` names.
-    pub(crate) fn new(
+    pub(crate) fn new<'a>(
         name: &str,
         namespace: &str,
         uid: &str,
-        labels: impl IntoIterator<Item = (String, String)>,
-        annotations: Vec<(String, String)>,
+        labels: impl IntoIterator<Item = (&'a str, &'a str)>,
+        annotations: impl IntoIterator<Item = (&'a str, &'a str)>,
         allowed: &[String],
     ) -> Pod {
-        let is_static = annotations
-            .iter()
-            .any(|(key, value)| key == "kubernetes.io/config.source" && value == "file");
+        let mut is_static = false;
         let own = labels.into_iter().filter(|(key, _)| !key.starts_with("io.kubernetes."));
         let (labels, cut_labels) = bounded_labels(own);
-        let kept = annotations.into_iter().filter(|(key, _)| is_allowed(key, allowed));
+        let kept = annotations.into_iter().filter(|(key, value)| {
+            is_static |= *key == "kubernetes.io/config.source" && *value == "file";
+            is_allowed(key, allowed)
+        });
         let (annotations, cut_annotations) = bounded_labels(kept);
         Pod {
             workload: if is_static {
@@ -92,6 +94,19 @@ impl Pod {
             annotations,
             cut: cut_labels + cut_annotations,
         }
+    }
+
+    /// The memory that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let pairs = self
+            .labels
+            .iter()
+            .chain(&self.annotations)
+            .map(pair_bytes)
+            .sum::<usize>();
+        let workload = self.workload.as_ref().and_then(|workload| workload.name.as_ref());
+        let texts = [Some(&self.name), Some(&self.namespace), Some(&self.uid), workload];
+        size_of::<Pod>() + pairs + texts.into_iter().flatten().map(String::len).sum::<usize>()
     }
 }
 
@@ -148,7 +163,7 @@ mod tests {
     }
 
     fn check(pod: &str, labels: &[(&str, &str)], expected: &str) {
-        let pod = Pod::new(pod, "shop", "uid", texts(labels), Vec::new(), &[]);
+        let pod = Pod::new(pod, "shop", "uid", labels.iter().copied(), [], &[]);
         let found = pod.workload.map_or_else(
             || "nothing".to_owned(),
             |workload| format!("{} {}", workload.kind, workload.name.unwrap_or_default()),
@@ -198,17 +213,17 @@ mod tests {
 
     #[test]
     fn a_pod_from_a_file_on_the_node_says_so() {
-        let annotations = texts(&[("kubernetes.io/config.source", "file")]);
-        let pod = Pod::new("etcd-node", "kube-system", "uid", Vec::new(), annotations, &[]);
+        let annotations = [("kubernetes.io/config.source", "file")];
+        let pod = Pod::new("etcd-node", "kube-system", "uid", [], annotations, &[]);
         assert_eq!(pod.workload.map(|workload| workload.kind), Some("Node"));
         assert_eq!(pod.annotations, []);
     }
 
     #[test]
     fn only_allowed_annotations_are_kept() {
-        let annotations = texts(&[("a/one", "1"), ("a/two", "2"), ("b", "3"), ("c", "secret")]);
+        let annotations = [("a/one", "1"), ("a/two", "2"), ("b", "3"), ("c", "secret")];
         let allowed = ["a/*".to_owned(), "b".to_owned()];
-        let pod = Pod::new("p", "n", "u", Vec::new(), annotations, &allowed);
+        let pod = Pod::new("p", "n", "u", [], annotations, &allowed);
         assert_eq!(pod.annotations, texts(&[("a/one", "1"), ("a/two", "2"), ("b", "3")]));
     }
 
@@ -227,8 +242,8 @@ mod tests {
         #[test]
         fn any_name_and_labels_are_accepted(name in ".{0,40}", hash in "[a-z-]{0,6}") {
             for key in ["pod-template-hash", "job-name", "statefulset.kubernetes.io/pod-name", "controller-revision-hash"] {
-                let labels = texts(&[(key, &hash), ("pod-template-generation", "1")]);
-                Pod::new(&name, &name, &name, labels, Vec::new(), &[]);
+                let labels = [(key, hash.as_str()), ("pod-template-generation", "1")];
+                Pod::new(&name, &name, &name, labels, [], &[]);
             }
         }
     }

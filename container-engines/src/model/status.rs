@@ -1,6 +1,7 @@
 //! The state of the connection to an engine, and its counters.
 
 use super::socket::EngineSocket;
+use super::text::visible;
 use std::fmt;
 use std::time::Duration;
 
@@ -43,19 +44,43 @@ pub enum EngineState {
     },
 }
 
-/// The version that an engine reports.
+/// The longest version that is displayed, in bytes.
+const VERSION_BYTES: usize = 64;
+
+/// The version that an engine reports, fit to be displayed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineVersion {
-    /// The version of the engine.
-    pub engine: String,
-    /// The version of its interface.
-    pub api: String,
+    engine: String,
+    api: String,
+}
+
+impl EngineVersion {
+    /// Of the engine and of its interface.
+    pub(crate) fn new(engine: &str, api: &str) -> EngineVersion {
+        EngineVersion {
+            engine: visible(engine, VERSION_BYTES),
+            api: visible(api, VERSION_BYTES),
+        }
+    }
 }
 
 impl fmt::Display for EngineVersion {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "version {}, API {}", self.engine, self.api)
     }
+}
+
+/// What an engine answered when it was tried out.
+#[derive(Debug)]
+pub struct Probed {
+    /// Its version.
+    pub version: EngineVersion,
+    /// How many containers it listed.
+    pub containers: usize,
+    /// How many answers or entries of the listing were passed over or cut.
+    pub cut_answers: u64,
+    /// Why one of the containers that were asked about could not be read.
+    pub failure: Option<EngineError>,
 }
 
 /// An engine, the state of its connection and its counters.
@@ -84,4 +109,8 @@ pub struct EngineCounters {
     pub evicted_containers: u64,
     /// Labels and annotations that were left out or cut because of their number or size.
     pub cut_labels: u64,
+    /// Answers of which a part was passed over, because there was too much of it or it could not be read.
+    pub cut_answers: u64,
+    /// How often reading from the engine paused, because it said too much.
+    pub pauses: u64,
 }

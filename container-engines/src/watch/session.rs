@@ -1,9 +1,10 @@
 //! One connection to an engine, from the first listing until it is lost.
 
 use super::timing::Timing;
+use crate::cache::Question;
 use crate::client::{Client, EngineEvent, Listed, ListedState, within};
 use crate::engine::Engine;
-use crate::model::{CONTAINERS_AT_MOST, EngineError, LookupFailure, Metadata};
+use crate::model::{CONTAINERS_AT_MOST, EngineError, LookupFailure, Metadata, is_random_id};
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
@@ -47,6 +48,8 @@ enum Answer {
 struct Amendment {
     name: Option<String>,
     started: Option<i64>,
+    /// The container was removed, so the answer may be about another one of its name.
+    is_outdated: bool,
 }
 
 impl Amendment {
@@ -61,6 +64,7 @@ impl Amendment {
         Amendment {
             name: later.name.or(self.name),
             started: later.started.or(self.started),
+            is_outdated: self.is_outdated || later.is_outdated,
         }
     }
 }
@@ -119,6 +123,7 @@ impl<'a> Session<'a> {
     }
 
     fn ping(&mut self) {
+        self.engine.report_pauses();
         let client = self.client.clone();
         let limit = self.timing.call;
         self.calls
@@ -176,7 +181,14 @@ impl<'a> Session<'a> {
             Answer::Inspected(id, answer) => {
                 self.inspections -= 1;
                 let amendment = self.unanswered.remove(&id).unwrap_or_default();
-                match *answer {
+                let answer = *answer;
+                if amendment.is_outdated {
+                    if self.engine.complete_removed(&id, answer.ok().flatten()) == Question::Ask {
+                        self.ask_first(id);
+                    }
+                    return Ok(());
+                }
+                match answer {
                     Ok(Some(mut metadata)) => {
                         amendment.apply(&mut metadata);
                         self.engine.complete(&id, metadata);
@@ -203,15 +215,13 @@ impl<'a> Session<'a> {
         for container in containers.into_iter().take(CONTAINERS_AT_MOST) {
             let id = container.id;
             let is_renewed = self.to_be_renewed.remove(&id);
-            if !is_renewed && self.engine.is_complete(&id) {
+            if !is_renewed && self.engine.is_current(&id) {
                 continue;
             }
+            self.engine.expect(&id, None);
             match container.metadata {
                 Some(metadata) => self.engine.complete(&id, metadata),
-                None => {
-                    self.engine.expect(&id, None);
-                    self.ask_last(id);
-                }
+                None => self.ask_last(id),
             }
         }
         self.to_be_renewed.clear();
@@ -223,15 +233,26 @@ impl<'a> Session<'a> {
                 self.engine.expect(&id, metadata.map(|metadata| *metadata));
                 self.ask_first(id);
             }
-            EngineEvent::Started(id, started) => self.amend(id, Amendment { name: None, started }),
-            EngineEvent::Renamed(id, name) => self.amend(
-                id,
-                Amendment {
+            EngineEvent::Started(id, started) => {
+                let change = Amendment {
+                    started,
+                    ..Amendment::default()
+                };
+                self.amend(id, change);
+            }
+            EngineEvent::Renamed(id, name) => {
+                let change = Amendment {
                     name: Some(name),
-                    started: None,
-                },
-            ),
-            EngineEvent::Removed(id) => self.engine.remove(&id),
+                    ..Amendment::default()
+                };
+                self.amend(id, change);
+            }
+            EngineEvent::Removed(id) => {
+                self.engine.remove(&id);
+                if let Some(amendment) = self.unanswered.get_mut(&id) {
+                    amendment.is_outdated = !is_random_id(&id);
+                }
+            }
             EngineEvent::Resync => self.list(),
         }
     }

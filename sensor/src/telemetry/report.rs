@@ -165,6 +165,11 @@ pub(crate) fn container_engines(engines: &[EngineStatus]) {
                 counters.cut_labels,
                 "labels and annotations were cut or left out: too many or too long",
             ),
+            (
+                counters.cut_answers,
+                "answers or entries of listings were cut or passed over: too much, or not to be read",
+            ),
+            (counters.pauses, "times it said too much, and was read slowly"),
         ] {
             if number > 0 {
                 warn!("{socket}: {number} {what}");

@@ -55,7 +55,7 @@ pub(crate) const CRATES: &[Crate] = &[
     },
     Crate {
         root: "container-engines/src/lib.rs",
-        rooms: &["model", "cache", "engine", "client", "watch", "directory"],
+        rooms: &["model", "cache", "meter", "engine", "client", "watch", "directory"],
     },
     Crate {
         root: "rule-engine/src/lib.rs",

@@ -1,156 +1,89 @@
-//! The messages and fields of containerd that are read, and the record that its CRI keeps of a sandbox.
+//! The fields of containerd's messages that are read, and the record that its CRI keeps of a sandbox.
 
-use crate::client::grpc::{Any, Timestamp};
-use prost::Message;
-use serde::Deserialize;
-use std::collections::{BTreeMap, HashMap};
+use crate::client::oci::value_of;
+use crate::client::wire;
+use serde_json::Value;
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct VersionResponse {
-    #[prost(string, tag = "1")]
-    pub(crate) version: String,
-}
+/// A container, as it stands in an answer.
+pub(crate) struct Container<'a>(&'a [u8]);
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct ListNamespacesResponse {
-    #[prost(message, repeated, tag = "1")]
-    pub(crate) namespaces: Vec<Namespace>,
-}
+impl<'a> Container<'a> {
+    pub(crate) fn of_answer(answer: &'a [u8]) -> Option<Container<'a>> {
+        wire::each(answer, 1).last().map(Container)
+    }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Namespace {
-    #[prost(string, tag = "1")]
-    pub(crate) name: String,
-}
+    pub(crate) fn id(&self) -> &'a str {
+        wire::text(self.0, 1)
+    }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct ListContainersRequest {
-    #[prost(string, repeated, tag = "1")]
-    pub(crate) filters: Vec<String>,
-}
+    pub(crate) fn labels(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        wire::texts(self.0, 2)
+    }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct GetContainerRequest {
-    #[prost(string, tag = "1")]
-    pub(crate) id: String,
-}
+    pub(crate) fn image(&self) -> &'a str {
+        wire::text(self.0, 3)
+    }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct ContainerResponse {
-    #[prost(message, optional, tag = "1")]
-    pub(crate) container: Option<Container>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Container {
-    #[prost(string, tag = "1")]
-    pub(crate) id: String,
-    #[prost(map = "string, string", tag = "2")]
-    pub(crate) labels: HashMap<String, String>,
-    #[prost(string, tag = "3")]
-    pub(crate) image: String,
     /// The OCI specification, as JSON.
-    #[prost(message, optional, tag = "5")]
-    pub(crate) spec: Option<Any>,
-    #[prost(map = "string, message", tag = "10")]
-    pub(crate) extensions: HashMap<String, Any>,
+    pub(crate) fn specification(&self) -> &'a [u8] {
+        wire::message(wire::message(self.0, 5), 2)
+    }
+
+    pub(crate) fn extension(&self, name: &str) -> Option<&'a [u8]> {
+        let named = wire::each(self.0, 10).find(|pair| wire::text(pair, 1) == name)?;
+        Some(wire::message(wire::message(named, 2), 2))
+    }
 }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct GetImageRequest {
-    #[prost(string, tag = "1")]
-    pub(crate) name: String,
+/// An event and where it happened.
+pub(crate) struct Envelope<'a> {
+    pub(crate) namespace: &'a str,
+    pub(crate) topic: &'a str,
+    /// Nanoseconds since the epoch.
+    pub(crate) at: Option<i64>,
+    /// The container or the image that it is about.
+    pub(crate) about: &'a str,
 }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct GetImageResponse {
-    #[prost(message, optional, tag = "1")]
-    pub(crate) image: Option<StoredImage>,
+impl<'a> Envelope<'a> {
+    pub(crate) fn of(event: &'a [u8]) -> Envelope<'a> {
+        let time = wire::message(event, 1);
+        let seconds = wire::number(time, 1).cast_signed().checked_mul(1_000_000_000);
+        Envelope {
+            namespace: wire::text(event, 2),
+            topic: wire::text(event, 3),
+            at: seconds.and_then(|seconds| seconds.checked_add(wire::number(time, 2).cast_signed())),
+            about: wire::text(wire::message(wire::message(event, 4), 2), 1),
+        }
+    }
 }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct StoredImage {
-    #[prost(message, optional, tag = "3")]
-    pub(crate) target: Option<Descriptor>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Descriptor {
-    #[prost(string, tag = "2")]
-    pub(crate) digest: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct SubscribeRequest {
-    #[prost(string, repeated, tag = "1")]
-    pub(crate) filters: Vec<String>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Envelope {
-    #[prost(message, optional, tag = "1")]
-    pub(crate) timestamp: Option<Timestamp>,
-    #[prost(string, tag = "2")]
-    pub(crate) namespace: String,
-    #[prost(string, tag = "3")]
-    pub(crate) topic: String,
-    #[prost(message, optional, tag = "4")]
-    pub(crate) event: Option<Any>,
-}
-
-/// What creation and deletion events have in common.
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct ContainerChange {
-    #[prost(string, tag = "1")]
-    pub(crate) id: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct TaskChange {
-    #[prost(string, tag = "1")]
-    pub(crate) container_id: String,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct ImageChange {
-    #[prost(string, tag = "1")]
-    pub(crate) name: String,
+/// The digest of an image in an answer.
+pub(crate) fn digest(answer: &[u8]) -> &str {
+    wire::text(wire::message(wire::message(answer, 1), 3), 2)
 }
 
 /// What containerd's CRI stores with the container of a sandbox. It is no part of the interface, so it may be missing
 /// or different.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct SandboxExtension {
-    pub(crate) metadata: SandboxMetadata,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct SandboxMetadata {
-    pub(crate) config: SandboxConfig,
-}
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct SandboxConfig {
-    pub(crate) metadata: SandboxName,
-    #[serde(default)]
-    pub(crate) labels: BTreeMap<String, String>,
-    #[serde(default)]
-    pub(crate) annotations: BTreeMap<String, String>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct SandboxName {
-    pub(crate) name: String,
-    #[serde(default)]
-    pub(crate) namespace: String,
-    #[serde(default)]
-    pub(crate) uid: String,
-}
+pub(crate) struct SandboxExtension(Value);
 
 impl SandboxExtension {
     pub(crate) fn from_json(json: &[u8]) -> Option<SandboxExtension> {
-        serde_json::from_slice(json).ok()
+        let mut value = value_of(json).ok()?;
+        let config = value.pointer_mut("/Metadata/Config")?.take();
+        config.get("metadata")?.get("name")?.as_str()?;
+        Some(SandboxExtension(config))
+    }
+
+    /// Its name, namespace or uid.
+    pub(crate) fn own(&self, key: &str) -> &str {
+        let own = self.0.get("metadata").and_then(|own| own.get(key));
+        own.and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Its labels or annotations.
+    pub(crate) fn texts(&self, key: &str) -> impl Iterator<Item = (&str, &str)> {
+        let members = self.0.get(key).and_then(Value::as_object).into_iter().flatten();
+        members.filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)))
     }
 }

@@ -1,163 +1,110 @@
-//! The messages and fields of CRI that are read, version `runtime.v1`.
+//! The fields of CRI's messages that are read, version `runtime.v1`.
 
-use prost::{Enumeration, Message};
-use std::collections::HashMap;
+use crate::client::wire;
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct VersionRequest {}
+pub(crate) const CONTAINER_CREATED: u64 = 0;
+pub(crate) const CONTAINER_STARTED: u64 = 1;
+pub(crate) const CONTAINER_DELETED: u64 = 3;
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct VersionResponse {
-    #[prost(string, tag = "2")]
-    pub(crate) runtime_name: String,
-    #[prost(string, tag = "3")]
-    pub(crate) runtime_version: String,
-    #[prost(string, tag = "4")]
-    pub(crate) runtime_api_version: String,
-}
+/// The state of a container in a listing.
+pub(crate) const RUNNING: u64 = 1;
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct GetEventsRequest {}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct ContainerEventResponse {
-    #[prost(string, tag = "1")]
-    pub(crate) container_id: String,
-    #[prost(enumeration = "ContainerEventType", tag = "2")]
-    pub(crate) container_event_type: i32,
+/// An event, as it stands in an answer.
+pub(crate) struct ContainerEvent<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) kind: u64,
     /// Of the event, nanoseconds since the epoch.
-    #[prost(int64, tag = "3")]
-    pub(crate) created_at: i64,
+    pub(crate) at: i64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
-pub(crate) enum ContainerEventType {
-    Created = 0,
-    Started = 1,
-    Stopped = 2,
-    Deleted = 3,
+impl<'a> ContainerEvent<'a> {
+    pub(crate) fn of(event: &'a [u8]) -> ContainerEvent<'a> {
+        ContainerEvent {
+            id: wire::text(event, 1),
+            kind: wire::number(event, 2),
+            at: wire::number(event, 3).cast_signed(),
+        }
+    }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
-pub(crate) enum ContainerState {
-    Created = 0,
-    Running = 1,
-    Exited = 2,
-    Unknown = 3,
+/// The containers of a listing, with their ids and states.
+pub(crate) fn containers(listing: &[u8]) -> impl Iterator<Item = (&str, u64)> {
+    wire::each(listing, 1).map(|container| (wire::text(container, 1), wire::number(container, 6)))
 }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct ListContainersRequest {}
+/// A container's status, as it stands in an answer.
+#[derive(Clone, Copy)]
+pub(crate) struct ContainerStatus<'a>(&'a [u8]);
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct ListContainersResponse {
-    #[prost(message, repeated, tag = "1")]
-    pub(crate) containers: Vec<Container>,
-}
+impl<'a> ContainerStatus<'a> {
+    pub(crate) fn of_answer(answer: &'a [u8]) -> Option<ContainerStatus<'a>> {
+        wire::each(answer, 1).last().map(ContainerStatus)
+    }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct Container {
-    #[prost(string, tag = "1")]
-    pub(crate) id: String,
-    #[prost(enumeration = "ContainerState", tag = "6")]
-    pub(crate) state: i32,
-}
+    pub(crate) fn id(self) -> &'a str {
+        wire::text(self.0, 1)
+    }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct ContainerStatusRequest {
-    #[prost(string, tag = "1")]
-    pub(crate) container_id: String,
-    #[prost(bool, tag = "2")]
-    pub(crate) verbose: bool,
-}
+    pub(crate) fn name(self) -> &'a str {
+        wire::text(wire::message(self.0, 2), 1)
+    }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct ContainerStatusResponse {
-    #[prost(message, optional, tag = "1")]
-    pub(crate) status: Option<ContainerStatus>,
-    #[prost(map = "string, string", tag = "2")]
-    pub(crate) info: HashMap<String, String>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct ContainerStatus {
-    #[prost(string, tag = "1")]
-    pub(crate) id: String,
-    #[prost(message, optional, tag = "2")]
-    pub(crate) metadata: Option<ContainerMetadata>,
     /// Nanoseconds since the epoch.
-    #[prost(int64, tag = "5")]
-    pub(crate) started_at: i64,
-    #[prost(message, optional, tag = "8")]
-    pub(crate) image: Option<ImageSpec>,
-    #[prost(string, tag = "9")]
-    pub(crate) image_ref: String,
-    #[prost(map = "string, string", tag = "12")]
-    pub(crate) labels: HashMap<String, String>,
-    #[prost(message, repeated, tag = "14")]
-    pub(crate) mounts: Vec<ContainerMount>,
-    #[prost(string, tag = "17")]
-    pub(crate) image_id: String,
+    pub(crate) fn started_at(self) -> i64 {
+        wire::number(self.0, 5).cast_signed()
+    }
+
+    pub(crate) fn image(self) -> &'a str {
+        wire::text(wire::message(self.0, 8), 1)
+    }
+
+    /// References that have a digest, if anything has one.
+    pub(crate) fn image_references(self) -> [&'a str; 2] {
+        [wire::text(self.0, 9), wire::text(self.0, 17)]
+    }
+
+    pub(crate) fn labels(self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        wire::texts(self.0, 12)
+    }
+
+    /// Paths on the host and in the container, and whether the container may only read there.
+    pub(crate) fn mounts(self) -> impl Iterator<Item = (&'a str, &'a str, bool)> + use<'a> {
+        let mounts = wire::each(self.0, 14);
+        mounts.map(|mount| (wire::text(mount, 2), wire::text(mount, 1), wire::number(mount, 3) != 0))
+    }
 }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct ContainerMetadata {
-    #[prost(string, tag = "1")]
-    pub(crate) name: String,
+/// What a verbose answer adds: JSON of the engine's own kind.
+pub(crate) fn details(answer: &[u8]) -> &[u8] {
+    let named = wire::each(answer, 2).find(|pair| wire::text(pair, 1) == "info");
+    named.map_or(&[], |pair| wire::message(pair, 2))
 }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct ImageSpec {
-    #[prost(string, tag = "1")]
-    pub(crate) image: String,
+/// The sandboxes of a listing.
+pub(crate) fn sandboxes(listing: &[u8]) -> impl Iterator<Item = Sandbox<'_>> {
+    wire::each(listing, 1).map(Sandbox)
 }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct ContainerMount {
-    #[prost(string, tag = "1")]
-    pub(crate) container_path: String,
-    #[prost(string, tag = "2")]
-    pub(crate) host_path: String,
-    #[prost(bool, tag = "3")]
-    pub(crate) readonly: bool,
-}
+/// A pod's sandbox, as it stands in an answer.
+#[derive(Clone, Copy)]
+pub(crate) struct Sandbox<'a>(&'a [u8]);
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct ListPodSandboxRequest {
-    #[prost(message, optional, tag = "1")]
-    pub(crate) filter: Option<PodSandboxFilter>,
-}
+impl<'a> Sandbox<'a> {
+    pub(crate) fn id(self) -> &'a str {
+        wire::text(self.0, 1)
+    }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct PodSandboxFilter {
-    #[prost(string, tag = "1")]
-    pub(crate) id: String,
-}
+    /// The pod's name, namespace and uid.
+    pub(crate) fn names(self) -> [&'a str; 3] {
+        let own = wire::message(self.0, 2);
+        [wire::text(own, 1), wire::text(own, 3), wire::text(own, 2)]
+    }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct ListPodSandboxResponse {
-    #[prost(message, repeated, tag = "1")]
-    pub(crate) items: Vec<PodSandbox>,
-}
+    pub(crate) fn labels(self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        wire::texts(self.0, 5)
+    }
 
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct PodSandbox {
-    #[prost(string, tag = "1")]
-    pub(crate) id: String,
-    #[prost(message, optional, tag = "2")]
-    pub(crate) metadata: Option<PodSandboxMetadata>,
-    #[prost(map = "string, string", tag = "5")]
-    pub(crate) labels: HashMap<String, String>,
-    #[prost(map = "string, string", tag = "6")]
-    pub(crate) annotations: HashMap<String, String>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-pub(crate) struct PodSandboxMetadata {
-    #[prost(string, tag = "1")]
-    pub(crate) name: String,
-    #[prost(string, tag = "2")]
-    pub(crate) uid: String,
-    #[prost(string, tag = "3")]
-    pub(crate) namespace: String,
+    pub(crate) fn annotations(self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        wire::texts(self.0, 6)
+    }
 }

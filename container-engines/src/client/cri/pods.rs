@@ -1,12 +1,17 @@
 //! Pods by the ids of their sandboxes. Each is requested once, however many containers it has.
 
-use super::messages::{ListPodSandboxRequest, ListPodSandboxResponse, PodSandbox, PodSandboxFilter};
+use super::messages::{self, Sandbox};
 use crate::client::grpc::Connection;
+use crate::client::wire::Request;
 use crate::engine::Engine;
-use crate::model::{CONTAINERS_AT_MOST, DirectoryOptions, EngineError, Pod};
+use crate::model::{self, CONTAINERS_AT_MOST, DirectoryOptions, EngineError, Pod};
+use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tonic::{Code, Status};
+
+/// What an engine's pods may take, in bytes: some 2,000 with a dozen labels each.
+const PODS_BYTES: usize = 2 * 1024 * 1024;
 
 /// The pods of an engine.
 pub(crate) struct Pods {
@@ -32,31 +37,40 @@ impl Pods {
             return Ok(Some(pod.clone()));
         }
         self.engine.count_further_question();
-        let filter = PodSandboxFilter { id: sandbox.to_owned() };
-        let sandboxes = self.ask(Some(filter)).await?;
+        let filter = Request::default().text(1, sandbox);
+        let sandboxes = self.ask(Request::default().bytes(1, &filter.0)).await?;
         // Engines match an id by its prefix.
-        let found = sandboxes.into_iter().find(|item| item.id == sandbox);
+        let found = messages::sandboxes(&sandboxes).find(|item| item.id() == sandbox);
         Ok(found.map(|item| self.keep(item)))
     }
 
     /// All pods, with the ids of their sandboxes. Others are forgotten.
     pub(crate) async fn list(&self) -> Result<Vec<(String, Arc<Pod>)>, EngineError> {
-        let sandboxes = self.ask(None).await?;
-        let ids: HashSet<&str> = sandboxes.iter().map(|item| item.id.as_str()).collect();
+        let answer = self.ask(Request::default()).await?;
+        let sandboxes = || {
+            messages::sandboxes(&answer)
+                .filter(|item| model::is_id(item.id()))
+                .take(CONTAINERS_AT_MOST)
+        };
+        let ids: HashSet<&str> = sandboxes().map(Sandbox::id).collect();
         self.known().retain(|sandbox, _| ids.contains(sandbox.as_str()));
-        let kept = sandboxes.into_iter().take(CONTAINERS_AT_MOST);
-        Ok(kept.map(|item| (item.id.clone(), self.keep(item))).collect())
+        let mut bytes = 0;
+        let kept = sandboxes().map(|item| (item.id().to_owned(), self.keep(item)));
+        let kept = kept.take_while(|(_, pod)| {
+            bytes += pod.bytes();
+            bytes <= PODS_BYTES
+        });
+        Ok(kept.collect())
     }
 
     /// Adds a pod, with its name, namespace and uid.
-    pub(crate) fn learn(
+    pub(crate) fn learn<'a>(
         &self,
         sandbox: &str,
-        (name, namespace, uid): (&str, &str, &str),
-        labels: impl IntoIterator<Item = (String, String)>,
-        annotations: impl IntoIterator<Item = (String, String)>,
+        [name, namespace, uid]: [&str; 3],
+        labels: impl IntoIterator<Item = (&'a str, &'a str)>,
+        annotations: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Arc<Pod> {
-        let annotations = annotations.into_iter().collect();
         let pod = Pod::new(name, namespace, uid, labels, annotations, &self.options.pod_annotations);
         let mut known = self.known();
         if let Some(same) = known.get(sandbox).filter(|known| ***known == pod) {
@@ -64,32 +78,34 @@ impl Pods {
         }
         self.engine.count_cut_labels(pod.cut);
         let pod = Arc::new(pod);
-        if known.len() >= CONTAINERS_AT_MOST {
+        known.remove(sandbox);
+        let has_room = |known: &HashMap<String, Arc<Pod>>| {
+            let taken: usize = known.values().map(|pod| pod.bytes()).sum();
+            known.len() < CONTAINERS_AT_MOST && taken + pod.bytes() <= PODS_BYTES
+        };
+        if !has_room(&known) {
             // Drop those without a known container.
             known.retain(|_, pod| Arc::strong_count(pod) > 1);
         }
-        if known.len() < CONTAINERS_AT_MOST {
+        if has_room(&known) {
             known.insert(sandbox.to_owned(), pod.clone());
         }
         pod
     }
 
-    fn keep(&self, sandbox: PodSandbox) -> Arc<Pod> {
-        let name = sandbox.metadata.unwrap_or_default();
-        let names = (name.name.as_str(), name.namespace.as_str(), name.uid.as_str());
-        self.learn(&sandbox.id, names, sandbox.labels, sandbox.annotations)
+    fn keep(&self, sandbox: Sandbox<'_>) -> Arc<Pod> {
+        self.learn(sandbox.id(), sandbox.names(), sandbox.labels(), sandbox.annotations())
     }
 
     /// An engine without CRI has no pods.
-    async fn ask(&self, filter: Option<PodSandboxFilter>) -> Result<Vec<PodSandbox>, Status> {
-        let request = ListPodSandboxRequest { filter };
-        let answer: Result<ListPodSandboxResponse, Status> = self
+    async fn ask(&self, request: Request) -> Result<Bytes, Status> {
+        let answer = self
             .connection
             .call("/runtime.v1.RuntimeService/ListPodSandbox", None, request)
             .await;
         match answer {
-            Err(status) if status.code() == Code::Unimplemented => Ok(Vec::new()),
-            answer => Ok(answer?.items),
+            Err(status) if status.code() == Code::Unimplemented => Ok(Bytes::new()),
+            answer => answer,
         }
     }
 

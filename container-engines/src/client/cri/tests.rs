@@ -1,10 +1,8 @@
 //! Answers as engines give them. Debian has no package of CRI-O, so its answers are assembled from what its users have
 //! published: the fields, their spelling and their formats.
 
-use super::messages::{ContainerMetadata, ContainerMount, ImageSpec};
 use super::*;
 use proptest::prelude::*;
-use prost::Message;
 
 const ID: &str = "73b954661456bc19e18a9d026b12d299c6089b75abf5f04bde0e349642450adf";
 
@@ -30,48 +28,50 @@ const CRI_O_DETAILS: &str = r#"{
   "privileged": false
 }"#;
 
-fn status() -> ContainerStatus {
+/// An answer with one status.
+fn status() -> Vec<u8> {
     let labels = [
         ("io.kubernetes.container.name", "redis"),
         ("io.kubernetes.pod.name", "redis-0"),
         ("io.kubernetes.pod.namespace", "shop"),
         ("io.kubernetes.pod.uid", "6a1c3b1e-1f2d-4c3b-9a8f-0123456789ab"),
     ];
-    ContainerStatus {
-        id: ID.to_owned(),
-        metadata: Some(ContainerMetadata {
-            name: "redis".to_owned(),
-        }),
-        started_at: 1_589_528_152_634_504_515,
-        image: Some(ImageSpec {
-            image: "quay.io/crio/redis:alpine".to_owned(),
-        }),
-        image_ref: "quay.io/crio/redis@sha256:1780b5a5496189974b94eb2595d86731d7a0820e4beb8ea770974298a943ed55"
-            .to_owned(),
-        image_id: String::new(),
-        labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
-        mounts: vec![
-            ContainerMount {
-                container_path: "/host/run".to_owned(),
-                host_path: "/run".to_owned(),
-                readonly: true,
-            },
-            ContainerMount {
-                container_path: "/etc/hosts".to_owned(),
-                host_path: "/var/lib/kubelet/pods/6a1c/etc-hosts".to_owned(),
-                readonly: false,
-            },
-        ],
+    let message = Request::default;
+    let mount = |path: &str, host_path: &str| message().text(1, path).text(2, host_path);
+    let mut status = message()
+        .text(1, ID)
+        .bytes(2, &message().text(1, "redis").0)
+        .bytes(8, &message().text(1, "quay.io/crio/redis:alpine").0)
+        .text(
+            9,
+            "quay.io/crio/redis@sha256:1780b5a5496189974b94eb2595d86731d7a0820e4beb8ea770974298a943ed55",
+        );
+    for (key, value) in labels {
+        status = status.bytes(12, &message().text(1, key).text(2, value).0);
     }
+    let status = status
+        .bytes(14, &mount("/host/run", "/run").flag(3).0)
+        .bytes(14, &mount("/etc/hosts", "/var/lib/kubelet/pods/6a1c/etc-hosts").0);
+    // Field 5, a number: 1589528152634504515.
+    let started = [0x28, 0xc3, 0xea, 0x8c, 0x92, 0xee, 0xed, 0xc8, 0x87, 0x16];
+    message().bytes(1, &[&status.0[..], &started].concat()).0
+}
+
+fn read(answer: &[u8], details: &Details) -> Metadata {
+    metadata_of_status(
+        Runtime::CriO,
+        ContainerStatus::of_answer(answer).expect("a status"),
+        details,
+    )
 }
 
 fn details(json: &str) -> Details {
-    serde_json::from_str(json).expect("details")
+    Details(value_of(json.as_bytes()).expect("details"))
 }
 
 #[test]
 fn an_answer_of_cri_o_is_read_whole() {
-    let metadata = metadata_of_status(Runtime::CriO, status(), &details(CRI_O_DETAILS), None);
+    let metadata = read(&status(), &details(CRI_O_DETAILS));
     assert_eq!(metadata.name, "redis");
     assert_eq!(metadata.image.name, "quay.io/crio/redis");
     assert_eq!(metadata.image.tag.as_deref(), Some("alpine"));
@@ -104,7 +104,7 @@ fn each_engine_reports_privileged_in_its_own_way() {
 
 #[test]
 fn an_answer_without_details_still_names_the_container() {
-    let metadata = metadata_of_status(Runtime::CriO, status(), &Details::default(), None);
+    let metadata = read(&status(), &Details::default());
     assert_eq!(metadata.name, "redis");
     assert_eq!(metadata.privileged, None);
     assert_eq!(metadata.user, None);
@@ -112,34 +112,34 @@ fn an_answer_without_details_still_names_the_container() {
 
 #[test]
 fn events_of_cri_are_translated() {
-    let event = |kind| ContainerEventResponse {
-        container_id: ID.to_owned(),
-        container_event_type: kind,
-        created_at: 7,
+    let event = |id: &str, kind| {
+        let bytes = [&Request::default().text(1, id).0[..], &[0x10, kind, 0x18, 7]].concat();
+        engine_event(&ContainerEvent::of(&bytes))
     };
-    assert!(matches!(engine_event(event(0)), EngineEvent::Created(id, None) if id == ID));
-    assert!(matches!(engine_event(event(1)), EngineEvent::Started(id, Some(7)) if id == ID));
-    assert!(matches!(engine_event(event(2)), EngineEvent::Resync));
-    assert!(matches!(engine_event(event(3)), EngineEvent::Removed(id) if id == ID));
-    assert!(matches!(engine_event(event(99)), EngineEvent::Resync));
+    assert!(matches!(event(ID, 0), EngineEvent::Created(id, None) if id == ID));
+    assert!(matches!(event(ID, 1), EngineEvent::Started(id, Some(7)) if id == ID));
+    assert!(matches!(event(ID, 2), EngineEvent::Resync));
+    assert!(matches!(event(ID, 3), EngineEvent::Removed(id) if id == ID));
+    assert!(matches!(event(ID, 99), EngineEvent::Resync));
+    assert!(matches!(event("../x", 0), EngineEvent::Resync));
 }
 
 proptest! {
     #[test]
     fn no_bytes_of_an_answer_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), details in ".{0,80}") {
-        let details: Details = serde_json::from_str(&details).unwrap_or_default();
-        if let Ok(status) = ContainerStatus::decode(&*bytes) {
-            metadata_of_status(Runtime::CriO, status, &details, None);
+        let details = Details(value_of(details.as_bytes()).unwrap_or_default());
+        if let Some(status) = ContainerStatus::of_answer(&bytes) {
+            metadata_of_status(Runtime::CriO, status, &details);
         }
     }
 
     #[test]
     fn no_damage_to_an_answer_makes_it_panic(at in 0..500usize, byte: u8) {
-        let mut bytes = status().encode_to_vec();
+        let mut bytes = status();
         let length = bytes.len();
         bytes[at % length] = byte;
-        if let Ok(status) = ContainerStatus::decode(&*bytes) {
-            let metadata = metadata_of_status(Runtime::CriO, status, &Details::default(), None);
+        if let Some(status) = ContainerStatus::of_answer(&bytes) {
+            let metadata = metadata_of_status(Runtime::CriO, status, &Details::default());
             prop_assert!(metadata.name.len() <= 512);
         }
     }

@@ -1,10 +1,11 @@
 //! What is read from an answer, and which engine is asked.
 
-use super::asking::{claim, complete, docker_container, failure, id};
-use super::fake::{Fake, LONG_TIMEOUTS};
+use super::asking::{LONG, claim, complete, docker_container, failure, id};
+use super::fake::{Answer, Fake, LONG_TIMEOUTS};
 use crate::directory::Directory;
 use crate::model::{
-    Access, ContainerClaim, ContainerRef, DirectoryOptions, Image, Lookup, LookupFailure, Metadata, Mount, Runtime,
+    Access, ContainerClaim, ContainerRef, DirectoryOptions, EngineKind, EngineSocket, Image, Lookup, LookupFailure,
+    Metadata, Mount, Runtime,
 };
 use serde_json::json;
 
@@ -91,7 +92,66 @@ fn hostile_labels_are_cut_and_counted() {
     assert_eq!(metadata.labels[0].1.len(), 1024);
     assert_eq!(metadata.name.len(), 512);
     assert_eq!(metadata.cut_labels, 1001 - 64 + 1);
-    assert_eq!(directory.engines()[0].counters.cut_labels, metadata.cut_labels);
+    let counters = directory.engines()[0].counters;
+    assert_eq!((counters.cut_labels, counters.cut_answers), (metadata.cut_labels, 1));
+}
+
+#[test]
+fn an_odd_container_takes_nothing_from_the_others() {
+    let fake = Fake::started();
+    fake.add(&id('a'), "web");
+    for odd in [
+        json!({"Id": id('b'), "State": {"Status": "stopped"}}),
+        json!({"Id": 7}),
+        json!({"State": "running"}),
+        json!({"Id": "../x"}),
+        json!(null),
+        json!([[[]]]),
+    ] {
+        fake.list_also(odd);
+    }
+    let directory = fake.connected(LONG_TIMEOUTS);
+    assert_eq!(complete(&directory, &id('a')).name, "web");
+    assert_eq!(directory.engines()[0].counters.cut_answers, 5);
+}
+
+#[test]
+fn odd_members_cost_themselves_alone() {
+    let fake = Fake::started();
+    fake.add_as(
+        &id('a'),
+        json!({
+            "Id": id('a'), "Name": "/web", "Image": 7, "State": { "Status": "stopped", "StartedAt": {} },
+            "HostConfig": [], "Mounts": { "Type": "bind" },
+            "Config": { "Image": "nginx:1", "User": ["root"], "Labels": { "a": "1", "b": 2 } },
+        }),
+    );
+    let directory = fake.directory(LONG_TIMEOUTS);
+    let metadata = complete(&directory, &id('a'));
+    assert_eq!((metadata.name.as_str(), metadata.image.name.as_str()), ("web", "nginx"));
+    assert_eq!(metadata.labels, [("a".to_owned(), "1".to_owned())]);
+    assert_eq!(
+        (metadata.privileged, metadata.started, metadata.user.as_deref()),
+        (None, None, None)
+    );
+}
+
+#[test]
+fn an_engine_that_is_tried_out_lists_its_containers() {
+    let fake = Fake::started();
+    fake.add(&id('a'), "web");
+    fake.list_also(json!({"Id": 7}));
+    let socket = EngineSocket::on_host(EngineKind::Podman, fake.path());
+    let probed = Directory::probe(&socket, LONG).expect("an answer");
+    assert_eq!(probed.version.to_string(), "version 20.10.24, API 1.41");
+    assert_eq!((probed.containers, probed.cut_answers), (1, 1));
+    assert!(probed.failure.is_none());
+
+    fake.answer(&id('a'), Answer::Text(r#"{"Id": 7}"#));
+    let probed = Directory::probe(&socket, LONG).expect("an answer");
+    assert!(probed.failure.is_some());
+    fake.answer("/containers/json", Answer::Text("{}"));
+    assert!(Directory::probe(&socket, LONG).is_err());
 }
 
 #[test]
@@ -128,10 +188,9 @@ fn an_engine_says_which_container_is_in_a_cgroup_that_bears_anothers_name() {
     let parent = format!("/docker/{victim}");
     fake.add_as(&other, json!({ "Id": other, "HostConfig": { "CgroupParent": parent } }));
     let directory = fake.connected(LONG_TIMEOUTS);
-    let before = directory.revision();
     complete(&directory, &other);
     complete(&directory, &victim);
-    assert!(directory.revision() > before);
+    assert!(directory.revision() >= 2, "each answer was something new");
     let cgroup = format!("/docker/{victim}/{other}");
     let deeper = format!("{cgroup}/init");
     let named = directory.container_in([parent.as_str(), &deeper, &cgroup].into_iter());

@@ -161,3 +161,23 @@ fn the_start_waits_until_what_was_listed_is_known_but_not_for_long() {
         .wait_until_synced(Duration::from_millis(1));
     Fake::new().directory(LONG_TIMEOUTS).wait_until_synced(LONG);
 }
+
+#[test]
+fn an_answer_about_an_older_container_of_the_same_name_is_dropped() {
+    let fake = Fake::started();
+    let directory = fake.connected(LONG_TIMEOUTS);
+    fake.add("web", "old");
+    fake.answer("/containers/web", Answer::Hold);
+    fake.emit("create", "web", json!({}));
+    until("the question is out", || fake.hanging() == 1);
+    fake.emit("destroy", "web", json!({}));
+    fake.emit("create", "web", json!({ "name": "event" }));
+    until("the new one is known", || {
+        name(&directory, "web").as_deref() == Some("event")
+    });
+    fake.add("web", "new");
+    fake.answer("/containers/web", Answer::Usual);
+    fake.let_go();
+    assert_eq!(complete(&directory, "web").name, "new");
+    assert_eq!(fake.times_asked("/containers/web"), 2);
+}

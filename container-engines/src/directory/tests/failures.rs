@@ -1,10 +1,11 @@
 //! Engines that are away, hang or talk garbage.
 
-use super::asking::{claim, complete, failure, id, name, until};
+use super::asking::{LONG, claim, complete, failure, id, name, until};
 use super::fake::{Answer, Fake, LONG_TIMEOUTS, SHORT_TIMEOUTS, state_of};
 use crate::directory::Directory;
-use crate::model::{DirectoryOptions, EngineKind, EngineSocket, EngineState, Lookup, LookupFailure};
+use crate::model::{DirectoryOptions, EngineKind, EngineSocket, EngineState, Lookup, LookupFailure, Place};
 use crate::watch::Timing;
+use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 #[test]
@@ -176,4 +177,122 @@ fn no_engine_of_any_language_that_hangs_holds_the_watch_up() {
             matches!(state_of(&directory), EngineState::Failing { .. })
         });
     }
+}
+
+#[test]
+fn an_endless_answer_ends_at_its_limit_and_takes_nothing_from_others() {
+    let endless = [
+        ("/version", "{\"Version\": ["),
+        ("/version", "x"),
+        ("/version", "\"x"),
+        ("/version", "  "),
+        ("/containers/json", "[{\"Id\": {"),
+        ("/containers/json", "[1,"),
+    ];
+    for (path, text) in endless {
+        let fake = Fake::started();
+        fake.answer(path, Answer::Endless(text));
+        let directory = fake.directory(LONG_TIMEOUTS);
+        until("it fails", || {
+            matches!(state_of(&directory), EngineState::Failing { .. })
+        });
+        drop(directory);
+    }
+    let fake = Fake::started();
+    fake.add(&id('a'), "bad");
+    fake.add(&id('b'), "good");
+    fake.answer(&id('a'), Answer::Endless("{\"Labels\": "));
+    let directory = fake.directory(LONG_TIMEOUTS);
+    let LookupFailure::NoAnswer(why) = failure(&directory, &id('a')) else {
+        panic!("another failure");
+    };
+    assert!(why.contains("bytes at once"), "{why}");
+    assert_eq!(complete(&directory, &id('b')).name, "good");
+    assert!(matches!(state_of(&directory), EngineState::Connected));
+}
+
+#[test]
+fn an_endless_event_ends_the_session() {
+    let fake = Fake::started();
+    let directory = fake.connected(SHORT_TIMEOUTS);
+    fake.emit_raw("{\"Actor\": {\"Attributes\": {\"");
+    until("it is given up", || match state_of(&directory) {
+        EngineState::Failing { reason } => reason.contains("an event has no end"),
+        _ => fake.times_asked("/events") > 1,
+    });
+}
+
+#[test]
+fn an_answer_that_drips_is_given_up_in_time() {
+    for path in ["/version", "/containers/json", "/events"] {
+        let fake = Fake::started();
+        fake.answer(path, Answer::Drip);
+        let directory = fake.directory(SHORT_TIMEOUTS);
+        until("it fails", || {
+            matches!(state_of(&directory), EngineState::Failing { .. })
+        });
+    }
+}
+
+#[test]
+fn a_flood_of_events_is_read_slowly_and_said() {
+    let fake = Fake::started();
+    fake.add(&id('a'), "web");
+    fake.answer(
+        "/events",
+        Answer::Endless("{\"Action\":\"create\",\"Actor\":{\"ID\":\"x\"}}\n"),
+    );
+    let directory = fake.directory(LONG_TIMEOUTS);
+    until("it is read slowly", || directory.engines()[0].counters.pauses > 2);
+    assert_eq!(complete(&directory, &id('a')).name, "web");
+}
+
+#[test]
+fn what_is_no_socket_is_never_opened() {
+    let folder = tempfile::TempDir::new().expect("temporary folder");
+    let path = folder.path().join("engine.sock");
+    for kind in EngineKind::ALL {
+        for make in ["mkfifo", "touch", "mkdir"] {
+            let made = std::process::Command::new(make).arg(&path).status().expect("a program");
+            assert!(made.success());
+            let socket = EngineSocket::on_host(kind, &path);
+            let error = Directory::probe(&socket, LONG).expect_err("there is no socket");
+            assert!(error.to_string().contains("no socket"), "{error}");
+            let _ = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir(&path));
+        }
+    }
+}
+
+#[test]
+fn a_link_to_another_users_engine_is_not_that_users_engine() {
+    let fake = Fake::started();
+    let folder = tempfile::TempDir::new().expect("temporary folder");
+    let path = folder.path().join("engine.sock");
+    std::os::unix::fs::symlink(fake.path(), &path).expect("a link");
+    let own = std::fs::metadata(fake.path())
+        .map(|metadata| metadata.uid())
+        .expect("a socket");
+    for (user, is_theirs) in [(own, true), (own + 1, false)] {
+        let socket = EngineSocket {
+            place: Place::User(user),
+            ..EngineSocket::on_host(EngineKind::Podman, &path)
+        };
+        assert_eq!(Directory::probe(&socket, LONG).is_ok(), is_theirs);
+    }
+}
+
+#[test]
+fn what_an_engine_says_cannot_forge_a_line() {
+    let fake = Fake::started();
+    let forged = r#"{"Version": "1\n2026-11-26 ERROR the rules were unloaded \u001b[2K", "ApiVersion": "\u202e"}"#;
+    fake.answer("/version", Answer::Text(forged));
+    let socket = EngineSocket::on_host(EngineKind::Docker, fake.path());
+    let version = Directory::probe(&socket, LONG).expect("an answer").version.to_string();
+    assert_eq!(
+        version,
+        r"version 1\n2026-11-26 ERROR the rules were unloaded \u{1b}[2K, API \u{202e}"
+    );
+    fake.answer("/version", Answer::Failure("{\"message\": \"a\\nb\\u0007\"}"));
+    let error = Directory::probe(&socket, LONG).expect_err("a failure");
+    assert_eq!(error.to_string(), r"answered with status 500: a\nb\u{7}");
 }

@@ -34,10 +34,16 @@ pub(crate) enum Answer {
     Usual,
     /// Never, but the connection stays.
     Hang,
+    /// What the answer is now, but only when it is let go.
+    Hold,
     Text(&'static str),
     Failure(&'static str),
     /// The connection breaks in the middle of the answer.
     Break,
+    /// This again and again, as fast as it is read.
+    Endless(&'static str),
+    /// A byte of the answer now and then.
+    Drip,
 }
 
 pub(crate) struct Fake {
@@ -49,6 +55,8 @@ pub(crate) struct Fake {
 struct State {
     /// Id to what `inspect` says.
     containers: BTreeMap<String, serde_json::Value>,
+    /// What else stands in a listing.
+    listed: Vec<serde_json::Value>,
     /// Answers by a part of the path.
     answers: Vec<(String, Answer)>,
     /// Paths in the order they were asked.
@@ -57,6 +65,8 @@ struct State {
     followers: Vec<UnixStream>,
     /// Connections that are kept waiting.
     hanging: Vec<UnixStream>,
+    /// The paths of those among them that get an answer in the end, as it was when they asked.
+    held: Vec<(UnixStream, String)>,
 }
 
 impl Fake {
@@ -137,6 +147,10 @@ impl Fake {
         self.state().containers.insert(id.to_owned(), inspection);
     }
 
+    pub(crate) fn list_also(&self, entry: serde_json::Value) {
+        self.state().listed.push(entry);
+    }
+
     pub(crate) fn forget(&self, id: &str) {
         self.state().containers.remove(id);
     }
@@ -157,6 +171,14 @@ impl Fake {
 
     pub(crate) fn release(&self) {
         self.state().hanging.clear();
+    }
+
+    /// Answers those that are held.
+    pub(crate) fn let_go(&self) {
+        for (mut connection, answer) in self.state().held.drain(..) {
+            respond(&mut connection, "200 OK", &answer).expect("a connection");
+        }
+        self.release();
     }
 
     pub(crate) fn emit(&self, action: &str, id: &str, attributes: serde_json::Value) {
@@ -211,11 +233,33 @@ fn serve(connection: UnixStream, state: &Mutex<State>) -> Option<()> {
         .map_or(Answer::Usual, |(_, answer)| answer.clone());
     match answer {
         Answer::Hang => state.hanging.push(connection),
+        Answer::Hold => {
+            let id = path.strip_prefix("/containers/")?.strip_suffix("/json")?;
+            let answer = state.containers.get(id)?.to_string();
+            state.held.push((connection.try_clone().ok()?, answer));
+            state.hanging.push(connection);
+        }
         Answer::Text(text) => respond(&mut connection, "200 OK", text)?,
         Answer::Failure(text) => respond(&mut connection, "500 Internal Server Error", text)?,
         Answer::Break => connection
             .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"Id\":")
             .ok()?,
+        Answer::Endless(text) => {
+            drop(state);
+            connection.write_all(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
+            let text = text.repeat(1 + 4096 / text.len());
+            while connection.write_all(text.as_bytes()).is_ok() {}
+        }
+        Answer::Drip => {
+            drop(state);
+            for byte in b"HTTP/1.1 200 OK\r\n\r\n{\"Id\":\""
+                .iter()
+                .chain(std::iter::repeat(&b'x'))
+            {
+                connection.write_all(&[*byte]).ok()?;
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
         Answer::Usual => usual(&mut state, connection, &path)?,
     }
     Some(())
@@ -241,6 +285,7 @@ fn usual(state: &mut State, mut connection: UnixStream, path: &str) -> Option<()
             .containers
             .keys()
             .map(|id| serde_json::json!({ "Id": id, "State": "running" }))
+            .chain(state.listed.iter().cloned())
             .collect();
         return respond(&mut connection, "200 OK", &serde_json::to_string(&list).ok()?);
     }

@@ -3,26 +3,49 @@
 use std::thread;
 use std::time::Duration;
 
-use container_engines::{Directory, EngineError, EngineSocket, Place};
+use container_engines::{Directory, EngineError, EngineSocket, Place, Probed};
 
 use super::check::Check;
 use super::checks::{ok, warn};
 use crate::config::ContainersConfig;
 
-/// How long an engine may take to say what it is.
+/// How long an engine may take for each answer: its version, its containers, and what some of these are.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
 /// An engine and what it said, or why it said nothing.
 #[derive(Debug)]
 pub(crate) struct Asked {
     socket: EngineSocket,
-    answer: Result<String, EngineError>,
+    answer: Result<Answer, EngineError>,
+}
+
+/// What an engine says of itself and of its containers, and what of that could not be read.
+#[derive(Debug)]
+struct Answer {
+    said: String,
+    unread: Option<String>,
+}
+
+impl From<Probed> for Answer {
+    fn from(probed: Probed) -> Self {
+        let unread = match (probed.failure, probed.cut_answers) {
+            (Some(failure), _) => Some(format!("a container could not be read: {failure}")),
+            (None, 0) => None,
+            (None, number) => Some(format!(
+                "{number} parts of its answers could not be read, or were too much"
+            )),
+        };
+        Answer {
+            said: format!("{}, {} containers", probed.version, probed.containers),
+            unread,
+        }
+    }
 }
 
 /// Asks all engines at once.
 pub(crate) fn ask(sockets: &[EngineSocket]) -> Vec<Asked> {
     let ask_one = |socket: &EngineSocket| Asked {
-        answer: Directory::probe(socket, ANSWER_LIMIT).map(|version| version.to_string()),
+        answer: Directory::probe(socket, ANSWER_LIMIT).map(Answer::from),
         socket: socket.clone(),
     };
     thread::scope(|scope| {
@@ -56,7 +79,15 @@ fn judge_one(engine: &Asked, usual: &[EngineSocket]) -> Check {
         Place::Inside(container) => format!(", inside the container `{container}`"),
     };
     match &engine.answer {
-        Ok(version) => ok(name, format!("`{path}`{place} answers: {version}")),
+        Ok(Answer { said, unread: None }) => ok(name, format!("`{path}`{place} answers: {said}")),
+        Ok(Answer {
+            said,
+            unread: Some(unread),
+        }) => warn(
+            name,
+            format!("`{path}`{place} answers: {said}, but {unread}"),
+            "compare with what the engine's own command lists; those containers may have only their id",
+        ),
         Err(EngineError::Absent) if usual.contains(&engine.socket) => ok(name, format!("not here (`{path}`)")),
         Err(error) => warn(
             name,
@@ -75,7 +106,10 @@ mod tests {
     fn asked(path: &str, answer: Result<&str, EngineError>) -> Asked {
         Asked {
             socket: EngineSocket::on_host(EngineKind::Docker, path),
-            answer: answer.map(str::to_owned),
+            answer: answer.map(|said| Answer {
+                said: said.to_owned(),
+                unread: None,
+            }),
         }
     }
 
@@ -109,6 +143,15 @@ mod tests {
             assert_eq!(checks[0].status, CheckStatus::Warn);
             assert!(checks[0].remedy.is_some());
         }
+    }
+
+    #[test]
+    fn an_engine_of_which_something_cannot_be_read_is_a_warning_that_says_what() {
+        let mut asked = asked(USUAL, Ok("version 1"));
+        asked.answer.as_mut().unwrap().unread = Some("a container could not be read: no id".to_owned());
+        let checks = judge(&[asked]);
+        assert_eq!((checks.len(), checks[0].status), (1, CheckStatus::Warn));
+        assert!(checks[0].found.contains("no id"), "{}", checks[0].found);
     }
 
     #[test]

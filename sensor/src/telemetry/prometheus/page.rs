@@ -233,6 +233,16 @@ fn engines(page: &mut Page<'_>, engines: &[EngineStatus]) -> fmt::Result {
             "Labels and annotations that were cut or left out.",
             |engine| engine.counters.cut_labels,
         ),
+        (
+            "container_engine_cut_answers_total",
+            "Answers and entries of listings that were cut or passed over: too much, or not to be read.",
+            |engine| engine.counters.cut_answers,
+        ),
+        (
+            "container_engine_pauses_total",
+            "Pauses in reading from the engine, because it said too much.",
+            |engine| engine.counters.pauses,
+        ),
     ] {
         let mut family = page.family(name, help)?;
         for engine in engines {
