@@ -29,8 +29,8 @@ pub struct TailCall {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hook {
     pub program: &'static str,
-    /// Loaded like the program, but called by it rather than attached.
-    pub continuation: Option<TailCall>,
+    /// Loaded like the program, but called by it, or by one another, rather than attached.
+    pub continuations: &'static [TailCall],
     /// Attached to the same place when trace logging is on; writes a line about each run.
     pub log_program: &'static str,
     pub attach: Attach,
@@ -44,7 +44,7 @@ pub struct Hook {
 pub const HOOKS: [Hook; 3] = [
     Hook {
         program: "process_fork",
-        continuation: None,
+        continuations: &[],
         log_program: "process_fork_log",
         attach: Attach::BtfTracepoint("sched_process_fork"),
         need: Need::Required,
@@ -52,10 +52,16 @@ pub const HOOKS: [Hook; 3] = [
     },
     Hook {
         program: "process_exec",
-        continuation: Some(TailCall {
-            program: "process_exec_arguments",
-            map: "CONTINUATION",
-        }),
+        continuations: &[
+            TailCall {
+                program: "process_exec_paths",
+                map: "PATHS",
+            },
+            TailCall {
+                program: "process_exec_arguments",
+                map: "CONTINUATION",
+            },
+        ],
         log_program: "process_exec_log",
         attach: Attach::BtfTracepoint("sched_process_exec"),
         need: Need::Required,
@@ -63,7 +69,7 @@ pub const HOOKS: [Hook; 3] = [
     },
     Hook {
         program: "process_exit",
-        continuation: None,
+        continuations: &[],
         log_program: "process_exit_log",
         attach: Attach::BtfTracepoint("sched_process_exit"),
         need: Need::Required,

@@ -152,6 +152,7 @@ kernel_layout! {
     mount_vfsmount: Member("mount", "mnt"), Required, ALL;
     mount_parent: Member("mount", "mnt_parent"), Required, ALL;
     mount_mountpoint: Member("mount", "mnt_mountpoint"), Required, ALL;
+    mount_namespace: Member("mount", "mnt_ns"), Required, ALL;
     css_set_default_cgroup: Member("css_set", "dfl_cgrp"), Required, ALL;
     css_set_subsystems: Member("css_set", "subsys"), CGROUP_V1, ALL;
     subsystem_pids: Enumerator("cgroup_subsys_id", "pids_cgrp_id"), CGROUP_V1, ALL;

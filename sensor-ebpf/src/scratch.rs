@@ -8,7 +8,7 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, PerCpuArray},
 };
-use sensor_abi::{ARGUMENTS_CHUNK, ArgumentsFixed, ExecFixed, VARIABLE_LIMIT};
+use sensor_abi::{ARGUMENTS_CHUNK, ArgumentsFixed, ExecFixed, OUTERMOST_COMPONENTS, VARIABLE_LIMIT};
 
 use crate::read::{Address, BlockBytes};
 
@@ -38,13 +38,40 @@ pub struct ExecScratch {
     pub variable: [u8; VARIABLE_LIMIT],
     /// How much of `variable` is used.
     pub position: u64,
-    /// Where the walk of a path has got to.
-    pub mount: Address,
-    pub dentry: Address,
+    /// The walks of the cgroup's path, the executable's and the working directory's; one more is never used.
+    pub walks: [Walk; 4],
+    /// Which of them is finished next, and how many runs that took so far.
+    pub walk: u64,
+    pub runs: u64,
+    /// The record's flags.
+    pub flags: u64,
+    /// The memory of the process, and its cgroup's node.
+    pub mm: Address,
+    pub cgroup: Address,
     /// The cgroup to charge for the record, 0 for none.
     pub charged: Address,
     pub credentials: BlockBytes,
     pub inode: BlockBytes,
+}
+
+/// The walk from a file, a directory or a cgroup to its root.
+#[repr(C)]
+pub struct Walk {
+    /// Where it has got to; a cgroup's has no mount.
+    pub mount: Address,
+    pub node: Address,
+    pub root_mount: Address,
+    pub root_node: Address,
+    /// The mount namespace of the process.
+    pub namespace: Address,
+    pub state: u64,
+    /// The bytes of components that are in the record.
+    pub length: u64,
+    /// How many of them belong to the path's rest, with marks.
+    pub rest: u64,
+    /// How many components it came by after those, and the last of these.
+    pub beyond: u64,
+    pub outermost: [Address; OUTERMOST_COMPONENTS],
 }
 
 // A record is sent as one slice.

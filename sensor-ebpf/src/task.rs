@@ -91,6 +91,15 @@ pub(crate) fn descriptors(task: Address) -> [Descriptor; 3] {
     descriptors
 }
 
+/// The `struct mnt_namespace` of a task, 0 if the kernel has none.
+#[inline(always)]
+pub(crate) fn mount_namespace(task: Address) -> Address {
+    if layout!(task_nsproxy) == KernelLayout::ABSENT || layout!(nsproxy_mount) == KernelLayout::ABSENT {
+        return 0;
+    }
+    pointer(pointer(task, layout!(task_nsproxy)), layout!(nsproxy_mount))
+}
+
 /// The inode numbers of a task's namespaces.
 #[inline(always)]
 pub(crate) fn namespaces(task: Address, credentials: Block) -> Namespaces {

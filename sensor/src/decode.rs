@@ -14,10 +14,10 @@ use sensor_abi::{ExitRecord, ForkRecord, RecordHead, RecordKind};
 
 use crate::telemetry::counts::DecodeCounts;
 
-pub(crate) use bytes::DecodeError;
 use bytes::fixed_part;
-pub(crate) use exec::Exec;
+pub(crate) use bytes::{DecodeError, LeftOut};
 use exec::Unfinished;
+pub(crate) use exec::{Exec, PathsLeftOut};
 
 /// Something that happened, as the kernel reports it.
 #[derive(Clone, Debug, PartialEq)]

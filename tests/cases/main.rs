@@ -1,6 +1,7 @@
 //! End to end: the real `tidewaiter` on this kernel, with real containers.
 
 mod arguments;
+mod attacks;
 mod bad_input;
 mod containers;
 mod hostile;

@@ -34,6 +34,7 @@ fn main() {
         "from-memory" => from_memory(&rest[0], &rest[1]),
         "changing" => changing(&rest[0]),
         "tell" => tell(&rest[0]),
+        "deep-down" => deep_down(rest[0].to_str().and_then(|depth| depth.parse().ok()).expect("a depth"), &rest[1..]),
         "further-down" => further_down(&rest[0], &rest[1]),
         "bomb" => bomb(rest[0].to_str().and_then(|depth| depth.parse().ok()).expect("a depth")),
         "killed-at-exec" => killed_at_exec(&rest[0]),
@@ -102,6 +103,21 @@ fn further_down(folder: &OsString, program: &OsString) {
     std::env::set_current_dir(folder).expect("it can be entered");
     fs::copy(program, "beyond").expect("the program can be copied");
     panic!("could not become it: {}", Command::new("./beyond").exec());
+}
+
+/// Goes down `depth` new folders from the working directory and becomes a program there: the one at a path, or a
+/// copy of it under a name.
+fn deep_down(depth: u32, program: &[OsString]) {
+    for _ in 0..depth {
+        let _ = fs::create_dir("d");
+        std::env::set_current_dir("d").expect("it can be entered");
+    }
+    let mut path = program[0].clone();
+    if let Some(name) = program.get(1) {
+        fs::copy(&path, name).expect("the program can be copied");
+        path = [OsString::from("./"), name.clone()].into_iter().collect();
+    }
+    panic!("could not become it: {}", Command::new(path).exec());
 }
 
 /// Doubles `depth` times, and waits for all.

@@ -31,6 +31,11 @@ impl Cgroup {
         Ok(Self(folder))
     }
 
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// A shell in the cgroup that runs `script` with these arguments.
     pub fn shell(&self, script: &str, arguments: &[&OsStr]) -> Command {
         let mut command = Command::new("/bin/sh");

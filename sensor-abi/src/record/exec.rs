@@ -7,23 +7,31 @@ use super::process::{Descriptor, Namespaces, ProcessFixed};
 #[cfg(doc)]
 use crate::RecordKind;
 
-/// The most bytes that one record carries after its fixed part. A path is at most 4,096 bytes and
-/// four of them fit before the arguments; longer arguments continue in [`ArgumentsFixed`] records.
+/// The most bytes that one record carries after its fixed part. Four paths, the longest with both of their ends, fit
+/// before the arguments; longer arguments continue in [`ArgumentsFixed`] records.
 pub const VARIABLE_LIMIT: usize = 48 * 1024;
 
 /// The most argument bytes that one record carries, the first as well as a continuation.
 pub const ARGUMENTS_CHUNK: usize = 16 * 1024;
 
-/// The longest path, as the kernel has it (`PATH_MAX`).
+/// The longest path that is told whole, as the kernel has it (`PATH_MAX`). Of a longer one this much of its innermost
+/// part is told, and [`OUTERMOST_COMPONENTS`].
 pub const PATH_LIMIT: usize = 4096;
+
+/// How many components of the outermost part of a longer path are told.
+pub const OUTERMOST_COMPONENTS: usize = 8;
+
+/// Runs of the program that finishes the walks of deep paths, and the steps of each run. What a walk has not reached by
+/// then is left out.
+pub const PATH_TAIL_CALLS: usize = 12;
+pub const STEPS_PER_TAIL_CALL: usize = 512;
 
 /// The most supplementary groups that an exec's record carries.
 pub const GROUPS_LIMIT: usize = 64;
 
 /// The most argument bytes that are sent for one exec: a first chunk, and four chunks in each of
-/// the 33 tail calls that the kernel allows. The kernel's own limit is a quarter of the stack
-/// limit: 2 MiB with the usual 8 MiB.
-pub const ARGUMENTS_LIMIT: usize = ARGUMENTS_CHUNK * (1 + CHUNKS_PER_TAIL_CALL * 33);
+/// the 33 tail calls that the kernel allows, less those that deep paths may need and two for the environment.
+pub const ARGUMENTS_LIMIT: usize = ARGUMENTS_CHUNK * (1 + CHUNKS_PER_TAIL_CALL * (33 - PATH_TAIL_CALLS - 2));
 
 /// How many of the bytes kept of arguments longer than `limit` are taken from their end.
 pub const fn arguments_tail(limit: u32) -> u32 {
@@ -46,9 +54,6 @@ pub const FLAG_ARGUMENTS_CONTINUE: u16 = 1 << 0;
 pub const FLAG_ARGUMENTS_CUT: u16 = 1 << 1;
 /// The arguments could not be read from the process's memory.
 pub const FLAG_ARGUMENTS_UNREADABLE: u16 = 1 << 2;
-/// A path has more components than are walked, or is longer than [`PATH_LIMIT`]; its beginning
-/// is missing.
-pub const FLAG_PATH_CUT: u16 = 1 << 3;
 /// The kernel was given a script (or another interpreted format) and runs its interpreter.
 pub const FLAG_SCRIPT: u16 = 1 << 4;
 /// The executable has no place in any directory tree: a memory file, or one on a mount that hangs
@@ -84,9 +89,12 @@ pub struct FileIdentity {
 
 /// The fixed part of [`RecordKind::Exec`]. Behind it, without gaps: `executable_length` bytes of the
 /// executable's path, `directory_length` of the working directory's, `cgroup_length` of the
-/// cgroup's (all three as path components, last one first, each ended by a zero byte),
-/// `filename_length` of the path as it was given to the kernel, `groups_length` of supplementary
-/// group ids of four bytes each, and `arguments_length` of the arguments, each ended by a zero byte.
+/// cgroup's, `filename_length` of the path as it was given to the kernel, `groups_length` of supplementary
+/// group ids of four bytes each, what is further out of the cgroup's path, the executable's and the working directory's
+/// (`*_rest_length`), and `arguments_length` of the arguments, each ended by a zero byte.
+///
+/// A path is its components, last one first, each ended by a zero byte, and its rest continues it. An empty component
+/// stands for components that are left out: with others behind it for a part of the middle, else for the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct ExecFixed {
@@ -102,12 +110,14 @@ pub struct ExecFixed {
     pub cgroup_length: u32,
     pub filename_length: u32,
     pub groups_length: u32,
+    pub cgroup_rest_length: u32,
+    pub executable_rest_length: u32,
+    pub directory_rest_length: u32,
     /// How many supplementary groups there are.
     pub groups_total: u32,
     pub arguments_length: u32,
     /// Bytes of all arguments in the process's memory.
     pub arguments_total: u32,
-    pub reserved: u32,
 }
 
 /// The fixed part of [`RecordKind::Arguments`] and [`RecordKind::Environment`]; `length` bytes follow.

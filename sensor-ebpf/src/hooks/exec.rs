@@ -1,4 +1,7 @@
 //! A process runs another program: the exec's record, and the records that continue it.
+//!
+//! Up to three programs, each tail-called by the one before: the first gathers everything but the arguments, the second
+//! finishes the walks of deep paths, where there are any, and the third sends what did not fit into the exec's record.
 
 use aya_ebpf::{
     macros::{btf_tracepoint, map},
@@ -8,19 +11,23 @@ use aya_ebpf::{
 use sensor_abi::{
     ARGUMENTS_CHUNK, ArgumentsFixed, CHUNKS_PER_TAIL_CALL, ExecFixed, FLAG_ARGUMENTS_CONTINUE, FLAG_ARGUMENTS_CUT,
     FLAG_ARGUMENTS_UNREADABLE, FLAG_ENVIRONMENT_FOLLOWS, FLAG_EXECUTABLE_DELETED, FLAG_EXECUTABLE_DETACHED,
-    FLAG_EXECUTABLE_UPPER, FLAG_PATH_CUT, FLAG_SCRIPT, FileIdentity, GROUPS_LIMIT, OVERLAY_MAGIC, PATH_LIMIT,
-    RecordKind, VARIABLE_LIMIT, arguments_tail,
+    FLAG_EXECUTABLE_UPPER, FLAG_SCRIPT, FileIdentity, GROUPS_LIMIT, OVERLAY_MAGIC, PATH_TAIL_CALLS, RecordKind,
+    VARIABLE_LIMIT, arguments_tail,
 };
 
 use crate::{
     emit::{head, refuse, send},
     layout::{arguments_limit, environment_limit, layout},
-    path::{Path, append_bytes, append_cgroup, append_path, append_string},
+    path::{FILENAME_SIZE, Path, append_bytes, append_string, begin, climb, climb_on, give_up, is_closed, is_detached},
     read::{Address, Block, BlockBytes, pointer, read, user_bytes},
-    scratch::{self, ExecScratch, Rest, RestScratch},
+    scratch::{self, ExecScratch, Rest, RestScratch, Walk},
     share::may_send,
-    task::{cgroup_node, credentials, descriptors, namespaces, process},
+    task::{cgroup_node, credentials, descriptors, mount_namespace, namespaces, process},
 };
+
+/// Holds the program that finishes the walks of deep paths, at index 0.
+#[map]
+static PATHS: ProgramArray = ProgramArray::with_max_entries(1, 0);
 
 /// Holds the program that sends further arguments, at index 0.
 #[map]
@@ -39,8 +46,27 @@ pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
         refuse(RecordKind::Exec);
         return 0;
     }
-    if exec(task as Address, bprm as Address, scratch) {
+    if !gather(task as Address, bprm as Address, scratch) {
+        // SAFETY: a failed tail call comes back here, and what the walks did not reach is marked as left out.
+        unsafe { PATHS.tail_call(&ctx, 0) };
+    }
+    if finish(scratch) {
         // SAFETY: a failed tail call comes back here, and the agent sees that the rest is missing.
+        unsafe { CONTINUATION.tail_call(&ctx, 0) };
+    }
+    0
+}
+
+/// Goes on with the walks of deep paths, and sends the record; tail-called by the exec and by itself.
+#[btf_tracepoint(function = "sched_process_exec")]
+pub fn process_exec_paths(ctx: BtfTracePointContext) -> i32 {
+    let Some(scratch) = scratch::exec() else { return 0 };
+    if climb_further(scratch) {
+        // SAFETY: as in `process_exec`.
+        unsafe { PATHS.tail_call(&ctx, 0) };
+    }
+    if finish(scratch) {
+        // SAFETY: as in `process_exec`.
         unsafe { CONTINUATION.tail_call(&ctx, 0) };
     }
     0
@@ -60,14 +86,30 @@ pub fn process_exec_arguments(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// Builds the exec's record and sends it; returns whether something remains to be sent. (All writes go to the scratch
+/// Steps of a path's walk in the first program.
+const FIRST_STEPS: usize = 64;
+const FIRST_CGROUP_STEPS: usize = 16;
+
+/// In the order in which their rests are in the record.
+const CGROUP: u64 = 0;
+const EXECUTABLE: u64 = 1;
+const DIRECTORY: u64 = 2;
+const WALKS: u64 = 3;
+
+/// Puts everything into the record but the arguments; returns whether the paths are whole. (All writes go to the scratch
 /// space of this family and processor, which nothing else touches while the program runs.)
 #[inline(always)]
-fn exec(task: Address, bprm: Address, scratch: *mut ExecScratch) -> bool {
+fn gather(task: Address, bprm: Address, scratch: *mut ExecScratch) -> bool {
     // SAFETY: see above.
-    let (inode_bytes, credential_bytes) = unsafe {
+    let (inode_bytes, credential_bytes, exec) = unsafe {
         (*scratch).position = 0;
-        (&raw mut (*scratch).inode, &raw mut (*scratch).credentials)
+        (*scratch).walk = 0;
+        (*scratch).runs = 0;
+        (
+            &raw mut (*scratch).inode,
+            &raw mut (*scratch).credentials,
+            &raw mut (*scratch).exec,
+        )
     };
     let mm = pointer(task, layout!(task_mm));
     let fs = pointer(task, layout!(task_fs));
@@ -75,39 +117,105 @@ fn exec(task: Address, bprm: Address, scratch: *mut ExecScratch) -> bool {
         mount: pointer(fs, layout!(fs_root_mount)),
         dentry: pointer(fs, layout!(fs_root_dentry)),
     };
+    let namespace = mount_namespace(task);
     let file = pointer(mm, layout!(mm_executable));
     let dentry = pointer(file, layout!(file_dentry));
     let executable = Path {
         mount: pointer(file, layout!(file_mount)),
         dentry,
     };
-    let (file_identity, file_flags) = file_identity(inode_bytes, pointer(file, layout!(file_inode)));
-    let (mut flags, executable_length) = append_path(scratch, executable, root);
-    flags |= file_flags;
-    if pointer(dentry, layout!(dentry_hash)) == 0 && flags & FLAG_EXECUTABLE_DETACHED == 0 {
+    let (file_identity, mut flags) = file_identity(inode_bytes, pointer(file, layout!(file_inode)));
+    let executable_walk = walk(scratch, EXECUTABLE);
+    begin(executable_walk, executable, root, namespace);
+    let executable_length = climb::<FIRST_STEPS>(scratch, executable_walk);
+    if is_detached(executable_walk) {
+        flags |= FLAG_EXECUTABLE_DETACHED;
+    } else if pointer(dentry, layout!(dentry_hash)) == 0 {
         flags |= FLAG_EXECUTABLE_DELETED;
     }
     let directory = Path {
         mount: pointer(fs, layout!(fs_directory_mount)),
         dentry: pointer(fs, layout!(fs_directory_dentry)),
     };
-    let (directory_flags, directory_length) = append_path(scratch, directory, root);
-    flags |= directory_flags & FLAG_PATH_CUT;
+    let directory_walk = walk(scratch, DIRECTORY);
+    begin(directory_walk, directory, root, namespace);
+    let directory_length = climb::<FIRST_STEPS>(scratch, directory_walk);
 
     let (node, cgroup_flags) = cgroup_node(task);
-    let (walk_flags, cgroup_length) = append_cgroup(scratch, node);
-    flags |= cgroup_flags | walk_flags;
+    flags |= cgroup_flags;
+    let cgroup_walk = walk(scratch, CGROUP);
+    let nowhere = Path { mount: 0, dentry: 0 };
+    begin(cgroup_walk, Path { mount: 0, dentry: node }, nowhere, 0);
+    let cgroup_length = climb::<FIRST_CGROUP_STEPS>(scratch, cgroup_walk);
 
     let filename = pointer(bprm, layout!(bprm_filename));
     if pointer(bprm, layout!(bprm_interpreter)) != filename {
         flags |= FLAG_SCRIPT;
     }
-    let filename_length = append_string(scratch, PATH_LIMIT as u32, filename) as u32;
+    let filename_length = append_string(scratch, FILENAME_SIZE, filename) as u32;
 
     let credentials = credentials(credential_bytes, task);
     let (groups_length, groups_total) = append_groups(scratch, credentials);
 
+    // SAFETY: see above.
+    unsafe {
+        (*scratch).mm = mm;
+        (*scratch).flags = flags as u64;
+        (*scratch).cgroup = node;
+        (*exec).process = process(task, credentials);
+        (*exec).descriptors = descriptors(task);
+        (*exec).namespaces = namespaces(task, credentials);
+        (*exec).executable_length = executable_length;
+        (*exec).file = file_identity;
+        (*exec).ambient_capabilities = credentials.get(layout!(cred_ambient));
+        (*exec).directory_length = directory_length;
+        (*exec).cgroup_length = cgroup_length;
+        (*exec).filename_length = filename_length;
+        (*exec).groups_length = groups_length;
+        (*exec).groups_total = groups_total;
+    }
+    is_closed(executable_walk) && is_closed(directory_walk) && is_closed(cgroup_walk)
+}
+
+#[inline(always)]
+fn walk(scratch: *mut ExecScratch, index: u64) -> *mut Walk {
+    // SAFETY: there are four.
+    unsafe { (&raw mut (*scratch).walks).cast::<Walk>().add((index & 3) as usize) }
+}
+
+/// Goes on with one of the walks; returns whether there is more to do and it may be done.
+#[inline(always)]
+fn climb_further(scratch: *mut ExecScratch) -> bool {
+    // SAFETY: as in `gather`.
+    let (index, runs) = unsafe {
+        (
+            core::ptr::read_volatile(&raw const (*scratch).walk),
+            core::ptr::read_volatile(&raw const (*scratch).runs) + 1,
+        )
+    };
+    let next = index + climb_on(scratch, walk(scratch, index)) as u64;
+    // SAFETY: as in `gather`.
+    unsafe {
+        (*scratch).walk = next;
+        (*scratch).runs = runs;
+    }
+    next < WALKS && runs < PATH_TAIL_CALLS as u64
+}
+
+/// Adds the arguments to what is gathered, and sends the record; returns whether something remains to be sent.
+#[inline(always)]
+fn finish(scratch: *mut ExecScratch) -> bool {
     let Some(rest) = scratch::rest() else { return false };
+    let cgroup_rest_length = give_up(scratch, walk(scratch, CGROUP));
+    let executable_rest_length = give_up(scratch, walk(scratch, EXECUTABLE));
+    let directory_rest_length = give_up(scratch, walk(scratch, DIRECTORY));
+    // SAFETY: as in `gather`.
+    let (mm, mut flags) = unsafe {
+        (
+            core::ptr::read_volatile(&raw const (*scratch).mm),
+            core::ptr::read_volatile(&raw const (*scratch).flags) as u16,
+        )
+    };
     let start = pointer(mm, layout!(mm_arguments_start));
     let total = pointer(mm, layout!(mm_arguments_end)) - start;
     let limit = arguments_limit();
@@ -134,7 +242,7 @@ fn exec(task: Address, bprm: Address, scratch: *mut ExecScratch) -> bool {
             flags |= FLAG_ENVIRONMENT_FOLLOWS;
         }
     }
-    // SAFETY: see above; `position` is masked below `VARIABLE_LIMIT - ARGUMENTS_CHUNK`.
+    // SAFETY: as in `gather`; `position` is masked below `VARIABLE_LIMIT - ARGUMENTS_CHUNK`.
     let readable = unsafe {
         let position = core::ptr::read_volatile(&raw const (*scratch).position) & 0x7fff;
         (*scratch).position = position;
@@ -147,8 +255,9 @@ fn exec(task: Address, bprm: Address, scratch: *mut ExecScratch) -> bool {
         environment_end = 0;
     }
 
-    // SAFETY: see above.
+    // SAFETY: as in `gather`.
     unsafe {
+        let exec = &raw mut (*scratch).exec;
         (*rest).arguments = Rest {
             start,
             sent: length,
@@ -163,24 +272,14 @@ fn exec(task: Address, bprm: Address, scratch: *mut ExecScratch) -> bool {
             tail_start: environment_end,
             end: environment_end,
         };
-        (*rest).cgroup = node;
-        let exec = &raw mut (*scratch).exec;
-        (*exec).head = head(RecordKind::Exec, flags);
-        (*exec).process = process(task, credentials);
+        (*rest).cgroup = core::ptr::read_volatile(&raw const (*scratch).cgroup);
         (*rest).pid = (*exec).process.pid;
-        (*exec).descriptors = descriptors(task);
-        (*exec).namespaces = namespaces(task, credentials);
-        (*exec).executable_length = executable_length;
-        (*exec).file = file_identity;
-        (*exec).ambient_capabilities = credentials.get(layout!(cred_ambient));
-        (*exec).directory_length = directory_length;
-        (*exec).cgroup_length = cgroup_length;
-        (*exec).filename_length = filename_length;
-        (*exec).groups_length = groups_length;
-        (*exec).groups_total = groups_total;
+        (*exec).head = head(RecordKind::Exec, flags);
+        (*exec).cgroup_rest_length = cgroup_rest_length;
+        (*exec).executable_rest_length = executable_rest_length;
+        (*exec).directory_rest_length = directory_rest_length;
         (*exec).arguments_length = length as u32;
         (*exec).arguments_total = total as u32;
-        (*exec).reserved = 0;
         let mut used = core::ptr::read_volatile(&raw const (*scratch).position) + length;
         if used > VARIABLE_LIMIT as u64 {
             used = VARIABLE_LIMIT as u64;

@@ -21,25 +21,50 @@ pub(super) fn fixed_part<T: FromBytes>(bytes: &[u8]) -> Result<(T, &[u8]), Decod
     T::read_from_prefix(bytes).map_err(|_| DecodeError::Short(bytes.len()))
 }
 
-/// A path from its components, last one first and each ended by a zero byte.
-pub(super) fn path(components: &[u8], cut: bool) -> String {
-    let mut path = Vec::with_capacity(components.len() + 4);
-    if cut {
-        path.extend_from_slice(b"...");
-    }
-    let components = components.strip_suffix(b"\0").unwrap_or(components);
+/// What of a path is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LeftOut {
+    #[default]
+    Nothing,
+    /// A part of the middle.
+    Middle,
+    /// The outermost part; what is there may lie anywhere.
+    Beginning,
+}
+
+/// A path from its components, last one first and each ended by a zero byte, and from the rest of them. An empty one
+/// stands for what is left out, and becomes `...`.
+pub(super) fn path(components: &[u8], rest: &[u8]) -> (String, LeftOut) {
+    let mut path = Vec::with_capacity(components.len() + rest.len() + 4);
+    let mut left_out = LeftOut::Nothing;
     // The root of a file system is called `/`; a component never is.
-    for component in components
-        .rsplit(|byte| *byte == 0)
-        .filter(|name| !name.is_empty() && *name != b"/")
+    for component in outermost_first(rest)
+        .chain(outermost_first(components))
+        .filter(|component| *component != b"/")
     {
-        path.push(b'/');
-        path.extend_from_slice(component);
+        let is_mark = component.is_empty();
+        if is_mark {
+            left_out = left_out.max(if path.is_empty() {
+                LeftOut::Beginning
+            } else {
+                LeftOut::Middle
+            });
+        }
+        if !(is_mark && path.is_empty()) {
+            path.push(b'/');
+        }
+        path.extend_from_slice(if is_mark { b"..." } else { component });
     }
     if path.is_empty() {
         path.push(b'/');
     }
-    String::from_utf8(path).unwrap_or_else(|error| text(error.as_bytes()))
+    let path = String::from_utf8(path).unwrap_or_else(|error| text(error.as_bytes()));
+    (path, left_out)
+}
+
+fn outermost_first(components: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let all = components.strip_suffix(b"\0").map(|all| all.rsplit(|byte| *byte == 0));
+    all.into_iter().flatten()
 }
 
 /// Text from bytes that a process chose; what is not UTF-8 becomes U+FFFD.

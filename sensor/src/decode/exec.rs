@@ -2,23 +2,24 @@
 
 use sensor_abi::{
     ARGUMENTS_LIMIT, ArgumentsFixed, ENVIRONMENT_LIMIT, ExecFixed, FLAG_ARGUMENTS_CONTINUE, FLAG_ARGUMENTS_CUT,
-    FLAG_ARGUMENTS_UNREADABLE, FLAG_ENVIRONMENT_FOLLOWS, FLAG_EXECUTABLE_DETACHED, FLAG_PATH_CUT, RecordKind,
+    FLAG_ARGUMENTS_UNREADABLE, FLAG_ENVIRONMENT_FOLLOWS, FLAG_EXECUTABLE_DETACHED, RecordKind,
 };
 
-use super::bytes::{DecodeError, fixed_part, path, text};
+use super::bytes::{DecodeError, LeftOut, fixed_part, path, text};
 
 /// A process image was replaced.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exec {
     pub fixed: ExecFixed,
     /// Resolved path of the executable; of a script, of its interpreter. A memory file is
-    /// `memfd:NAME`. Begins with `...` where the beginning is missing.
+    /// `memfd:NAME`. Of this and the other paths, `...` stands for what is left out.
     pub executable: String,
     /// The path as it was given to the kernel: a symlink, a relative path, a script.
     pub filename: String,
     pub working_directory: String,
     /// Path of the process's cgroup from its hierarchy's root.
     pub cgroup: String,
+    pub left_out: PathsLeftOut,
     /// Supplementary groups, as many as the record carries.
     pub groups: Vec<u32>,
     /// The arguments' bytes, each argument ended by a zero byte (the last one perhaps not).
@@ -31,6 +32,14 @@ pub struct Exec {
     pub environment: Vec<u8>,
     /// Whether `environment` is all of it.
     pub environment_complete: bool,
+}
+
+/// What is not known of an exec's paths. The path that was given to the kernel is always whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PathsLeftOut {
+    pub executable: LeftOut,
+    pub working_directory: LeftOut,
+    pub cgroup: LeftOut,
 }
 
 /// An exec that is not complete.
@@ -104,19 +113,31 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Exec, DecodeError> {
     let cgroup = part(fixed.cgroup_length)?;
     let filename = part(fixed.filename_length)?;
     let groups = part(fixed.groups_length)?;
+    let cgroup_rest = part(fixed.cgroup_rest_length)?;
+    let executable_rest = part(fixed.executable_rest_length)?;
+    let directory_rest = part(fixed.directory_rest_length)?;
     let arguments = part(fixed.arguments_length)?;
     let flags = fixed.head.flags;
-    let cut = flags & FLAG_PATH_CUT != 0;
-    let executable = if flags & FLAG_EXECUTABLE_DETACHED != 0 {
-        text(executable.strip_suffix(b"\0").unwrap_or(executable))
+    let (executable, executable_left_out) = if flags & FLAG_EXECUTABLE_DETACHED != 0 {
+        (
+            text(executable.strip_suffix(b"\0").unwrap_or(executable)),
+            LeftOut::Nothing,
+        )
     } else {
-        path(executable, cut)
+        path(executable, executable_rest)
     };
+    let (working_directory, working_directory_left_out) = path(directory, directory_rest);
+    let (cgroup, cgroup_left_out) = path(cgroup, cgroup_rest);
     Ok(Exec {
         executable,
         filename: text(filename.strip_suffix(b"\0").unwrap_or(filename)),
-        working_directory: path(directory, cut),
-        cgroup: path(cgroup, cut),
+        working_directory,
+        cgroup,
+        left_out: PathsLeftOut {
+            executable: executable_left_out,
+            working_directory: working_directory_left_out,
+            cgroup: cgroup_left_out,
+        },
         groups: groups.as_chunks().0.iter().copied().map(u32::from_ne_bytes).collect(),
         arguments: arguments.to_vec(),
         arguments_gap: None,

@@ -81,7 +81,7 @@ pub(super) fn load(resolved: &Resolved, options: &KernelOptions) -> Result<Loade
         if options.log == RecordLog::Written {
             load_program(&mut ebpf, hook, hook.log_program, &btf)?;
         }
-        if let Some(continuation) = hook.continuation {
+        for continuation in hook.continuations {
             load_program(&mut ebpf, hook, continuation.program, &btf)?;
             tail_calls.push(link(&mut ebpf, continuation.program, continuation.map)?);
         }

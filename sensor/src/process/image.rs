@@ -9,6 +9,7 @@ use super::budget::{Charge, allocation};
 use super::executable::ExecutableFile;
 use super::names::{base_name, is_multi_call};
 use super::texts::Texts;
+use crate::decode::{LeftOut, PathsLeftOut};
 
 /// How much is kept of the beginning and of the end of a path whose middle is given up.
 const KEPT_PATH_BEGIN_BYTES: usize = 256;
@@ -37,6 +38,8 @@ pub struct Image {
     /// Whether the whole environment was searched; `None` if it is not read.
     pub environment_complete: Option<bool>,
     pub working_directory: Box<str>,
+    /// Of the paths as the event told them. Empty for a process that was running before the sensor.
+    pub left_out: PathsLeftOut,
     pub(super) kept: Kept,
 }
 
@@ -91,6 +94,11 @@ impl Image {
                 .map(|is_complete| is_complete && environment == self.environment.len()),
             environment: Texts::from_texts(self.environment.iter().take(environment)),
             working_directory: only_if(!is_bare, &self.working_directory),
+            left_out: PathsLeftOut {
+                executable: left_out(&self.executable).max(self.left_out.executable),
+                working_directory: left_out(&self.working_directory).max(self.left_out.working_directory),
+                ..self.left_out
+            },
             kept,
             ..*self
         }
@@ -125,6 +133,14 @@ impl Image {
 
 const fn kept_of_path() -> usize {
     KEPT_PATH_BEGIN_BYTES + LEFT_OUT.len() + KEPT_PATH_END_BYTES
+}
+
+/// What [`ends`] leaves out of a path.
+fn left_out(path: &str) -> LeftOut {
+    match path.len() <= kept_of_path() {
+        true => LeftOut::Nothing,
+        false => LeftOut::Middle,
+    }
 }
 
 /// Beginning and end of a path that is too long.

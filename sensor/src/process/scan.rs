@@ -20,7 +20,7 @@ use super::names::{base_name, program_name};
 use super::table::ProcessTable;
 use super::terminal::is_interactive;
 use super::texts::Texts;
-use crate::{clock::WallClock, identity::Membership};
+use crate::{clock::WallClock, decode::PathsLeftOut, identity::Membership};
 
 /// What the scan found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -128,6 +128,7 @@ fn read(stat: &Stat, process: &process::Process, parent: ProcessKey, clock: Wall
         environment: Texts::default(),
         environment_complete: None,
         working_directory: working_directory.into(),
+        left_out: PathsLeftOut::default(),
         kept: Kept::Whole,
     };
     let groups = Groups {

@@ -179,6 +179,7 @@ impl ProcessTable {
             environment: allowed_variables(&exec.environment, &self.environment_variables),
             environment_complete: reads_environment.then_some(exec.environment_complete),
             working_directory: exec.working_directory.as_str().into(),
+            left_out: exec.left_out,
             kept: Kept::Whole,
         };
         process.image = SharedImage::new(image, process.groups.allocated());

@@ -6,6 +6,7 @@ use super::own;
 use super::put::{text_from, texts_from};
 use super::user::{put_group_name, put_user_name};
 use crate::{
+    decode::LeftOut,
     enrich::users::Users,
     process::{Process, capability_names, device_numbers},
 };
@@ -34,10 +35,17 @@ pub(super) fn fill(record: &mut Record, process: &Process, users: &Users) {
         Some(own::PROCESS_EXECUTABLE_CAPABILITIES),
         capability_names(image.file_capabilities),
     );
+    if image.left_out.working_directory != LeftOut::Nothing {
+        record.boolean(own::PROCESS_WORKING_DIRECTORY_CUT, true);
+    }
     let Some(file) = &image.file else { return };
     for (field, truth) in [
         (own::PROCESS_EXECUTABLE_IN_MEMORY, Some(file.in_memory)),
         (own::PROCESS_EXECUTABLE_DELETED, Some(file.deleted)),
+        (
+            own::PROCESS_EXECUTABLE_PATH_CUT,
+            Some(image.left_out.executable != LeftOut::Nothing),
+        ),
         (own::PROCESS_EXECUTABLE_SET_USER_ID, Some(file.sets_user_id())),
         (own::PROCESS_EXECUTABLE_SET_GROUP_ID, Some(file.sets_group_id())),
         (own::PROCESS_EXECUTABLE_UPPER_LAYER, file.upper_layer),

@@ -77,6 +77,7 @@ own_fields! {
     PROCESS_EXECUTABLE_DELETED: "tidewaiter.process.executable.deleted", Boolean, Single;
     PROCESS_EXECUTABLE_IN_MEMORY: "tidewaiter.process.executable.in_memory", Boolean, Single;
     PROCESS_EXECUTABLE_LINKS: "tidewaiter.process.executable.links", Long, Single;
+    PROCESS_EXECUTABLE_PATH_CUT: "tidewaiter.process.executable.path_cut", Boolean, Single;
     PROCESS_EXECUTABLE_SET_GROUP_ID: "tidewaiter.process.executable.set_group_id", Boolean, Single;
     PROCESS_EXECUTABLE_SET_USER_ID: "tidewaiter.process.executable.set_user_id", Boolean, Single;
     PROCESS_EXECUTABLE_UPPER_LAYER: "tidewaiter.process.executable.upper_layer", Boolean, Single;
@@ -92,6 +93,7 @@ own_fields! {
     PROCESS_RUNTIME_HELPER: "tidewaiter.process.runtime_helper", Boolean, Single;
     PROCESS_SCRIPT: "tidewaiter.process.script", Keyword, Single;
     PROCESS_SIGNAL: "tidewaiter.process.signal", Long, Single;
+    PROCESS_WORKING_DIRECTORY_CUT: "tidewaiter.process.working_directory_cut", Boolean, Single;
     SENSOR_COUNT: "tidewaiter.sensor.count", Long, Single;
     SENSOR_EVENTS: "tidewaiter.sensor.events", Long, Single;
     SENSOR_LAG_MS: "tidewaiter.sensor.lag_ms", Long, Single;

@@ -10,7 +10,7 @@ use zerocopy::FromZeros;
 
 use super::*;
 use crate::clock::WallClock;
-use crate::decode::Exec;
+use crate::decode::{Exec, PathsLeftOut};
 use crate::enrich::users::Users;
 use crate::event::{EventKind, ProcessAction};
 use crate::identity::ContainerIdentity;
@@ -54,6 +54,7 @@ fn exec(table: &mut ProcessTable, pid: u32, parent: u32, cgroup: &str) -> Proces
         filename: "/bin/sh".to_owned(),
         working_directory: "/".to_owned(),
         cgroup: cgroup.to_owned(),
+        left_out: PathsLeftOut::default(),
         arguments: b"sh\0-i\0".to_vec(),
         groups: vec![27],
         arguments_complete: true,

@@ -30,6 +30,7 @@ pub(crate) const STOCK_RULES: &[(&str, &str)] = &[
     stock!("namespace_created_in_container.toml"),
     stock!("new_interactive_process_in_container.toml"),
     stock!("package_tool_installed_in_container.toml"),
+    stock!("path_hidden_in_container.toml"),
     stock!("persistence_planted_in_container.toml"),
     stock!("reconnaissance_tool_in_container.toml"),
     stock!("reverse_shell_in_container.toml"),

@@ -6,6 +6,7 @@ mod start_up;
 
 use super::keep::{AGE_CHECK_INTERVAL_NS, ENDED_AGE_NS, ENDED_LIMIT};
 use super::*;
+use crate::decode::PathsLeftOut;
 use crate::process::model::{Entry, EntryKind};
 
 const TICK: u64 = 10_000_000;
@@ -73,6 +74,7 @@ fn exec(table: &mut ProcessTable, who: Who, executable: &str, cgroup: &str) -> P
         filename: executable.to_owned(),
         working_directory: "/".to_owned(),
         cgroup: cgroup.to_owned(),
+        left_out: PathsLeftOut::default(),
         groups: Vec::new(),
         arguments: [executable.as_bytes(), b"\0"].concat(),
         arguments_complete: true,

@@ -106,6 +106,7 @@ fn exec_with(table: &mut ProcessTable, who: Who, container: &str, texts: Texts) 
         filename: path.clone(),
         working_directory: path,
         cgroup: container.to_owned(),
+        left_out: PathsLeftOut::default(),
         groups: vec![7; texts.groups],
         arguments: [vec![b'x'; texts.each], vec![0]].concat().repeat(texts.arguments),
         arguments_complete: true,

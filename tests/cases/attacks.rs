@@ -1,0 +1,3 @@
+//! What somebody who may do as they like in a container does against the sensor; it sees, names and tells all the same.
+
+mod paths;

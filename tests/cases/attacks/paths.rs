@@ -1,0 +1,160 @@
+//! Places that are made so that a path does not tell them: programs are seen where they lie, or as hidden.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Result;
+use tests::cgroup::Cgroup;
+use tests::document::Document;
+use tests::engine::{Container, Engine};
+use tests::image::{ORDINARY, place_stand_in};
+use tests::program::{compile_static, run};
+use tests::sensor::{Home, Sensor};
+
+const HIDDEN_PLACE: &str = "Program run from memory or a hidden place in a container";
+const HIDDEN_PATH: &str = "Program run from a path that cannot be told in a container";
+
+/// A container in which programs may be run from shared memory, with `/hostile`.
+fn container(engine: &Engine) -> Result<Container> {
+    let options = [
+        "--name",
+        "web",
+        "--tmpfs",
+        "/dev/shm:exec",
+        "--cap-add",
+        "SYS_ADMIN",
+        "--security-opt",
+    ];
+    let options = [&options[..], &["apparmor=unconfined"]].concat();
+    let id = engine.run_detached(&options, &["/bin/sleep", "infinity"])?;
+    let hostile = compile_static("hostile")?;
+    run(engine.docker(&["cp"]).arg(hostile).arg(format!("{id}:/hostile")))?;
+    Ok(Container {
+        id,
+        name: "web".to_owned(),
+    })
+}
+
+fn alert_on(sensor: &Sensor, rule: &str, name: &str) -> Result<Document> {
+    sensor.wait_for(&format!("alert `{rule}` on `{name}`"), |alert| {
+        (alert.rule() == rule && alert.text("process.name") == name).then(|| alert.clone())
+    })
+}
+
+#[test]
+fn no_depth_hides_a_program_or_where_it_lies() -> Result<()> {
+    let home = Home::new()?;
+    let engine = Engine::start(&home)?;
+    let container = container(&engine)?;
+    let sensor = home.run()?;
+    let deep_down = |depth: &str, program: &[&str]| {
+        let options = [
+            "exec",
+            "--workdir",
+            "/dev/shm",
+            &container.id,
+            "/hostile",
+            "deep-down",
+            depth,
+        ];
+        run(engine.docker(&options).args(program))
+    };
+
+    // A deep working directory says nothing of the program.
+    run(&mut engine.docker(&[
+        "exec",
+        &container.id,
+        "busybox",
+        "cp",
+        "/usr/bin/ordinary",
+        "/dev/shm/near",
+    ]))?;
+    deep_down("170", &["/dev/shm/near"])?;
+    let alert = alert_on(&sensor, HIDDEN_PLACE, "near")?;
+    assert_eq!(alert.text("process.executable"), "/dev/shm/near");
+    assert_eq!(
+        alert.text("process.working_directory"),
+        format!("/dev/shm{}", "/d".repeat(170))
+    );
+    assert_eq!(alert.text("tidewaiter.process.working_directory_cut"), "");
+
+    // Nor does its own depth say anything else of its place, up to the longest path there can be ..
+    for depth in ["170", "2000"] {
+        let name = format!("below-{depth}");
+        deep_down(depth, &["/usr/bin/ordinary", &name])?;
+        let alert = alert_on(&sensor, HIDDEN_PLACE, &name)?;
+        let path = format!("/dev/shm{}/{name}", "/d".repeat(depth.parse()?));
+        assert_eq!(alert.text("process.executable"), path);
+        assert_eq!(alert.text("tidewaiter.process.executable.path_cut"), "false");
+    }
+    // .. and beyond it.
+    deep_down("3000", &["/usr/bin/ordinary", "beyond"])?;
+    let alert = alert_on(&sensor, HIDDEN_PLACE, "beyond")?;
+    let executable = alert.text("process.executable");
+    assert!(
+        executable.starts_with("/dev/shm/d/d/") && executable.contains("/.../d/"),
+        "{executable}"
+    );
+    assert_eq!(alert.text("tidewaiter.process.executable.path_cut"), "true");
+    alert_on(&sensor, HIDDEN_PATH, "beyond")?;
+
+    // Where no walk comes to an end, that alone is told.
+    deep_down("7000", &["/usr/bin/ordinary", "bottomless"])?;
+    let alert = alert_on(&sensor, HIDDEN_PATH, "bottomless")?;
+    assert!(alert.text("process.executable").starts_with(".../d/"));
+    Ok(())
+}
+
+#[test]
+fn a_program_on_a_mount_that_was_let_go_is_not_taken_for_one_at_the_root() -> Result<()> {
+    let home = Home::new()?;
+    let engine = Engine::start(&home)?;
+    let container = container(&engine)?;
+    let sensor = home.run()?;
+    let script = "busybox mkdir /m && busybox mount -t tmpfs none /m && cd /m && busybox mkdir -p usr/bin && \
+                  busybox cp /usr/bin/ordinary usr/bin/innocent && busybox umount -l /m && exec usr/bin/innocent";
+    engine.exec(&container, &["/bin/sh", "-c", script])?;
+    let alert = alert_on(&sensor, HIDDEN_PATH, "innocent")?;
+    assert_eq!(alert.text("process.executable"), ".../usr/bin/innocent");
+    Ok(())
+}
+
+#[test]
+fn cgroups_below_a_containers_never_hide_whose_they_are() -> Result<()> {
+    const LEVELS: usize = 60;
+    let home = Home::new()?;
+    let program = home.path().join(ORDINARY[0]);
+    place_stand_in(&program)?;
+    let sensor = Sensor::start(&mut home.command("events")?)?;
+    let (attacker, victim) = ("a1".repeat(32), "b2".repeat(32));
+    // By depth alone, and past the longest path.
+    for (number, level) in ["n".to_owned(), "n".repeat(200)].into_iter().enumerate() {
+        let top = Cgroup::new(&format!("deep-{number}"))?;
+        let mut folders = vec![top.path().to_owned(), format!("docker-{attacker}.scope").into()];
+        folders.extend((0..LEVELS).map(|_| level.clone().into()));
+        folders.push(format!("docker-{victim}.scope").into());
+        let innermost: PathBuf = folders.iter().collect();
+        run(Command::new("mkdir").arg("-p").arg(&innermost))?;
+        let mark = format!("mark-{number}");
+        let enter = r#"cd "$1" && echo $$ > cgroup.procs && exec "$2" "$3""#;
+        let result = run(Command::new("sh").args(["-c", enter, "sh"]).args([
+            innermost.as_os_str(),
+            program.as_os_str(),
+            OsStr::new(&mark),
+        ]));
+        for folder in innermost.ancestors().take(LEVELS + 2) {
+            let _ = fs::remove_dir(folder);
+        }
+        result?;
+        let event = sensor.wait_for("exec in the innermost cgroup", |event| {
+            event.text("process.args").contains(&mark).then(|| event.clone())
+        })?;
+        let outermost = event.text("tidewaiter.container.nested_in");
+        let container = event.text("container.id");
+        let owner = if outermost.is_empty() { container } else { outermost };
+        assert_eq!(owner, attacker);
+    }
+    Ok(())
+}
