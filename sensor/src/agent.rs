@@ -1,6 +1,8 @@
 //! The running sensor: its start, its threads, what it does with events, reloads, and its end.
 
+mod canary;
 pub(crate) mod handler;
+pub(crate) mod last_run;
 mod memory;
 pub(crate) mod notices;
 mod notify;

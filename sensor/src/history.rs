@@ -414,10 +414,23 @@ fn is_lasting(error: &io::Error) -> bool {
     )
 }
 
-/// Only its owner can look into it: what ran in containers is nobody else's business.
+/// Only its owner can look into it, if it is made here: what ran in containers is nobody else's business. Says so if it
+/// was there before and others may write to it.
 fn make_directory(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    let metadata = std::fs::metadata(path)?;
+    let is_owners = metadata.uid() == nix::unistd::geteuid().as_raw() || metadata.uid() == 0;
+    if !is_owners || metadata.mode() & 0o022 != 0 {
+        tracing::warn!(
+            "others than the sensor's user may write to the state directory `{}` (user {}, mode {:03o}): who does can have \
+             rules forget or know what they like",
+            path.display(),
+            metadata.uid(),
+            metadata.mode() & 0o777
+        );
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! It never waits for anything but the ring buffer: whatever takes time (container engines, disks, outputs) is behind
 //! queues, on other threads. What becomes of an event is up to the [`EventHandler`].
 
+mod canary;
 mod handler;
 mod intake;
 mod pace;
@@ -27,6 +28,8 @@ use crate::{
     telemetry::counts::PipelineCounts,
 };
 
+use canary::Watcher;
+pub(crate) use canary::{CANARY_ARGUMENT, Canary};
 pub(crate) use handler::{EventHandler, IDLE, Stop};
 use intake::Intake;
 use pace::{POLL_INTERVAL, Pace};
@@ -59,7 +62,13 @@ pub(crate) struct Pipeline {
 
 impl Pipeline {
     /// A pipeline from an attached kernel side and a table filled from `/proc` after attaching.
-    pub(crate) fn new(kernel: KernelSensor, table: ProcessTable, users: Users, progress: Progress) -> Self {
+    pub(crate) fn new(
+        kernel: KernelSensor,
+        table: ProcessTable,
+        users: Users,
+        progress: Progress,
+        canary: Option<Canary>,
+    ) -> Self {
         Pipeline {
             records: kernel.records,
             log: kernel.log,
@@ -71,6 +80,7 @@ impl Pipeline {
                 clock: WallClock::read(),
                 losses: Losses::new(kernel.counters),
                 events: 0,
+                canary: canary.map(|canary| (canary, Watcher::new())),
             },
             progress,
             reported: PipelineCounts::default(),

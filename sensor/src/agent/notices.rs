@@ -14,9 +14,11 @@ use rule_engine::Record;
 use sensor_abi::RecordKind;
 use tracing::warn;
 
+use super::canary::Canaries;
+use super::last_run::{self, AliveNote};
 use crate::clock::{boot_clock_ns, wall_clock_ns};
 use crate::notice::{self, Merged, Notice, Raised, Whose};
-use crate::pipeline::Progress;
+use crate::pipeline::{Canary, Progress};
 use crate::record::{Heartbeat, RecordBuilder, SCHEMA, fill_metadata};
 use crate::telemetry::counts::{LostRecords, OutputCounts};
 use crate::telemetry::log::DroppedLines;
@@ -40,8 +42,11 @@ pub(crate) struct NoticeSources {
     pub(crate) builder: RecordBuilder,
     pub(crate) directory: Directory,
     pub(crate) progress: Progress,
+    pub(crate) canary: Option<Canary>,
     pub(crate) dropped_lines: DroppedLines,
-    /// Zero: no heartbeat.
+    /// Where it is noted that the sensor is alive.
+    pub(crate) alive: Option<AliveNote>,
+    /// Zero: no heartbeat, and no canary.
     pub(crate) heartbeat: Duration,
 }
 
@@ -97,6 +102,8 @@ struct Teller<O> {
     seen: Seen,
     looked_at_ns: i64,
     last_heartbeat: (Instant, Seen),
+    noted_alive: Instant,
+    canaries: Option<Canaries>,
 }
 
 /// What had been counted at some time.
@@ -119,7 +126,12 @@ impl<O: Outlet> Teller<O> {
             output: OutputCounts::default(),
             log_lines_lost: 0,
         };
+        let canary = sources.canary.clone().filter(|_| !sources.heartbeat.is_zero());
+        let progress = sources.progress.clone();
+        let canaries = canary.map(|canary| Canaries::new(canary, progress, sources.heartbeat));
         Ok(Teller {
+            canaries,
+            noted_alive: Instant::now(),
             sources,
             outlet,
             merged: Merged::default(),
@@ -161,9 +173,6 @@ impl<O: Outlet> Teller<O> {
         let still_ns = now_ns - self.looked_at_ns;
         self.looked_at_ns = now_ns;
         let wall_ns = wall_clock_ns();
-        if still_ns > STOOD_STILL_NS {
-            self.add(Notice::StoodStill, 1, wall_ns - still_ns);
-        }
         let counted = self.sources.progress.counted();
         let seen = Seen {
             at_ns: wall_ns,
@@ -173,6 +182,9 @@ impl<O: Outlet> Teller<O> {
             log_lines_lost: self.sources.dropped_lines.count(),
         };
         let before = std::mem::replace(&mut self.seen, seen);
+        if still_ns > STOOD_STILL_NS {
+            self.add(Notice::StoodStill, 1, wall_ns - still_ns);
+        }
         let lost = seen.lost.since(&before.lost);
         for (reason, by_kind) in lost.by_reason() {
             for (kind, count) in RecordKind::ALL.into_iter().zip(by_kind) {
@@ -183,7 +195,16 @@ impl<O: Outlet> Teller<O> {
         let log_lines = seen.log_lines_lost - before.log_lines_lost;
         self.add(Notice::LogLinesDropped, log_lines, before.at_ns);
         self.add(Notice::NoticesMissed, notice::take_missed(), before.at_ns);
-        if !self.sources.heartbeat.is_zero() && self.last_heartbeat.0.elapsed() >= self.sources.heartbeat {
+        let seen_by_canaries = self.canaries.as_mut().map(Canaries::look);
+        for notice in seen_by_canaries.into_iter().flatten() {
+            self.add(notice, 1, wall_ns);
+        }
+        let heartbeat = self.sources.heartbeat;
+        if self.noted_alive.elapsed() >= last_run::INTERVAL.min(heartbeat.max(LOOK_INTERVAL)) {
+            self.noted_alive = Instant::now();
+            self.sources.alive.iter().for_each(AliveNote::put);
+        }
+        if !heartbeat.is_zero() && self.last_heartbeat.0.elapsed() >= heartbeat {
             self.beat(counted.at.elapsed());
         }
     }

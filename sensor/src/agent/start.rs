@@ -21,7 +21,7 @@ use crate::{
     enrich::host::Host,
     enrich::users::Users,
     kernel::{KernelError, KernelOptions, KernelSensor, RecordLog},
-    pipeline::{EventHandler, Pipeline, Progress, Stop},
+    pipeline::{Canary, EventHandler, Pipeline, Progress, Stop},
     process::{ProcessTable, scan},
     telemetry::counts::PipelineCounts,
 };
@@ -54,6 +54,8 @@ pub(crate) struct Agent<'a, Update> {
     /// Further ones may be added.
     pub(crate) threads: Threads,
     pub(crate) progress: Progress,
+    /// `None`: this process cannot tell its own children among others'.
+    pub(crate) canary: Option<Canary>,
     sender: SyncSender<Update>,
     updates: Receiver<Update>,
 }
@@ -98,6 +100,7 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
             directory,
             threads,
             progress: Progress::new(),
+            canary: Canary::new(),
             sender,
             updates,
         })
@@ -157,7 +160,7 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
         table
             .live_processes()
             .for_each(|process| users.learn_from(process, &table));
-        let mut pipeline = Pipeline::new(kernel, table, users, self.progress);
+        let mut pipeline = Pipeline::new(kernel, table, users, self.progress, self.canary);
 
         let (end, running) = mpsc::channel();
         let Signals { stop, reloads, .. } = self.signals;

@@ -61,7 +61,9 @@ pub(crate) fn main(arguments: &EventsArguments, dropped_lines: DroppedLines) -> 
         builder: RecordBuilder::new(host(&config)),
         directory: agent.directory.clone(),
         progress: agent.progress.clone(),
+        canary: agent.canary.clone(),
         dropped_lines,
+        alive: None,
         heartbeat: config.heartbeat,
     };
     let notices = Notices::start(sources, EventStream(Arc::clone(&output))).map_err(AgentError::Thread)?;

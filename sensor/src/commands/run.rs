@@ -10,15 +10,18 @@ use rule_engine::{EngineOptions, Record};
 
 use super::{CommandError, ExitStatus, configured, doctor, style_for};
 use crate::agent::handler::{Alerting, Update};
+use crate::agent::last_run::RunFile;
 use crate::agent::notices::{NoticeSources, Notices, Outlet};
 use crate::agent::reload::{load_rules, reload};
 use crate::agent::signals::Signals;
 use crate::agent::start::{Agent, AgentError, Stopped, host};
 use crate::alert::complete::{Completion, complete_from};
 use crate::cli::{ColorChoice, RunArguments};
+use crate::clock::wall_clock_ns;
 use crate::config::{Config, Format};
 use crate::detection::Detection;
 use crate::history::History;
+use crate::notice::{self, Notice};
 use crate::outputs::text::ReasonDetail;
 use crate::outputs::{Form, Output, Router, RouterInput, stdout};
 use crate::pipeline::EventHandler;
@@ -42,7 +45,10 @@ pub(crate) fn main(
     doctor::require(&config)?;
     let rules = load_rules(&config)?;
     let history = History::open(&config.state_directory, rules.longest_window())?;
+    // The history has the directory for itself.
+    let (run_file, last_alive_ns) = RunFile::begin(&config.state_directory).map_err(AgentError::Thread)?;
     let mut agent = Agent::start(&config, signals)?;
+    agent.threads.watch(run_file.thread());
     agent.threads.watch(history.thread());
 
     let closed = Arc::new(AtomicBool::new(false));
@@ -63,7 +69,9 @@ pub(crate) fn main(
         builder: RecordBuilder::new(host(&config)),
         directory: agent.directory.clone(),
         progress: agent.progress.clone(),
+        canary: agent.canary.clone(),
         dropped_lines: dropped_lines.clone(),
+        alive: Some(run_file.note()),
         heartbeat: config.heartbeat,
     };
     let outlet = AlertStream {
@@ -72,6 +80,9 @@ pub(crate) fn main(
     };
     let notices = Notices::start(sources, outlet).map_err(AgentError::Thread)?;
     agent.threads.watch(notices.thread());
+    if let Some(last_alive_ns) = last_alive_ns {
+        notice::raise_between(Notice::EndedUncleanly, None, 1, last_alive_ns, wall_clock_ns());
+    }
 
     let metrics = match &config.metrics_file {
         Some(path) => {
@@ -104,6 +115,7 @@ pub(crate) fn main(
         format!("watching {processes} processes with {rule_count} rules")
     })?;
     notices.finish(FINISH_LIMIT);
+    run_file.end(FINISH_LIMIT);
     let written = handler.finish(counts, FINISH_LIMIT);
     report::container_engines(&directory.engines());
     reason?;

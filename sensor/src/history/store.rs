@@ -4,7 +4,9 @@
 //! should redb panic over one nevertheless, that counts as damage.
 
 use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +21,7 @@ const RULES: TableDefinition<&str, i64> = TableDefinition::new("rules");
 
 /// Everything is read once, at the start, so a large cache would only be memory.
 const CACHE_BYTES: usize = 1024 * 1024;
+const OWNER_ONLY: u32 = 0o600;
 
 /// How the database is come by.
 pub(crate) enum Opener {
@@ -78,11 +81,28 @@ impl Opener {
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
         match self {
-            Self::File(path) => builder.create(path),
+            Self::File(path) => builder.create_file(open_private(path)?),
             #[cfg(test)]
             Self::Backend(path, backend) => builder.create_with_backend(backend(path)?),
         }
     }
+}
+
+/// The file, made if it is missing, which its owner alone may read: what ran in containers is nobody else's business. A
+/// link in its place is not followed.
+fn open_private(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(OWNER_ONLY)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)?;
+    if file.metadata()?.permissions().mode() & 0o077 != 0 {
+        file.set_permissions(Permissions::from_mode(OWNER_ONLY))?;
+    }
+    Ok(file)
 }
 
 /// Opens the database, or makes an empty one if there is none or if it is damaged. A damaged file is kept under

@@ -2,6 +2,7 @@
 
 use sensor_abi::RecordHead;
 
+use super::canary::{Canary, Watcher};
 use super::handler::EventHandler;
 use crate::{
     alert::loss::Losses,
@@ -18,16 +19,16 @@ pub(super) struct Intake {
     pub users: Users,
     pub clock: WallClock,
     pub losses: Losses,
-    /// How many events the kernel reported.
+    /// How many events were handed on.
     pub events: u64,
+    pub canary: Option<(Canary, Watcher)>,
 }
 
 impl Intake {
     /// Takes an event into the table and passes it on.
-    pub(super) fn take<H: EventHandler>(&mut self, event: &KernelEvent, handler: &mut H) {
-        self.events += 1;
+    pub(super) fn take<H: EventHandler>(&mut self, kernel_event: &KernelEvent, handler: &mut H) {
         let table = &mut self.table;
-        let (action, head, key): (ProcessAction, &RecordHead, ProcessKey) = match event {
+        let (action, head, key): (ProcessAction, &RecordHead, ProcessKey) = match kernel_event {
             KernelEvent::Fork(fork) => (ProcessAction::Forked, &fork.head, table.fork(fork, &mut cgroup_path)),
             KernelEvent::Exec(exec) => (ProcessAction::Executed, &exec.fixed.head, table.exec(exec)),
             KernelEvent::Exit(exit) => match table.exit(exit) {
@@ -47,7 +48,14 @@ impl Intake {
             users: &self.users,
             clock: self.clock,
         };
-        handler.event(&event, &self.losses);
+        let is_canary = self
+            .canary
+            .as_mut()
+            .is_some_and(|(canary, watcher)| canary.may_be(kernel_event) && canary.take(kernel_event, &event, watcher));
+        if !is_canary {
+            self.events += 1;
+            handler.event(&event, &self.losses);
+        }
         table.give_up_surplus();
     }
 

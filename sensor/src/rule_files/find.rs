@@ -52,7 +52,14 @@ pub(crate) fn files_below(path: &Path) -> Result<Vec<PathBuf>, RuleFilesError> {
                 .file_name()
                 .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
             // Links are followed: mounted configuration is often made of them.
-            let Some(metadata) = fs::metadata(&entry).ok().filter(|_| !is_hidden) else {
+            if is_hidden {
+                continue;
+            }
+            let Ok(metadata) = fs::metadata(&entry) else {
+                // Reading it will say why not: a link into nothing may have been a rule, or a directory of them.
+                if fs::symlink_metadata(&entry).is_ok() {
+                    files.push(entry);
+                }
                 continue;
             };
             let is_rule = entry
