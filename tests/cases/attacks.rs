@@ -1,3 +1,4 @@
 //! What somebody who may do as they like in a container does against the sensor; it sees, names and tells all the same.
 
 mod paths;
+mod silence;

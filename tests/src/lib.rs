@@ -10,6 +10,7 @@ pub mod cri;
 pub mod document;
 pub mod engine;
 pub mod image;
+pub mod intruder;
 pub mod lines;
 pub mod namespaces;
 pub mod podman;

@@ -136,8 +136,13 @@ impl Home {
 
     /// Has metrics written to this file.
     pub fn write_metrics(&self, file: &Path) -> Result<()> {
+        self.set(&format!("metrics_file = {file:?}"))
+    }
+
+    /// Adds a line to the beginning of the configuration, which is in no section.
+    pub fn set(&self, line: &str) -> Result<()> {
         let config = fs::read_to_string(self.config())?;
-        fs::write(self.config(), format!("metrics_file = {file:?}\n{config}"))?;
+        fs::write(self.config(), format!("{line}\n{config}"))?;
         Ok(())
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Runs on the event thread, so nothing here waits.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rule_engine::{Match, Record, fields};
@@ -13,6 +15,7 @@ use crate::detection::{Detection, Release, Rules, WAITING_POLL_INTERVAL, Waiting
 use crate::event::Event;
 use crate::history::History;
 use crate::kernel::Environment;
+use crate::notice::{self, Notice};
 use crate::outputs::Router;
 use crate::pipeline::{EventHandler, IDLE};
 use crate::record::{RecordBuilder, SCHEMA, fill_metadata};
@@ -35,6 +38,8 @@ pub(crate) struct Alerting {
     /// Filled for an event that matched.
     whole: Record,
     evictions: EvictionReport,
+    /// Alerts of each rule that were held back, as far as it was told.
+    held_back: HashMap<Arc<str>, u64>,
 }
 
 impl Alerting {
@@ -55,6 +60,7 @@ impl Alerting {
             dropped_lines,
             whole: Record::with_schema(&SCHEMA),
             evictions: EvictionReport::default(),
+            held_back: HashMap::new(),
         }
     }
 
@@ -183,6 +189,18 @@ impl EventHandler for Alerting {
     }
 
     fn counted(&mut self, counts: &PipelineCounts) {
+        for engine in self.detection.counts().engines {
+            for rule in engine.rules.into_iter().filter(|rule| rule.held_back > 0) {
+                let name: Arc<str> = rule.name.into();
+                let told = self.held_back.entry(Arc::clone(&name)).or_default();
+                // A rule that was changed by a reload counts anew.
+                let new = rule.held_back.checked_sub(*told).unwrap_or(rule.held_back);
+                *told = rule.held_back;
+                if new > 0 {
+                    notice::raise(Notice::AlertsHeldBack { rule: name }, None, new);
+                }
+            }
+        }
         if let Some(metrics) = &mut self.metrics {
             metrics.offer(|| Snapshot {
                 rules: self.detection.rule_count(),

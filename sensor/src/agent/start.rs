@@ -15,7 +15,7 @@ use tracing::{info, level_filters::LevelFilter, warn};
 use super::memory::{return_freed_memory, return_large_allocations, return_start_up_code};
 use super::notify;
 use super::signals::Signals;
-use super::threads::Threads;
+use super::threads::{Threads, lost};
 use crate::{
     config::Config,
     enrich::host::Host,
@@ -180,9 +180,15 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
         let status = describe(report.found);
         info!("{status}; Ctrl-C ends it");
         notify::ready(&status);
-        let lost_thread = self.threads.supervise(&running, || stop.request());
+        let lost_thread = self.threads.supervise(&events, &running, || stop.request());
         notify::stopping();
-        let (handler, _, counts) = events.join().map_err(|_| AgentError::LostThread("events".to_owned()))?;
+        if lost_thread.as_deref() == events.thread().name() {
+            // It was made to end, and so gives nothing.
+            return Err(AgentError::LostThread("events".to_owned()));
+        }
+        let (handler, _, counts) = events
+            .join()
+            .map_err(|_| AgentError::LostThread(lost(Some("events"))))?;
         Ok(Stopped {
             handler,
             counts,

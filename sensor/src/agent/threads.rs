@@ -1,18 +1,23 @@
 //! The threads that have to run as long as the sensor does.
 //!
 //! Each ends only when it is told to, after [`Threads::supervise`]; what tells it so by being dropped outlives that. One
-//! that ends before has panicked or is broken: without it the sensor would go on and not do its work, so it ends too,
-//! and says why.
+//! that ends before has panicked or is broken, or somebody made it end: without it the sensor would go on and not do its
+//! work, so it ends too, and says why. Whether a thread is there the kernel is asked, for one that was made to end leaves
+//! no other trace.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
+use std::fs;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use tracing::error;
 
 use crate::notice::{self, Notice};
+use crate::telemetry::log::THREAD as LOG_THREAD;
 
 /// How often to check whether all threads run.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -26,23 +31,71 @@ impl Threads {
     }
 
     /// Waits until `running` is closed by the end of the event thread. If another thread ends before, `stop` is to end
-    /// that one; gives the other's name.
-    pub(crate) fn supervise(&self, running: &Receiver<Infallible>, stop: impl Fn()) -> Option<String> {
+    /// that one; gives the other's name, or that of the event thread if it is gone without a word.
+    pub(crate) fn supervise<Result>(
+        &self,
+        events: &JoinHandle<Result>,
+        running: &Receiver<Infallible>,
+        stop: impl Fn(),
+    ) -> Option<String> {
+        let numbers = numbers_by_name();
+        let number_of = |name: Option<&str>| numbers.get(name.unwrap_or_default()).copied();
+        let watched: Vec<_> = self
+            .0
+            .iter()
+            .map(|thread| (thread, number_of(thread.thread().name())))
+            .collect();
+        // Nobody has a handle of the one that writes the log.
+        let log = number_of(Some(LOG_THREAD));
+        let events_number = number_of(events.thread().name());
         let mut ended = None;
         while let Err(RecvTimeoutError::Timeout) = running.recv_timeout(CHECK_INTERVAL) {
+            if events_number.is_some_and(is_gone) && running.try_recv() == Err(TryRecvError::Empty) {
+                return Some(lost(events.thread().name()));
+            }
+            let is_lost = |(thread, number): &&(&Arc<JoinHandle<()>>, Option<i32>)| {
+                thread.is_finished() || number.is_some_and(is_gone)
+            };
+            let first_lost = watched.iter().find(is_lost).map(|(thread, _)| thread.thread().name());
+            let first_lost = first_lost.or_else(|| log.filter(|log| is_gone(*log)).map(|_| Some(LOG_THREAD)));
             if ended.is_none()
-                && let Some(thread) = self.0.iter().find(|thread| thread.is_finished())
+                && let Some(name) = first_lost
             {
-                let name = thread.thread().name().unwrap_or_default();
-                error!("the thread `{name}` has ended, and nothing can be done without it: stopping");
-                let thread = name.to_owned();
-                notice::raise(Notice::ThreadLost { thread }, None, 1);
-                ended = Some(name.to_owned());
+                ended = Some(lost(name));
                 stop();
             }
         }
         ended
     }
+}
+
+/// Says that the thread is lost; gives its name.
+pub(super) fn lost(name: Option<&str>) -> String {
+    let thread = name.unwrap_or_default().to_owned();
+    error!("the thread `{thread}` has ended, and nothing can be done without it: stopping");
+    notice::raise(Notice::ThreadLost { thread: thread.clone() }, None, 1);
+    thread
+}
+
+/// The threads of this process as the kernel numbers them; of several with a name, the oldest.
+fn numbers_by_name() -> HashMap<String, i32> {
+    let mut numbers = HashMap::new();
+    for entry in fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
+        let number = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok());
+        let name = fs::read_to_string(entry.path().join("comm"));
+        if let (Some(number), Ok(name)) = (number, name) {
+            let oldest = numbers.entry(name.trim_end().to_owned()).or_insert(number);
+            *oldest = number.min(*oldest);
+        }
+    }
+    numbers
+}
+
+/// Whether no thread of this process has the number any more.
+fn is_gone(number: i32) -> bool {
+    // SAFETY: signal 0 is never sent.
+    let result = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), number, 0) };
+    result == -1 && Errno::last() == Errno::ESRCH
 }
 
 #[cfg(test)]
@@ -72,9 +125,36 @@ mod tests {
         threads.watch(waiting(others));
         let broken = thread::Builder::new().name("broken".to_owned());
         threads.watch(broken.spawn(|| panic!("as the test wants it")).unwrap());
-        let ended = threads.supervise(&running, || stop.send(()).unwrap());
+        let ended = threads.supervise(&event_thread, &running, || stop.send(()).unwrap());
         assert_eq!(ended.as_deref(), Some("broken"));
         event_thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_thread_that_was_made_to_end_is_missed() {
+        let (end, running) = channel::<Infallible>();
+        let (stop, stopped) = channel::<()>();
+        let event_thread = thread::spawn(move || {
+            let _end = end;
+            stopped.recv().unwrap();
+        });
+        let (begin, may_begin) = channel::<()>();
+        let ending = thread::Builder::new().name("made-to-end".to_owned());
+        let ending = ending.spawn(move || {
+            may_begin.recv().unwrap();
+            // SAFETY: ends this thread alone, and nothing of it is needed any more.
+            unsafe { libc::syscall(libc::SYS_exit, 0) };
+        });
+        let mut threads = Threads::default();
+        threads.watch(ending.unwrap());
+        let later = thread::spawn(move || {
+            thread::sleep(CHECK_INTERVAL / 2);
+            begin.send(()).unwrap();
+        });
+        let ended = threads.supervise(&event_thread, &running, || stop.send(()).unwrap());
+        assert_eq!(ended.as_deref(), Some("made-to-end"));
+        event_thread.join().unwrap();
+        later.join().unwrap();
     }
 
     #[test]
@@ -83,7 +163,10 @@ mod tests {
         let (_other, others) = channel();
         let mut threads = Threads::default();
         threads.watch(waiting(others));
-        drop(end);
-        assert_eq!(threads.supervise(&running, || panic!("nothing is wrong")), None);
+        let event_thread = thread::spawn(move || drop(end));
+        assert_eq!(
+            threads.supervise(&event_thread, &running, || panic!("nothing is wrong")),
+            None
+        );
     }
 }

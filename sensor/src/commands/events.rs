@@ -78,9 +78,9 @@ pub(crate) fn main(arguments: &EventsArguments, dropped_lines: DroppedLines) -> 
         record: Record::with_schema(&SCHEMA),
         which,
     };
-    let Stopped { counts, reason, .. } =
-        agent.run(writer, || None, |processes| format!("watching {processes} processes"))?;
+    let stopped = agent.run(writer, || None, |processes| format!("watching {processes} processes"));
     notices.finish(FINISH_LIMIT);
+    let Stopped { counts, reason, .. } = stopped?;
     let written = output.finish(FINISH_LIMIT);
     let not_written = written.refused + written.lost;
     info!(

@@ -107,14 +107,15 @@ pub(crate) fn main(
 
     let directory = agent.directory.clone();
     let reload = reload(config.clone(), handler.environment());
+    let stopped = agent.run(handler, reload, |processes| {
+        format!("watching {processes} processes with {rule_count} rules")
+    });
+    notices.finish(FINISH_LIMIT);
     let Stopped {
         handler,
         counts,
         reason,
-    } = agent.run(handler, reload, |processes| {
-        format!("watching {processes} processes with {rule_count} rules")
-    })?;
-    notices.finish(FINISH_LIMIT);
+    } = stopped?;
     run_file.end(FINISH_LIMIT);
     let written = handler.finish(counts, FINISH_LIMIT);
     report::container_engines(&directory.engines());

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use redb::backends::FileBackend;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 /// Last seen, in milliseconds since the epoch, by rule and term.
@@ -81,7 +82,7 @@ impl Opener {
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
         match self {
-            Self::File(path) => builder.create_file(open_private(path)?),
+            Self::File(path) => builder.create_with_backend(FileBackend::new(open_private(path)?)?),
             #[cfg(test)]
             Self::Backend(path, backend) => builder.create_with_backend(backend(path)?),
         }

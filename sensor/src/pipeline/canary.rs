@@ -72,9 +72,8 @@ impl Seen {
     /// The programs that have not reported, and `rules` if no rule matched although there was something to match.
     pub(crate) fn blind(self) -> Vec<&'static str> {
         let [fork, exec, exit] = &HOOKS;
-        let arguments = exec
-            .continuation
-            .map_or(exec.program, |continuation| continuation.program);
+        // The last one carries the arguments.
+        let arguments = exec.continuations.last().map_or(exec.program, |last| last.program);
         let parts = [
             (self.fork, fork.program),
             (self.exec, exec.program),

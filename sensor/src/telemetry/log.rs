@@ -26,6 +26,8 @@ const QUEUE_LENGTH: usize = 4 * 1024;
 /// How long the end may take, and how often the last words are offered to a full queue meanwhile.
 const END_LIMIT: Duration = Duration::from_secs(1);
 const OFFER_INTERVAL: Duration = Duration::from_millis(10);
+/// The name of the thread.
+pub(crate) const THREAD: &str = "log";
 /// What the last words begin with in the queue, and no line does.
 const LAST_WORDS: u8 = 0x04;
 
@@ -46,7 +48,7 @@ impl Log {
         let (lines, guard) = NonBlockingBuilder::default()
             .lossy(true)
             .buffered_lines_limit(queue_length)
-            .thread_name("log")
+            .thread_name(THREAD)
             .finish(Stderr {
                 descriptor: stderr,
                 end: Some(end),

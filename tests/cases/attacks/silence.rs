@@ -1,0 +1,503 @@
+//! Whoever wants the sensor silent: each of these sabotages has to be told, by whatever is left of it.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tests::document::Document;
+use tests::image::{FENCE, place_stand_in};
+use tests::intruder::{Intruder, delete_tail_calls, links, thread_of};
+use tests::lines::Lines;
+use tests::program::{copy, run, tidewaiter};
+use tests::sensor::{Home, Sensor};
+
+/// More than a stopped reader's pipe and the sensor's own budget hold, with the arguments of [`flood`].
+const FLOOD: usize = 400;
+
+#[test]
+fn a_heartbeat_comes_and_what_the_sensor_does_to_try_itself_is_no_event() -> Result<()> {
+    let home = home()?;
+    let mut command = home.command("events")?;
+    let sensor = Sensor::start(&mut command)?;
+    let mut beats = 0;
+    sensor.wait_for("three heartbeats", |document| {
+        beats += usize::from(is_notice(document, "heartbeat"));
+        (beats == 3).then_some(())
+    })?;
+    // Who does as the sensor does is seen.
+    run(Command::new(tidewaiter()?).args(["canary", "word", "end-of-the-canary"]))?;
+    let imitation = sensor.wait_for("exec of the imitation", |event| {
+        (event.text("event.action") == "exec" && event.text("process.args").contains("canary")).then(|| event.clone())
+    })?;
+    assert!(imitation.text("process.args").contains("word"));
+    let own = sensor.process_id().to_string();
+    let seen = sensor.output.so_far();
+    let children = seen.iter().filter_map(|line| Document::parse(line).ok());
+    let children: Vec<_> = children
+        .filter(|event| event.text("process.parent.pid") == own)
+        .collect();
+    assert!(children.is_empty(), "{children:?}");
+    let blind = seen.iter().find(|line| line.contains("hook-blind"));
+    assert_eq!(blind, None);
+    assert!(sensor.stop()?.success());
+    Ok(())
+}
+
+#[test]
+fn a_hook_that_is_detached_is_named() -> Result<()> {
+    let home = home()?;
+    let sensor = home.run()?;
+    wait_for_notice(&sensor, "heartbeat")?;
+    let hooks = ["process_fork", "process_exec", "process_exit"];
+    let links = links(sensor.process_id())?;
+    assert_eq!(links.len(), hooks.len());
+    for (link, hook) in links.into_iter().zip(hooks).rev() {
+        // Nobody but the sensor can let go of its link: it is made to.
+        let mut intruder = Intruder::attach(thread_of(sensor.process_id(), "notices")?)?;
+        intruder.close(link)?;
+        drop(intruder);
+        sensor.wait_for("word of the blind hook", |document| {
+            (is_notice(document, "hook-blind") && document.text("tidewaiter.sensor.subject") == hook).then_some(())
+        })?;
+        sensor.wait_for("alert of the blind hook", |alert| {
+            (alert.rule() == "Sensor blind" && alert.text("tidewaiter.sensor.subject") == hook).then_some(())
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_tail_call_that_is_taken_away_is_named() -> Result<()> {
+    let home = home()?;
+    let sensor = home.run()?;
+    wait_for_notice(&sensor, "heartbeat")?;
+    delete_tail_calls(sensor.process_id())?;
+    sensor.wait_for("word of the blind hook", |document| {
+        let subject = document.text("tidewaiter.sensor.subject");
+        (is_notice(document, "hook-blind") && subject == "process_exec_arguments").then_some(())
+    })
+}
+
+#[test]
+fn an_event_thread_that_stands_still_is_told_by_another() -> Result<()> {
+    let home = home()?;
+    let sensor = home.run()?;
+    wait_for_notice(&sensor, "heartbeat")?;
+    let intruder = Intruder::attach(thread_of(sensor.process_id(), "events")?)?;
+    sensor.wait_for("heartbeat that shows it", |document| {
+        let lag: u64 = document.text("tidewaiter.sensor.lag_ms").parse().ok()?;
+        (lag > 5_000).then_some(())
+    })?;
+    wait_for_notice(&sensor, "events-behind")?;
+    drop(intruder);
+    // The rules see it once they see anything.
+    wait_for_alert(&sensor, "Sensor blind")
+}
+
+#[test]
+fn a_thread_that_dies_ends_the_sensor_with_its_name() -> Result<()> {
+    for name in ["events", "alerts", "history", "notices", "users"] {
+        let home = home()?;
+        let mut sensor = home.run()?;
+        let mut intruder = Intruder::attach(thread_of(sensor.process_id(), name)?)?;
+        intruder.end()?;
+        drop(intruder);
+        let status = sensor.wait()?;
+        let said = sensor.diagnostics.so_far().join("\n");
+        assert_eq!(status.code(), Some(1), "{name}: {said}");
+        assert!(said.contains(&format!("thread `{name}`")), "{said}");
+    }
+    Ok(())
+}
+
+#[test]
+fn who_is_stopped_says_for_how_long_when_it_goes_on() -> Result<()> {
+    let home = home()?;
+    let sensor = home.run()?;
+    wait_for_notice(&sensor, "heartbeat")?;
+    signal(sensor.process_id(), Signal::SIGSTOP)?;
+    // It is this long that has to be told.
+    thread::sleep(Duration::from_secs(7));
+    signal(sensor.process_id(), Signal::SIGCONT)?;
+    let notice = wait_for_notice(&sensor, "sensor-stood-still")?;
+    assert!(seconds(&notice)? >= 6.0, "{notice:?}");
+    wait_for_alert(&sensor, "Sensor interrupted")
+}
+
+#[test]
+fn the_start_after_a_kill_says_so_and_the_start_after_a_clean_end_does_not() -> Result<()> {
+    let home = home()?;
+    let first = home.run()?;
+    wait_for_notice(&first, "heartbeat")?;
+    assert!(first.stop()?.success());
+    let second = home.run()?;
+    wait_for_notice(&second, "heartbeat")?;
+    let unclean = |sensor: &Sensor| {
+        sensor
+            .output
+            .so_far()
+            .iter()
+            .any(|line| line.contains("sensor-ended-uncleanly"))
+    };
+    assert!(!unclean(&second));
+    second.kill()?;
+    // What is told is at least this long.
+    thread::sleep(Duration::from_secs(2));
+    let third = home.run()?;
+    let notice = wait_for_notice(&third, "sensor-ended-uncleanly")?;
+    assert!(seconds(&notice)? >= 2.0, "{notice:?}");
+    wait_for_alert(&third, "Sensor interrupted")
+}
+
+#[test]
+fn a_stop_that_was_not_clean_is_told_too() -> Result<()> {
+    let home = home()?;
+    let (mut sensor, _output) = with_unread_output(&home, "run")?;
+    flood(&home)?;
+    let status = insist(&mut sensor)?;
+    assert_eq!(status, Some(1));
+    let next = home.run()?;
+    wait_for_notice(&next, "sensor-ended-uncleanly")?;
+    Ok(())
+}
+
+#[test]
+fn alerts_that_a_stopped_reader_missed_are_told_when_it_reads_again_and_at_the_end() -> Result<()> {
+    let home = home()?;
+    let (mut sensor, output) = with_unread_output(&home, "run")?;
+    flood(&home)?;
+    // Told by another thread while it lasts.
+    sensor.diagnostics.wait_for("word of the slow output", |line| {
+        line.contains("alerts were not written: the output was too slow")
+            .then_some(())
+    })?;
+    let output = Lines::of(fs::File::from(output));
+    output.wait_for("notice of the missed alerts", |line| {
+        is_notice(&Document::parse(line).ok()?, "output-refused").then_some(())
+    })?;
+    signal(sensor.process.id(), Signal::SIGTERM)?;
+    let said = sensor.diagnostics.wait_for_end()?;
+    assert_eq!(sensor.process.wait()?.code(), Some(1), "{said:?}");
+    let last = said
+        .iter()
+        .find(|line| line.contains("stopped after"))
+        .context("no last line")?;
+    assert!(last.contains("more were not written"), "{last}");
+    Ok(())
+}
+
+#[test]
+fn the_recorder_ends_whatever_its_reader_does() -> Result<()> {
+    let home = home()?;
+    let (mut sensor, _output) = with_unread_output(&home, "events")?;
+    flood(&home)?;
+    signal(sensor.process.id(), Signal::SIGTERM)?;
+    let said = sensor.diagnostics.wait_for_end()?.join("\n");
+    assert_eq!(sensor.process.wait()?.code(), Some(1), "{said}");
+    assert!(said.contains("more were not written"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn signals_are_heard_while_the_sensor_starts() -> Result<()> {
+    let home = home()?;
+    // An engine that takes every question and answers none holds the start up.
+    let _silent = UnixListener::bind(home.docker_socket())?;
+    let mut command = home.command("run")?;
+    let mut sensor = start(&mut command, Stdio::null())?;
+    await_thread(sensor.process.id(), "signals")?;
+    assert_eq!(insist(&mut sensor)?, Some(1));
+    Ok(())
+}
+
+#[test]
+fn a_stderr_that_nobody_reads_holds_up_neither_alerts_nor_the_end() -> Result<()> {
+    let home = home()?;
+    let fence = fence(&home)?;
+    let (_unread, full) = full_pipe()?;
+    let mut command = home.command("run")?;
+    command.args(["--format", "json", "--log", "trace"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(full);
+    let mut process = command.spawn()?;
+    let output = Lines::of(process.stdout.take().context("no output")?);
+    output.wait_for("heartbeat", |line| {
+        is_notice(&Document::parse(line).ok()?, "heartbeat").then_some(())
+    })?;
+    run(Command::new(&fence).arg("while stderr is full"))?;
+    output.wait_for("alert", |line| {
+        Document::parse(line)
+            .ok()?
+            .text("process.args")
+            .contains("while stderr is full")
+            .then_some(())
+    })?;
+    signal(process.id(), Signal::SIGTERM)?;
+    output.wait_for_end()?;
+    assert_eq!(process.wait()?.code(), Some(0));
+    Ok(())
+}
+
+#[test]
+fn a_state_directory_that_is_taken_away_is_told_and_alerts_go_on() -> Result<()> {
+    let home = home()?;
+    let fence = fence(&home)?;
+    let sensor = home.run()?;
+    wait_for_notice(&sensor, "heartbeat")?;
+    fs::remove_dir_all(home.state())?;
+    sensor.diagnostics.wait_for("word of the state directory", |line| {
+        (line.contains("running.json") && line.contains("cannot be written")).then_some(())
+    })?;
+    still_alerts(&sensor, &fence)
+}
+
+#[test]
+fn a_state_directory_that_others_may_write_to_is_told_and_its_files_are_the_owners() -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = home()?;
+    fs::set_permissions(home.state(), fs::Permissions::from_mode(0o777))?;
+    fs::write(home.state().join("history.redb"), "")?;
+    fs::set_permissions(home.state().join("history.redb"), fs::Permissions::from_mode(0o644))?;
+    let sensor = home.run()?;
+    sensor.diagnostics.wait_for("word of the mode", |line| {
+        (line.contains("may write to the state directory") && line.contains("777")).then_some(())
+    })?;
+    wait_for_notice(&sensor, "heartbeat")?;
+    for entry in fs::read_dir(home.state())? {
+        let entry = entry?;
+        let mode = entry.metadata()?.permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{:?}", entry.file_name());
+    }
+    Ok(())
+}
+
+#[test]
+fn rules_that_are_gone_at_a_reload_are_told_and_the_old_ones_stay() -> Result<()> {
+    let home = home()?;
+    let fence = fence(&home)?;
+    let sensor = home.run()?;
+    fs::remove_dir_all(home.rules())?;
+    signal(sensor.process_id(), Signal::SIGHUP)?;
+    sensor.diagnostics.wait_for("word of the rules", |line| {
+        line.contains("the rules stay as they were").then_some(())
+    })?;
+    still_alerts(&sensor, &fence)
+}
+
+#[test]
+fn records_that_a_starved_sensor_loses_are_told_among_the_alerts() -> Result<()> {
+    let home = home()?;
+    let config = fs::read_to_string(home.config())?;
+    fs::write(home.config(), format!("{config}[kernel]\nring_buffer_bytes = 65536\n"))?;
+    let fence = fence(&home)?;
+    let sensor = home.run()?;
+    wait_for_notice(&sensor, "heartbeat")?;
+    signal(sensor.process_id(), Signal::SIGSTOP)?;
+    let script = "i=0; while [ $i -lt 600 ]; do \"$0\" storm; i=$((i + 1)); done";
+    let storm = run(Command::new("/bin/sh").args(["-c", script]).arg(&fence));
+    signal(sensor.process_id(), Signal::SIGCONT)?;
+    storm?;
+    let notice = wait_for_notice(&sensor, "records-lost")?;
+    let count: u64 = notice.text("tidewaiter.sensor.count").parse()?;
+    assert!(count > 0 && !notice.text("event.reason").is_empty(), "{notice:?}");
+    let lost = sensor.wait_for("heartbeat with the loss", |document| {
+        document
+            .text("tidewaiter.sensor.records_lost")
+            .parse::<u64>()
+            .ok()
+            .filter(|lost| *lost > 0)
+    })?;
+    assert!(lost > 0);
+    Ok(())
+}
+
+#[test]
+fn who_goes_for_the_sensor_with_a_tool_is_alerted_on() -> Result<()> {
+    let home = home()?;
+    let sensor = home.run()?;
+    for (tool, arguments) in [
+        ("pkill", ["-STOP", "tidewaiter"]),
+        ("gdb", ["-p", "tidewaiter"]),
+        ("bpftool", ["link", "detach"]),
+    ] {
+        let stand_in = home.path().join(tool);
+        place_stand_in(&stand_in)?;
+        run(Command::new(&stand_in).args(arguments))?;
+        sensor.wait_for("alert on the tool", |alert| {
+            (alert.rule() == "Sensor attacked" && alert.text("process.name") == tool).then_some(())
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_link_into_nothing_is_named_by_the_check_of_rules() -> Result<()> {
+    let home = home()?;
+    std::os::unix::fs::symlink("/nowhere/rule.toml", home.rules().join("gone.toml"))?;
+    let output = Command::new(tidewaiter()?)
+        .args(["rules", "check"])
+        .arg(home.rules())
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("gone.toml"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_sensor_whose_program_was_replaced_still_tries_itself() -> Result<()> {
+    let home = home()?;
+    let program = home.path().join("tidewaiter");
+    copy(tidewaiter()?, &program)?;
+    let mut command = Command::new(&program);
+    command.args(["run", "--format", "json", "--config"]).arg(home.config());
+    let sensor = Sensor::start(&mut command)?;
+    fs::remove_file(&program)?;
+    let mut beats = 0;
+    sensor.wait_for("three heartbeats", |document| {
+        beats += usize::from(is_notice(document, "heartbeat"));
+        (beats == 3).then_some(())
+    })?;
+    let lines = [sensor.output.so_far(), sensor.diagnostics.so_far()].concat();
+    let troubles = lines
+        .iter()
+        .filter(|line| line.contains("blind") || line.contains("cannot be tried"));
+    assert_eq!(troubles.count(), 0, "{lines:?}");
+    Ok(())
+}
+
+/// A home with a heartbeat every second.
+fn home() -> Result<Home> {
+    let home = Home::new()?;
+    home.set("heartbeat = \"1s\"")?;
+    Ok(home)
+}
+
+fn fence(home: &Home) -> Result<PathBuf> {
+    let fence = home.path().join(FENCE);
+    place_stand_in(&fence)?;
+    Ok(fence)
+}
+
+fn still_alerts(sensor: &Sensor, fence: &Path) -> Result<()> {
+    sensor.fence(|number| {
+        run(Command::new(fence).arg(number))?;
+        Ok(())
+    })?;
+    Ok(())
+}
+
+fn is_notice(document: &Document, action: &str) -> bool {
+    document.is_notice() && document.text("event.action") == action
+}
+
+fn wait_for_notice(sensor: &Sensor, action: &str) -> Result<Document> {
+    sensor.wait_for(action, |document| is_notice(document, action).then(|| document.clone()))
+}
+
+fn wait_for_alert(sensor: &Sensor, rule: &str) -> Result<()> {
+    sensor.wait_for(rule, |alert| (alert.rule() == rule).then_some(()))
+}
+
+/// How long lasted what a notice tells.
+fn seconds(notice: &Document) -> Result<f64> {
+    let time = |field: &str| -> Result<jiff::Timestamp> { Ok(notice.text(field).parse()?) };
+    Ok(time("event.end")?.duration_since(time("event.start")?).as_secs_f64())
+}
+
+fn signal(process: u32, signal: Signal) -> Result<()> {
+    kill(Pid::from_raw(i32::try_from(process)?), signal)?;
+    Ok(())
+}
+
+/// A sensor whose output is not read by the harness; killed when it is dropped.
+struct Unread {
+    process: Child,
+    diagnostics: Lines,
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn start(command: &mut Command, output: Stdio) -> Result<Unread> {
+    command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped());
+    let mut process = command.spawn()?;
+    let diagnostics = Lines::of(process.stderr.take().context("no stderr")?);
+    Ok(Unread { process, diagnostics })
+}
+
+/// A sensor that watches and whose output nobody reads.
+fn with_unread_output(home: &Home, command: &str) -> Result<(Unread, OwnedFd)> {
+    let (reader, writer) = nix::unistd::pipe()?;
+    let mut command = home.command(command)?;
+    let sensor = start(&mut command, writer.into())?;
+    sensor.diagnostics.wait_for("word that the sensor is ready", |line| {
+        line.contains("watching").then_some(())
+    })?;
+    Ok((sensor, reader))
+}
+
+/// Raises more alerts than wait for a reader.
+fn flood(home: &Home) -> Result<()> {
+    let fence = fence(home)?;
+    let long = "x".repeat(30_000);
+    for _ in 0..FLOOD {
+        run(Command::new(&fence).arg(&long))?;
+    }
+    Ok(())
+}
+
+/// Asks the sensor to end until it does; gives its exit status.
+fn insist(sensor: &mut Unread) -> Result<Option<i32>> {
+    let begin = Instant::now();
+    loop {
+        signal(sensor.process.id(), Signal::SIGTERM)?;
+        thread::sleep(Duration::from_millis(50));
+        if let Some(status) = sensor.process.try_wait()? {
+            let said = sensor.diagnostics.wait_for_end()?.join("\n");
+            ensure!(said.contains("a second signal came"), "{said}");
+            return Ok(status.code());
+        }
+        if begin.elapsed() > Duration::from_secs(60) {
+            bail!("it does not end: {:?}", sensor.diagnostics.so_far());
+        }
+    }
+}
+
+fn await_thread(process: u32, name: &str) -> Result<()> {
+    let begin = Instant::now();
+    while thread_of(process, name).is_err() {
+        ensure!(begin.elapsed() < Duration::from_secs(60), "no thread `{name}`");
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// A pipe that takes nothing more.
+fn full_pipe() -> Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = nix::unistd::pipe()?;
+    let other = fs::OpenOptions::new()
+        .write(true)
+        .open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer)))?;
+    // Of an open file of its own, so that the sensor's end stays as it is.
+    nix::fcntl::fcntl(&other, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
+    let mut other = other;
+    loop {
+        match other.write(&[b'x'; 4096]) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok((reader, writer)),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
