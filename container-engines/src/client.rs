@@ -8,6 +8,7 @@
 mod containerd;
 mod cri;
 mod docker;
+pub mod fuzzing;
 mod grpc;
 mod json;
 mod oci;

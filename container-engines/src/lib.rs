@@ -23,6 +23,6 @@ pub use model::{
     Runtime, Workload,
 };
 
-/// For the fuzz target of what engines pass on.
+/// For the fuzz targets of what engines say and pass on.
 #[doc(hidden)]
-pub use client::Specification;
+pub use client::{Specification, fuzzing};

@@ -16,9 +16,11 @@ use crate::model::{self, DirectoryOptions, EngineError, EngineVersion, Image, Me
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
-use messages::{Container, Envelope, SandboxExtension};
+use messages::{Envelope, SandboxExtension};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub(super) use messages::Container;
 
 const EVENTS: [&str; 5] = [
     r#"topic=="/containers/create""#,
@@ -185,6 +187,13 @@ impl Client {
         }
         Ok(None)
     }
+}
+
+/// For the fuzz targets.
+pub(super) fn check_event(bytes: &[u8]) {
+    let event = Envelope::of(bytes);
+    assert!(event.about.len() <= bytes.len());
+    SandboxExtension::from_json(bytes).map(|sandbox| sandbox.texts("labels").count());
 }
 
 /// By what a container is known outside: names that are no random ids are unique in their namespace only, and are preceded

@@ -181,6 +181,20 @@ fn engine_event(event: &ContainerEvent<'_>) -> EngineEvent {
     }
 }
 
+/// For the fuzz targets.
+pub(super) fn check_messages(bytes: &[u8], check: impl FnOnce(&Metadata)) {
+    engine_event(&ContainerEvent::of(bytes));
+    messages::containers(bytes).count();
+    for sandbox in messages::sandboxes(bytes) {
+        let pod = Pod::new("", "", "", sandbox.labels(), sandbox.annotations(), &["*".to_owned()]);
+        assert!(pod.labels.len() <= 64 && pod.annotations.len() <= 64);
+    }
+    if let Some(status) = ContainerStatus::of_answer(bytes) {
+        let details = Details(value_of(messages::details(bytes)).unwrap_or_default());
+        check(&metadata_of_status(Runtime::CriO, status, &details));
+    }
+}
+
 /// What engines add to a verbose answer, each in its own format.
 #[derive(Default)]
 struct Details(Value);

@@ -294,7 +294,7 @@ fn texts(object: &Value) -> impl Iterator<Item = (&str, &str)> {
     members.filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)))
 }
 
-fn container_of_list(container: &Value) -> Option<Listed> {
+pub(super) fn container_of_list(container: &Value) -> Option<Listed> {
     let id = text(container, "Id");
     model::is_id(id).then(|| Listed {
         id: id.to_owned(),
@@ -306,7 +306,7 @@ fn container_of_list(container: &Value) -> Option<Listed> {
     })
 }
 
-fn engine_event(kind: EngineKind, event: &Value) -> Option<EngineEvent> {
+pub(super) fn engine_event(kind: EngineKind, event: &Value) -> Option<EngineEvent> {
     let actor = event.get("Actor")?;
     let attributes = actor.get("Attributes").unwrap_or(&Value::Null);
     let id = text(actor, "ID");
@@ -353,7 +353,7 @@ fn metadata_of_event(kind: EngineKind, attributes: &Value) -> Metadata {
     }
 }
 
-pub(crate) fn metadata_of_answer(kind: EngineKind, container: &Value) -> Metadata {
+pub(super) fn metadata_of_answer(kind: EngineKind, container: &Value) -> Metadata {
     let config = container.get("Config").unwrap_or(&Value::Null);
     let mut image = Image::from_reference(text(config, "Image"));
     image.add_digest(text(container, "Image"));
