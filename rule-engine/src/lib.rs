@@ -51,6 +51,7 @@ pub use record::{DocumentCounts, DocumentReader, MAX_RECORD_TEXT, Producer, Reco
 pub use rule::{
     CheckedRule, Example, Expectation, Format, Report, RuleInfo, RuleSeverity, RuleType, parse_rule, parse_rules,
 };
+pub use run::alert_limiter::HeldBack;
 pub use run::counters::{EngineCounters, RuleCounters};
 pub use run::engine::{Engine, Match, RuleChanges};
 pub use run::explain::NearMiss;

@@ -49,11 +49,15 @@ impl Default for RuleLimits {
     }
 }
 
-/// How much an engine remembers for each rule, and how much of one event a new-terms rule looks at.
+/// How much an engine remembers, and how much of one event a new-terms rule looks at. Whatever is limited is shared out
+/// fairly among owners ([`Schema::with_owner`](crate::Schema::with_owner)).
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct EngineLimits {
-    /// Keys for which one rule remembers partial sequences, counts or alerts.
+    /// Bytes of everything that the engine remembers. Each rule that remembers has an equal share.
+    pub state_bytes: usize,
+    /// Keys for which one rule remembers partial sequences, counts or alerts; one that several owners use counts for
+    /// each.
     pub groups: usize,
     /// Events that the partial sequences of one rule remember, all keys together.
     pub remembered_events: usize,
@@ -66,6 +70,7 @@ pub struct EngineLimits {
 impl Default for EngineLimits {
     fn default() -> Self {
         EngineLimits {
+            state_bytes: 12 << 20,
             groups: 2_048,
             remembered_events: 4_096,
             waiting_sequences: 1_024,
@@ -105,6 +110,7 @@ impl RuleLimits {
 impl EngineLimits {
     pub(crate) fn check(&self) -> Result<(), LimitError> {
         for (name, value) in [
+            ("state_bytes", self.state_bytes),
             ("groups", self.groups),
             ("remembered_events", self.remembered_events),
             ("waiting_sequences", self.waiting_sequences),

@@ -5,7 +5,7 @@
 //! values; an empty list is a missing field. Most fields of the schema are missing from any one event, so a field
 //! costs two bytes until it has a value.
 
-use crate::schema::{FieldId, FieldType, Schema};
+use crate::schema::{FieldId, FieldType, Schema, fields};
 
 mod document;
 pub(crate) mod key;
@@ -66,6 +66,7 @@ pub struct Record {
     values: Vec<Stored>,
     /// All texts, one after the other.
     text: String,
+    steady_ns: Option<i64>,
 }
 
 #[derive(Copy, Clone)]
@@ -123,6 +124,7 @@ impl Record {
             present: Vec::new(),
             values: Vec::new(),
             text: String::new(),
+            steady_ns: None,
         }
     }
 
@@ -153,6 +155,24 @@ impl Record {
         self.present.clear();
         self.values.clear();
         self.text.clear();
+        self.steady_ns = None;
+    }
+
+    /// Says when the event was by a clock that nobody sets, in nanoseconds since any fixed moment. What rules remember
+    /// goes by it instead of `@timestamp`, so that setting the clock changes nothing. All records of an engine have such
+    /// a time, or none.
+    pub fn set_steady_time(&mut self, nanoseconds: i64) {
+        self.steady_ns = Some(nanoseconds);
+    }
+
+    /// When the event was by a clock that nobody sets, if its producer has one.
+    pub fn steady_time(&self) -> Option<i64> {
+        self.steady_ns
+    }
+
+    /// When the event was: by a clock that nobody sets, or else its `@timestamp`.
+    pub fn time(&self) -> Option<i64> {
+        self.steady_ns.or_else(|| self.first_date(fields::TIMESTAMP))
     }
 
     /// Adds a value after those the field has. Returns whether there was room for it ([`MAX_RECORD_TEXT`]).

@@ -1,6 +1,7 @@
 //! What runs on events and keeps state: sequences, thresholds, terms, alerts.
 
 pub(crate) mod alert_limiter;
+mod clock;
 pub(crate) mod counters;
 pub(crate) mod engine;
 pub(crate) mod explain;

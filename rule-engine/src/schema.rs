@@ -68,14 +68,26 @@ pub(crate) struct Definition {
     pub is_array: bool,
 }
 
-/// Which fields there are. Cheap to clone; two schemas are equal if they declare the same fields in the same order.
+/// Which fields there are, and which name the owner of an event. Cheap to clone; two schemas are equal if they declare
+/// the same fields in the same order and name the owner alike.
 #[derive(Clone)]
 pub struct Schema(Arc<Declared>);
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Declared {
     fields: Vec<Definition>,
     by_name: HashMap<String, FieldId>,
+    owner: Box<[FieldId]>,
+}
+
+impl Default for Declared {
+    fn default() -> Self {
+        Declared {
+            fields: Vec::new(),
+            by_name: HashMap::default(),
+            owner: [fields::CONTAINER_ID].into(),
+        }
+    }
 }
 
 /// Why a field cannot be declared.
@@ -184,6 +196,25 @@ impl Schema {
         Ok(())
     }
 
+    /// The schema with other fields that name the owner of an event: what rules remember is shared out fairly among
+    /// owners, and `max_signals` counts for each. The first field with a value counts, an event without any is the
+    /// host's; `container.id` unless said otherwise.
+    ///
+    /// # Panics
+    /// A field is one of another schema.
+    pub fn with_owner(mut self, fields: &[FieldId]) -> Schema {
+        fields.iter().for_each(|field| {
+            self.definition(*field);
+        });
+        Arc::make_mut(&mut self.0).owner = fields.into();
+        self
+    }
+
+    /// The fields that name the owner of an event.
+    pub fn owner(&self) -> &[FieldId] {
+        &self.0.owner
+    }
+
     /// The field of this name.
     pub fn field(&self, name: &str) -> Option<FieldId> {
         let declared = || self.0.by_name.get(name);
@@ -250,7 +281,7 @@ impl Default for Schema {
 
 impl PartialEq for Schema {
     fn eq(&self, other: &Schema) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.0.fields == other.0.fields
+        Arc::ptr_eq(&self.0, &other.0) || (self.0.fields == other.0.fields && self.0.owner == other.0.owner)
     }
 }
 
@@ -351,6 +382,14 @@ mod tests {
             error("labels.team"),
             "`labels.team` lies below `labels`, which holds values itself"
         );
+    }
+
+    #[test]
+    fn a_schema_with_another_owner_is_another() {
+        let schema = Schema::ecs().with_owner(&[fields::HOST_ID, fields::CONTAINER_ID]);
+        assert_eq!(schema.owner(), [fields::HOST_ID, fields::CONTAINER_ID]);
+        assert_ne!(schema, Schema::ecs());
+        assert_eq!(schema.with_owner(&[fields::CONTAINER_ID]), Schema::ecs());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 pub(crate) mod chain;
 pub(crate) mod complete;
 pub(crate) mod document;
+pub(crate) mod held_back;
 pub(crate) mod loss;
 mod reason;
 

@@ -176,8 +176,13 @@ impl<Context> Detection<Context> {
         !self.waiting.is_empty()
     }
 
-    /// Reports what is certain now that all events up to this time have been handed in; each verdict is about a past
-    /// event.
+    /// The rules run from this time of the boot clock on: learning begins for those that never ran.
+    pub(crate) fn begin(&mut self, time_ns: i64, history: &mut dyn TermHistory) {
+        self.engines.begin(time_ns, history);
+    }
+
+    /// Reports what is certain now that all events up to this time of the boot clock have been handed in; each verdict is
+    /// about a past event.
     pub(crate) fn advance_to(&mut self, time_ns: i64, on_match: &mut dyn FnMut(Match<'_>)) {
         self.engines.advance_to(time_ns, self.waiting.oldest_ns(), on_match);
     }

@@ -16,28 +16,33 @@ use std::time::{Duration, Instant};
 
 use rule_engine::{FairQuota, Owner, TermHistory};
 
+use crate::clock::boot_clock_ns;
 use crate::telemetry::counts::HistoryCounts;
 
 mod change;
 mod store;
+mod terms;
 mod writer;
 
 use change::{Change, Shared};
 use store::{OpenError, Opened, Opener};
+use terms::{Queue, RuleTerms, Stored, Term, term_bytes};
 use writer::Writer;
 
 /// The database's name in the state directory.
 pub(crate) const FILE_NAME: &str = "history.redb";
 
-/// Terms of one rule that are remembered; past that, the one is forgotten that has been unseen the longest among those of
-/// the container with the most.
+/// Terms of one rule that are remembered, those of several containers counted for each; past that, the outermost container
+/// with the most gives up the one that it has not seen for the longest. A term that nobody holds any more is forgotten.
 pub(crate) const MAX_TERMS_PER_RULE: usize = 50_000;
+/// What the terms of all rules take together; past that, the container whose terms take the most gives up one.
+const MAX_BYTES: usize = 40 << 20;
 /// Changes that may wait for the writing thread.
 const QUEUE_LENGTH: usize = 64 * 1024;
 /// A term that is seen again is written again only when what the disk knows is this much older. After a crash a term
 /// may be taken to be unseen for that much longer than it was, which is little against windows of days.
 const REFRESH_INTERVAL_MS: i64 = 60 * 1000;
-/// How much event time passes between searches for terms that no rule asks about any more.
+/// How much time passes between searches for terms that no rule asks about any more.
 const PRUNE_INTERVAL_MS: i64 = 60 * 60 * 1000;
 /// How often changes that found the queue full are offered again.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
@@ -59,8 +64,19 @@ pub(crate) enum HistoryError {
 }
 
 /// Remembers when each term of each rule was last seen.
+///
+/// Its time is its own: milliseconds since the epoch where the wall clock was right at the start, and from then on as much
+/// more as passed by the boot clock. So setting the wall clock changes nothing while the sensor runs.
 pub(crate) struct History {
     rules: HashMap<Arc<str>, RuleTerms>,
+    /// The weight of each container's terms, by rule; the heaviest of a container comes first.
+    totals: FairQuota<Arc<str>>,
+    /// What to add to a time of the caller's.
+    offset_ms: i64,
+    /// The latest time that was handed to the writing thread; `None` if the caller's times are the history's.
+    clock_ms: Option<i64>,
+    /// The latest time of the runs before, by what is on disk.
+    ended_ms: Option<i64>,
     /// Terms unseen for longer than this are of no use to any rule.
     keep_ms: i64,
     pruned_at_ms: i64,
@@ -72,28 +88,6 @@ pub(crate) struct History {
     /// Closed by the writing thread's end.
     ended: Receiver<()>,
     thread: Arc<JoinHandle<()>>,
-}
-
-#[derive(Default)]
-struct RuleTerms {
-    first_seen: Option<Stored>,
-    terms: HashMap<Arc<str>, Term>,
-    /// The same terms, longest unseen first. Those that the disk knew from an earlier run are nobody's.
-    by_age: FairQuota<Arc<str>>,
-    evictions_reported: bool,
-}
-
-struct Term {
-    /// The container that brought it.
-    owner: Owner,
-    stored: Stored,
-}
-
-#[derive(Clone, Copy)]
-struct Stored {
-    time_ms: i64,
-    /// The time that was handed to the writing thread, which may be earlier; `None` if none was.
-    handed_on_ms: Option<i64>,
 }
 
 impl History {
@@ -139,6 +133,10 @@ impl History {
 
         let mut history = Self {
             rules: HashMap::new(),
+            totals: FairQuota::default(),
+            offset_ms: 0,
+            clock_ms: None,
+            ended_ms: contents.clock_ms,
             keep_ms: i64::try_from(keep.as_millis()).unwrap_or(i64::MAX),
             pruned_at_ms: i64::MIN,
             evicted: 0,
@@ -152,9 +150,51 @@ impl History {
             history.rule_mut(&rule.into()).first_seen = Some(Stored::on_disk(time_ms));
         }
         for (rule, term, time_ms) in contents.terms {
-            history.set(&rule.into(), &term.into(), "", Stored::on_disk(time_ms));
+            history.set(&rule.into(), &term.into(), "", time_ms, Stored::on_disk(time_ms));
         }
         Ok(history)
+    }
+
+    /// From now on the caller's times are of the boot clock, which shows `boot_ms` now, while the wall clock shows
+    /// `wall_ms`.
+    ///
+    /// What the wall clock says of the time since the run before is believed up to half of what is kept, so that a clock
+    /// that is wrong at a start empties nothing; and the history's time never goes back.
+    pub(crate) fn follow_boot_clock(&mut self, boot_ms: i64, wall_ms: i64) {
+        let now_ms = self.ended_ms.map_or(wall_ms, |ended_ms| {
+            wall_ms.clamp(ended_ms, ended_ms.saturating_add(self.keep_ms / 2))
+        });
+        self.offset_ms = now_ms.saturating_sub(boot_ms);
+        self.clock_ms = Some(i64::MIN);
+        // Nothing was seen at a time that has yet to come.
+        for (rule, terms) in &mut self.rules {
+            if let Some(first_seen) = &mut terms.first_seen {
+                first_seen.time_ms = first_seen.time_ms.min(now_ms);
+            }
+            for (name, term) in terms.terms.iter_mut().filter(|(_, term)| term.stored.time_ms > now_ms) {
+                term.stored = Stored {
+                    time_ms: now_ms,
+                    handed_on_ms: None,
+                };
+                let host = terms.by_age.owner("");
+                terms
+                    .by_age
+                    .insert(&host, now_ms, Arc::clone(name), term_bytes(rule, name));
+            }
+        }
+        self.tick(boot_ms);
+    }
+
+    /// Notes how far time has come, for the next start.
+    pub(crate) fn tick(&mut self, now_ms: i64) {
+        let now_ms = now_ms.saturating_add(self.offset_ms);
+        if self
+            .clock_ms
+            .is_some_and(|clock_ms| now_ms >= clock_ms.saturating_add(REFRESH_INTERVAL_MS))
+            && self.hand_on(Change::Clock { time_ms: now_ms }) == Queue::Taken
+        {
+            self.clock_ms = Some(now_ms);
+        }
     }
 
     /// The thread that writes.
@@ -180,6 +220,10 @@ impl History {
     /// Writes what is not on disk yet, for at most `time_limit`.
     pub(crate) fn close(mut self, time_limit: Duration) -> HistoryCounts {
         let deadline = Instant::now() + time_limit;
+        if self.clock_ms.is_some() {
+            let now_ms = (boot_clock_ns() / 1_000_000).saturating_add(self.offset_ms);
+            self.hand_on(Change::Clock { time_ms: now_ms });
+        }
         while self.hand_on_everything(0) == Queue::Full && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));
         }
@@ -198,37 +242,69 @@ impl History {
         self.rules.entry(Arc::clone(rule)).or_default()
     }
 
-    /// Remembers a term with this time, a new one as the container's, and forgets another if there are too many.
-    fn set(&mut self, rule: &Arc<str>, term: &Arc<str>, container: &str, stored: Stored) {
-        let terms = self.rule_mut(rule);
-        let owner = match terms.terms.remove(term) {
-            Some(previous) => {
-                terms.by_age.remove(&previous.owner, previous.stored.time_ms, term);
-                previous.owner
-            }
-            None => terms.by_age.owner(container),
-        };
-        terms.by_age.insert(&owner, stored.time_ms, Arc::clone(term));
-        terms.terms.insert(Arc::clone(term), Term { owner, stored });
-        if terms.terms.len() <= MAX_TERMS_PER_RULE {
+    /// Remembers a term with this time, as one of the container's, and gives up another if there are too many.
+    fn set(&mut self, rule: &Arc<str>, term: &Arc<str>, container: &str, seen_ms: i64, stored: Stored) {
+        let terms = self.rules.entry(Arc::clone(rule)).or_default();
+        let owner = terms.by_age.owner(container);
+        let age = terms.by_age.age(&owner, term).map_or(seen_ms, |age| age.max(seen_ms));
+        let is_new = terms
+            .by_age
+            .insert(&owner, age, Arc::clone(term), term_bytes(rule, term));
+        let known = terms
+            .terms
+            .entry(Arc::clone(term))
+            .or_insert(Term { owners: 0, stored });
+        known.stored = stored;
+        if !is_new {
             return;
         }
-        let Some(oldest) = terms.by_age.take_oldest_of_largest() else {
+        known.owners += 1;
+        if terms.by_age.count() > MAX_TERMS_PER_RULE
+            && let Some((owner, oldest)) = terms.by_age.take_oldest_of_largest()
+        {
+            self.give_up(rule, &owner, oldest);
+        }
+        self.weigh(rule, &owner);
+        while self.totals.weight() > MAX_BYTES
+            && let Some((owner, rule)) = self.totals.take_oldest_of_largest()
+            && let Some(terms) = self.rules.get_mut(&rule)
+            && let Some(oldest) = terms.by_age.take_oldest_of(&owner, |_, _| true)
+        {
+            self.give_up(&rule, &owner, oldest);
+        }
+    }
+
+    /// Notes what the container's terms of the rule take.
+    fn weigh(&mut self, rule: &Arc<str>, owner: &Owner) {
+        let weight = self.rules.get(rule).map_or(0, |terms| terms.by_age.weight_of(owner));
+        if weight == 0 {
+            self.totals.remove(owner, rule);
+        } else {
+            let heaviest_first = -i64::try_from(weight).unwrap_or(i64::MAX);
+            self.totals.insert(owner, heaviest_first, Arc::clone(rule), weight);
+        }
+    }
+
+    /// The container has lost a term for want of room; forgets it if nobody else holds it.
+    fn give_up(&mut self, rule: &Arc<str>, owner: &Owner, term: Arc<str>) {
+        self.weigh(rule, owner);
+        let terms = self.rules.entry(Arc::clone(rule)).or_default();
+        if !terms.let_go(&term) {
             return;
-        };
-        terms.terms.remove(&oldest);
+        }
         if !terms.evictions_reported {
             terms.evictions_reported = true;
             tracing::warn!(
-                "a new_terms rule has seen more than {MAX_TERMS_PER_RULE} terms; from now on, for each new one, the container \
-                 with the most terms loses the one unseen the longest, which may raise an alert when it is seen again \
-                 (rule key `{rule}`)"
+                "new_terms rules have seen more terms than are remembered ({MAX_TERMS_PER_RULE} of a rule, {} MiB of \
+                 all); from now on, for each new one, the container with the most gives up the one that it has not seen \
+                 for the longest, which may raise an alert when it is seen again (rule key `{rule}`)",
+                MAX_BYTES >> 20
             );
         }
         self.evicted += 1;
         self.hand_on(Change::TermForgotten {
             rule: Arc::clone(rule),
-            term: oldest,
+            term,
         });
     }
 
@@ -239,15 +315,20 @@ impl History {
         }
         self.pruned_at_ms = now_ms;
         let cutoff_ms = now_ms.saturating_sub(self.keep_ms);
-        let mut forgotten = Vec::new();
+        let (mut forgotten, mut lighter) = (Vec::new(), Vec::new());
         for (rule, terms) in &mut self.rules {
-            while let Some(term) = terms.by_age.take_any_oldest(|time_ms, _| time_ms < cutoff_ms) {
-                terms.terms.remove(&term);
-                forgotten.push(Change::TermForgotten {
-                    rule: Arc::clone(rule),
-                    term,
-                });
+            while let Some((owner, term)) = terms.by_age.take_oldest(|time_ms, _| time_ms < cutoff_ms) {
+                lighter.push((Arc::clone(rule), owner));
+                if terms.let_go(&term) {
+                    forgotten.push(Change::TermForgotten {
+                        rule: Arc::clone(rule),
+                        term,
+                    });
+                }
             }
+        }
+        for (rule, owner) in lighter {
+            self.weigh(&rule, &owner);
         }
         for change in forgotten {
             self.hand_on(change);
@@ -324,8 +405,10 @@ impl History {
 
 impl TermHistory for History {
     fn rule_first_seen(&mut self, rule_key: &str, now_ms: i64) -> i64 {
-        if let Some(first_seen) = self.rules.get(rule_key).and_then(|rule| rule.first_seen) {
-            return first_seen.time_ms;
+        let now_ms = now_ms.saturating_add(self.offset_ms);
+        let known = self.rules.get(rule_key).and_then(|rule| rule.first_seen);
+        if let Some(first_seen) = known.filter(|first_seen| first_seen.time_ms <= now_ms) {
+            return first_seen.time_ms.saturating_sub(self.offset_ms);
         }
         let rule: Arc<str> = rule_key.into();
         let taken = self.hand_on(Change::RuleFirstSeen {
@@ -333,10 +416,17 @@ impl TermHistory for History {
             time_ms: now_ms,
         });
         self.rule_mut(&rule).first_seen = Some(Stored::new(now_ms, taken));
-        now_ms
+        now_ms.saturating_sub(self.offset_ms)
     }
 
-    fn observe(&mut self, rule_key: &str, term: &str, container: &str, now_ms: i64) -> Option<i64> {
+    fn last_seen(&self, rule_key: &str, term: &str) -> Option<i64> {
+        let term = self.rules.get(rule_key)?.terms.get(term)?;
+        Some(term.stored.time_ms.saturating_sub(self.offset_ms))
+    }
+
+    fn observe(&mut self, rule_key: &str, term: &str, owner: &str, now_ms: i64) -> Option<i64> {
+        self.tick(now_ms);
+        let now_ms = now_ms.saturating_add(self.offset_ms);
         self.prune(now_ms);
         self.catch_up();
         let known = self.rules.get_key_value(rule_key).and_then(|(rule, terms)| {
@@ -353,56 +443,25 @@ impl TermHistory for History {
                 time_ms: now_ms,
             };
             let taken = self.hand_on(change);
-            self.set(&rule, &term, container, Stored::new(now_ms, taken));
+            self.set(&rule, &term, owner, now_ms, Stored::new(now_ms, taken));
             return None;
         };
-        if now_ms > previous.time_ms {
-            let mut stored = Stored {
-                time_ms: now_ms,
-                ..previous
+        let mut stored = Stored {
+            time_ms: now_ms.max(previous.time_ms),
+            ..previous
+        };
+        if stored.is_stale(REFRESH_INTERVAL_MS) {
+            let change = Change::TermSeen {
+                rule: Arc::clone(&rule),
+                term: Arc::clone(&term),
+                time_ms: stored.time_ms,
             };
-            if stored.is_stale(REFRESH_INTERVAL_MS) {
-                let change = Change::TermSeen {
-                    rule: Arc::clone(&rule),
-                    term: Arc::clone(&term),
-                    time_ms: now_ms,
-                };
-                if self.hand_on(change) == Queue::Taken {
-                    stored.handed_on_ms = Some(now_ms);
-                }
+            if self.hand_on(change) == Queue::Taken {
+                stored.handed_on_ms = Some(stored.time_ms);
             }
-            self.set(&rule, &term, container, stored);
         }
-        Some(previous.time_ms)
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Queue {
-    Taken,
-    Full,
-}
-
-impl Stored {
-    fn on_disk(time_ms: i64) -> Self {
-        Self {
-            time_ms,
-            handed_on_ms: Some(time_ms),
-        }
-    }
-
-    fn new(time_ms: i64, queue: Queue) -> Self {
-        Self {
-            time_ms,
-            handed_on_ms: (queue == Queue::Taken).then_some(time_ms),
-        }
-    }
-
-    fn is_stale(&self, staleness_ms: i64) -> bool {
-        self.handed_on_ms.is_none_or(|handed_on_ms| {
-            let behind_ms = self.time_ms.saturating_sub(handed_on_ms);
-            behind_ms > 0 && behind_ms >= staleness_ms
-        })
+        self.set(&rule, &term, owner, now_ms, stored);
+        Some(previous.time_ms.saturating_sub(self.offset_ms))
     }
 }
 

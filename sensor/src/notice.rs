@@ -6,9 +6,9 @@
 
 mod merged;
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
-use std::sync::{Arc, OnceLock};
 
 use crate::clock::wall_clock_ns;
 use crate::text::escape::Visible;
@@ -30,8 +30,6 @@ pub(crate) enum Notice {
     /// A container filled more than its share of the ring buffer while that was filling up; how many of its records
     /// were not sent.
     OverShare,
-    /// Alerts of a rule were held back by its limits.
-    AlertsHeldBack { rule: Arc<str> },
     /// Alerts, or events where these are what is written, were not taken by an output that was too slow.
     OutputRefused,
     /// Lines about the sensor were not taken by a stderr that was too slow.
@@ -56,7 +54,6 @@ impl Notice {
         match self {
             Notice::RecordsLost { .. } => "records-lost",
             Notice::OverShare => "container-over-share",
-            Notice::AlertsHeldBack { .. } => "alerts-held-back",
             Notice::OutputRefused => "output-refused",
             Notice::LogLinesDropped => "log-lines-dropped",
             Notice::ThreadLost { .. } => "thread-lost",
@@ -68,11 +65,10 @@ impl Notice {
         }
     }
 
-    /// What it is about: a kind of record, a rule, a thread, a hook.
+    /// What it is about: a kind of record, a thread, a hook.
     pub(crate) fn subject(&self) -> Option<&str> {
         match self {
             Notice::RecordsLost { kind, .. } => Some(kind),
-            Notice::AlertsHeldBack { rule } => Some(rule),
             Notice::ThreadLost { thread } => Some(thread),
             Notice::HookBlind { hook } => Some(hook),
             _ => None,
@@ -91,11 +87,7 @@ impl Notice {
     pub(crate) fn is_logged_where_it_happens(&self) -> bool {
         matches!(
             self,
-            Notice::RecordsLost { .. }
-                | Notice::OutputRefused
-                | Notice::LogLinesDropped
-                | Notice::ThreadLost { .. }
-                | Notice::AlertsHeldBack { .. }
+            Notice::RecordsLost { .. } | Notice::OutputRefused | Notice::LogLinesDropped | Notice::ThreadLost { .. }
         )
     }
 
@@ -111,9 +103,6 @@ impl Notice {
             Notice::OverShare => format!(
                 "a container fills more than its share of the ring buffer: {count} of its records were not sent"
             ),
-            Notice::AlertsHeldBack { rule } => {
-                format!("{count} alerts of `{}` were held back by its limits", Visible(rule))
-            }
             Notice::OutputRefused => {
                 format!("{count} documents were not written: the output was too slow to take them")
             }

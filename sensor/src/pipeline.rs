@@ -111,7 +111,6 @@ impl Pipeline {
                 if let Some(boot_clock_ns) = handled_until_ns {
                     self.progress.handled_until(boot_clock_ns);
                 }
-                let handled_until_ns = handled_until_ns.map(|ns| self.intake.clock.boot_time_ns() + ns);
                 handler.idle(&self.intake.losses, handled_until_ns);
             }
             if due {

@@ -144,8 +144,11 @@ impl Rules {
             rule.visit_fields(&mut |field| read_fields[field.field.index()] = true);
             // Limits on alerts count in the events' time.
             read_fields[fields::TIMESTAMP.index()] = true;
-            // Memory is shared out among containers.
-            read_fields[fields::CONTAINER_ID.index()] = true;
+            // Memory is shared out among owners.
+            schema
+                .owner()
+                .iter()
+                .for_each(|field| read_fields[field.index()] = true);
         }
         let prerequisites = prerequisites(&rules);
         let mut graph = GraphBuilder::default();

@@ -55,13 +55,20 @@ impl Record {
         document
     }
 
-    /// The fields by which a person recognises the event, texts cut to [`MAX_SUMMARY_TEXT_BYTES`].
+    /// The fields by which a person recognises the event, of each the first value, texts cut to
+    /// [`MAX_SUMMARY_TEXT_BYTES`].
     pub(crate) fn summary(&self) -> Map<String, Json> {
         let mut document = Map::new();
-        for field in SUMMARY.into_iter().filter(|field| !self.is_missing(*field)) {
-            let mut value = self.list(field);
+        for field in SUMMARY {
+            let Some(mut value) = self.values(field).next().map(json) else {
+                continue;
+            };
             if let Json::String(text) = &mut value {
                 text.truncate(text.floor_char_boundary(MAX_SUMMARY_TEXT_BYTES));
+                text.shrink_to_fit();
+            }
+            if self.schema.is_array(field) {
+                value = Json::Array(vec![value]);
             }
             insert_nested(&mut document, self.schema.name(field), value);
         }

@@ -1,43 +1,111 @@
 //! Which of a rule's matches become alerts: similar ones are suppressed, and the number per interval is limited.
 //!
-//! The last stage before an alert. Time is the events' time. Nothing is dropped silently: what does not become an alert
-//! is counted per rule.
+//! The last stage before an alert. Both limits count for each owner: what one container does silences no other, and the
+//! first match of an owner in an interval always becomes an alert. Time is the events' time. Nothing is dropped silently:
+//! what does not become an alert is counted per rule, and what is held back is told of each owner, at once and at the
+//! interval's end.
+
+use std::collections::BTreeSet;
 
 use crate::condition::{AlertLimits, ListKeys};
 use crate::record::Record;
+use crate::record::key::Key;
+use crate::run::clock::{LastTwo, Moment};
 use crate::run::counters::EngineCounters;
-use crate::run::groups::{Groups, keys, whole_lists_key};
+use crate::run::fair_quota::Owner;
+use crate::run::groups::{Groups, Remembered, Room, keys, whole_lists_key};
+use crate::value::hash::HashMap;
 
 /// The limits and what they remember.
 #[derive(Debug)]
 pub(crate) struct AlertLimiter {
     limits: AlertLimits,
     /// When each group last raised an alert.
-    alerted_ns: Groups<i64>,
-    interval: Option<Interval>,
+    alerted: Groups<LastTwo>,
+    intervals: HashMap<Owner, Interval>,
+    /// The same owners by the beginning of their intervals.
+    by_start: BTreeSet<(i64, Owner)>,
+    most_owners: usize,
     pub suppressed: u64,
     pub held_back: u64,
 }
 
-#[derive(Copy, Clone, Debug)]
+/// An owner's present interval.
+#[derive(Debug)]
 struct Interval {
     start_ns: i64,
     alerts: u64,
+    held_back: Option<Held>,
+}
+
+/// What was held back in an interval so far.
+#[derive(Debug)]
+struct Held {
+    count: u64,
+    first_ns: Option<i64>,
+    last_ns: Option<i64>,
+}
+
+/// Matches of a rule by events of one owner that did not become alerts, because there were too many in an interval.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+#[non_exhaustive]
+pub struct HeldBack {
+    /// Whose events they were: a container's id, empty for the host.
+    pub owner: String,
+    /// How many so far in this interval.
+    pub count: u64,
+    /// The `@timestamp` of the first, in nanoseconds since the epoch.
+    pub first_ns: Option<i64>,
+    /// The `@timestamp` of the last.
+    pub last_ns: Option<i64>,
+    /// Whether the interval is over, so that there will be no more; otherwise this is the first that is held back.
+    pub is_complete: bool,
+}
+
+/// What becomes of a match.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Verdict {
+    Alert,
+    Suppressed,
+    HeldBack,
+}
+
+/// A match before the limits.
+pub(crate) struct Candidate<'a> {
+    pub groups: &'a [Key],
+    pub owner: &'a str,
+    /// Without a time nothing is limited.
+    pub moment: Option<Moment>,
+    /// The event's `@timestamp`.
+    pub timestamp_ns: Option<i64>,
+}
+
+impl Remembered for LastTwo {
+    fn heap_bytes(&self) -> usize {
+        0
+    }
 }
 
 impl AlertLimiter {
-    pub(crate) fn new(limits: AlertLimits, most_groups: usize) -> AlertLimiter {
+    pub(crate) fn new(limits: AlertLimits, room: Room, most_owners: usize) -> AlertLimiter {
         AlertLimiter {
             limits,
-            alerted_ns: Groups::new(most_groups),
-            interval: None,
+            alerted: Groups::new(room),
+            intervals: HashMap::default(),
+            by_start: BTreeSet::new(),
+            most_owners,
             suppressed: 0,
             held_back: 0,
         }
     }
 
+    pub(crate) fn set_room(&mut self, room: Room, most_owners: usize) {
+        self.alerted.set_room(room);
+        self.most_owners = most_owners;
+    }
+
     /// The suppression groups of the event; empty if it is not subject to suppression.
-    pub(crate) fn groups(&self, record: &Record, counters: &mut EngineCounters) -> Vec<String> {
+    pub(crate) fn groups(&self, record: &Record, counters: &mut EngineCounters) -> Vec<Key> {
         let cut = &mut counters.group_keys_cut;
         match &self.limits.suppression {
             None => Vec::new(),
@@ -50,64 +118,162 @@ impl AlertLimiter {
         }
     }
 
-    /// Whether a match of these groups by an event of this container becomes an alert. One without a time always does.
-    pub(crate) fn allows(
-        &mut self,
-        groups: &[String],
-        owner: &str,
-        time_ns: Option<i64>,
-        counters: &mut EngineCounters,
-    ) -> bool {
-        let Some(time_ns) = time_ns else {
-            return true;
-        };
-        let duration_ns = self
-            .limits
-            .suppression
-            .as_ref()
-            .map(|suppression| suppression.duration_ns);
-        let is_over = |alerted_ns: &i64| duration_ns.is_none_or(|duration| is_past(time_ns, *alerted_ns, duration));
-        let new: Vec<&String> = groups
-            .iter()
-            .filter(|group| {
-                self.alerted_ns
-                    .get_mut(group)
-                    .is_none_or(|alerted_ns| is_over(alerted_ns))
-            })
-            .collect();
-        if new.is_empty() && !groups.is_empty() {
-            self.suppressed += 1;
-            return false;
-        }
-        if !self.take_place(time_ns) {
-            self.held_back += 1;
-            return false;
-        }
-        for group in new.into_iter().filter(|_| duration_ns.is_some()) {
-            let evicted = &mut counters.groups_evicted;
-            *self.alerted_ns.use_state(group, owner, || time_ns, is_over, evicted) = time_ns;
-        }
-        true
+    /// How many more matches of the owner may become alerts at this time.
+    pub(crate) fn places(&self, owner: &str, moment: Option<Moment>) -> u64 {
+        let interval = self.intervals.get(owner).zip(moment);
+        let interval = interval.filter(|(interval, moment)| !self.is_over(interval, moment.time_ns));
+        let taken = interval.map_or(0, |(interval, _)| interval.alerts);
+        self.limits.max_signals.saturating_sub(taken)
     }
 
-    /// Takes one of the interval's alerts if any is left. The first alert after an interval begins the next one.
-    fn take_place(&mut self, time_ns: i64) -> bool {
-        let is_over = |interval: &Interval| is_past(time_ns, interval.start_ns, self.limits.interval_ns);
-        let mut interval = self.interval.filter(|interval| !is_over(interval)).unwrap_or(Interval {
-            start_ns: time_ns,
+    /// What becomes of a match, and what has to be told of those that were held back.
+    pub(crate) fn judge(
+        &mut self,
+        candidate: &Candidate<'_>,
+        counters: &mut EngineCounters,
+        tell: &mut dyn FnMut(HeldBack),
+    ) -> Verdict {
+        let Candidate { groups, owner, .. } = *candidate;
+        let Some(Moment { time_ns, now_ns }) = candidate.moment else {
+            return Verdict::Alert;
+        };
+        let suppression = self.limits.suppression.as_ref();
+        let duration_ns = suppression.map_or(0, |suppression| suppression.duration_ns);
+        let groups: Vec<Key> = groups.iter().map(|group| group.and(&owner)).collect();
+        let is_new = |group: &Key| {
+            let alerted = self.alerted.get(*group);
+            alerted.is_none_or(|alerted| !alerted.any_within(time_ns, duration_ns))
+        };
+        let new: Vec<Key> = groups.iter().copied().filter(is_new).collect();
+        if new.is_empty() && !groups.is_empty() {
+            self.suppressed += 1;
+            return Verdict::Suppressed;
+        }
+        if !self.take_place(candidate, time_ns, tell) {
+            self.held_back += 1;
+            return Verdict::HeldBack;
+        }
+        for group in new.into_iter().filter(|_| duration_ns > 0) {
+            self.alerted.use_state(
+                group,
+                owner,
+                LastTwo::default,
+                |alerted| alerted.note(time_ns),
+                |alerted| alerted.all_before(now_ns, duration_ns),
+                &mut counters.groups_evicted,
+            );
+        }
+        Verdict::Alert
+    }
+
+    /// Takes one of the owner's alerts of the interval if any is left. The first alert after an interval begins the next
+    /// one.
+    fn take_place(&mut self, candidate: &Candidate<'_>, time_ns: i64, tell: &mut dyn FnMut(HeldBack)) -> bool {
+        let owner = candidate.owner;
+        let known = self.intervals.get(owner);
+        if known.is_none_or(|interval| self.is_over(interval, time_ns)) {
+            self.end_interval(owner, tell);
+            self.begin_interval(owner, time_ns, tell);
+        }
+        let Some(interval) = self.intervals.get_mut(owner) else {
+            return true;
+        };
+        if interval.alerts < self.limits.max_signals {
+            interval.alerts += 1;
+            return true;
+        }
+        match &mut interval.held_back {
+            Some(held) => {
+                held.count += 1;
+                held.last_ns = candidate.timestamp_ns;
+            }
+            None => {
+                let held = Held {
+                    count: 1,
+                    first_ns: candidate.timestamp_ns,
+                    last_ns: candidate.timestamp_ns,
+                };
+                tell(held.told(owner, false));
+                interval.held_back = Some(held);
+            }
+        }
+        false
+    }
+
+    fn begin_interval(&mut self, owner: &str, start_ns: i64, tell: &mut dyn FnMut(HeldBack)) {
+        // Whose interval began first begins a new one with its next match, so it is not silenced.
+        while self.intervals.len() >= self.most_owners
+            && let Some((_, first)) = self.by_start.first().cloned()
+        {
+            self.end_interval(&first, tell);
+        }
+        let owner: Owner = owner.into();
+        self.by_start.insert((start_ns, Owner::clone(&owner)));
+        let interval = Interval {
+            start_ns,
             alerts: 0,
-        });
-        let has_place = interval.alerts < self.limits.max_signals;
-        interval.alerts += u64::from(has_place);
-        self.interval = Some(interval);
-        has_place
+            held_back: None,
+        };
+        self.intervals.insert(owner, interval);
+    }
+
+    fn end_interval(&mut self, owner: &str, tell: &mut dyn FnMut(HeldBack)) {
+        let Some((owner, interval)) = self.intervals.remove_entry(owner) else {
+            return;
+        };
+        if let Some(held) = interval.held_back {
+            tell(held.told(&owner, true));
+        }
+        self.by_start.remove(&(interval.start_ns, owner));
+    }
+
+    /// When the interval ends in which something of this owner was held back.
+    pub(crate) fn end_of(&self, owner: &str) -> Option<i64> {
+        let interval = self.intervals.get(owner)?;
+        interval.held_back.as_ref()?;
+        Some(interval.start_ns.saturating_add(self.limits.interval_ns))
+    }
+
+    /// The owners of whom something is held back.
+    pub(crate) fn limited(&self) -> impl Iterator<Item = &Owner> {
+        let limited = self
+            .intervals
+            .iter()
+            .filter(|(_, interval)| interval.held_back.is_some());
+        limited.map(|(owner, _)| owner)
+    }
+
+    /// Ends the interval of an owner at this time, if it is over by then.
+    pub(crate) fn end_if_over(&mut self, owner: &str, now_ns: i64, tell: &mut dyn FnMut(HeldBack)) {
+        if self.end_of(owner).is_some_and(|end_ns| end_ns <= now_ns) {
+            self.end_interval(owner, tell);
+        }
+    }
+
+    /// Ends all intervals, because the rule runs no more.
+    pub(crate) fn end_all(&mut self, tell: &mut dyn FnMut(HeldBack)) {
+        while let Some((_, owner)) = self.by_start.first().cloned() {
+            self.end_interval(&owner, tell);
+        }
+    }
+
+    /// Whether the two are at least an interval apart, in either direction: a single event with a time in the future
+    /// must not silence a rule until then.
+    fn is_over(&self, interval: &Interval, time_ns: i64) -> bool {
+        time_ns.abs_diff(interval.start_ns) >= self.limits.interval_ns.unsigned_abs()
     }
 }
 
-/// Whether the two are at least `length_ns` apart, in either direction: a single event with a time in the future must
-/// not silence a rule until then.
-fn is_past(time_ns: i64, start_ns: i64, length_ns: i64) -> bool {
-    time_ns.abs_diff(start_ns) >= length_ns.unsigned_abs()
+impl Held {
+    fn told(&self, owner: &str, is_complete: bool) -> HeldBack {
+        HeldBack {
+            owner: owner.to_owned(),
+            count: self.count,
+            first_ns: self.first_ns,
+            last_ns: self.last_ns,
+            is_complete,
+        }
+    }
 }
 
 #[cfg(test)]

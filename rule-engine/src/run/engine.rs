@@ -2,16 +2,19 @@
 //!
 //! An [`Engine`] holds the state; the [`Rules`] it runs are immutable and may be shared with other engines.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
+use super::alert_limiter::{Candidate, HeldBack, Verdict};
+use super::clock::{EventClock, Moment};
 use super::counters::{EngineCounters, RuleCounters};
+use super::fair_quota::Owner;
 use super::history::TermHistory;
 use super::options::EngineOptions;
-use super::state::{MatchDetails, RuleState};
+use super::state::{MatchDetails, Observed, Rooms, RuleState};
 use crate::compile::graph::{Evaluation, Scratch};
 use crate::compile::index::Candidates;
 use crate::compile::rules::{CompiledRule, Rules};
@@ -32,9 +35,16 @@ pub struct Engine {
     counters: EngineCounters,
     candidates: Candidates,
     scratch: Scratch,
+    clock: EventClock,
+    /// Since when all rules run; `None` until the first event after they were replaced.
+    running_since_ns: Option<i64>,
+    /// When intervals end in which something was held back: the rule's position, and the owner.
+    interval_ends: BTreeSet<(i64, usize, Owner)>,
+    /// What was held back of rules that run no more, to be told next.
+    untold: Vec<(Arc<RuleInfo>, HeldBack)>,
 }
 
-/// A rule that matched the event.
+/// A rule that matched the event, or what is to be told of matches that were held back.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Match<'a> {
@@ -50,6 +60,9 @@ pub struct Match<'a> {
     pub earlier_events: Vec<Arc<Map<String, Json>>>,
     /// The conditions that held, each with the values of the event that made it hold.
     pub reason: Vec<String>,
+    /// This is no match, but says that so many of an owner's were held back: at once when the first is, and again when
+    /// the interval is over. Everything else is empty then.
+    pub held_back: Option<HeldBack>,
 }
 
 impl Match<'_> {
@@ -61,6 +74,14 @@ impl Match<'_> {
             new_terms: Vec::new(),
             earlier_events: Vec::new(),
             reason: Vec::new(),
+            held_back: None,
+        }
+    }
+
+    fn summary(rule: &Arc<RuleInfo>, held_back: HeldBack) -> Match<'_> {
+        Match {
+            held_back: Some(held_back),
+            ..Match::new(rule)
         }
     }
 }
@@ -83,23 +104,42 @@ pub struct RuleChanges {
 impl Engine {
     /// An engine that remembers nothing yet.
     pub fn new(rules: Arc<Rules>, options: EngineOptions) -> Engine {
+        let rooms = Rooms::of(&rules.rules, options.limits);
         Engine {
-            states: rules
-                .rules
-                .iter()
-                .map(|rule| RuleState::new(rule, &options.limits))
-                .collect(),
+            states: rules.rules.iter().map(|rule| RuleState::new(rule, &rooms)).collect(),
             candidates: rules.index.scratch(),
             scratch: rules.graph.scratch(),
             rules,
             options,
             counters: EngineCounters::default(),
+            clock: EventClock::default(),
+            running_since_ns: None,
+            interval_ends: BTreeSet::new(),
+            untold: Vec::new(),
+        }
+    }
+
+    /// The rules run from this time on, by a clock that nobody sets, of which the events have times too
+    /// ([`Record::set_steady_time`]): the learning period of a new-terms rule that never ran before begins. Without this,
+    /// it begins with the first event, whatever that is.
+    pub fn begin(&mut self, time_ns: i64, terms: &mut dyn TermHistory) {
+        self.clock.follow(time_ns);
+        self.start_rules(time_ns, terms);
+    }
+
+    fn start_rules(&mut self, time_ns: i64, terms: &mut dyn TermHistory) {
+        self.running_since_ns = Some(time_ns);
+        for state in &self.states {
+            state.detection.begin(time_ns, terms);
         }
     }
 
     /// Calls `on_match` for each match, after those that only waited for this time, in the order of the rules; for a
-    /// new-terms rule once per new combination. Matches beyond a rule's limits are counted instead. Allocates nothing
-    /// for an event that no rule takes in.
+    /// new-terms rule once per new combination. Matches beyond a rule's limits are counted instead, and told of in
+    /// summaries ([`Match::held_back`]). Allocates nothing for an event that no rule takes in.
+    ///
+    /// What rules remember goes by [`Record::time`]. One event whose time is wrong changes nothing for the others; where
+    /// the times of all go back or ahead, what was remembered before is as long ago as they say.
     ///
     /// # Panics
     /// The record was made for another schema than the rules.
@@ -109,10 +149,12 @@ impl Engine {
             "the record is of another schema than the rules"
         );
         self.counters.events += 1;
-        if !self.rules.deferred.is_empty()
-            && let Some(time_ns) = record.first_date(fields::TIMESTAMP)
-        {
-            self.advance_to(time_ns, on_match);
+        let moment = self.clock.place(record.steady_time(), record.time());
+        if let Some(Moment { time_ns, now_ns }) = moment {
+            if self.running_since_ns.is_none_or(|since_ns| time_ns < since_ns) {
+                self.start_rules(time_ns, terms);
+            }
+            self.conclude(now_ns, on_match);
         }
         let Engine {
             rules,
@@ -121,6 +163,8 @@ impl Engine {
             counters,
             candidates,
             scratch,
+            interval_ends,
+            ..
         } = self;
         rules.index.find(record, Categories::of(record), candidates);
         let event = Evaluation::new(record, &rules.graph, scratch);
@@ -130,7 +174,13 @@ impl Engine {
                 continue;
             }
             let RuleState { detection, limiter } = &mut states[position];
-            for details in detection.observe(&event, *options, terms, counters) {
+            let owner = owner(record);
+            let observed = Observed {
+                event: &event,
+                moment,
+                places: limiter.places(owner, moment),
+            };
+            for details in detection.observe(&observed, *options, terms, counters) {
                 let MatchDetails {
                     new_terms,
                     earlier_events,
@@ -140,49 +190,89 @@ impl Engine {
                     Some(group) => vec![group],
                     None => limiter.groups(record, counters),
                 };
-                let time_ns = record.first_date(fields::TIMESTAMP);
-                if !limiter.allows(&groups, owner(record), time_ns, counters) {
-                    continue;
+                let candidate = Candidate {
+                    groups: &groups,
+                    owner,
+                    moment,
+                    timestamp_ns: record.first_date(fields::TIMESTAMP),
+                };
+                let mut tell = |held_back| on_match(Match::summary(&rule.info, held_back));
+                match limiter.judge(&candidate, counters, &mut tell) {
+                    Verdict::Alert => {}
+                    Verdict::Suppressed => continue,
+                    Verdict::HeldBack => {
+                        interval_ends.extend(limiter.end_of(owner).map(|end_ns| (end_ns, position, owner.into())));
+                        continue;
+                    }
                 }
                 counters.matches += 1;
                 on_match(Match {
-                    rule: &rule.info,
-                    past_event: None,
                     new_terms,
                     earlier_events,
                     reason: rule.detection.reason(&event),
+                    ..Match::new(&rule.info)
                 });
             }
         }
         counters.function_combinations_cut += event.combinations_cut();
     }
 
-    /// Calls `on_match` for the matches that are certain once this time has passed: sequences that end with a missing
-    /// event. [`Engine::evaluate`] does this with each event's time; call it when there are no events.
+    /// Calls `on_match` for what is certain once this time has passed, by the clock of the events: sequences that end
+    /// with a missing event, and summaries of what was held back. [`Engine::evaluate`] does this with each event's time;
+    /// call it when there are no events.
     pub fn advance_to(&mut self, time_ns: i64, on_match: &mut dyn FnMut(Match<'_>)) {
+        let now_ns = self.clock.advance_to(time_ns);
+        self.conclude(now_ns, on_match);
+    }
+
+    fn conclude(&mut self, now_ns: i64, on_match: &mut dyn FnMut(Match<'_>)) {
+        for (rule, held_back) in self.untold.drain(..) {
+            on_match(Match::summary(&rule, held_back));
+        }
+        while let Some((end_ns, ..)) = self.interval_ends.first()
+            && *end_ns <= now_ns
+            && let Some((_, position, owner)) = self.interval_ends.pop_first()
+        {
+            let rule = &self.rules.rules[position].info;
+            let mut tell = |held_back| on_match(Match::summary(rule, held_back));
+            self.states[position].limiter.end_if_over(&owner, now_ns, &mut tell);
+        }
         for position in &self.rules.deferred {
             let rule = &self.rules.rules[*position];
             let RuleState { detection, limiter } = &mut self.states[*position];
-            for late in detection.take_due(time_ns) {
-                if !limiter.allows(&[], "", Some(time_ns), &mut self.counters) {
+            for late in detection.take_due(now_ns) {
+                let candidate = Candidate {
+                    groups: &[],
+                    owner: &late.owner,
+                    moment: Some(Moment {
+                        time_ns: now_ns,
+                        now_ns,
+                    }),
+                    timestamp_ns: late.timestamp_ns,
+                };
+                let mut tell = |held_back| on_match(Match::summary(&rule.info, held_back));
+                if limiter.judge(&candidate, &mut self.counters, &mut tell) != Verdict::Alert {
+                    let end_ns = limiter.end_of(&late.owner);
+                    self.interval_ends
+                        .extend(end_ns.map(|end_ns| (end_ns, *position, Owner::clone(&late.owner))));
                     continue;
                 }
                 self.counters.matches += 1;
                 on_match(Match {
-                    rule: &rule.info,
                     past_event: Some(late.event),
-                    new_terms: Vec::new(),
                     earlier_events: late.earlier_events,
                     reason: late.reason,
+                    ..Match::new(&rule.info)
                 });
             }
         }
     }
 
-    /// The next time at which [`Engine::advance_to`] will report a match, unless an event prevents it.
+    /// The next time at which [`Engine::advance_to`] will report something, unless an event prevents it.
     pub fn next_due_ns(&self) -> Option<i64> {
         let due = |position: &usize| self.states[*position].detection.next_due_ns();
-        self.rules.deferred.iter().filter_map(due).min()
+        let ends = self.interval_ends.first().map(|(end_ns, ..)| *end_ns);
+        self.rules.deferred.iter().filter_map(due).chain(ends).min()
     }
 
     /// Whether evaluating an event can have an effect, given only its `event.category`, `event.type` and `event.action`
@@ -203,6 +293,7 @@ impl Engine {
         let ids =
             |rules: &'_ Rules| -> HashSet<String> { rules.infos().iter().map(|rule| rule.rule_id.clone()).collect() };
         let (old_ids, new_ids) = (ids(&old_rules), ids(&self.rules));
+        let rooms = Rooms::of(&self.rules.rules, self.options.limits);
         for rule in &self.rules.rules {
             let kept = old_states.get_mut(&rule.identity()).and_then(VecDeque::pop_front);
             let list = match &kept {
@@ -212,15 +303,34 @@ impl Engine {
             };
             list.push(Arc::clone(&rule.info));
             self.states.push(match kept {
-                Some(state) => state.continued_by(rule),
-                None => RuleState::new(rule, &self.options.limits),
+                Some(state) => state.continued_by(rule, &rooms),
+                None => RuleState::new(rule, &rooms),
             });
         }
+        for rule in &old_rules.rules {
+            let ended = old_states.get_mut(&rule.identity()).and_then(VecDeque::pop_front);
+            if let Some(mut state) = ended {
+                let untold = &mut self.untold;
+                let mut tell = |held_back| untold.push((Arc::clone(&rule.info), held_back));
+                state.limiter.end_all(&mut tell);
+            }
+        }
+        self.interval_ends = self.limited_intervals();
+        self.running_since_ns = None;
         let removed = old_rules.infos().iter().filter(|rule| !new_ids.contains(&rule.rule_id));
         changes.removed = removed.cloned().collect();
         self.candidates = self.rules.index.scratch();
         self.scratch = self.rules.graph.scratch();
         changes
+    }
+
+    fn limited_intervals(&self) -> BTreeSet<(i64, usize, Owner)> {
+        let limiters = self.states.iter().map(|state| &state.limiter).enumerate();
+        let of_rule = limiters.flat_map(|(position, limiter)| {
+            let owners = limiter.limited();
+            owners.filter_map(move |owner| Some((limiter.end_of(owner)?, position, Owner::clone(owner))))
+        });
+        of_rule.collect()
     }
 
     /// The rules that it runs.

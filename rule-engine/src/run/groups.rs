@@ -1,44 +1,31 @@
 //! State by key: what sequences, thresholds and suppression remember for events that share a key.
 
-use std::sync::Arc;
-
-use serde_json::Value as Json;
-
 use crate::condition::{KeyField, MissingKey};
 use crate::limits::MAX_KEY_COMBINATIONS;
 use crate::record::Record;
-use crate::record::key::{bounded, text};
-use crate::run::fair_quota::{FairQuota, Owner};
+use crate::record::key::{Key, text};
+use crate::run::fair_quota::FairQuota;
 use crate::value::hash::HashMap;
 
 /// The keys of an event, one per combination of its values, at most [`MAX_KEY_COMBINATIONS`]; `cut` counts when there
 /// are more.
-pub(crate) fn keys(fields: &[KeyField], record: &Record, cut: &mut u64) -> Vec<String> {
-    let mut keys: Vec<Vec<Json>> = vec![Vec::new()];
+pub(crate) fn keys(fields: &[KeyField], record: &Record, cut: &mut u64) -> Vec<Key> {
+    let mut keys = vec![Key::any()];
     for field in fields {
         let values = field.values(record);
-        keys = keys
-            .iter()
-            .flat_map(|begun| {
-                values
-                    .iter()
-                    .map(|value| [begun.as_slice(), std::slice::from_ref(value)].concat())
-            })
-            .take(MAX_KEY_COMBINATIONS + 1)
-            .collect();
+        let combined = keys.iter().flat_map(|key| values.iter().map(|value| key.and(value)));
+        keys = combined.take(MAX_KEY_COMBINATIONS + 1).collect();
         if keys.len() > MAX_KEY_COMBINATIONS {
             keys.truncate(MAX_KEY_COMBINATIONS);
             *cut += 1;
         }
     }
-    keys.into_iter()
-        .map(|key| bounded(Json::Array(key).to_string()))
-        .collect()
+    keys
 }
 
 /// The single key of an event for which whole lists of values are compared; `None` if a required field is missing.
-pub(crate) fn whole_lists_key(fields: &[KeyField], record: &Record, cut: &mut u64) -> Option<String> {
-    let mut lists = Vec::new();
+pub(crate) fn whole_lists_key(fields: &[KeyField], record: &Record, cut: &mut u64) -> Option<Key> {
+    let mut key = Key::any();
     for field in fields {
         let mut values = field.values(record);
         if values.is_empty() {
@@ -48,58 +35,77 @@ pub(crate) fn whole_lists_key(fields: &[KeyField], record: &Record, cut: &mut u6
             values.truncate(MAX_KEY_COMBINATIONS);
             *cut += 1;
         }
-        lists.push(Json::Array(values));
+        key = key.and(&values);
     }
-    Some(bounded(Json::Array(lists).to_string()))
+    Some(key)
 }
 
 impl KeyField {
-    fn values(&self, record: &Record) -> Vec<Json> {
-        let mut values: Vec<Json> = Vec::new();
+    /// The different values of the event; `None` for one that is missing and joins.
+    fn values(&self, record: &Record) -> Vec<Option<String>> {
+        let mut values: Vec<Option<String>> = Vec::new();
         if let Some(field) = &self.field {
-            let texts = record
-                .values(field.field)
-                .filter_map(|value| text(value, field))
-                .map(Json::from);
-            for text in texts.take(MAX_KEY_COMBINATIONS + 1) {
+            let texts = record.values(field.field).filter_map(|value| text(value, field));
+            for text in texts.take(MAX_KEY_COMBINATIONS + 1).map(Some) {
                 if !values.contains(&text) {
                     values.push(text);
                 }
             }
         }
         if values.is_empty() && self.missing == MissingKey::Joins {
-            values.push(Json::Null);
+            values.push(None);
         }
         values
     }
 }
 
-/// A bounded map from keys to state. When it is full, the least recently used key of the container with the most keys
-/// is dropped.
+/// How much may be remembered.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Room {
+    pub keys: usize,
+    pub bytes: usize,
+}
+
+/// What is remembered for a key.
+pub(crate) trait Remembered {
+    /// The memory that it takes beside itself, in bytes as allocated.
+    fn heap_bytes(&self) -> usize;
+}
+
+/// A bounded map from keys to state.
+///
+/// A state is held by every owner that used it, and is dropped when the last of them has given it up: nobody takes
+/// over what another began, and nobody keeps up more in another's name than that one used itself. When there is no room,
+/// the owner that holds the most gives up the key that it has not used for the longest.
 #[derive(Debug)]
 pub(crate) struct Groups<T> {
-    states: HashMap<Arc<str>, Used<T>>,
-    /// The keys by last use.
-    by_use: FairQuota<Arc<str>>,
+    states: HashMap<Key, Shared<T>>,
+    /// The keys of each owner by its last use.
+    users: FairQuota<Key>,
     uses: i64,
-    limit: usize,
+    bytes: usize,
+    room: Room,
 }
 
 #[derive(Debug)]
-struct Used<T> {
-    at: i64,
-    owner: Owner,
+struct Shared<T> {
     state: T,
+    /// How many owners hold it.
+    users: usize,
+    bytes: usize,
 }
 
-impl<T> Groups<T> {
-    /// Room for this many keys, at least one.
-    pub(crate) fn new(limit: usize) -> Groups<T> {
+/// About what maps and sets take for a key and an owner that holds it.
+const KEY_BYTES: usize = 192;
+
+impl<T: Remembered> Groups<T> {
+    pub(crate) fn new(room: Room) -> Groups<T> {
         Groups {
             states: HashMap::default(),
-            by_use: FairQuota::default(),
+            users: FairQuota::default(),
             uses: 0,
-            limit: limit.max(1),
+            bytes: 0,
+            room,
         }
     }
 
@@ -107,41 +113,75 @@ impl<T> Groups<T> {
         self.states.is_empty()
     }
 
-    /// The state of a key, without using it.
-    pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut T> {
-        self.states.get_mut(key).map(|used| &mut used.state)
+    /// Takes another limit, which counts from the next use on.
+    pub(crate) fn set_room(&mut self, room: Room) {
+        self.room = room;
     }
 
-    /// The state of a key, marked as used now; a new one belongs to `owner`. To make room for it, states that are over
-    /// are dropped, and if there are none a live one, which `evicted` counts.
-    pub(crate) fn use_state(
+    /// The state of a key, without using it.
+    pub(crate) fn get(&self, key: Key) -> Option<&T> {
+        self.states.get(&key).map(|shared| &shared.state)
+    }
+
+    /// Changes the state of a key, if there is one, without using it; the change must not make it take more memory.
+    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
+        self.states.get_mut(&key).map(|shared| &mut shared.state)
+    }
+
+    /// Has the owner use the state of a key. To make room, states that are over are dropped, and if that is not enough
+    /// live ones, which `evicted` counts.
+    pub(crate) fn use_state<R>(
         &mut self,
-        key: &str,
+        key: Key,
         owner: &str,
         make: impl FnOnce() -> T,
+        change: impl FnOnce(&mut T) -> R,
         is_over: impl Fn(&T) -> bool,
         evicted: &mut u64,
-    ) -> &mut T {
+    ) -> R {
         self.uses += 1;
-        let (name, used) = match self.states.remove_entry(key) {
-            Some((name, used)) => {
-                self.by_use.remove(&used.owner, used.at, &name);
-                (name, Used { at: self.uses, ..used })
-            }
-            None => {
-                let owner = self.by_use.owner(owner);
-                self.make_room(&owner, is_over, evicted);
-                let (at, state) = (self.uses, make());
-                (key.into(), Used { at, owner, state })
-            }
-        };
-        self.by_use.insert(&used.owner, used.at, Arc::clone(&name));
-        &mut self.states.entry(name).insert_entry(used).into_mut().state
+        let owner = self.users.owner(owner);
+        let shared = self.states.entry(key).or_insert_with(|| Shared {
+            state: make(),
+            users: 0,
+            bytes: 0,
+        });
+        let outcome = change(&mut shared.state);
+        let bytes = KEY_BYTES + size_of::<T>() + shared.state.heap_bytes();
+        self.bytes = self.bytes - shared.bytes + bytes;
+        shared.bytes = bytes;
+        shared.users += usize::from(self.users.insert(&owner, self.uses, key, bytes));
+        self.drop_over(&owner, &is_over);
+        self.make_room(&is_over, evicted);
+        outcome
     }
 
-    pub(crate) fn forget(&mut self, key: &str) {
-        if let Some((name, used)) = self.states.remove_entry(key) {
-            self.by_use.remove(&used.owner, used.at, &name);
+    /// Drops what is over of what the owner has not used for the longest.
+    fn drop_over(&mut self, owner: &str, is_over: impl Fn(&T) -> bool) {
+        let owner = self.users.owner(owner);
+        let (states, now) = (&mut self.states, self.uses);
+        let is_taken = |states: &HashMap<Key, Shared<T>>, at: i64, key: &Key| {
+            at < now && states.get(key).is_none_or(|shared| is_over(&shared.state))
+        };
+        while let Some(key) = self.users.take_oldest_of(&owner, |at, key| is_taken(states, at, key)) {
+            self.bytes -= give_up(states, key).map_or(0, |dropped| dropped.bytes);
+        }
+    }
+
+    fn make_room(&mut self, is_over: impl Fn(&T) -> bool, evicted: &mut u64) {
+        let Room { keys, bytes } = self.room;
+        let (states, now) = (&mut self.states, self.uses);
+        while self.users.count() > keys.max(1) || self.users.weight() > bytes || self.bytes > bytes {
+            let over = self
+                .users
+                .take_oldest(|at, key| at < now && states.get(key).is_none_or(|shared| is_over(&shared.state)));
+            let Some((_, key)) = over.or_else(|| self.users.take_oldest_of_largest()) else {
+                return;
+            };
+            if let Some(dropped) = give_up(states, key) {
+                self.bytes -= dropped.bytes;
+                *evicted += u64::from(!is_over(&dropped.state));
+            }
         }
     }
 
@@ -149,72 +189,17 @@ impl<T> Groups<T> {
     pub(crate) fn len(&self) -> usize {
         self.states.len()
     }
+}
 
-    fn make_room(&mut self, owner: &Owner, is_over: impl Fn(&T) -> bool, evicted: &mut u64) {
-        let states = &mut self.states;
-        let over = |states: &HashMap<Arc<str>, Used<T>>, key: &Arc<str>| {
-            states.get(key).is_none_or(|used| is_over(&used.state))
-        };
-        while let Some(key) = self.by_use.take_oldest(owner, |_, key| over(states, key)) {
-            states.remove(&key);
-        }
-        while states.len() >= self.limit {
-            let any_over = self.by_use.take_any_oldest(|_, key| over(states, key));
-            *evicted += u64::from(any_over.is_none());
-            let Some(key) = any_over.or_else(|| self.by_use.take_oldest_of_largest()) else {
-                return;
-            };
-            states.remove(&key);
-        }
+/// One owner gives the key up; returns what nobody holds any more.
+fn give_up<T>(states: &mut HashMap<Key, Shared<T>>, key: Key) -> Option<Shared<T>> {
+    let shared = states.get_mut(&key)?;
+    shared.users -= 1;
+    if shared.users > 0 {
+        return None;
     }
+    states.remove(&key)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_container_with_many_keys_pushes_out_its_own() {
-        let mut groups = Groups::new(100);
-        let mut evicted = 0;
-        let mut add = |groups: &mut Groups<()>, key: &str, owner: &str| {
-            groups.use_state(key, owner, || (), |()| false, &mut evicted);
-        };
-        for number in 0..10 {
-            add(&mut groups, &format!("quiet-{number}"), "quiet");
-        }
-        for number in 0..10_000 {
-            add(&mut groups, &format!("noisy-{number}"), "noisy");
-        }
-        for number in 0..30 {
-            add(&mut groups, &format!("late-{number}"), "late");
-        }
-        assert_eq!(groups.len(), 100);
-        let kept = |prefix: &str, numbers: std::ops::Range<usize>| {
-            numbers
-                .filter(|number| groups.states.contains_key(format!("{prefix}-{number}").as_str()))
-                .count()
-        };
-        assert_eq!(
-            (kept("quiet", 0..10), kept("late", 0..30), kept("noisy", 9_940..10_000)),
-            (10, 30, 60)
-        );
-        assert_eq!(evicted, 10_040 - 100);
-    }
-
-    #[test]
-    fn what_is_over_goes_before_what_is_not() {
-        let mut groups = Groups::new(10);
-        let mut evicted = 0;
-        for number in 0..30 {
-            groups.use_state(
-                &number.to_string(),
-                "one",
-                || number < 20,
-                |is_over| *is_over,
-                &mut evicted,
-            );
-        }
-        assert_eq!((groups.len(), evicted), (10, 0));
-    }
-}
+mod tests;

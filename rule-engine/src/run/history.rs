@@ -1,30 +1,33 @@
 //! What has been seen before: the memory behind new-terms rules.
 //!
 //! The engine reads and writes through [`TermHistory`]; storage and durability are the implementor's. Times are
-//! milliseconds since the epoch and come from the events, never from a clock.
+//! milliseconds and come from the events ([`Record::time`](crate::Record::time)), never from a clock.
 
 use std::sync::Arc;
 
-use crate::run::fair_quota::{FairQuota, Owner};
+use crate::run::fair_quota::FairQuota;
 use crate::value::hash::HashMap;
 
 /// Remembers when each term of each rule was last seen.
 pub trait TermHistory {
-    /// When the rule ran for the first time ever; the first call records `now_ms`.
+    /// When the rule ran for the first time ever: the earliest time of all calls, over restarts too.
     fn rule_first_seen(&mut self, rule_key: &str, now_ms: i64) -> i64;
 
+    /// When the term was last seen, if it was.
+    fn last_seen(&self, rule_key: &str, term: &str) -> Option<i64>;
+
     /// Records that the term was seen at `now_ms` and returns when it was last seen before, if it was. What is kept
-    /// is the latest time, also when events come out of order. A new term counts among those of `container`, the id of
-    /// the event's container or empty: past a limit, the container with the most terms loses one.
-    fn observe(&mut self, rule_key: &str, term: &str, container: &str, now_ms: i64) -> Option<i64>;
+    /// is the latest time, also when events come out of order. The term counts among those of `owner`, and of any other
+    /// that sees it: past a limit, the owner with the most gives up one.
+    fn observe(&mut self, rule_key: &str, term: &str, owner: &str, now_ms: i64) -> Option<i64>;
 }
 
-/// Keeps everything in memory. Beyond its limit, the term unseen the longest of the container with the most terms is
-/// dropped.
+/// Keeps everything in memory. Beyond its limits, the owner that holds the most gives up the term that it has not seen
+/// for the longest; what nobody holds any more is forgotten.
 pub struct MemoryHistory {
     first_seen: HashMap<String, i64>,
-    last_seen: HashMap<Arc<Key>, (i64, Owner)>,
-    /// The same terms, longest unseen first.
+    terms: HashMap<Arc<Key>, Term>,
+    /// The terms of each owner, longest unseen first.
     by_age: FairQuota<Arc<Key>>,
     max_terms: usize,
     /// Terms dropped for lack of room.
@@ -37,6 +40,12 @@ struct Key {
     term: String,
 }
 
+struct Term {
+    last_seen: i64,
+    /// How many owners hold it.
+    owners: usize,
+}
+
 impl Default for MemoryHistory {
     fn default() -> Self {
         MemoryHistory::with_limit(Self::DEFAULT_MAX_TERMS)
@@ -46,23 +55,41 @@ impl Default for MemoryHistory {
 impl MemoryHistory {
     /// Terms that are kept unless said otherwise, those of all rules together.
     pub const DEFAULT_MAX_TERMS: usize = 1 << 20;
+    /// Bytes of all terms together.
+    pub const MAX_BYTES: usize = 256 << 20;
 
-    /// A history that keeps this many terms.
+    /// A history that keeps this many terms; one that several owners hold counts for each.
     pub fn with_limit(max_terms: usize) -> MemoryHistory {
         MemoryHistory {
             first_seen: HashMap::default(),
-            last_seen: HashMap::default(),
+            terms: HashMap::default(),
             by_age: FairQuota::default(),
             max_terms,
             evicted: 0,
+        }
+    }
+
+    fn make_room(&mut self) {
+        while (self.by_age.count() > self.max_terms || self.by_age.weight() > Self::MAX_BYTES)
+            && let Some((_, key)) = self.by_age.take_oldest_of_largest()
+            && let Some(term) = self.terms.get_mut(&key)
+        {
+            term.owners -= 1;
+            if term.owners == 0 {
+                self.terms.remove(&key);
+                self.evicted += 1;
+            }
         }
     }
 }
 
 impl TermHistory for MemoryHistory {
     fn rule_first_seen(&mut self, rule_key: &str, now_ms: i64) -> i64 {
-        match self.first_seen.get(rule_key) {
-            Some(first_seen) => *first_seen,
+        match self.first_seen.get_mut(rule_key) {
+            Some(first_seen) => {
+                *first_seen = now_ms.min(*first_seen);
+                *first_seen
+            }
             None => {
                 self.first_seen.insert(rule_key.to_owned(), now_ms);
                 now_ms
@@ -70,33 +97,39 @@ impl TermHistory for MemoryHistory {
         }
     }
 
-    fn observe(&mut self, rule_key: &str, term: &str, container: &str, now_ms: i64) -> Option<i64> {
-        let key = Arc::new(Key {
-            rule: rule_key.to_owned(),
-            term: term.to_owned(),
-        });
-        let known = self.last_seen.get(&key).cloned();
-        let previous = known.as_ref().map(|(previous, _)| *previous);
-        if previous.is_some_and(|previous| previous >= now_ms) {
-            return previous;
-        }
-        let owner = match known {
-            Some((previous, owner)) => {
-                self.by_age.remove(&owner, previous, &key);
-                owner
-            }
-            None => self.by_age.owner(container),
+    fn last_seen(&self, rule_key: &str, term: &str) -> Option<i64> {
+        self.terms.get(&Key::new(rule_key, term)).map(|term| term.last_seen)
+    }
+
+    fn observe(&mut self, rule_key: &str, term: &str, owner: &str, now_ms: i64) -> Option<i64> {
+        let key = Key::new(rule_key, term);
+        let (key, previous) = match self.terms.get_key_value(&key) {
+            Some((known, term)) => (Arc::clone(known), Some(term.last_seen)),
+            None => (Arc::new(key), None),
         };
-        if previous.is_none()
-            && self.last_seen.len() == self.max_terms
-            && let Some(oldest) = self.by_age.take_oldest_of_largest()
-        {
-            self.last_seen.remove(&oldest);
-            self.evicted += 1;
-        }
-        self.by_age.insert(&owner, now_ms, Arc::clone(&key));
-        self.last_seen.insert(key, (now_ms, owner));
+        let last_seen = previous.map_or(now_ms, |previous| previous.max(now_ms));
+        let owner = self.by_age.owner(owner);
+        let age = self.by_age.age(&owner, &key).map_or(now_ms, |age| age.max(now_ms));
+        let is_new = self.by_age.insert(&owner, age, Arc::clone(&key), key.bytes());
+        let term = self.terms.entry(key).or_insert(Term { last_seen, owners: 0 });
+        term.last_seen = last_seen;
+        term.owners += usize::from(is_new);
+        self.make_room();
         previous
+    }
+}
+
+impl Key {
+    fn new(rule: &str, term: &str) -> Key {
+        Key {
+            rule: rule.to_owned(),
+            term: term.to_owned(),
+        }
+    }
+
+    /// About what is allocated for it, entries of maps and sets included.
+    fn bytes(&self) -> usize {
+        320 + self.rule.len() + self.term.len()
     }
 }
 

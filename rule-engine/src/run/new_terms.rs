@@ -1,6 +1,7 @@
 //! New-terms rules: a combination of values raises an alert if it was not seen within the window before.
 //!
-//! Only events that satisfy the rule's query are remembered; what is remembered is events seen, not alerts sent.
+//! Only events that satisfy the rule's query are remembered; what is remembered is events seen, not alerts sent, but for a
+//! term whose alert is held back.
 
 use crate::condition::NewTerms;
 use crate::record::Record;
@@ -30,12 +31,19 @@ impl NewTermsObserver {
         }
     }
 
-    /// Remembers the event's combinations and returns those that are new, unless the rule is still learning.
+    /// The rule runs at this time, whether it takes anything in or not: its learning period begins with the first time.
+    pub(crate) fn begin(&self, now_ms: i64, history: &mut dyn TermHistory) {
+        history.rule_first_seen(&self.history_key, now_ms);
+    }
+
+    /// Remembers the event's combinations and returns those that are new, unless the rule is still learning. As `places`
+    /// alerts may come of them and no more, what is new beyond that is returned but not remembered.
     pub(crate) fn observe(
         &self,
         record: &Record,
         now_ms: i64,
         learn_for_ms: i64,
+        mut places: u64,
         history: &mut dyn TermHistory,
         counters: &mut EngineCounters,
     ) -> Vec<Vec<String>> {
@@ -45,9 +53,16 @@ impl NewTermsObserver {
         }
         let first_seen = history.rule_first_seen(&self.history_key, now_ms);
         let learning = now_ms < first_seen.saturating_add(self.new_terms.learn_for_ms.unwrap_or(learn_for_ms));
+        let window_start_ms = now_ms.saturating_sub(self.new_terms.window_ms);
+        let is_new = |last_seen: Option<i64>| last_seen.is_none_or(|last_seen| last_seen < window_start_ms);
         combinations.retain(|combination| {
-            let last_seen = history.observe(&self.history_key, &term(combination), owner(record), now_ms);
-            last_seen.is_none_or(|last_seen| last_seen < now_ms.saturating_sub(self.new_terms.window_ms))
+            let term = term(combination);
+            if places == 0 && !learning && is_new(history.last_seen(&self.history_key, &term)) {
+                return true;
+            }
+            let is_new = is_new(history.observe(&self.history_key, &term, owner(record), now_ms));
+            places = places.saturating_sub(u64::from(is_new));
+            is_new
         });
         if learning {
             counters.terms_learned += combinations.len() as u64;

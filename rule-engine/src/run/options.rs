@@ -10,7 +10,7 @@ pub struct EngineOptions {
 }
 
 impl EngineOptions {
-    /// How long a new-terms rule only learns after its first event, in milliseconds; none unless said otherwise. A
+    /// How long a new-terms rule only learns after its first run, in milliseconds; none unless said otherwise. A
     /// rule's own `learn_for` counts instead where it has one.
     pub fn with_learn_for_ms(mut self, learn_for_ms: i64) -> EngineOptions {
         self.learn_for_ms = learn_for_ms;

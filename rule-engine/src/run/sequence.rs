@@ -8,6 +8,7 @@
 //! Events that must be missing take no part in this: once the other events are complete, whether one of them came at a
 //! forbidden time decides if there is a match. So a spoiled partial sequence stays in its slot and spoils only itself.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
@@ -16,9 +17,11 @@ use crate::compile::graph::Evaluation;
 use crate::compile::sequence::{CompiledSequence, CompiledTerm};
 use crate::limits::EngineLimits;
 use crate::record::Record;
-use crate::record::key::owner;
+use crate::record::key::{Key, owner};
+use crate::run::clock::Moment;
 use crate::run::counters::EngineCounters;
-use crate::run::groups::{Groups, keys};
+use crate::run::groups::{Groups, Remembered, Room, keys};
+use crate::schema::fields;
 
 mod missing;
 
@@ -38,9 +41,18 @@ pub(crate) struct SequenceState {
 #[derive(Debug)]
 struct KeyState {
     /// For each stage but the last.
-    partials: Box<[Option<Partial>]>,
+    slots: Box<[Slot]>,
     /// For each stage the events that must be missing before it.
     unwanted: Box<[Sightings]>,
+}
+
+/// The partial sequences that end at a stage: the newest, which replaces those before it.
+#[derive(Debug, Default)]
+struct Slot {
+    newest: Option<Partial>,
+    /// The one before, if the newest is so much later that this would be over: should the newest be from the future,
+    /// the next event continues this.
+    before: Option<Partial>,
 }
 
 #[derive(Debug)]
@@ -52,19 +64,53 @@ struct Partial {
     /// Whether an event came in between that must be missing there.
     is_spoiled: bool,
     events: EarlierEvents,
+    /// Of the events.
+    bytes: usize,
+}
+
+/// How much later a partial sequence has to be, where there is no maxspan, for the one before to be kept beside it.
+const DOUBTFUL_GAP_NS: i64 = 3_600_000_000_000;
+
+/// An event of a sequence.
+struct Present<'a> {
+    record: &'a Record,
+    time_ns: i64,
+    /// What time it is.
+    now_ns: i64,
+    /// The event as a short document, made when it is first needed.
+    summary: OnceCell<Arc<Map<String, Json>>>,
+}
+
+impl Present<'_> {
+    fn summary(&self) -> Arc<Map<String, Json>> {
+        Arc::clone(self.summary.get_or_init(|| Arc::new(self.record.summary())))
+    }
 }
 
 impl SequenceState {
-    pub(crate) fn new(sequence: &Arc<CompiledSequence>, limits: &EngineLimits) -> SequenceState {
-        SequenceState {
-            keys: Groups::new(
-                limits
-                    .groups
-                    .min(limits.remembered_events / sequence.stages.len().max(1)),
-            ),
+    pub(crate) fn new(sequence: &Arc<CompiledSequence>, limits: &EngineLimits, room: Room) -> SequenceState {
+        let mut state = SequenceState {
             sequence: Arc::clone(sequence),
-            waiting: WaitingSequences::new(limits.waiting_sequences),
-        }
+            keys: Groups::new(room),
+            waiting: WaitingSequences::new(room),
+        };
+        state.set_room(limits, room);
+        state
+    }
+
+    pub(crate) fn set_room(&mut self, limits: &EngineLimits, room: Room) {
+        let keys = room
+            .keys
+            .min(limits.remembered_events / self.sequence.stages.len().max(1));
+        // Those that wait have half of the memory.
+        let bytes = if self.sequence.may_wait() {
+            room.bytes / 2
+        } else {
+            room.bytes
+        };
+        self.keys.set_room(Room { keys, bytes });
+        let keys = limits.waiting_sequences;
+        self.waiting.set_room(Room { keys, bytes });
     }
 
     /// Continues with the same sequence, compiled again.
@@ -82,11 +128,11 @@ impl SequenceState {
         self.waiting.next_due_ns()
     }
 
-    /// Takes the event in and returns the matches that it completes.
+    /// Takes in the event and returns the matches that it completes.
     pub(crate) fn observe(
         &mut self,
         event: &Evaluation<'_>,
-        time_ns: i64,
+        moment: Moment,
         counters: &mut EngineCounters,
     ) -> Vec<EarlierEvents> {
         if self.keys.is_empty() && self.waiting.is_empty() && !self.sequence.begins_with(event) {
@@ -94,45 +140,57 @@ impl SequenceState {
         }
         let sequence = Arc::clone(&self.sequence);
         let terms = sequence.terms.iter();
-        let event_keys: Vec<Vec<String>> = terms.map(|term| term_keys(term, event, counters)).collect();
-        let summary = Arc::new(event.record.summary());
+        let event_keys: Vec<Vec<Key>> = terms.map(|term| term_keys(term, event, counters)).collect();
+        let Moment { time_ns, now_ns } = moment;
+        let present = Present {
+            record: event.record,
+            time_ns,
+            now_ns,
+            summary: OnceCell::new(),
+        };
         let mut matches = Vec::new();
         for stage in (0..sequence.stages.len()).rev() {
             for key in &event_keys[sequence.stages[stage]] {
-                let Some(partial) = self.extended(stage, key, time_ns) else {
+                let Some(partial) = self.extended(stage, *key, time_ns) else {
                     continue;
                 };
                 if stage + 1 < sequence.stages.len() {
-                    self.put(stage, key, partial, &summary, event.record, counters);
+                    self.put(stage, *key, partial, &present, counters);
                 } else if let Some(deadline_ns) = self.waits_until(&partial) {
+                    let summary = present.summary();
+                    let bytes = partial.bytes + summary_bytes(&summary);
                     let found = LateMatch {
-                        event: Arc::clone(&summary),
+                        owner: owner(event.record).into(),
+                        event: summary,
+                        timestamp_ns: event.record.first_date(fields::TIMESTAMP),
                         earlier_events: partial.events,
                         reason: sequence.reason(event),
                     };
                     let waiting = Waiting {
-                        key: key.clone(),
-                        owner: owner(event.record).into(),
+                        key: *key,
                         last_ns: time_ns,
                         found,
                     };
-                    self.waiting.add(deadline_ns, waiting, &mut counters.groups_evicted);
+                    self.waiting
+                        .add(deadline_ns, waiting, bytes, &mut counters.groups_evicted);
                 } else if self.is_match(&partial) {
                     matches.push(partial.events);
                 }
             }
         }
-        self.note_unwanted(&event_keys, event.record, time_ns, counters);
+        self.note_unwanted(&event_keys, &present, counters);
         if let Some(until) = &sequence.until {
             for key in term_keys(until, event, counters) {
-                self.end(&key);
+                if let Some(state) = self.keys.get_mut(key) {
+                    state.slots.fill_with(Slot::default);
+                }
             }
         }
         matches
     }
 
     /// The partial sequence that the event extends or begins; `None` if there is none within maxspan.
-    fn extended(&mut self, stage: usize, key: &str, time_ns: i64) -> Option<Partial> {
+    fn extended(&mut self, stage: usize, key: Key, time_ns: i64) -> Option<Partial> {
         let state = self.keys.get_mut(key);
         let unwanted_ns = state
             .as_ref()
@@ -144,9 +202,10 @@ impl SequenceState {
                 unwanted_before_ns: unwanted_ns,
                 is_spoiled: false,
                 events: Vec::new(),
+                bytes: 0,
             });
         }
-        let mut partial = state?.partials[stage - 1].take_if(|partial| partial.last_ns <= time_ns)?;
+        let mut partial = state?.slots[stage - 1].take(time_ns)?;
         partial.is_spoiled |= unwanted_ns > Some(partial.last_ns);
         partial.last_ns = time_ns;
         let in_time = self
@@ -159,31 +218,41 @@ impl SequenceState {
     fn put(
         &mut self,
         stage: usize,
-        key: &str,
+        key: Key,
         mut partial: Partial,
-        summary: &Arc<Map<String, Json>>,
-        record: &Record,
+        present: &Present<'_>,
         counters: &mut EngineCounters,
     ) {
-        partial.events.push(Arc::clone(summary));
-        let time_ns = partial.last_ns;
-        self.state(key, record, time_ns, counters).partials[stage] = Some(partial);
+        let summary = present.summary();
+        partial.bytes += summary_bytes(&summary);
+        partial.events.push(summary);
+        let gap_ns = self.sequence.max_span_ns.unwrap_or(DOUBTFUL_GAP_NS);
+        self.use_state(key, present, counters, |state| {
+            state.slots[stage].put(partial, gap_ns);
+        });
     }
 
-    fn state(&mut self, key: &str, record: &Record, time_ns: i64, counters: &mut EngineCounters) -> &mut KeyState {
+    fn use_state(
+        &mut self,
+        key: Key,
+        present: &Present<'_>,
+        counters: &mut EngineCounters,
+        change: impl FnOnce(&mut KeyState),
+    ) {
         let (span, stages) = (self.sequence.max_span_ns, self.sequence.stages.len());
         let make = || KeyState {
-            partials: std::iter::repeat_with(|| None).take(stages - 1).collect(),
+            slots: std::iter::repeat_with(Slot::default).take(stages - 1).collect(),
             unwanted: vec![Sightings::default(); stages].into(),
         };
-        let in_time = |from_ns: i64| span.is_none_or(|span| time_ns.saturating_sub(from_ns) <= span);
+        let in_time = |from_ns: i64| span.is_none_or(|span| present.now_ns.saturating_sub(from_ns) <= span);
         let is_over = |state: &KeyState| {
-            let mut begun = state.partials.iter().flatten().map(|partial| partial.first_ns);
+            let mut begun = state.partials().map(|partial| partial.first_ns);
             let mut unwanted = state.unwanted.iter().filter_map(Sightings::newest);
             !begun.any(in_time) && !unwanted.any(in_time)
         };
+        let evicted = &mut counters.groups_evicted;
         self.keys
-            .use_state(key, owner(record), make, is_over, &mut counters.groups_evicted)
+            .use_state(key, owner(present.record), make, change, is_over, evicted);
     }
 
     /// Until when an unwanted event after a complete sequence spoils it; `None` if none can.
@@ -210,14 +279,8 @@ impl SequenceState {
         !partial.is_spoiled && (self.sequence.may_wait() || !unwanted_in_time)
     }
 
-    fn note_unwanted(
-        &mut self,
-        event_keys: &[Vec<String>],
-        record: &Record,
-        time_ns: i64,
-        counters: &mut EngineCounters,
-    ) {
-        let stages = self.sequence.stages.len();
+    fn note_unwanted(&mut self, event_keys: &[Vec<Key>], present: &Present<'_>, counters: &mut EngineCounters) {
+        let (stages, time_ns) = (self.sequence.stages.len(), present.time_ns);
         let places = self.sequence.missing.iter().enumerate();
         let unwanted: Vec<(usize, usize)> = places
             .flat_map(|(place, terms)| terms.iter().map(move |term| (place, *term)))
@@ -229,26 +292,66 @@ impl SequenceState {
             }
             for key in keys {
                 if place == 0 {
-                    self.state(key, record, time_ns, counters).unwanted[0].note(time_ns);
-                } else if let Some(state) = self.keys.get_mut(key).filter(|_| place < stages) {
+                    self.use_state(*key, present, counters, |state| state.unwanted[0].note(time_ns));
+                } else if let Some(state) = self.keys.get_mut(*key).filter(|_| place < stages) {
                     state.unwanted[place].note(time_ns);
                 }
             }
         }
     }
+}
 
-    /// Ends the partial sequences of a key.
-    fn end(&mut self, key: &str) {
-        if self.sequence.missing[0].is_empty() {
-            self.keys.forget(key);
-        } else if let Some(state) = self.keys.get_mut(key) {
-            state.partials.fill_with(|| None);
-        }
+impl KeyState {
+    fn partials(&self) -> impl Iterator<Item = &Partial> {
+        self.slots
+            .iter()
+            .flat_map(|slot| slot.newest.iter().chain(&slot.before))
     }
 }
 
+impl Remembered for KeyState {
+    fn heap_bytes(&self) -> usize {
+        let slots = size_of_val(&*self.slots) + size_of_val(&*self.unwanted);
+        slots + self.partials().map(|partial| partial.bytes).sum::<usize>()
+    }
+}
+
+impl Slot {
+    /// Takes out what an event of this time continues: the newest that is not after it.
+    fn take(&mut self, time_ns: i64) -> Option<Partial> {
+        let is_earlier = |partial: &mut Partial| partial.last_ns <= time_ns;
+        match self.newest.take_if(is_earlier) {
+            Some(newest) => {
+                self.before = None;
+                Some(newest)
+            }
+            None => self.before.take_if(is_earlier),
+        }
+    }
+
+    fn put(&mut self, partial: Partial, gap_ns: i64) {
+        let is_over = |before: &Partial| partial.last_ns.saturating_sub(before.last_ns) > gap_ns;
+        self.before = self.newest.take().filter(is_over);
+        self.newest = Some(partial);
+    }
+}
+
+/// About what a summary takes: each of its few fields is an entry of a map with a name.
+fn summary_bytes(summary: &Map<String, Json>) -> usize {
+    fn below(value: &Json) -> usize {
+        match value {
+            Json::String(text) => text.capacity(),
+            Json::Object(object) => summary_bytes(object),
+            Json::Array(values) => values.iter().map(|value| size_of::<Json>() + below(value)).sum(),
+            Json::Null | Json::Bool(_) | Json::Number(_) => 0,
+        }
+    }
+    let entries = summary.iter().map(|(name, value)| 160 + name.capacity() + below(value));
+    128 + entries.sum::<usize>()
+}
+
 /// The keys of the event; none if the term does not match it.
-fn term_keys(term: &CompiledTerm, event: &Evaluation<'_>, counters: &mut EngineCounters) -> Vec<String> {
+fn term_keys(term: &CompiledTerm, event: &Evaluation<'_>, counters: &mut EngineCounters) -> Vec<Key> {
     if !term.condition.matches(event) {
         return Vec::new();
     }

@@ -1,7 +1,9 @@
 //! What a rule remembers of earlier events, whatever its type.
 
 use super::alert_limiter::AlertLimiter;
+use super::clock::Moment;
 use super::counters::EngineCounters;
+use super::groups::Room;
 use super::history::TermHistory;
 use super::new_terms::NewTermsObserver;
 use super::options::EngineOptions;
@@ -11,7 +13,7 @@ use crate::compile::graph::Evaluation;
 use crate::compile::rules::{CompiledDetection, CompiledRule};
 use crate::condition::Then;
 use crate::limits::EngineLimits;
-use crate::schema::fields;
+use crate::record::key::Key;
 
 #[derive(Debug)]
 pub(super) struct RuleState {
@@ -33,83 +35,149 @@ pub(super) struct MatchDetails {
     pub new_terms: Vec<String>,
     pub earlier_events: EarlierEvents,
     /// The group that reached a threshold.
-    pub group: Option<String>,
+    pub group: Option<Key>,
+}
+
+/// How much each rule of an engine may remember.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Rooms {
+    limits: EngineLimits,
+    /// For sequences, counts or alerts of one rule.
+    room: Room,
+    /// Owners whose alerts one rule counts.
+    owners: usize,
+}
+
+/// About what the interval of an owner takes whose alerts are counted.
+const INTERVAL_BYTES: usize = 256;
+/// Owners whose alerts a rule counts however many rules there are.
+const LEAST_OWNERS: usize = 64;
+
+impl Rooms {
+    /// Of the memory an eighth is for counting alerts, the rest for what rules remember of events.
+    pub(super) fn of(rules: &[CompiledRule], limits: EngineLimits) -> Rooms {
+        let remembers = |rule: &CompiledRule| match &rule.detection {
+            CompiledDetection::Sequence(_) => 1,
+            CompiledDetection::Single { then, .. } => match then {
+                Then::Threshold(_) => 1,
+                Then::Alert | Then::NewTerms(_) => 0,
+            },
+        };
+        let suppresses = |rule: &CompiledRule| usize::from(rule.limits.suppression.is_some());
+        let parts: usize = rules.iter().map(|rule| remembers(rule) + suppresses(rule)).sum();
+        let for_alerts = limits.state_bytes / 8;
+        Rooms {
+            limits,
+            room: Room {
+                keys: limits.groups,
+                bytes: (limits.state_bytes - for_alerts) / parts.max(1),
+            },
+            owners: (for_alerts / rules.len().max(1) / INTERVAL_BYTES)
+                .clamp(LEAST_OWNERS, limits.groups.max(LEAST_OWNERS)),
+        }
+    }
+}
+
+/// An event that a rule takes in, and what it is judged by.
+pub(super) struct Observed<'a, 'e> {
+    pub event: &'a Evaluation<'e>,
+    /// Without it, only a rule that remembers nothing can use the event.
+    pub moment: Option<Moment>,
+    /// How many alerts may come of it.
+    pub places: u64,
 }
 
 impl RuleState {
-    pub(super) fn new(rule: &CompiledRule, limits: &EngineLimits) -> RuleState {
+    pub(super) fn new(rule: &CompiledRule, rooms: &Rooms) -> RuleState {
         RuleState {
-            detection: DetectionState::new(rule, limits),
-            limiter: AlertLimiter::new(rule.limits.clone(), limits.groups),
+            detection: DetectionState::new(rule, rooms),
+            limiter: AlertLimiter::new(rule.limits.clone(), rooms.room, rooms.owners),
         }
     }
 
-    /// The state, continued by the same rule compiled again.
-    pub(super) fn continued_by(mut self, rule: &CompiledRule) -> RuleState {
-        if let (DetectionState::Sequence(state), CompiledDetection::Sequence(sequence)) =
-            (&mut self.detection, &rule.detection)
-        {
-            state.run_on(sequence);
+    /// The state, continued by the same rule compiled again, among other rules.
+    pub(super) fn continued_by(mut self, rule: &CompiledRule, rooms: &Rooms) -> RuleState {
+        match &mut self.detection {
+            DetectionState::Sequence(state) => {
+                if let CompiledDetection::Sequence(sequence) = &rule.detection {
+                    state.run_on(sequence);
+                }
+                state.set_room(&rooms.limits, rooms.room);
+            }
+            DetectionState::Threshold(state) => state.set_room(rooms.room),
+            DetectionState::Alert | DetectionState::NewTerms(_) => {}
         }
+        self.limiter.set_room(rooms.room, rooms.owners);
         self
     }
 }
 
 impl DetectionState {
-    fn new(rule: &CompiledRule, limits: &EngineLimits) -> DetectionState {
+    fn new(rule: &CompiledRule, rooms: &Rooms) -> DetectionState {
         match &rule.detection {
             CompiledDetection::Single { then, .. } => match then {
                 Then::Alert => DetectionState::Alert,
                 Then::NewTerms(new_terms) => DetectionState::NewTerms(NewTermsObserver::new(
                     new_terms.clone(),
                     &rule.info.rule_id,
-                    limits.term_combinations,
+                    rooms.limits.term_combinations,
                 )),
                 Then::Threshold(threshold) => {
-                    DetectionState::Threshold(ThresholdState::new(threshold.clone(), limits.groups))
+                    DetectionState::Threshold(ThresholdState::new(threshold.clone(), rooms.room))
                 }
             },
-            CompiledDetection::Sequence(sequence) => DetectionState::Sequence(SequenceState::new(sequence, limits)),
+            CompiledDetection::Sequence(sequence) => {
+                DetectionState::Sequence(SequenceState::new(sequence, &rooms.limits, rooms.room))
+            }
+        }
+    }
+
+    /// The rule runs at this time, whether it takes anything in or not.
+    pub(super) fn begin(&self, time_ns: i64, terms: &mut dyn TermHistory) {
+        match self {
+            DetectionState::NewTerms(observer) => observer.begin(milliseconds(time_ns), terms),
+            DetectionState::Alert | DetectionState::Sequence(_) | DetectionState::Threshold(_) => {}
         }
     }
 
     /// Takes in an event that concerns the rule; returns the matches it leads to.
     pub(super) fn observe(
         &mut self,
-        event: &Evaluation<'_>,
+        observed: &Observed<'_, '_>,
         options: EngineOptions,
         terms: &mut dyn TermHistory,
         counters: &mut EngineCounters,
     ) -> Vec<MatchDetails> {
-        match (self, event.record.first_date(fields::TIMESTAMP)) {
+        let Observed { event, moment, places } = *observed;
+        match (self, moment) {
             (DetectionState::Alert, _) => vec![MatchDetails::default()],
             (_, None) => {
                 counters.events_without_time += 1;
                 Vec::new()
             }
-            (DetectionState::NewTerms(observer), Some(now_ns)) => {
-                let (now_ms, learn_for_ms) = (now_ns.div_euclid(1_000_000), options.learn_for_ms);
-                let new = observer.observe(event.record, now_ms, learn_for_ms, terms, counters);
+            (DetectionState::NewTerms(observer), Some(moment)) => {
+                let (now_ms, learn_for_ms) = (milliseconds(moment.time_ns), options.learn_for_ms);
+                let new = observer.observe(event.record, now_ms, learn_for_ms, places, terms, counters);
                 let details = |new_terms| MatchDetails {
                     new_terms,
                     ..MatchDetails::default()
                 };
                 new.into_iter().map(details).collect()
             }
-            (DetectionState::Sequence(state), Some(now_ns)) => {
+            (DetectionState::Sequence(state), Some(moment)) => {
                 let details = |earlier_events| MatchDetails {
                     earlier_events,
                     ..MatchDetails::default()
                 };
-                let completed = state.observe(event, now_ns, counters);
+                let completed = state.observe(event, moment, counters);
                 completed.into_iter().map(details).collect()
             }
-            (DetectionState::Threshold(state), Some(now_ns)) => {
+            (DetectionState::Threshold(state), Some(moment)) => {
                 let details = |group| MatchDetails {
                     group: Some(group),
                     ..MatchDetails::default()
                 };
-                let reached = state.observe(event.record, now_ns, counters);
+                let reached = state.observe(event.record, moment, counters);
                 reached.into_iter().map(details).collect()
             }
         }
@@ -130,4 +198,8 @@ impl DetectionState {
             DetectionState::Alert | DetectionState::NewTerms(_) | DetectionState::Threshold(_) => None,
         }
     }
+}
+
+fn milliseconds(nanoseconds: i64) -> i64 {
+    nanoseconds.div_euclid(1_000_000)
 }

@@ -1,18 +1,18 @@
 //! Threshold rules: a number of events of one group within a window, optionally with a number of distinct values.
 //!
 //! Sees only events that satisfy the rule's query. Each group keeps only as many times and values as the threshold asks
-//! for, which is enough to decide exactly. One alert per group and window.
+//! for, which is enough to decide exactly; past that, it forgets the one farthest in time from the event at hand, so one
+//! event from the future costs one place at most. One alert per group and window.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
-use uuid::Uuid;
-
-use crate::condition::{Cardinality, Threshold};
-use crate::record::Record;
-use crate::record::key::{owner, text};
+use crate::condition::Threshold;
+use crate::record::key::{Key, owner, text};
+use crate::record::{Record, Value};
+use crate::run::clock::{LastTwo, Moment};
 use crate::run::counters::EngineCounters;
-use crate::run::groups::{Groups, keys};
-use crate::value::hash::HashMap;
+use crate::run::groups::{Groups, Remembered, Room, keys};
+use crate::value::hash::{HashMap, HashSet, digest};
 
 /// A threshold and what it remembers.
 #[derive(Debug)]
@@ -23,85 +23,141 @@ pub(crate) struct ThresholdState {
 
 #[derive(Debug, Default)]
 struct KeyCounts {
-    /// When the newest events came, oldest first.
+    /// When events came, in order.
     times: VecDeque<i64>,
-    /// Digests of the values seen last, and when.
-    values: HashMap<Uuid, i64>,
-    alerted_ns: Option<i64>,
+    values: SeenValues,
+    alerted: LastTwo,
+}
+
+/// Digests of values, and when each was seen last.
+#[derive(Debug, Default)]
+struct SeenValues {
+    seen_ns: HashMap<u128, i64>,
+    by_time: BTreeSet<(i64, u128)>,
 }
 
 impl ThresholdState {
-    pub(crate) fn new(threshold: Threshold, most_groups: usize) -> ThresholdState {
+    pub(crate) fn new(threshold: Threshold, room: Room) -> ThresholdState {
         ThresholdState {
             threshold,
-            groups: Groups::new(most_groups),
+            groups: Groups::new(room),
         }
     }
 
+    pub(crate) fn set_room(&mut self, room: Room) {
+        self.groups.set_room(room);
+    }
+
     /// Counts an event that satisfies the query; returns the groups that reach the threshold with it.
-    pub(crate) fn observe(&mut self, record: &Record, time_ns: i64, counters: &mut EngineCounters) -> Vec<String> {
-        let window_ns = self.threshold.window_ns;
-        let mut reached = Vec::new();
-        for key in keys(&self.threshold.fields, record, &mut counters.group_keys_cut) {
-            let is_over = |group: &KeyCounts| {
-                group
-                    .times
-                    .back()
-                    .is_none_or(|last| *last < time_ns.saturating_sub(window_ns))
-            };
-            let group = self.groups.use_state(
-                &key,
+    pub(crate) fn observe(&mut self, record: &Record, moment: Moment, counters: &mut EngineCounters) -> Vec<Key> {
+        let Moment { time_ns, now_ns } = moment;
+        let threshold = &self.threshold;
+        let values = values(threshold, record);
+        let is_over = |group: &KeyCounts| {
+            let last_ns = group.times.back();
+            last_ns.is_none_or(|last_ns| *last_ns < now_ns.saturating_sub(threshold.window_ns))
+        };
+        let mut reached = keys(&threshold.fields, record, &mut counters.group_keys_cut);
+        reached.retain(|key| {
+            self.groups.use_state(
+                *key,
                 owner(record),
                 KeyCounts::default,
+                |group| group.count(threshold, &values, time_ns),
                 is_over,
                 &mut counters.groups_evicted,
-            );
-            if group.count(&self.threshold, record, time_ns) {
-                reached.push(key);
-            }
-        }
+            )
+        });
         reached
     }
 }
 
-impl KeyCounts {
-    /// Counts the event and returns whether it raises an alert. A late event counts as if it came now.
-    fn count(&mut self, threshold: &Threshold, record: &Record, time_ns: i64) -> bool {
-        let now_ns = self.times.back().map_or(time_ns, |last| time_ns.max(*last));
-        let start_ns = now_ns.saturating_sub(threshold.window_ns);
-        self.times.push_back(now_ns);
-        if self.times.len() > threshold.events {
-            self.times.pop_front();
+/// Different values of the event, as many as the threshold asks for.
+fn values(threshold: &Threshold, record: &Record) -> HashSet<u128> {
+    let mut values = HashSet::default();
+    let Some(cardinality) = &threshold.cardinality else {
+        return values;
+    };
+    for value in record.values(cardinality.field.field) {
+        if values.len() == cardinality.values {
+            break;
         }
-        let enough_events = self.times.len() == threshold.events && self.times.front() >= Some(&start_ns);
-        let enough_values = match &threshold.cardinality {
-            None => true,
-            Some(cardinality) => {
-                self.note_values(cardinality, record, now_ns);
-                self.values.values().filter(|seen_ns| **seen_ns >= start_ns).count() >= cardinality.values
-            }
-        };
-        let silent = self.alerted_ns.is_some_and(|alerted_ns| alerted_ns >= start_ns);
+        values.extend(match value {
+            Value::Text(text) => Some(digest(&text)),
+            other => text(other, &cardinality.field).map(|text| digest(&text)),
+        });
+    }
+    values
+}
+
+impl Remembered for KeyCounts {
+    fn heap_bytes(&self) -> usize {
+        // A value is in a map and in a tree, both of which are partly empty.
+        self.times.capacity() * size_of::<i64>() + self.values.seen_ns.len() * 128
+    }
+}
+
+impl KeyCounts {
+    /// Counts the event and returns whether it raises an alert.
+    fn count(&mut self, threshold: &Threshold, values: &HashSet<u128>, time_ns: i64) -> bool {
+        let window_ns = threshold.window_ns;
+        self.note_time(time_ns, threshold.events);
+        // All are within the window if the first and the last are.
+        let is_within =
+            |at_ns: Option<i64>| at_ns.is_some_and(|at_ns| time_ns.abs_diff(at_ns) <= window_ns.unsigned_abs());
+        let enough_events = self.times.len() == threshold.events
+            && is_within(self.times.front().copied())
+            && is_within(self.times.back().copied());
+        let enough_values = threshold.cardinality.as_ref().is_none_or(|cardinality| {
+            let seen = &mut self.values;
+            values
+                .iter()
+                .for_each(|value| seen.note(*value, time_ns, cardinality.values));
+            seen.seen_ns.len() == cardinality.values
+                && is_within(seen.by_time.first().map(|(at_ns, _)| *at_ns))
+                && is_within(seen.by_time.last().map(|(at_ns, _)| *at_ns))
+        });
+        let silent = self.alerted.any_within(time_ns, window_ns.saturating_add(1));
         if !enough_events || !enough_values || silent {
             return false;
         }
-        self.alerted_ns = Some(now_ns);
+        self.alerted.note(time_ns);
         true
     }
 
-    fn note_values(&mut self, cardinality: &Cardinality, record: &Record, now_ns: i64) {
-        let field = &cardinality.field;
-        for value in record.values(field.field).filter_map(|value| text(value, field)) {
-            self.values
-                .insert(Uuid::new_v5(&Uuid::NAMESPACE_OID, value.as_bytes()), now_ns);
-            if self.values.len() > cardinality.values {
-                let oldest = self
-                    .values
-                    .iter()
-                    .min_by_key(|(_, seen_ns)| **seen_ns)
-                    .map(|(value, _)| *value);
-                oldest.map(|value| self.values.remove(&value));
+    fn note_time(&mut self, time_ns: i64, most: usize) {
+        let place = self.times.partition_point(|at_ns| *at_ns <= time_ns);
+        self.times.insert(place, time_ns);
+        let (Some(first), Some(last)) = (self.times.front(), self.times.back()) else {
+            return;
+        };
+        if self.times.len() > most {
+            if time_ns.abs_diff(*first) >= time_ns.abs_diff(*last) {
+                self.times.pop_front();
+            } else {
+                self.times.pop_back();
             }
+        }
+    }
+}
+
+impl SeenValues {
+    fn note(&mut self, value: u128, time_ns: i64, most: usize) {
+        if let Some(before_ns) = self.seen_ns.insert(value, time_ns) {
+            self.by_time.remove(&(before_ns, value));
+        }
+        self.by_time.insert((time_ns, value));
+        let (Some(first), Some(last)) = (self.by_time.first(), self.by_time.last()) else {
+            return;
+        };
+        if self.by_time.len() > most {
+            let farthest = if time_ns.abs_diff(first.0) >= time_ns.abs_diff(last.0) {
+                *first
+            } else {
+                *last
+            };
+            self.by_time.remove(&farthest);
+            self.seen_ns.remove(&farthest.1);
         }
     }
 }

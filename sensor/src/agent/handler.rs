@@ -2,8 +2,6 @@
 //!
 //! Runs on the event thread, so nothing here waits.
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rule_engine::{Match, Record, fields};
@@ -11,11 +9,11 @@ use rule_engine::{Match, Record, fields};
 use super::notify;
 use crate::alert::loss::Losses;
 use crate::alert::{Alert, ChainLink, chain_of};
+use crate::clock::{WallClock, boot_clock_ns};
 use crate::detection::{Detection, Release, Rules, WAITING_POLL_INTERVAL, WaitingEvent};
 use crate::event::Event;
 use crate::history::History;
 use crate::kernel::Environment;
-use crate::notice::{self, Notice};
 use crate::outputs::Router;
 use crate::pipeline::{EventHandler, IDLE};
 use crate::record::{RecordBuilder, SCHEMA, fill_metadata};
@@ -38,19 +36,20 @@ pub(crate) struct Alerting {
     /// Filled for an event that matched.
     whole: Record,
     evictions: EvictionReport,
-    /// Alerts of each rule that were held back, as far as it was told.
-    held_back: HashMap<Arc<str>, u64>,
 }
 
 impl Alerting {
     pub(crate) fn new(
-        detection: Detection<Vec<ChainLink>>,
+        mut detection: Detection<Vec<ChainLink>>,
         builder: RecordBuilder,
-        history: History,
+        mut history: History,
         outputs: Router,
         metrics: Option<Metrics>,
         dropped_lines: DroppedLines,
     ) -> Self {
+        let (now_ns, clock) = (boot_clock_ns(), WallClock::read());
+        history.follow_boot_clock(now_ns / 1_000_000, clock.at(now_ns as u64) / 1_000_000);
+        detection.begin(now_ns, &mut history);
         Alerting {
             detection,
             builder,
@@ -60,7 +59,6 @@ impl Alerting {
             dropped_lines,
             whole: Record::with_schema(&SCHEMA),
             evictions: EvictionReport::default(),
-            held_back: HashMap::new(),
         }
     }
 
@@ -169,6 +167,7 @@ impl EventHandler for Alerting {
         let before = self.detection.counts().engines;
         self.history.keep_for(rules.longest_window());
         report::reload(&before, &self.detection.replace_rules(*rules));
+        self.detection.begin(boot_clock_ns(), &mut self.history);
         notify::ready(&format!("watching with {} rules", self.detection.rule_count()));
     }
 
@@ -176,9 +175,10 @@ impl EventHandler for Alerting {
         self.release(Release::Ready, losses);
         if let Some(time_ns) = handled_until_ns {
             let outputs = &self.outputs;
+            self.history.tick(time_ns / 1_000_000);
             self.detection.advance_to(time_ns, &mut |matched| {
                 let alert = Alert::new(Default::default(), matched, Vec::new(), None);
-                offer(outputs, losses, alert, Some(time_ns));
+                offer(outputs, losses, alert, Some(WallClock::read().at(time_ns as u64)));
             });
         }
         self.evictions.report_new(|| self.detection.counts().engines);
@@ -189,18 +189,6 @@ impl EventHandler for Alerting {
     }
 
     fn counted(&mut self, counts: &PipelineCounts) {
-        for engine in self.detection.counts().engines {
-            for rule in engine.rules.into_iter().filter(|rule| rule.held_back > 0) {
-                let name: Arc<str> = rule.name.into();
-                let told = self.held_back.entry(Arc::clone(&name)).or_default();
-                // A rule that was changed by a reload counts anew.
-                let new = rule.held_back.checked_sub(*told).unwrap_or(rule.held_back);
-                *told = rule.held_back;
-                if new > 0 {
-                    notice::raise(Notice::AlertsHeldBack { rule: name }, None, new);
-                }
-            }
-        }
         if let Some(metrics) = &mut self.metrics {
             metrics.offer(|| Snapshot {
                 rules: self.detection.rule_count(),

@@ -7,11 +7,12 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rule_engine::{Match, RuleInfo, RuleType};
+use rule_engine::{HeldBack, Match, RuleInfo, RuleType};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::chain::{ChainLink, chain_from_event};
+use super::held_back;
 use super::loss::{Loss, Losses};
 use super::reason::reason;
 use crate::identity::ContainerIdentity;
@@ -53,6 +54,8 @@ pub(crate) struct Alert {
     pub(crate) container_metadata: ContainerMetadata,
     /// What was lost while that happened which the alert is about.
     pub(crate) loss: Option<Loss>,
+    /// This tells of alerts that were held back, and is none itself.
+    pub(crate) held_back: Option<HeldBack>,
 }
 
 /// What is known of the container's name, image and labels when an alert goes out.
@@ -74,9 +77,13 @@ impl Alert {
         chain: Vec<ChainLink>,
         container: Option<Arc<ContainerIdentity>>,
     ) -> Self {
-        let (event, chain, container) = match matched.past_event {
-            Some(past) => (past.as_ref().clone(), chain_from_event(&past), None),
-            None => (event, chain, container),
+        let (event, chain, container) = match (matched.past_event, &matched.held_back) {
+            (Some(past), _) => (past.as_ref().clone(), chain_from_event(&past), None),
+            (None, Some(held_back)) => {
+                let of_present = container.filter(|container| *container.id == *held_back.owner);
+                (held_back::event(held_back), Vec::new(), of_present)
+            }
+            (None, None) => (event, chain, container),
         };
         Self {
             event,
@@ -88,6 +95,7 @@ impl Alert {
             container,
             container_metadata: ContainerMetadata::Complete,
             loss: None,
+            held_back: matched.held_back,
         }
     }
 
@@ -124,7 +132,10 @@ impl Alert {
     /// The alert document.
     pub(crate) fn into_document(self) -> Document {
         let uuid = self.uuid();
-        let reason = reason(&self.event, &self.rule, &self.new_terms);
+        let reason = match &self.held_back {
+            Some(held_back) => held_back::reason(held_back, &self.event, &self.rule),
+            None => reason(&self.event, &self.rule, &self.new_terms),
+        };
         let original_event: Vec<(String, Value)> = document::fields_below(&self.event, "event")
             .into_iter()
             .map(|(name, value)| (format!("kibana.alert.original_event.{name}"), value.clone()))
@@ -165,6 +176,9 @@ impl Alert {
         if let Some(loss) = self.loss {
             set("tidewaiter.loss", loss.to_document());
         }
+        if let Some(held_back) = &self.held_back {
+            set(held_back::FIELD, held_back::document(held_back));
+        }
         alert.extend(original_event);
         alert
     }
@@ -178,7 +192,11 @@ impl Alert {
             (None, Some(entity)) => json!([entity, text("@timestamp"), text("event.action")]),
             (None, None) => json!(self.event),
         };
-        let name = json!([self.rule.rule_id, event, self.new_terms]).to_string();
+        let name = match &self.held_back {
+            Some(held_back) => json!([self.rule.rule_id, event, held_back::document(held_back)]),
+            None => json!([self.rule.rule_id, event, self.new_terms]),
+        };
+        let name = name.to_string();
         Uuid::new_v5(&ALERT_NAMESPACE, name.as_bytes())
     }
 }

@@ -52,5 +52,6 @@ query = "process where true"
         container: None,
         container_metadata: ContainerMetadata::Complete,
         loss: None,
+        held_back: None,
     }
 }

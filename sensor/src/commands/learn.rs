@@ -8,6 +8,7 @@ use super::recording::{Recording, unreadable};
 use super::replay::warn_of_broken;
 use super::{CommandError, ExitStatus, configured};
 use crate::cli::LearnArguments;
+use crate::clock::{WallClock, boot_clock_ns};
 use crate::history::History;
 use crate::record::SCHEMA;
 use crate::rule_files::RuleFiles;
@@ -31,11 +32,16 @@ pub(crate) fn main(arguments: &LearnArguments) -> Result<ExitStatus, CommandErro
     let mut engine = Engine::new(rules, EngineOptions::default());
     let mut record = engine.rules().narrow_record();
 
+    let started_ns = WallClock::read().at(boot_clock_ns() as u64);
     let mut recording = Recording::open(&arguments.from, &record)?;
     while recording
         .next(&mut record)
         .map_err(|source| unreadable(&arguments.from, source))?
     {
+        // Nothing was seen at a time that has yet to come, whatever a document says.
+        if let Some(time_ns) = record.time() {
+            record.set_steady_time(time_ns.min(started_ns));
+        }
         // What is new here is what is to be known from now on.
         engine.evaluate(&record, &mut history, &mut |_| {});
     }

@@ -83,7 +83,7 @@ struct AlertWriter<W> {
 
 impl<W: Write> AlertWriter<W> {
     fn write(&mut self, alert: Alert) {
-        self.alerts += 1;
+        self.alerts += u64::from(alert.held_back.is_none());
         if self.result.is_ok() {
             self.result = write_line(&mut self.output, &alert.into_document());
         }

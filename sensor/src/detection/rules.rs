@@ -76,6 +76,12 @@ impl Engines {
         ]
     }
 
+    /// The rules run from this time on.
+    pub(super) fn begin(&mut self, time_ns: i64, history: &mut dyn TermHistory) {
+        self.immediate.begin(time_ns, history);
+        self.deferred.begin(time_ns, history);
+    }
+
     /// Whether the verdict of some rule can depend on the field.
     pub(super) fn read(&self, field: FieldId) -> bool {
         self.all().iter().any(|engine| engine.rules().reads(field))

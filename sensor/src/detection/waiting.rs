@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use container_engines::Lookup;
-use rule_engine::{Record, fields};
+use rule_engine::Record;
 
 use crate::identity::ContainerIdentity;
 
@@ -57,12 +57,10 @@ impl<Context> WaitingEvents<Context> {
         self.events.iter().any(|event| *event.container == *container)
     }
 
-    /// The earliest time of an event that waits.
+    /// The earliest time of an event that waits, by the boot clock.
     pub(crate) fn oldest_ns(&self) -> Option<i64> {
         let times = self.events.iter();
-        times
-            .filter_map(|event| event.record.first_date(fields::TIMESTAMP))
-            .min()
+        times.filter_map(|event| event.record.time()).min()
     }
 
     pub(crate) fn push(&mut self, event: WaitingEvent<Context>) {
@@ -98,6 +96,7 @@ mod tests {
     use super::*;
     use container_engines::LookupFailure;
     use proptest::prelude::*;
+    use rule_engine::fields;
     use std::time::Duration;
 
     fn event(container: u8, number: i64, deadline: Instant) -> WaitingEvent<()> {

@@ -5,6 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// A change on its way to the disk. A term's last change is all that counts.
 pub(super) enum Change {
+    /// How far the history's time has come.
+    Clock {
+        time_ms: i64,
+    },
     RuleFirstSeen {
         rule: Arc<str>,
         time_ms: i64,

@@ -20,6 +20,10 @@ const TERMS: TableDefinition<(&str, &str), i64> = TableDefinition::new("terms");
 /// First run, in milliseconds since the epoch, by rule.
 const RULES: TableDefinition<&str, i64> = TableDefinition::new("rules");
 
+/// How far the history's time had come, in milliseconds, under [`NOW`].
+const CLOCK: TableDefinition<&str, i64> = TableDefinition::new("clock");
+const NOW: &str = "now";
+
 /// Everything is read once, at the start, so a large cache would only be memory.
 const CACHE_BYTES: usize = 1024 * 1024;
 const OWNER_ONLY: u32 = 0o600;
@@ -51,6 +55,7 @@ pub(crate) struct Opened {
 
 #[derive(Default)]
 pub(crate) struct Contents {
+    pub(crate) clock_ms: Option<i64>,
     pub(crate) rules: Vec<(String, i64)>,
     pub(crate) terms: Vec<(String, String, i64)>,
 }
@@ -58,6 +63,7 @@ pub(crate) struct Contents {
 /// Changes to be written together: the last of each key.
 #[derive(Default)]
 pub(crate) struct Batch {
+    pub(crate) clock_ms: Option<i64>,
     pub(crate) rules: BTreeMap<Arc<str>, i64>,
     /// `None` removes the term.
     pub(crate) terms: BTreeMap<(Arc<str>, Arc<str>), Option<i64>>,
@@ -143,6 +149,9 @@ pub(crate) fn write(database: &Database, batch: &Batch) -> Result<(), String> {
     let write = || -> Result<(), redb::Error> {
         let transaction = database.begin_write()?;
         {
+            if let Some(clock_ms) = batch.clock_ms {
+                transaction.open_table(CLOCK)?.insert(NOW, clock_ms)?;
+            }
             let mut rules = transaction.open_table(RULES)?;
             for (rule, time_ms) in &batch.rules {
                 rules.insert(rule.as_ref(), time_ms)?;
@@ -215,6 +224,12 @@ fn read(database: &Database) -> Result<Contents, redb::Error> {
         Err(redb::TableError::TableDoesNotExist(_)) => return Ok(contents),
         table => table?,
     };
+    match transaction.open_table(CLOCK) {
+        Ok(clock) => contents.clock_ms = clock.get(NOW)?.map(|time_ms| time_ms.value()),
+        // Only a running sensor has one.
+        Err(redb::TableError::TableDoesNotExist(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
     for entry in rules.iter()? {
         let (rule, time_ms) = entry?;
         contents.rules.push((rule.value().to_owned(), time_ms.value()));

@@ -73,6 +73,7 @@ impl Writer {
 
     fn add(&mut self, change: Change) {
         match change {
+            Change::Clock { time_ms } => self.batch.clock_ms = Some(time_ms),
             Change::RuleFirstSeen { rule, time_ms } => {
                 self.batch.rules.insert(rule, time_ms);
             }
@@ -87,7 +88,7 @@ impl Writer {
 
     fn commit(&mut self) {
         let count = self.batch.len();
-        if count == 0 {
+        if count == 0 && self.batch.clock_ms.is_none() {
             return;
         }
         match self.try_commit() {

@@ -8,6 +8,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
+use crate::alert::held_back;
 use crate::text::document::{self, Document};
 use crate::text::escape::{self, Visible};
 
@@ -52,7 +53,11 @@ pub(crate) fn render(alert: &Document, style: Style, detail: ReasonDetail) -> St
     }
     out.plain("\n");
 
-    out.line("process", &process(alert));
+    if alert.contains_key(held_back::FIELD) {
+        out.line("held back", &text("kibana.alert.reason").unwrap_or_default());
+    } else {
+        out.line("process", &process(alert));
+    }
     out.line("container", &container(alert));
     out.line("user", &user(alert));
     out.line("terminal", &terminal(alert));

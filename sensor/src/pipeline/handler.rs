@@ -39,7 +39,7 @@ pub(crate) trait EventHandler {
     fn update(&mut self, losses: &Losses, update: Self::Update);
 
     /// Called when the ring buffer is empty, and at least once a second. If it is empty, every event before
-    /// `handled_until_ns` of the wall clock has been passed in.
+    /// `handled_until_ns` of the boot clock has been passed in.
     fn idle(&mut self, losses: &Losses, handled_until_ns: Option<i64>);
 
     /// Called after the last event.

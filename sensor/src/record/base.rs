@@ -26,6 +26,7 @@ impl Base {
     pub(super) fn fill(&self, record: &mut Record, event: &Event<'_>) {
         let head = event.head;
         record.date(fields::TIMESTAMP, event.clock.at(head.time_ns));
+        record.set_steady_time(head.time_ns as i64);
         self.fill_producer(record);
         record.text(fields::EVENT_KIND, "event");
         fill_kind(record, event.kind);

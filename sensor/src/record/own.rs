@@ -17,7 +17,10 @@ pub(crate) static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
             Form::Single => schema.with_field(name, field_type),
             Form::List => schema.with_list_field(name, field_type),
         });
-    declared.unwrap_or_else(|error| unreachable!("{error}"))
+    // What rules remember belongs to the outermost container, which cannot make up others.
+    declared
+        .unwrap_or_else(|error| unreachable!("{error}"))
+        .with_owner(&[CONTAINER_NESTED_IN, rule_engine::fields::CONTAINER_ID])
 });
 
 /// What the fields lie below. Declared before them, so that a field's position is that of its row.
@@ -58,7 +61,6 @@ macro_rules! own_fields {
 }
 
 own_fields! {
-    CONTAINER_CONFLICT: "tidewaiter.container.conflict", Keyword, Single;
     CONTAINER_ENGINE_SOCKET: "tidewaiter.container.engine_socket", Boolean, Single;
     CONTAINER_IDENTIFIED_BY: "tidewaiter.container.identified_by", Keyword, Single;
     CONTAINER_METADATA: "tidewaiter.container.metadata", Keyword, Single;

@@ -6,6 +6,7 @@ use crate::diagnostic::Code;
 use crate::fixture::parse;
 use crate::limits::EngineLimits;
 use crate::record::Record;
+use crate::run::alert_limiter::HeldBack;
 use crate::run::counters::RuleCounters;
 use crate::run::engine::Engine;
 use crate::run::history::MemoryHistory;
@@ -19,6 +20,8 @@ const EQL: &str = "type = \"eql\"\nquery = 'any where process.name != null'\n";
 struct Run {
     engine: Engine,
     record: Record,
+    /// What was told of matches that were held back.
+    told: Vec<HeldBack>,
 }
 
 fn text(body: &str) -> String {
@@ -33,6 +36,7 @@ impl Run {
         Run {
             record: rules.narrow_record(),
             engine: Engine::new(rules, EngineOptions::default()),
+            told: Vec::new(),
         }
     }
 
@@ -43,8 +47,14 @@ impl Run {
         };
         self.record.fill_from_document(&document);
         let mut alerts = 0;
-        self.engine
-            .evaluate(&self.record, &mut MemoryHistory::default(), &mut |_| alerts += 1);
+        self.engine.evaluate(
+            &self.record,
+            &mut MemoryHistory::default(),
+            &mut |found| match found.held_back {
+                None => alerts += 1,
+                Some(held_back) => self.told.push(held_back),
+            },
+        );
         alerts
     }
 
@@ -150,6 +160,99 @@ fn a_rule_without_max_signals_raises_a_hundred_alerts_in_five_minutes() {
         .sum();
     assert_eq!((alerts, run.counted()), (100, (0, 50)));
     assert_eq!(run.show(300, json!({"process.name": "a"})), 1);
+}
+
+/// Of what was told: whose, how many, since which second, and whether the interval was over.
+fn told(run: &Run) -> Vec<(&str, u64, i64, bool)> {
+    let second = |time_ns: Option<i64>| time_ns.map_or(-1, |time_ns| time_ns / 1_000_000_000);
+    let one = |told: &'_ HeldBack| (told.count, second(told.first_ns), told.is_complete);
+    let all = run.told.iter().map(|told| (told.owner.as_str(), one(told)));
+    all.map(|(owner, (count, first, is_complete))| (owner, count, first, is_complete))
+        .collect()
+}
+
+#[test]
+fn what_one_container_does_silences_no_other() {
+    let mut run = Run::new(&(EQL.to_owned() + "max_signals = 2\ninterval = \"1m\"\n"));
+    let event = |container: &str| json!({"process.name": "a", "container.id": container});
+    let storm: usize = (0..50).map(|second| run.show(second, event("a"))).sum();
+    assert_eq!(storm, 2);
+    assert_eq!(run.show(50, event("b")), 1);
+    assert_eq!(run.show(50, json!({"process.name": "a"})), 1, "the host is one too");
+    assert_eq!(told(&run), [("a", 1, 2, false)]);
+    assert_eq!(run.show(60, event("b")), 1);
+    assert_eq!(told(&run)[1..], [("a", 48, 2, true)]);
+    assert_eq!(run.show(61, event("a")), 1, "the first of an interval always passes");
+}
+
+#[test]
+fn what_was_held_back_is_told_without_another_event() {
+    let mut run = Run::new(&(EQL.to_owned() + "max_signals = 1\ninterval = \"10s\"\n"));
+    assert_eq!(run.show_named(&[(0, "a"), (1, "b"), (2, "c")]), [1, 0, 0]);
+    assert_eq!(run.engine.next_due_ns(), Some(10_000_000_000));
+    let mut said = Vec::new();
+    run.engine
+        .advance_to(10_000_000_000, &mut |found| said.extend(found.held_back));
+    assert_eq!(said.len(), 1);
+    assert_eq!((said[0].count, said[0].is_complete), (2, true));
+    assert_eq!(run.engine.next_due_ns(), None);
+}
+
+#[test]
+fn an_interval_that_ends_with_the_rule_is_told() {
+    let mut run = Run::new(&(EQL.to_owned() + "max_signals = 1\n"));
+    assert_eq!(run.show_named(&[(0, "a"), (1, "b")]), [1, 0]);
+    run.engine.replace_rules(Rules::compile(&Schema::ecs(), Vec::new()));
+    run.show_named(&[(2, "c")]);
+    assert_eq!(told(&run), [("", 1, 1, false), ("", 1, 1, true)]);
+}
+
+#[test]
+fn containers_past_the_limit_are_never_silenced() {
+    let rules = Rules::compile(
+        &Schema::ecs(),
+        vec![parse(&text(&(EQL.to_owned() + "max_signals = 1\n"))).expect("sound")],
+    );
+    let limits = EngineLimits {
+        groups: 64,
+        ..EngineLimits::default()
+    };
+    let options = EngineOptions::default().with_limits(limits).expect("sound limits");
+    let mut run = Run {
+        record: rules.narrow_record(),
+        engine: Engine::new(rules, options),
+        told: Vec::new(),
+    };
+    let mut alerts = 0;
+    for number in 0..1_000 {
+        let event = json!({"process.name": "a", "container.id": number.to_string()});
+        alerts += run.show(number / 100, event.clone());
+        run.show(number / 100, event);
+    }
+    assert_eq!(alerts, 1_000);
+    // Of each whose interval had to make room, how many were held back is told even so.
+    assert_eq!(run.told.iter().filter(|told| told.is_complete).count(), 1_000 - 64);
+}
+
+#[test]
+fn suppression_of_one_container_does_not_suppress_anothers() {
+    let tail = suppression("duration = { value = 1, unit = \"h\" }\n");
+    let mut run = Run::new(&(EQL.to_owned() + &tail));
+    let event = |container: &str| json!({"process.name": "a", "container.id": container});
+    let alerts: Vec<usize> = ["a", "b", "a", "b"]
+        .map(|container| run.show(0, event(container)))
+        .into();
+    assert_eq!(alerts, [1, 1, 0, 0]);
+}
+
+#[test]
+fn one_alert_from_the_future_does_not_undo_a_suppression() {
+    let tail = suppression("duration = { value = 1, unit = \"h\" }\n");
+    let mut run = Run::new(&(EQL.to_owned() + &tail));
+    assert_eq!(
+        run.show_named(&[(0, "a"), (900_000, "a"), (60, "a"), (120, "a"), (3_600, "a")]),
+        [1, 1, 0, 0, 1]
+    );
 }
 
 #[test]

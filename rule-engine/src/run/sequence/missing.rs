@@ -4,12 +4,15 @@
 //! last one nothing is certain until maxspan has passed: a sequence that is otherwise complete waits here, with the
 //! contents of its match.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
+use crate::record::key::Key;
 use crate::run::fair_quota::{FairQuota, Owner};
+use crate::run::groups::Room;
+use crate::value::hash::HashMap;
 
 /// The events of a match before its last one, oldest first.
 pub(crate) type EarlierEvents = Vec<Arc<Map<String, Json>>>;
@@ -47,9 +50,7 @@ impl Sightings {
 /// A sequence that matches unless an unwanted event comes in time.
 #[derive(Debug)]
 pub(super) struct Waiting {
-    pub key: String,
-    /// The container of the last event.
-    pub owner: Owner,
+    pub key: Key,
     pub last_ns: i64,
     pub found: LateMatch,
 }
@@ -57,63 +58,83 @@ pub(super) struct Waiting {
 /// A match that became known only after its last event.
 #[derive(Debug)]
 pub(crate) struct LateMatch {
+    /// Whose event was the last one.
+    pub owner: Owner,
     /// The last event, as a short ECS document.
     pub event: Arc<Map<String, Json>>,
+    /// The `@timestamp` of the last event.
+    pub timestamp_ns: Option<i64>,
     pub earlier_events: EarlierEvents,
     /// Why that event is the last one.
     pub reason: Vec<String>,
 }
 
+/// A deadline, and a number that orders those with equal ones by arrival.
+type Number = (i64, u64);
+
 /// Waiting sequences by deadline, the last moment at which an unwanted event spoils them; up to a limit.
 #[derive(Debug)]
 pub(super) struct WaitingSequences {
-    by_deadline: BTreeMap<(i64, u64), Waiting>,
-    by_owner: FairQuota<(i64, u64)>,
-    /// Orders those with equal deadlines by arrival.
+    by_deadline: BTreeMap<Number, Waiting>,
+    by_key: HashMap<Key, BTreeSet<Number>>,
+    by_owner: FairQuota<Number>,
     taken: u64,
-    limit: usize,
+    room: Room,
 }
 
+/// About what maps and sets take for a waiting sequence.
+const WAITING_BYTES: usize = 384;
+
 impl WaitingSequences {
-    pub(super) fn new(limit: usize) -> WaitingSequences {
+    pub(super) fn new(room: Room) -> WaitingSequences {
         WaitingSequences {
             by_deadline: BTreeMap::new(),
+            by_key: HashMap::default(),
             by_owner: FairQuota::default(),
             taken: 0,
-            limit,
+            room,
         }
+    }
+
+    pub(super) fn set_room(&mut self, room: Room) {
+        self.room = room;
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.by_deadline.is_empty()
     }
 
-    /// Beyond the limit, the one with the earliest deadline of the container with the most is dropped, which `evicted`
-    /// counts.
-    pub(super) fn add(&mut self, deadline_ns: i64, waiting: Waiting, evicted: &mut u64) {
-        if self.by_deadline.len() == self.limit
-            && let Some(number) = self.by_owner.take_oldest_of_largest()
-        {
-            self.by_deadline.remove(&number);
-            *evicted += 1;
-        }
+    /// Beyond the limit, the one with the earliest deadline of the owner with the most is dropped, which `evicted`
+    /// counts. `bytes` are those of the events that it keeps.
+    pub(super) fn add(&mut self, deadline_ns: i64, waiting: Waiting, bytes: usize, evicted: &mut u64) {
         self.taken += 1;
         let number = (deadline_ns, self.taken);
-        self.by_owner.insert(&waiting.owner, deadline_ns, number);
+        let reason: usize = waiting.found.reason.iter().map(String::capacity).sum();
+        self.by_key.entry(waiting.key).or_default().insert(number);
+        let bytes = WAITING_BYTES + size_of::<Waiting>() + bytes + reason;
+        self.by_owner.insert(&waiting.found.owner, deadline_ns, number, bytes);
         self.by_deadline.insert(number, waiting);
+        while (self.by_owner.count() > self.room.keys || self.by_owner.weight() > self.room.bytes)
+            && let Some((_, number)) = self.by_owner.take_oldest_of_largest()
+        {
+            self.remove(number);
+            *evicted += 1;
+        }
     }
 
     /// An unwanted event came under these keys.
-    pub(super) fn spoil(&mut self, keys: &[String], time_ns: i64) {
-        let by_owner = &mut self.by_owner;
-        self.by_deadline.retain(|number, waiting| {
-            let deadline_ns = number.0;
-            let is_spoiled = waiting.last_ns < time_ns && time_ns <= deadline_ns && keys.contains(&waiting.key);
-            if is_spoiled {
-                by_owner.remove(&waiting.owner, deadline_ns, number);
+    pub(super) fn spoil(&mut self, keys: &[Key], time_ns: i64) {
+        for key in keys {
+            let waiting = self.by_key.get(key).into_iter().flatten();
+            let is_spoiled = |number: &&Number| {
+                let last_ns = self.by_deadline.get(number).map(|waiting| waiting.last_ns);
+                last_ns < Some(time_ns) && time_ns <= number.0
+            };
+            let spoiled: Vec<Number> = waiting.filter(is_spoiled).copied().collect();
+            for number in spoiled {
+                self.remove(number);
             }
-            !is_spoiled
-        });
+        }
     }
 
     /// When the first of them becomes a match: after its deadline.
@@ -125,13 +146,23 @@ impl WaitingSequences {
     /// Removes and returns what no event from now on can spoil.
     pub(super) fn take_due(&mut self, now_ns: i64) -> Vec<LateMatch> {
         let mut due = Vec::new();
-        while let Some(first) = self.by_deadline.first_entry()
-            && first.key().0 < now_ns
+        while let Some(number) = self.by_deadline.keys().next().copied()
+            && number.0 < now_ns
         {
-            let (number, waiting) = first.remove_entry();
-            self.by_owner.remove(&waiting.owner, number.0, &number);
-            due.push(waiting.found);
+            due.extend(self.remove(number));
         }
         due
+    }
+
+    fn remove(&mut self, number: Number) -> Option<LateMatch> {
+        let waiting = self.by_deadline.remove(&number)?;
+        self.by_owner.remove(&waiting.found.owner, &number);
+        if let Some(numbers) = self.by_key.get_mut(&waiting.key) {
+            numbers.remove(&number);
+            if numbers.is_empty() {
+                self.by_key.remove(&waiting.key);
+            }
+        }
+        Some(waiting.found)
     }
 }

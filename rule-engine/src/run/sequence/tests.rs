@@ -28,8 +28,13 @@ impl Run {
                 let mut builder = GraphBuilder::default();
                 let sequence = Arc::new(CompiledSequence::compile(&sequence, &mut builder));
                 let graph = builder.finish();
+                let limits = EngineLimits::default();
+                let room = Room {
+                    keys: limits.groups,
+                    bytes: limits.state_bytes,
+                };
                 Run {
-                    state: SequenceState::new(&sequence, &EngineLimits::default()),
+                    state: SequenceState::new(&sequence, &limits, room),
                     scratch: graph.scratch(),
                     graph,
                     counters: EngineCounters::default(),
@@ -43,7 +48,9 @@ impl Run {
     fn show(&mut self, seconds: i64, document: Json) -> Vec<Vec<String>> {
         let record = record(document);
         let event = Evaluation::new(&record, &self.graph, &mut self.scratch);
-        let matches = self.state.observe(&event, seconds * SECOND, &mut self.counters);
+        let (time_ns, now_ns) = (seconds * SECOND, seconds * SECOND);
+        let moment = Moment { time_ns, now_ns };
+        let matches = self.state.observe(&event, moment, &mut self.counters);
         matches.iter().map(|events| names(events)).collect()
     }
 
@@ -245,6 +252,33 @@ fn keys_past_the_limit_push_out_the_one_unused_the_longest_and_are_counted() {
         (1, 1),
         "what is over goes uncounted"
     );
+}
+
+#[test]
+fn one_event_from_the_future_breaks_no_sequence() {
+    for with in ["", "with maxspan=1m"] {
+        let query =
+            format!("sequence {with} [process where process.name : \"a*\"] [process where process.name == \"b\"]");
+        let mut run = Run::new(&query);
+        run.show(0, process("a1", "p"));
+        run.show(9_000_000, process("a2", "p"));
+        assert_eq!(run.show(10, process("b", "p")), [["a1"]], "{with}");
+        assert_eq!(run.show(9_000_001, process("b", "p")), [["a2"]], "{with}");
+        run.show(9_000_010, process("a3", "p"));
+        run.show(20, process("a4", "p"));
+        assert_eq!(run.show(30, process("b", "p")), [["a4"]], "{with}");
+    }
+}
+
+#[test]
+fn events_that_all_are_later_leave_nothing_of_those_before() {
+    let mut run =
+        Run::new(r#"sequence with maxspan=1m [process where process.name : "a*"] [process where process.name == "b"]"#);
+    run.show(0, process("a1", "p"));
+    run.show(9_000, process("a2", "p"));
+    assert_eq!(run.show(9_001, process("b", "p")), [["a2"]]);
+    assert!(run.show(9_002, process("b", "p")).is_empty());
+    assert!(run.show(1, process("b", "p")).is_empty(), "the one before was replaced");
 }
 
 /// Elastic's batch algorithm for one key, written from its description: stage after stage over all events; an event
