@@ -1,67 +1,76 @@
 //! Users and groups of containers, from files in the containers, which may be hostile.
 //!
-//! One thread takes the requests, and each container's files are read on one more thread, which is abandoned when that
-//! takes too long. A file is opened below the container's root and nowhere else, without leaving its file system, and
-//! only if it is a regular file of bounded size: never a device, a pipe or a way out. Names are bounded; only 0 is
-//! called root.
+//! One thread takes the requests, and each container's files are read on one more, several at once. A container whose
+//! file system does not answer in time has that thread until it does, and no other; then its names are known after all.
+//! What is taken of the files is bounded ([`files`]), and so is what is kept ([`kept`]).
+
+mod files;
+mod kept;
 
 use std::{
-    collections::HashMap,
-    fs::File,
-    io::{self, Read},
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    collections::{HashMap, VecDeque},
+    io,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use nix::{
-    fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2},
-    sys::stat::{FileStat, Mode, SFlag, fstat},
-};
+use tracing::{info, warn};
 
-use super::names::{NamesById, ROOT, parse};
-use crate::{identity::ContainerIdentity, process::ProcessKey};
+use crate::{identity::ContainerIdentity, process::ProcessKey, text::escape::Visible};
+pub(crate) use files::ContainerNames;
+use files::read;
+use kept::KeptNames;
 
-/// Requests that are queued; more are counted and dropped.
-const QUEUED_AT_MOST: usize = 256;
-/// Containers whose names are kept; when there are more, all are dropped and read again.
-const CONTAINERS_AT_MOST: usize = 1024;
-/// How long reading one container's files may take.
+/// Requests that wait, of all and of those below one outermost container; more are counted and dropped.
+const WAITING_AT_MOST: usize = 256;
+const WAITING_OF_ONE: usize = 16;
+/// How long reading one container's files may take before others no longer wait for it.
 const READ_LIMIT: Duration = Duration::from_secs(2);
-/// Threads that may hang in containers' file systems; beyond that, none is started.
-const HANGING_AT_MOST: usize = 4;
-/// A larger file is not read.
-const FILE_LIMIT: u64 = 1024 * 1024;
-/// Names of a file that are kept.
-const NAMES_AT_MOST: usize = 4096;
-/// The longest name, as `useradd` has it.
-const NAME_LIMIT: usize = 32;
+/// Reads at once that are in time.
+const READS_AT_ONCE: usize = 4;
+/// Threads that may hang in containers' file systems, each in another outermost container's; beyond that, nothing is read.
+const HANGING_AT_MOST: usize = 16;
+/// How often it is said at most that a read hangs.
+const HANGS_LOGGED_EVERY: Duration = Duration::from_secs(60);
 /// Stack of a thread that reads files.
 const STACK_BYTES: usize = 128 * 1024;
 
-/// Names by id.
-#[derive(Debug, Default)]
-pub(crate) struct ContainerNames {
-    pub users: NamesById,
-    pub groups: NamesById,
-}
-
-type Known = Arc<RwLock<HashMap<String, Arc<ContainerNames>>>>;
-
 /// The names in all containers.
 pub(crate) struct ContainerUsers {
-    known: Known,
-    requests: SyncSender<Request>,
-    unread: Arc<AtomicU64>,
+    shared: Arc<Shared>,
     thread: Arc<JoinHandle<()>>,
 }
 
+struct Shared {
+    kept: RwLock<KeptNames>,
+    reads: Mutex<Reads>,
+    /// Notified when there is something to begin, or an end.
+    changed: Condvar,
+    unread: AtomicU64,
+    read_limit: Duration,
+}
+
+#[derive(Default)]
+struct Reads {
+    waiting: VecDeque<Request>,
+    /// By outermost container; one at a time, so that none has all threads hang.
+    under_way: HashMap<String, UnderWay>,
+    last_logged: Option<Instant>,
+    has_ended: bool,
+}
+
+struct UnderWay {
+    begun: Instant,
+    is_hanging: bool,
+}
+
+#[derive(Clone)]
 struct Request {
+    outermost: String,
     container: String,
     /// Processes whose root is the container's.
     processes: Vec<ProcessKey>,
@@ -73,17 +82,27 @@ impl ContainerUsers {
     /// # Errors
     /// The thread cannot be started.
     pub(crate) fn start() -> io::Result<Self> {
-        let (requests, waiting) = sync_channel(QUEUED_AT_MOST);
-        let (known, unread) = (Known::default(), Arc::default());
-        let (to_fill, to_count) = (Arc::clone(&known), Arc::clone(&unread));
+        Self::start_with(read_first, READ_LIMIT)
+    }
+
+    fn start_with(
+        read: impl Fn(&Request) -> Option<ContainerNames> + Clone + Send + 'static,
+        read_limit: Duration,
+    ) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            kept: RwLock::default(),
+            reads: Mutex::default(),
+            changed: Condvar::new(),
+            unread: AtomicU64::new(0),
+            read_limit,
+        });
+        let serving = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("users".to_owned())
             .stack_size(STACK_BYTES)
-            .spawn(move || serve(&waiting, &to_fill, &to_count))?;
+            .spawn(move || serve(&serving, &read))?;
         Ok(ContainerUsers {
-            known,
-            requests,
-            unread,
+            shared,
             thread: Arc::new(thread),
         })
     }
@@ -96,213 +115,265 @@ impl ContainerUsers {
     /// Has the files of a container read, through the first of these processes that still exists.
     pub(crate) fn request(&self, container: &ContainerIdentity, processes: Vec<ProcessKey>) {
         let request = Request {
+            outermost: container.outermost_id().to_owned(),
             container: container.id.clone(),
             processes,
         };
-        if self.requests.try_send(request).is_err() {
-            self.unread.fetch_add(1, Ordering::Relaxed);
+        let mut reads = self.shared.reads();
+        let same =
+            |waiting: &&mut Request| waiting.container == request.container && waiting.outermost == request.outermost;
+        if let Some(waiting) = reads.waiting.iter_mut().find(same) {
+            waiting.processes = request.processes;
+            return;
         }
+        let of_one = reads
+            .waiting
+            .iter()
+            .filter(|waiting| waiting.outermost == request.outermost);
+        if of_one.count() >= WAITING_OF_ONE || reads.waiting.len() >= WAITING_AT_MOST {
+            self.shared.unread.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        reads.waiting.push_back(request);
+        drop(reads);
+        self.shared.changed.notify_one();
     }
 
     /// The names of a container, once they are read.
     pub(crate) fn names(&self, container: &ContainerIdentity) -> Option<Arc<ContainerNames>> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.get(&container.id).cloned()
+        let kept = self.shared.kept.read().unwrap_or_else(PoisonError::into_inner);
+        kept.get(container.outermost_id(), &container.id)
     }
 
     pub(crate) fn unread(&self) -> u64 {
-        self.unread.load(Ordering::Relaxed)
+        self.shared.unread.load(Ordering::Relaxed)
     }
 }
 
-/// Reads containers' files until the last sender is dropped.
-fn serve(requests: &Receiver<Request>, known: &Known, unread: &AtomicU64) {
-    let mut hanging = 0;
-    for request in requests {
-        let read = if hanging < HANGING_AT_MOST {
-            read_in_time(request.processes)
-        } else {
-            Err(TookTooLong)
-        };
-        match read {
-            Ok(Some(names)) => {
-                let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
-                if known.len() >= CONTAINERS_AT_MOST {
-                    known.clear();
-                }
-                known.insert(request.container, Arc::new(names));
-            }
-            // The processes were gone or had not entered their container yet; there will be another request.
-            Ok(None) => {}
-            Err(TookTooLong) => {
-                hanging += usize::from(hanging < HANGING_AT_MOST);
-                unread.fetch_add(1, Ordering::Relaxed);
+impl Drop for ContainerUsers {
+    fn drop(&mut self) {
+        self.shared.reads().has_ended = true;
+        self.shared.changed.notify_one();
+    }
+}
+
+impl Shared {
+    fn reads(&self) -> MutexGuard<'_, Reads> {
+        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn finish(&self, request: Request, names: Option<ContainerNames>) {
+        // If the processes were gone, or had not entered their container yet, there will be another request.
+        if let Some(names) = names {
+            let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+            kept.insert(&request.outermost, request.container, names);
+        }
+        let read = self.reads().under_way.remove(&request.outermost);
+        if read.is_some_and(|read| read.is_hanging) {
+            info!(
+                "the file system of container {} answers again",
+                Visible(&request.outermost)
+            );
+        }
+        self.changed.notify_one();
+    }
+}
+
+/// Has containers' files read until nobody asks any more.
+fn serve(shared: &Arc<Shared>, read: &(impl Fn(&Request) -> Option<ContainerNames> + Clone + Send + 'static)) {
+    let mut reads = shared.reads();
+    while !reads.has_ended {
+        let left_out = reads.note_hanging(Instant::now(), shared.read_limit);
+        shared.unread.fetch_add(left_out, Ordering::Relaxed);
+        while let Some(request) = reads.next() {
+            let (finishing, read) = (Arc::clone(shared), read.clone());
+            let outermost = request.outermost.clone();
+            let reader = thread::Builder::new()
+                .name("users-read".to_owned())
+                .stack_size(STACK_BYTES)
+                .spawn(move || {
+                    let names = read(&request);
+                    finishing.finish(request, names);
+                });
+            if reader.is_err() {
+                reads.under_way.remove(&outermost);
+                shared.unread.fetch_add(1, Ordering::Relaxed);
             }
         }
+        let next_limit = reads.in_time().map(|read| read.begun + shared.read_limit).min();
+        reads = match next_limit {
+            None => shared.changed.wait(reads).unwrap_or_else(PoisonError::into_inner),
+            Some(limit) => {
+                let left = limit.saturating_duration_since(Instant::now());
+                let waited = shared.changed.wait_timeout(reads, left);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
     }
 }
 
-struct TookTooLong;
-
-fn read_in_time(processes: Vec<ProcessKey>) -> Result<Option<ContainerNames>, TookTooLong> {
-    let (answer, answered) = sync_channel(1);
-    let reader = thread::Builder::new()
-        .name("users-read".to_owned())
-        .stack_size(STACK_BYTES)
-        .spawn(move || answer.send(processes.into_iter().find_map(read)));
-    if reader.is_err() {
-        return Ok(None);
+impl Reads {
+    fn in_time(&self) -> impl Iterator<Item = &UnderWay> {
+        self.under_way.values().filter(|read| !read.is_hanging)
     }
-    answered.recv_timeout(READ_LIMIT).map_err(|_| TookTooLong)
-}
 
-fn read(process: ProcessKey) -> Option<ContainerNames> {
-    let root = open(
-        format!("/proc/{}/root", process.pid).as_str(),
-        OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    )
-    .ok()?;
-    let is_still_there = procfs::process::Process::new(process.pid as i32)
-        .and_then(|found| found.stat())
-        .is_ok_and(|stat| stat.starttime == process.start_ticks);
-    if !is_still_there || is_root_of_host(&root) {
-        return None;
+    /// Gives up waiting for reads whose time is over. Returns how many containers' names are not read therefore.
+    fn note_hanging(&mut self, now: Instant, limit: Duration) -> u64 {
+        let mut left_out = 0;
+        let mut newly = None;
+        for (outermost, read) in &mut self.under_way {
+            if !read.is_hanging && now.duration_since(read.begun) >= limit {
+                read.is_hanging = true;
+                left_out += 1;
+                newly = Some(outermost.clone());
+            }
+        }
+        let hanging = self.under_way.values().filter(|read| read.is_hanging).count();
+        let logged_lately = self
+            .last_logged
+            .is_some_and(|at| now.duration_since(at) < HANGS_LOGGED_EVERY);
+        if let Some(outermost) = newly.filter(|_| !logged_lately) {
+            self.last_logged = Some(now);
+            warn!(
+                "the users' names of container {} are not read: its file system does not answer ({hanging} such \
+                 containers)",
+                Visible(&outermost)
+            );
+        }
+        let before = self.waiting.len();
+        let is_hopeless = |request: &Request| {
+            let own = self.under_way.get(&request.outermost);
+            own.is_some_and(|read| read.is_hanging) || hanging >= HANGING_AT_MOST
+        };
+        self.waiting.retain(|request| !is_hopeless(request));
+        left_out + (before - self.waiting.len()) as u64
     }
-    let names = |path| bounded(parse(&text_below(root.as_fd(), path).unwrap_or_default()));
-    Some(ContainerNames {
-        users: names("etc/passwd"),
-        groups: names("etc/group"),
-    })
-}
 
-/// Whether the root is the host's or the sensor's, as for a helper of an engine before it enters the container.
-fn is_root_of_host(root: &OwnedFd) -> bool {
-    let file = |state: FileStat| (state.st_dev, state.st_ino);
-    let Ok(root) = fstat(root).map(file) else { return true };
-    let host_roots = ["/", "/proc/1/root"].map(|path| nix::sys::stat::stat(path).map(file));
-    host_roots.contains(&Ok(root))
-}
-
-/// The content of a regular file below `root`, following only what stays below it and on its file system.
-fn text_below(root: BorrowedFd<'_>, path: &str) -> Option<String> {
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS | ResolveFlag::RESOLVE_NO_XDEV);
-    let place = openat2(root, path, how).ok()?;
-    // Opening a device or a pipe has side effects, so the type is checked first.
-    let state = fstat(&place).ok()?;
-    let is_regular = SFlag::from_bits_truncate(state.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG;
-    if !is_regular || u64::try_from(state.st_size).is_ok_and(|size| size > FILE_LIMIT) {
-        return None;
+    /// The next request that may begin, which counts as begun.
+    fn next(&mut self) -> Option<Request> {
+        if self.in_time().count() >= READS_AT_ONCE {
+            return None;
+        }
+        let is_free = |request: &Request| !self.under_way.contains_key(&request.outermost);
+        let request = self.waiting.remove(self.waiting.iter().position(is_free)?)?;
+        let read = UnderWay {
+            begun: Instant::now(),
+            is_hanging: false,
+        };
+        self.under_way.insert(request.outermost.clone(), read);
+        Some(request)
     }
-    let file = open(
-        format!("/proc/self/fd/{}", place.as_raw_fd()).as_str(),
-        OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    )
-    .ok()?;
-    let mut bytes = Vec::new();
-    File::from(file).take(FILE_LIMIT).read_to_end(&mut bytes).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The names that are plausible.
-fn bounded(names: NamesById) -> NamesById {
-    let is_name = |name: &str| {
-        (1..=NAME_LIMIT).contains(&name.len())
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-$".contains(c))
-            && name != ROOT
-    };
-    let plausible = names.into_iter().filter(|(id, name)| *id != 0 && is_name(name));
-    plausible.take(NAMES_AT_MOST).collect()
+fn read_first(request: &Request) -> Option<ContainerNames> {
+    request.processes.iter().find_map(|process| read(*process))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::symlink, path::Path, time::Instant};
-
-    use nix::{
-        sys::stat::{SFlag, mknod},
-        unistd::mkfifo,
-    };
-
     use super::*;
+    use crate::enrich::users::names::NamesById;
 
-    fn text_in(root: &Path) -> Option<String> {
-        let root = open(root, OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty()).unwrap();
-        text_below(root.as_fd(), "etc/passwd")
-    }
+    /// Longer than anything that a test waits for.
+    const PATIENCE: Duration = Duration::from_secs(60);
 
-    /// A container's root whose `etc/passwd` is still to be made, and a file outside it.
-    fn container() -> (tempfile::TempDir, std::path::PathBuf, std::path::PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().join("root");
-        fs::create_dir_all(root.join("etc")).unwrap();
-        fs::write(folder.path().join("secret"), "outside:x:7\n").unwrap();
-        let passwd = root.join("etc/passwd");
-        (folder, root, passwd)
-    }
-
-    #[test]
-    fn a_regular_file_is_read_and_a_link_within_the_container_is_followed() {
-        let (_folder, root, passwd) = container();
-        assert_eq!(text_in(&root), None);
-        fs::write(root.join("real"), "alice:x:1000\n").unwrap();
-        symlink("/real", &passwd).unwrap();
-        assert_eq!(text_in(&root).as_deref(), Some("alice:x:1000\n"));
-    }
-
-    #[test]
-    fn nothing_outside_the_container_is_read() {
-        let (folder, root, passwd) = container();
-        for target in [
-            "../../secret".to_owned(),
-            folder.path().join("secret").display().to_string(),
-            "/proc/self/root/etc/passwd".to_owned(),
-        ] {
-            symlink(&target, &passwd).unwrap();
-            assert_eq!(text_in(&root), None, "{target}");
-            fs::remove_file(&passwd).unwrap();
+    fn identity(id: &str, outermost: Option<&str>) -> ContainerIdentity {
+        ContainerIdentity {
+            id: id.to_owned(),
+            runtime: None,
+            pod_uid: None,
+            rootless_owner: None,
+            nested_in: outermost.map(|id| Box::new(identity(id, None))),
         }
     }
 
-    #[test]
-    fn what_is_no_regular_file_or_too_large_is_passed_over_at_once() {
-        let begin = Instant::now();
-        let (_folder, root, passwd) = container();
-        mkfifo(&passwd, Mode::from_bits_truncate(0o644)).unwrap();
-        assert_eq!(text_in(&root), None);
-        fs::remove_file(&passwd).unwrap();
-        fs::create_dir(&passwd).unwrap();
-        assert_eq!(text_in(&root), None);
-        fs::remove_dir(&passwd).unwrap();
-        // `/dev/zero`; only root may make it.
-        if mknod(
-            &passwd,
-            SFlag::S_IFCHR,
-            Mode::from_bits_truncate(0o644),
-            nix::sys::stat::makedev(1, 5),
-        )
-        .is_ok()
-        {
-            assert_eq!(text_in(&root), None);
-            fs::remove_file(&passwd).unwrap();
+    fn until(what: &str, mut holds: impl FnMut() -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !holds() {
+            assert!(Instant::now() < end, "never: {what}");
+            thread::sleep(Duration::from_millis(2));
         }
-        File::create(&passwd).unwrap().set_len(FILE_LIMIT + 1).unwrap();
-        assert_eq!(text_in(&root), None);
-        assert!(begin.elapsed() < READ_LIMIT);
+    }
+
+    /// Containers whose names begin with `hanging` answer when they are let go.
+    fn users(read_limit: Duration) -> (ContainerUsers, Arc<(Mutex<bool>, Condvar)>) {
+        let gate = Arc::new((Mutex::new(false), Condvar::new()));
+        let waiting = Arc::clone(&gate);
+        let read = move |request: &Request| {
+            if request.container.starts_with("hanging") {
+                let (open, changed) = &*waiting;
+                drop(changed.wait_while(open.lock().unwrap(), |open| !*open).unwrap());
+            }
+            Some(ContainerNames {
+                users: [(7, Arc::from(&*request.container))].into(),
+                groups: NamesById::new(),
+            })
+        };
+        (ContainerUsers::start_with(read, read_limit).unwrap(), gate)
+    }
+
+    fn let_go(gate: &(Mutex<bool>, Condvar)) {
+        *gate.0.lock().unwrap() = true;
+        gate.1.notify_all();
     }
 
     #[test]
-    fn a_container_cannot_call_somebody_root_or_use_names_that_mislead() {
-        let names = bounded(parse(
-            "root:x:1000\nalice:x:1001\nb\u{202e}b:x:1002\nzero:x:0\n:x:1003\na b:x:1004\nwww-data:x:33\n",
-        ));
-        let mut names: Vec<(u32, String)> = names.into_iter().map(|(id, name)| (id, name.to_string())).collect();
-        names.sort();
-        assert_eq!(names, [(33, "www-data".to_owned()), (1001, "alice".to_owned())]);
-        let long = "x".repeat(NAME_LIMIT + 1);
-        assert!(bounded(parse(&format!("{long}:x:5"))).is_empty());
+    fn containers_that_hang_take_no_others_names_and_have_their_own_when_they_answer() {
+        let (users, gate) = users(Duration::from_millis(20));
+        let hanging: Vec<_> = (0..HANGING_AT_MOST - 1)
+            .map(|number| identity(&format!("hanging{number}"), None))
+            .collect();
+        for container in &hanging {
+            users.request(container, Vec::new());
+        }
+        until("all hang", || users.unread() == hanging.len() as u64);
+        let healthy = identity("healthy", None);
+        users.request(&healthy, Vec::new());
+        until("the others are read", || users.names(&healthy).is_some());
+        users.request(&hanging[0], Vec::new());
+        until("what hangs is not read twice", || {
+            users.unread() == hanging.len() as u64 + 1
+        });
+
+        let_go(&gate);
+        until("they are read after all", || {
+            hanging.iter().all(|container| users.names(container).is_some())
+        });
+        let again = identity("hanging again", Some("hanging0"));
+        users.request(&again, Vec::new());
+        until("they can be asked again", || users.names(&again).is_some());
+    }
+
+    #[test]
+    fn one_container_has_one_thread_hang_however_many_it_makes_in_itself() {
+        let (users, gate) = users(PATIENCE);
+        for number in 0..100 {
+            users.request(&identity(&format!("hanging{number}"), Some("outer")), Vec::new());
+        }
+        let healthy = identity("healthy", None);
+        users.request(&healthy, Vec::new());
+        until("the other is read", || users.names(&healthy).is_some());
+        assert_eq!(users.shared.reads().under_way.len(), 1);
+        assert!(users.unread() >= 100 - 1 - WAITING_OF_ONE as u64);
+        let_go(&gate);
+        until("it is read too", || {
+            users.names(&identity("hanging0", Some("outer"))).is_some()
+        });
+    }
+
+    #[test]
+    fn names_are_of_the_container_that_was_asked_about_and_of_no_other_with_its_id() {
+        let (users, _gate) = users(PATIENCE);
+        users.request(&identity("a", Some("outer")), Vec::new());
+        until("it is read", || users.names(&identity("a", Some("outer"))).is_some());
+        assert!(users.names(&identity("a", None)).is_none());
+    }
+
+    #[test]
+    fn the_thread_ends_when_nobody_asks_any_more() {
+        let (users, _gate) = users(PATIENCE);
+        let thread = users.thread();
+        drop(users);
+        until("it ends", || thread.is_finished());
     }
 }

@@ -4,21 +4,25 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The name of the user and the group that every system has.
-pub(super) const ROOT: &str = "root";
+pub(crate) const ROOT: &str = "root";
 
 /// Names by the id of the user or group.
 pub(super) type NamesById = HashMap<u32, Arc<str>>;
 
-/// Lines have fields separated by colons: the name, a password, the id. The first name of an id counts, as in the C
-/// library.
+/// Lines have fields separated by colons: the name, a password, the id.
+pub(super) fn entries(text: &str) -> impl Iterator<Item = (u32, &str)> {
+    text.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let (name, id) = (fields.next()?, fields.nth(1)?);
+        Some((id.parse().ok()?, name))
+    })
+}
+
+/// The first name of an id counts, as in the C library.
 pub(super) fn parse(text: &str) -> NamesById {
     let mut names = NamesById::new();
-    for line in text.lines() {
-        let mut fields = line.split(':');
-        let (name, id) = (fields.next(), fields.nth(1));
-        if let (Some(name), Some(Ok(id))) = (name, id.map(str::parse)) {
-            names.entry(id).or_insert_with(|| name.into());
-        }
+    for (id, name) in entries(text) {
+        names.entry(id).or_insert_with(|| name.into());
     }
     names
 }
