@@ -154,15 +154,15 @@ impl Directory {
         on_host.map(|link| link.engine.revision()).sum()
     }
 
-    /// The first of these cgroups that one of this host's engines says to be its container's: the path, and which
+    /// The first of these cgroups that one of this host's engines says to be its container's: its position, and which
     /// container.
-    pub fn container_in<'p>(&self, paths: impl Iterator<Item = &'p str> + Clone) -> Option<(&'p str, String, Runtime)> {
+    pub fn container_in(&self, paths: &[&str]) -> Option<(usize, String, Runtime)> {
         self.links
             .iter()
             .filter(|link| link.engine.socket.place == Place::Host)
             .find_map(|link| {
-                let (path, id) = link.engine.in_cgroup(paths.clone())?;
-                Some((path, id, link.engine.socket.kind.runtime()))
+                let (position, id) = link.engine.in_cgroup(paths)?;
+                Some((position, id, link.engine.socket.kind.runtime()))
             })
     }
 

@@ -180,10 +180,11 @@ impl Engine {
         self.revision.load(Ordering::Acquire)
     }
 
-    /// The first of these cgroups that is a container's by the engine's own word, with the container's id.
-    pub(crate) fn in_cgroup<'p>(&self, mut paths: impl Iterator<Item = &'p str>) -> Option<(&'p str, String)> {
+    /// The first of these cgroups that is a container's by the engine's own word: its position, and the container's id.
+    pub(crate) fn in_cgroup(&self, paths: &[&str]) -> Option<(usize, String)> {
         let cache = self.cache();
-        paths.find_map(|path| Some((path, cache.in_cgroup(path)?.to_owned())))
+        let mut paths = paths.iter().enumerate();
+        paths.find_map(|(position, path)| Some((position, cache.in_cgroup(path)?.to_owned())))
     }
 
     pub(crate) fn fail(&self, id: &str, why: LookupFailure) {

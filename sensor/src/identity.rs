@@ -1,12 +1,19 @@
 //! Which container a process belongs to, and by which evidence.
 //!
 //! The process table asks here for every process that starts a program. [`identify`] turns a cgroup path into an
-//! identity; [`Containers`] adds the evidence of mount namespaces and descent for processes whose cgroup names no
-//! container. Nothing here reads files or asks an engine.
+//! identity; [`Containers`] weighs it against the evidence of mount namespaces, descent and container runtimes. Nothing
+//! here reads files; what the engines said so far is an argument ([`Engines`]).
 
 mod cgroup;
+mod engines;
 mod membership;
+mod places;
+mod starter;
 
 pub(crate) use cgroup::ContainerIdentity;
 pub use cgroup::identify;
-pub(crate) use membership::{Containers, Evidence, Identify, Membership, Observation};
+pub(crate) use engines::{Engines, NoEngines};
+#[cfg(test)]
+pub(crate) use membership::Evidence;
+pub(crate) use membership::{Before, Containers, Membership, Observation};
+pub(crate) use starter::{Started, started_by, starts_containers};

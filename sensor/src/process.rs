@@ -14,9 +14,13 @@ mod key;
 mod model;
 mod names;
 mod scan;
+mod started;
 mod table;
 mod terminal;
 mod texts;
+
+/// The longest chain of parents that is followed.
+const CHAIN_LIMIT: usize = 64;
 
 pub(crate) use capabilities::{FIRST_USER_NAMESPACE, capability_names};
 pub(crate) use key::ProcessKey;

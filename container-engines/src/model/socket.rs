@@ -16,6 +16,18 @@ pub enum Runtime {
     Podman,
     /// A step of an image build, by a Docker engine or by buildkitd.
     Buildkit,
+    /// runc without an engine.
+    Runc,
+    /// crun without an engine.
+    Crun,
+    /// youki without an engine.
+    Youki,
+    /// gVisor's runsc without an engine.
+    Runsc,
+    /// LXC and Incus.
+    Lxc,
+    /// systemd-nspawn.
+    SystemdNspawn,
 }
 
 impl Runtime {
@@ -27,6 +39,12 @@ impl Runtime {
             Runtime::CriO => "cri-o",
             Runtime::Podman => "podman",
             Runtime::Buildkit => "buildkit",
+            Runtime::Runc => "runc",
+            Runtime::Crun => "crun",
+            Runtime::Youki => "youki",
+            Runtime::Runsc => "runsc",
+            Runtime::Lxc => "lxc",
+            Runtime::SystemdNspawn => "systemd-nspawn",
         }
     }
 }

@@ -20,7 +20,6 @@ use crate::{
     config::Config,
     enrich::host::Host,
     enrich::users::Users,
-    identity::identify,
     kernel::{KernelError, KernelOptions, KernelSensor, RecordLog},
     pipeline::{Canary, EventHandler, Pipeline, Progress, Stop},
     process::{ProcessTable, scan},
@@ -145,11 +144,7 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
         for what in &kernel.disabled {
             warn!("this kernel does not tell {what}; events come without them");
         }
-        // A cgroup made inside a container may bear another container's id; the engines know better.
-        let directory = self.directory.clone();
-        let mut table = ProcessTable::new(Box::new(move |path| {
-            identify(path).and_then(|identity| identity.unmask(|claim| directory.refutes(claim)))
-        }));
+        let mut table = ProcessTable::new(Box::new(self.directory.clone()));
         table
             .environment_variables
             .clone_from(&self.config.environment_variables);

@@ -1,14 +1,21 @@
-//! Which container a process belongs to, even if it tries to leave.
+//! Which container a process belongs to, even if it tries to leave, or to pass for another one.
 //!
-//! The path of its cgroup decides if it names a container. A process in another cgroup may still act inside one:
-//! `nsenter` and its like enter a container's namespaces but not its cgroup, and whoever may write to the cgroup tree
-//! can leave a container's cgroup. So the evidence is, in this order:
+//! The evidence, what it can be relied on for, and by whom it can be changed:
 //!
-//! 1. the path of the cgroup;
-//! 2. the mount namespace, which a container shares neither with another one nor with the host: it belongs to the
-//!    container of the process that it was first seen with, for as long as that process lives (the kernel reuses the
-//!    numbers of namespaces). A container that enters the namespace of a service on the host does not become its owner;
-//! 3. descent: a process that was started in a container, and its children, stay in it wherever they move.
+//! - Descent: a process that was started in a container, and its children, stay in it wherever they move. Nobody can
+//!   change it. Engines start their containers from the host; an engine that is itself in a container starts containers
+//!   inside of that one.
+//! - The mount namespace, which a container shares neither with another one nor with the host: it belongs to the container
+//!   of the process that it was first seen with, for as long as that process lives (the kernel reuses the numbers of
+//!   namespaces). A container that enters the namespace of a service on the host does not become its owner.
+//! - The path of the cgroup, see [`super::cgroup`]. It names the container most exactly, and whoever may write to the
+//!   cgroup tree can move any process to any cgroup.
+//! - What started the process: below a container runtime, mount and pid namespaces of its own make a container even if
+//!   no cgroup names it.
+//!
+//! So the cgroup names the container as long as the older evidence admits it: of a process that comes from the host, any
+//! container; of one that comes from a container, that one or one inside of it. Otherwise the older evidence counts, and
+//! what contradicts it is told.
 //!
 //! The programs that engines run to set up a container are in its cgroup before the container's own program is. They
 //! were started outside, which no process in the container can fake.
@@ -17,16 +24,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ahash::RandomState;
+use sensor_abi::Namespaces;
 
-use super::cgroup::ContainerIdentity;
+use super::cgroup::{ContainerIdentity, identify, names};
+use super::engines::Engines;
+use super::places::Places;
 
-/// Cgroups whose container is cached; when there are more, the cache is cleared.
-const CGROUP_LIMIT: usize = 16_384;
 /// Mount namespaces whose owner is remembered; further ones are not.
 const NAMESPACE_LIMIT: usize = 16_384;
-
-/// Names the container of a cgroup path.
-pub(crate) type Identify = Box<dyn Fn(&str) -> Option<ContainerIdentity> + Send>;
+/// The longest path that is remembered with an owner; no engine needs longer ones.
+const PATH_LIMIT: usize = 1024;
 
 type Container = Option<Arc<ContainerIdentity>>;
 
@@ -34,6 +41,8 @@ type Container = Option<Arc<ContainerIdentity>>;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Membership {
     pub evidence: Evidence,
+    /// The id of another container that some of the evidence names.
+    pub conflict: Option<Arc<str>>,
     /// The container that the process was in when its program was started.
     pub program_started_in: Container,
 }
@@ -43,7 +52,7 @@ pub struct Membership {
 pub enum Evidence {
     #[default]
     Cgroup,
-    /// The mount namespace is the container's.
+    /// The mount namespace is the container's, or shows that there is one.
     Namespace,
     /// The process or the one that started it was in the container before.
     Descent,
@@ -62,223 +71,271 @@ impl Evidence {
 
 /// The containers of processes, by the evidence seen so far. `Key` identifies a process and is never reused.
 pub(crate) struct Containers<Key> {
-    identify: Identify,
-    by_path: HashMap<String, Container, RandomState>,
-    /// By the id of the cgroup in the v2 tree.
-    by_cgroup: HashMap<u64, Container, RandomState>,
+    places: Places,
     owners: HashMap<u32, Owner<Key>, RandomState>,
 }
 
 /// The owner of a mount namespace.
 struct Owner<Key> {
     container: Container,
-    /// The process that the namespace was first seen with.
+    /// The path that the container was concluded from, if it was started from the host: what engines say later changes
+    /// the conclusion.
+    path: Option<Box<str>>,
+    /// The process that the namespace was first seen with, and its pid namespace.
     witness: Key,
+    pid_namespace: u32,
+}
+
+/// The container that a mount namespace belongs to, by what is known now.
+struct Owning {
+    container: Container,
+    pid_namespace: u32,
 }
 
 /// What is seen of a process that starts a program, or that runs one when the sensor starts.
 pub(crate) struct Observation<'a, Key> {
     pub key: Key,
     pub cgroup: &'a str,
-    /// 0 where it is not known.
-    pub mount_namespace: u32,
-    /// The container that the process was in before, or else the container of its parent.
-    pub previous: Container,
+    /// The cgroup's id in the v2 tree; 0 if it is in another, or not known.
+    pub cgroup_id: u64,
+    pub namespaces: Namespaces,
+    pub before: Before,
+    /// The container whose runtime the process descends from and shares no namespaces with, if it comes from the host.
+    pub started: &'a dyn Fn() -> Option<ContainerIdentity>,
+}
+
+/// What was known of a process before, or else what is known of its parent.
+#[derive(Clone, Default)]
+pub(crate) struct Before {
+    pub container: Container,
+    pub namespaces: Namespaces,
+    pub conflict: Option<Arc<str>>,
+}
+
+/// Where a process is.
+#[derive(Clone, Debug)]
+pub(crate) struct Located {
+    pub container: Container,
+    pub evidence: Evidence,
+    pub conflict: Option<Arc<str>>,
+}
+
+impl Located {
+    fn by(evidence: Evidence, container: Arc<ContainerIdentity>) -> Self {
+        Located {
+            container: Some(container),
+            evidence,
+            conflict: None,
+        }
+    }
+
+    fn against(self, other: &ContainerIdentity) -> Self {
+        Located {
+            conflict: Some(other.id.as_str().into()),
+            ..self
+        }
+    }
 }
 
 impl<Key: Copy> Containers<Key> {
-    pub(crate) fn new(identify: Identify) -> Self {
+    pub(crate) fn new(engines: Box<dyn Engines>) -> Self {
         Containers {
-            identify,
-            by_path: HashMap::default(),
-            by_cgroup: HashMap::default(),
+            places: Places::new(engines),
             owners: HashMap::default(),
         }
     }
 
     /// The container of a process, and the evidence for it.
-    pub(crate) fn locate(
-        &mut self,
-        seen: &Observation<'_, Key>,
-        is_live: &dyn Fn(Key) -> bool,
-    ) -> (Container, Evidence) {
-        let namespace = seen.mount_namespace;
-        let owner = self.owners.get(&namespace).filter(|owner| is_live(owner.witness));
-        let is_owned = owner.is_some();
-        let owner = owner.and_then(|owner| owner.container.clone());
-        if let Some(container) = self.container_of_path(seen.cgroup) {
-            if !is_owned {
-                self.learn(seen, Some(container.clone()), is_live);
-            }
-            return (Some(container), Evidence::Cgroup);
-        }
-        if owner.is_some() {
-            return (owner, Evidence::Namespace);
-        }
-        if let Some(container) = seen.previous.clone() {
-            return (Some(container), Evidence::Descent);
-        }
-        if !is_owned {
-            self.learn(seen, None, is_live);
-        }
-        (None, Evidence::Cgroup)
+    pub(crate) fn locate(&mut self, seen: &Observation<'_, Key>, is_live: &dyn Fn(Key) -> bool) -> Located {
+        let named = self.places.container(seen.cgroup);
+        let owner = self.owners.get(&seen.namespaces.mount);
+        let owner = owner.filter(|owner| is_live(owner.witness)).map(|owner| Owning {
+            container: match &owner.path {
+                Some(path) => self.places.container(path),
+                None => owner.container.clone(),
+            },
+            pid_namespace: owner.pid_namespace,
+        });
+        let located = self.weigh(seen, named.clone(), owner.as_ref());
+        let owner = outermost(&located.container).unwrap_or_default();
+        self.places.keep(seen.cgroup, seen.cgroup_id, &named, owner);
+        self.learn(seen, &named, &located, is_live);
+        located
     }
 
-    fn learn(&mut self, seen: &Observation<'_, Key>, container: Container, is_live: &dyn Fn(Key) -> bool) {
-        if seen.mount_namespace == 0 {
+    /// The container of a process that was moved to a cgroup while its program ran. `find_path` finds the cgroup's path
+    /// if it has not been seen yet.
+    pub(crate) fn relocate(
+        &mut self,
+        before: Container,
+        cgroup_id: u64,
+        find_path: &mut dyn FnMut() -> Option<String>,
+    ) -> (Container, Evidence) {
+        let path = self.places.path(cgroup_id).or_else(|| Some(find_path()?.into()));
+        let named = path.as_deref().and_then(|path| self.places.container(path));
+        match (before, named, path) {
+            (Some(before), Some(named), Some(path)) if !admits(&before, &named, &path) => {
+                (Some(before), Evidence::Descent)
+            }
+            (Some(before), None, _) => (Some(before), Evidence::Descent),
+            (_, named, _) => (named, Evidence::Cgroup),
+        }
+    }
+
+    fn weigh(&self, seen: &Observation<'_, Key>, named: Container, owner: Option<&Owning>) -> Located {
+        let namespaces = &seen.namespaces;
+        let owning = owner.and_then(|owner| owner.container.as_ref());
+        let is_owners = |container: &ContainerIdentity| {
+            owning.is_some_and(|owning| owning.outermost_id() == container.outermost_id())
+        };
+        // What the path named before the engines were heard.
+        let is_thought_over = |before: &ContainerIdentity, named: &Arc<ContainerIdentity>| {
+            owning == Some(named) && identify(seen.cgroup).as_ref() == Some(before)
+        };
+        match (seen.before.container.clone(), named) {
+            (Some(before), Some(named)) if admits(&before, &named, seen.cgroup) || is_thought_over(&before, &named) => {
+                let located = Located::by(Evidence::Cgroup, named.clone());
+                // Once it is in another container's namespace, so is what it starts there.
+                let has_entered = |owning: &ContainerIdentity| {
+                    enters(seen.before.namespaces.mount, namespaces.mount)
+                        || seen.before.conflict.as_deref() == Some(owning.id.as_str())
+                };
+                match owning {
+                    Some(owning) if !is_owners(&named) && has_entered(owning) => located.against(owning),
+                    _ => located,
+                }
+            }
+            (Some(before), Some(named)) => {
+                if let Some(owning) = owning
+                    && is_owners(&before)
+                    && is_same(owning, &named)
+                {
+                    return Located::by(Evidence::Cgroup, Arc::clone(owning));
+                }
+                let is_new = owner.is_none()
+                    && enters(seen.before.namespaces.mount, namespaces.mount)
+                    && enters(seen.before.namespaces.pid, namespaces.pid);
+                if is_new && let Some(inner) = self.inside(&before, &named) {
+                    return Located::by(Evidence::Cgroup, Arc::new(inner));
+                }
+                let evidence = if owning == Some(&before) {
+                    Evidence::Namespace
+                } else {
+                    Evidence::Descent
+                };
+                let is_around = named.nested_in.is_none() && before.outermost_id() == named.id;
+                let is_its_own = is_same(&before, &named) || is_around;
+                let is_namesake = before.id == named.id;
+                let located = Located::by(evidence, before);
+                match &named.nested_in {
+                    _ if is_its_own => located,
+                    Some(outermost) if is_namesake => located.against(outermost),
+                    _ => located.against(&named),
+                }
+            }
+            (Some(before), None) => match owning {
+                Some(owning) if is_owners(&before) => Located::by(Evidence::Namespace, Arc::clone(owning)),
+                Some(owning) => Located::by(Evidence::Descent, before).against(owning),
+                None => Located::by(Evidence::Descent, before),
+            },
+            (None, Some(named)) => match (owner, owning) {
+                // In one of the two namespaces alone it is a guest, whose cgroup tells more.
+                (Some(owner), Some(owning))
+                    if owner.pid_namespace == namespaces.pid
+                        && !admits(owning, &named, seen.cgroup)
+                        && owning.outermost_id() != named.id =>
+                {
+                    Located::by(Evidence::Namespace, Arc::clone(owning)).against(&named)
+                }
+                _ => Located::by(Evidence::Cgroup, named),
+            },
+            (None, None) => {
+                let started = || (seen.started)().and_then(|found| self.believed(found)).map(Arc::new);
+                match owning.cloned().or_else(started) {
+                    Some(container) => Located::by(Evidence::Namespace, container),
+                    None => Located {
+                        container: None,
+                        evidence: Evidence::Cgroup,
+                        conflict: None,
+                    },
+                }
+            }
+        }
+    }
+
+    /// A container that one in `outer` started in a part of the cgroup tree that is not `outer`'s.
+    fn inside(&self, outer: &ContainerIdentity, named: &ContainerIdentity) -> Option<ContainerIdentity> {
+        let mut outermost = outer.clone();
+        if let Some(around) = outermost.nested_in.take() {
+            outermost = *around;
+        }
+        let inner = ContainerIdentity {
+            rootless_owner: outermost.rootless_owner,
+            nested_in: Some(Box::new(outermost)),
+            ..named.clone()
+        };
+        (!self.places.engines().refutes(inner.claim())).then_some(inner)
+    }
+
+    fn believed(&self, found: ContainerIdentity) -> Option<ContainerIdentity> {
+        found.unmask(|claim| self.places.engines().refutes(claim))
+    }
+
+    /// Remembers whose the mount namespace is, if nobody owns it.
+    fn learn(
+        &mut self,
+        seen: &Observation<'_, Key>,
+        named: &Container,
+        located: &Located,
+        is_live: &dyn Fn(Key) -> bool,
+    ) {
+        let mount = seen.namespaces.mount;
+        let previous = self.owners.get(&mount);
+        if mount == 0 || located.conflict.is_some() || previous.is_some_and(|owner| is_live(owner.witness)) {
+            return;
+        }
+        // Who was in a container before may have gone to a place that is somebody else's.
+        let came_from_container = seen.before.container.is_some();
+        let is_others = |previous: &Owner<Key>| outermost(&previous.container) != outermost(&located.container);
+        if came_from_container && (located.evidence == Evidence::Descent || previous.is_some_and(is_others)) {
             return;
         }
         if self.owners.len() >= NAMESPACE_LIMIT {
             self.owners.retain(|_, owner| is_live(owner.witness));
         }
         if self.owners.len() < NAMESPACE_LIMIT {
-            let witness = seen.key;
-            self.owners.insert(seen.mount_namespace, Owner { container, witness });
+            let is_engines = !came_from_container && seen.cgroup.len() <= PATH_LIMIT && *named == located.container;
+            let owner = Owner {
+                container: located.container.clone(),
+                path: (is_engines && named.is_some()).then(|| seen.cgroup.into()),
+                witness: seen.key,
+                pid_namespace: seen.namespaces.pid,
+            };
+            self.owners.insert(mount, owner);
         }
     }
+}
 
-    /// The container that the path of a cgroup names.
-    pub(crate) fn container_of_path(&mut self, path: &str) -> Container {
-        if let Some(container) = self.by_path.get(path) {
-            return container.clone();
-        }
-        if self.by_path.len() >= CGROUP_LIMIT {
-            self.by_path.clear();
-        }
-        let container = (self.identify)(path).map(Arc::new);
-        self.by_path.insert(path.to_owned(), container.clone());
-        container
-    }
+/// Whether a process got into another namespace, as far as both are known.
+fn enters(before: u32, now: u32) -> bool {
+    before != 0 && now != 0 && before != now
+}
 
-    /// The container of a cgroup of the v2 tree, if its path has been seen.
-    pub(crate) fn container_of_cgroup(&self, id: u64) -> Option<Container> {
-        self.by_cgroup.get(&id).cloned()
-    }
+/// Whether a process that was in one container can be in the one that its cgroup's path names without having gone to
+/// somebody else's: it is the same, or inside of it.
+fn admits(before: &ContainerIdentity, named: &ContainerIdentity, path: &str) -> bool {
+    before.outermost_id() == named.outermost_id()
+        && (before.nested_in.is_none() || before.id == named.id || names(path, &before.id))
+}
 
-    pub(crate) fn remember_cgroup(&mut self, id: u64, path: &str) {
-        let container = self.container_of_path(path);
-        if self.by_cgroup.len() >= CGROUP_LIMIT {
-            self.by_cgroup.clear();
-        }
-        self.by_cgroup.insert(id, container);
-    }
+/// Whether a path names a container, with or without what it is in.
+fn is_same(container: &ContainerIdentity, named: &ContainerIdentity) -> bool {
+    container.id == named.id && [container.id.as_str(), container.outermost_id()].contains(&named.outermost_id())
+}
+
+fn outermost(container: &Container) -> Option<&str> {
+    container.as_deref().map(ContainerIdentity::outermost_id)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::identity::identify;
-    use std::cell::RefCell;
-    use std::collections::HashSet;
-
-    const A: &str = "3f2a7c1d9be04856a1c2d3e4f5061728394a5b6c7d8e9fa0b1c2d3e4f5061728";
-    const B: &str = "b07e4c1d9be04856a1c2d3e4f5061728394a5b6c7d8e9fa0b1c2d3e4f5069999";
-
-    #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-    struct ProcessKey(u32);
-
-    struct Node {
-        containers: Containers<ProcessKey>,
-        live: RefCell<HashSet<ProcessKey>>,
-    }
-
-    fn key(pid: u32) -> ProcessKey {
-        ProcessKey(pid)
-    }
-
-    impl Node {
-        /// With an init process in namespace 1.
-        fn new() -> Self {
-            let mut node = Node {
-                containers: Containers::new(Box::new(identify)),
-                live: RefCell::default(),
-            };
-            node.observe(1, "/init.scope", 1, None);
-            node
-        }
-
-        /// The first digit of the container's id, and the evidence.
-        fn observe(&mut self, pid: u32, cgroup: &str, mount_namespace: u32, previous: Container) -> String {
-            self.live.borrow_mut().insert(key(pid));
-            let live = &self.live;
-            let seen = Observation {
-                key: key(pid),
-                cgroup,
-                mount_namespace,
-                previous,
-            };
-            let (container, evidence) = self.containers.locate(&seen, &|key| live.borrow().contains(&key));
-            match container {
-                Some(container) => format!("{} by {}", &container.id[..1], evidence.name()),
-                None => "host".to_owned(),
-            }
-        }
-
-        fn end(&mut self, pid: u32) {
-            self.live.borrow_mut().remove(&key(pid));
-        }
-    }
-
-    fn cgroup(id: &str) -> String {
-        format!("/docker/{id}")
-    }
-
-    #[test]
-    fn who_enters_a_containers_mount_namespace_is_in_the_container() {
-        let mut node = Node::new();
-        assert_eq!(node.observe(10, &cgroup(A), 7, None), "3 by cgroup");
-        assert_eq!(
-            node.observe(11, "/user.slice/session-1.scope", 7, None),
-            "3 by namespace"
-        );
-        assert_eq!(node.observe(12, "/user.slice/session-1.scope", 1, None), "host");
-        assert_eq!(
-            node.observe(13, &cgroup(B), 7, None),
-            "b by cgroup",
-            "the cgroup counts first"
-        );
-    }
-
-    #[test]
-    fn a_namespace_whose_number_is_used_again_is_its_new_owners() {
-        let mut node = Node::new();
-        node.observe(10, &cgroup(A), 7, None);
-        node.end(10);
-        assert_eq!(node.observe(11, "/user.slice", 7, None), "host");
-        node.end(11);
-        assert_eq!(node.observe(12, &cgroup(B), 7, None), "b by cgroup");
-        assert_eq!(node.observe(13, "/user.slice", 7, None), "b by namespace");
-    }
-
-    #[test]
-    fn a_container_that_enters_the_hosts_namespaces_does_not_own_them() {
-        let mut node = Node::new();
-        node.observe(10, "/system.slice/web.service", 5, None);
-        for namespace in [1, 5] {
-            assert_eq!(node.observe(20, &cgroup(A), namespace, None), "3 by cgroup");
-            assert_eq!(node.observe(21, "/system.slice/other.service", namespace, None), "host");
-        }
-    }
-
-    #[test]
-    fn who_leaves_a_containers_cgroup_and_namespaces_is_still_of_the_container() {
-        let mut node = Node::new();
-        node.observe(10, &cgroup(A), 7, None);
-        let previous = identify(&cgroup(A)).map(Arc::new);
-        assert_eq!(node.observe(11, "/", 7, previous.clone()), "3 by namespace");
-        assert_eq!(node.observe(11, "/", 1, previous.clone()), "3 by descent");
-        assert_eq!(node.observe(11, "/", 99, previous.clone()), "3 by descent");
-        assert_eq!(
-            node.observe(12, "/system.slice", 99, None),
-            "host",
-            "a place gone to is not owned"
-        );
-    }
-
-    #[test]
-    fn a_namespace_that_cannot_be_read_belongs_to_nobody() {
-        let mut node = Node::new();
-        node.observe(10, &cgroup(A), 0, None);
-        assert_eq!(node.observe(11, "/", 0, None), "host");
-    }
-}
+mod tests;

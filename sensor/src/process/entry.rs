@@ -2,10 +2,9 @@
 
 use super::model::{Entry, EntryKind, Process};
 use super::names::base_name;
+use super::started::starts_containers;
 use super::terminal::device_numbers;
 
-/// Programs that start the processes of containers: their children are entries, they themselves are not.
-const CONTAINER_STARTERS: [&str; 4] = ["containerd-shim", "runc", "crun", "conmon"];
 /// A helper that is never an entry leader either.
 const PAUSE: &str = "pause";
 /// Virtual consoles (`/dev/tty1` to `tty63`) and serial lines.
@@ -44,19 +43,9 @@ fn is_kernel_thread(process: &Process) -> bool {
     of_kernel && process.image().executable.is_empty()
 }
 
-fn starts_containers(process: &Process) -> bool {
-    let image = process.image();
-    let name = base_name(&image.executable);
-    CONTAINER_STARTERS.iter().any(|starter| name.starts_with(starter))
-}
-
-/// Whether a process only prepares a container. runc runs a copy of itself from a memory file, which is recognised by
-/// its arguments.
+/// Whether a process only prepares a container, or keeps its namespaces.
 fn is_helper(process: &Process) -> bool {
-    let image = process.image();
-    starts_containers(process)
-        || base_name(&image.executable) == PAUSE
-        || image.args().iter().take(2).eq(["runc", "init"])
+    starts_containers(process) || base_name(&process.image().executable) == PAUSE
 }
 
 fn console_entry(process: &Process) -> Option<EntryKind> {

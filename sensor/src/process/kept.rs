@@ -83,7 +83,10 @@ impl KeptProcess {
     /// Has it counted what it takes.
     pub(super) fn charge(&mut self, budget: &mut Budget, owner: OwnerId) {
         let container = self.process.container.as_deref();
-        let bytes = PROCESS_BYTES + container.map_or(0, container_bytes);
+        let conflict = self.process.membership.conflict.as_deref();
+        let bytes = PROCESS_BYTES
+            + container.map_or(0, container_bytes)
+            + conflict.map_or(0, |other| allocation(2 * size_of::<usize>() + other.len()));
         match &mut self.charge {
             Some(charge) if self.place.is_some_and(|(before, _)| before == owner) => charge.set(bytes),
             charge => *charge = budget.charge(owner, bytes),

@@ -4,13 +4,14 @@
 
 mod keep;
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use ahash::RandomState;
 use sensor_abi::{
     ExitRecord, FLAG_CGROUP_V1, FLAG_ENVIRONMENT_FOLLOWS, FLAG_SCRIPT, ForkRecord, Namespaces, ProcessFixed,
 };
 
+use super::CHAIN_LIMIT;
 use super::arguments::{ProcessArguments, allowed_variables};
 use super::budget::Budget;
 use super::capabilities::granted_by_file;
@@ -21,18 +22,17 @@ use super::kept::KeptProcess;
 use super::key::ProcessKey;
 use super::model::{Credentials, Groups, Process};
 use super::names::program_name;
+use super::started::started_container;
 use super::terminal::is_interactive;
 use crate::{
     clock::WallClock,
     decode::Exec,
-    identity::{ContainerIdentity, Containers, Evidence, Identify, Membership, Observation, identify},
+    identity::{Before, Containers, Engines, Membership, NoEngines, Observation},
     telemetry::counts::TableCounts,
 };
 
 /// Bytes that are kept of all processes together.
 const BUDGET_BYTES: usize = 16 * 1024 * 1024;
-/// The longest chain of parents that is followed.
-const CHAIN_LIMIT: usize = 64;
 
 /// Looks up the cgroup path of a live process, for a cgroup that no event has named yet.
 pub(super) type CgroupLookup<'a> = &'a mut dyn FnMut(u32) -> Option<String>;
@@ -57,22 +57,22 @@ pub struct ProcessTable {
 }
 
 impl Default for ProcessTable {
-    /// A table that trusts every cgroup path.
+    /// A table without what engines say.
     fn default() -> Self {
-        ProcessTable::new(Box::new(identify))
+        ProcessTable::new(Box::new(NoEngines))
     }
 }
 
 impl ProcessTable {
-    /// An empty table; `identify` is asked once for each cgroup path.
-    pub fn new(identify: Identify) -> Self {
+    /// An empty table.
+    pub(crate) fn new(engines: Box<dyn Engines>) -> Self {
         ProcessTable {
             processes: HashMap::default(),
             live: HashMap::default(),
             budget: Budget::new(BUDGET_BYTES),
             age_check_ns: 0,
             now_ns: 0,
-            containers: Containers::new(identify),
+            containers: Containers::new(engines),
             unknown: SharedImage::new(
                 Image {
                     kept: Kept::Bare,
@@ -149,11 +149,9 @@ impl ProcessTable {
         let prior = known.as_ref().map(|entry| &entry.process);
         let mut process = self.describe(fixed, prior, &mut |_| None);
         process.namespaces = exec.fixed.namespaces;
-        let before = prior.and_then(|prior| prior.container.clone());
-        self.locate(&mut process, &exec.cgroup, before);
-        if exec.fixed.head.flags & FLAG_CGROUP_V1 == 0 {
-            self.containers.remember_cgroup(fixed.cgroup_id, &exec.cgroup);
-        }
+        let is_v1 = exec.fixed.head.flags & FLAG_CGROUP_V1 != 0;
+        let cgroup_id = if is_v1 { 0 } else { fixed.cgroup_id };
+        self.locate(&mut process, &exec.cgroup, cgroup_id, prior);
         process.interactive = is_interactive(fixed.terminal, &exec.fixed.descriptors);
         process.groups = Groups {
             ids: exec.groups.as_slice().into(),
@@ -207,8 +205,7 @@ impl ProcessTable {
         if self.processes.contains_key(&process.key) {
             return;
         }
-        let parents = self.get(process.parent).and_then(|parent| parent.container.clone());
-        self.locate(&mut process, cgroup, parents);
+        self.locate(&mut process, cgroup, 0, None);
         process.session_leader = self.leader(&process, session_pid);
         process.group_leader = self.leader(&process, group_pid);
         self.enter(process, None);
@@ -245,25 +242,24 @@ impl ProcessTable {
         let key = ProcessKey::new(fixed.pid, fixed.start_ns);
         let itself = prior.filter(|prior| prior.key == key);
         let mut membership = prior.map(|prior| prior.membership.clone()).unwrap_or_default();
+        let parent = ProcessKey::new(fixed.parent_pid, fixed.parent_start_ns);
         let container = match prior {
             Some(prior) if prior.cgroup_id == fixed.cgroup_id || prior.cgroup_id == 0 => prior.container.clone(),
             _ => {
-                membership.evidence = Evidence::Cgroup;
-                match self.containers.container_of_cgroup(fixed.cgroup_id) {
-                    Some(container) => container,
-                    None => find_cgroup(fixed.pid).and_then(|path| self.containers.container_of_path(&path)),
-                }
-                .or_else(|| {
-                    membership.evidence = Evidence::Descent;
-                    prior?.container.clone()
-                })
+                let before = prior
+                    .or_else(|| self.get(parent))
+                    .and_then(|before| before.container.clone());
+                let mut find_path = || find_cgroup(fixed.pid);
+                let (container, evidence) = self.containers.relocate(before, fixed.cgroup_id, &mut find_path);
+                membership.evidence = evidence;
+                container
             }
         };
         let mut process = Process {
             key,
             start_ns: itself.map_or_else(|| self.clock.at(fixed.start_ns), |itself| itself.start_ns),
             namespace_pid: fixed.namespace_pid,
-            parent: ProcessKey::new(fixed.parent_pid, fixed.parent_start_ns),
+            parent,
             group_leader: None,
             session_leader: None,
             terminal: fixed.terminal,
@@ -303,23 +299,31 @@ impl ProcessTable {
         self.live.get(&pid).copied()
     }
 
-    /// Sets the container of a process that starts a program, or is found running one. `before` is the container that it
-    /// was in, or that its parent is in.
-    fn locate(&mut self, process: &mut Process, cgroup: &str, before: Option<Arc<ContainerIdentity>>) {
+    /// Sets the container of a process that starts a program, or is found running one. `known` is what it was before.
+    fn locate(&mut self, process: &mut Process, cgroup: &str, cgroup_id: u64, known: Option<&Process>) {
+        let before = known.or_else(|| self.get(process.parent)).map(|before| Before {
+            container: before.container.clone(),
+            namespaces: before.namespaces,
+            conflict: before.membership.conflict.clone(),
+        });
+        let live = &self.live;
+        let is_live = |key: ProcessKey| live.get(&key.pid) == Some(&key);
+        let find = |key| self.processes.get(&key).map(|entry| &entry.process);
         let seen = Observation {
             key: process.key,
             cgroup,
-            mount_namespace: process.namespaces.mount,
-            previous: before,
+            cgroup_id,
+            namespaces: process.namespaces,
+            before: before.unwrap_or_default(),
+            started: &|| started_container(&find, process, known),
         };
-        let live = &self.live;
-        let is_live = |key: ProcessKey| live.get(&key.pid) == Some(&key);
-        let (container, evidence) = self.containers.locate(&seen, &is_live);
+        let located = self.containers.locate(&seen, &is_live);
         process.membership = Membership {
-            evidence,
-            program_started_in: container.clone(),
+            evidence: located.evidence,
+            conflict: located.conflict,
+            program_started_in: located.container.clone(),
         };
-        process.container = container;
+        process.container = located.container;
     }
 }
 

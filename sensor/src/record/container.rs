@@ -43,6 +43,9 @@ pub(super) fn fill_identity(record: &mut Record, process: &Process) {
     let Some(container) = &process.container else { return };
     record.text(fields::CONTAINER_ID, &container.id);
     record.text(own::CONTAINER_IDENTIFIED_BY, process.membership.evidence.name());
+    if let Some(other) = &process.membership.conflict {
+        record.text(own::CONTAINER_CONFLICT, other);
+    }
     if process.is_runtime_helper() {
         record.boolean(own::PROCESS_RUNTIME_HELPER, true);
     }

@@ -61,6 +61,7 @@ macro_rules! own_fields {
 }
 
 own_fields! {
+    CONTAINER_CONFLICT: "tidewaiter.container.conflict", Keyword, Single;
     CONTAINER_ENGINE_SOCKET: "tidewaiter.container.engine_socket", Boolean, Single;
     CONTAINER_IDENTIFIED_BY: "tidewaiter.container.identified_by", Keyword, Single;
     CONTAINER_METADATA: "tidewaiter.container.metadata", Keyword, Single;

@@ -13,12 +13,16 @@ use crate::clock::WallClock;
 use crate::decode::{Exec, PathsLeftOut};
 use crate::enrich::users::Users;
 use crate::event::{EventKind, ProcessAction};
-use crate::identity::ContainerIdentity;
 use crate::notice::{Notice, Raised, Whose};
 use crate::process::ProcessTable;
 
 const TERMINAL: u32 = 136 << 20 | 1;
-const CGROUP: &str = "/docker/3f2a9c0d1b2e4f5a3f2a9c0d1b2e4f5a3f2a9c0d1b2e4f5a3f2a9c0d1b2e4f5a";
+/// A pod's container on a node that is a container.
+const CGROUP: &str = concat!(
+    "/docker/0a1b9c0d1b2e4f5a3f2a9c0d1b2e4f5a3f2a9c0d1b2e4f5a3f2a9c0d1b2e4f5a",
+    "/kubepods-pod6a1c3b1e_1f2d_4c3b_9a8f_0123456789ab.slice",
+    "/docker-3f2a9c0d1b2e4f5a3f2a9c0d1b2e4f5a3f2a9c0d1b2e4f5a3f2a9c0d1b2e4f5a.scope"
+);
 const TICK: u64 = 10_000_000;
 
 fn fixed(pid: u32, parent: u32) -> ProcessFixed {
@@ -135,24 +139,12 @@ fn filled() -> BTreeSet<FieldId> {
     let mut record = Record::with_schema(&SCHEMA);
     let mut filled = BTreeSet::new();
     for cgroup in [CGROUP, "/"] {
-        let mut table = ProcessTable::new(Box::new(|path| {
-            (path == CGROUP).then(|| ContainerIdentity {
-                id: "3f2a9c0d1b2e".to_owned(),
-                runtime: Some(Runtime::Docker),
-                pod_uid: Some("5c2d".to_owned()),
-                rootless_owner: None,
-                nested_in: Some(Box::new(ContainerIdentity {
-                    id: "0a1b2c3d4e5f".to_owned(),
-                    runtime: None,
-                    pod_uid: None,
-                    rootless_owner: None,
-                    nested_in: None,
-                })),
-            })
-        }));
+        let mut table = ProcessTable::default();
         exec(&mut table, 5, 1, "/");
         exec(&mut table, 10, 5, cgroup);
-        let shell = exec(&mut table, 11, 10, cgroup);
+        exec(&mut table, 11, 10, cgroup);
+        // It was moved to another container's.
+        let shell = exec(&mut table, 11, 10, &cgroup.replace("docker-3f2a", "docker-4f2a"));
         let mut exit = ExitRecord::new_zeroed();
         exit.process = fixed(11, 10);
         let mut seen = |record: &Record| filled.extend(record.fields());
@@ -340,7 +332,7 @@ fn the_rule_engines_tests_have_a_sensor_with_the_same_fields_of_ecs() {
 fn fields_with_few_values_have_no_others() {
     let builder = RecordBuilder::new(Host::read(None));
     let users = Users::start().expect("a thread");
-    let mut table = ProcessTable::new(Box::new(|_| None));
+    let mut table = ProcessTable::default();
     let key = exec(&mut table, 11, 10, "/");
     let mut record = Record::with_schema(&SCHEMA);
     let options = parse_options(DataStreams::default());

@@ -193,9 +193,9 @@ fn an_engine_says_which_container_is_in_a_cgroup_that_bears_anothers_name() {
     assert!(directory.revision() >= 2, "each answer was something new");
     let cgroup = format!("/docker/{victim}/{other}");
     let deeper = format!("{cgroup}/init");
-    let named = directory.container_in([parent.as_str(), &deeper, &cgroup].into_iter());
-    assert_eq!(named, Some((cgroup.as_str(), other, Runtime::Docker)));
-    assert_eq!(directory.container_in([parent.as_str()].into_iter()), None);
+    let named = directory.container_in(&[&parent, &deeper, &cgroup]);
+    assert_eq!(named, Some((2, other, Runtime::Docker)));
+    assert_eq!(directory.container_in(&[&parent]), None);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod start_up;
 use super::keep::{AGE_CHECK_INTERVAL_NS, ENDED_AGE_NS, ENDED_LIMIT};
 use super::*;
 use crate::decode::PathsLeftOut;
+use crate::identity::Evidence;
 use crate::process::model::{Entry, EntryKind};
 
 const TICK: u64 = 10_000_000;

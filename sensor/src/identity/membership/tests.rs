@@ -1,0 +1,414 @@
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use container_engines::{ContainerClaim, Runtime};
+
+use super::*;
+use crate::identity::NoEngines;
+
+const A: &str = "3f2a7c1d9be04856a1c2d3e4f5061728394a5b6c7d8e9fa0b1c2d3e4f5061728";
+const B: &str = "b07e4c1d9be04856a1c2d3e4f5061728394a5b6c7d8e9fa0b1c2d3e4f5069999";
+/// A process that was not in a container before.
+const HOST: Option<u32> = None;
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct ProcessKey(u32);
+
+struct Node {
+    containers: Containers<ProcessKey>,
+    live: RefCell<HashSet<ProcessKey>>,
+    /// Where each process was last found, with its namespaces.
+    known: HashMap<u32, Before>,
+    started: Option<ContainerIdentity>,
+}
+
+fn key(pid: u32) -> ProcessKey {
+    ProcessKey(pid)
+}
+
+fn namespaces(mount: u32, pid: u32) -> Namespaces {
+    Namespaces {
+        mount,
+        pid,
+        ..Namespaces::default()
+    }
+}
+
+/// In short: the first digit of an id of a container, the whole of a name.
+fn short(id: &str) -> &str {
+    if id.len() == 64 { &id[..1] } else { id }
+}
+
+impl Node {
+    /// With an init process in namespace 1.
+    fn new() -> Self {
+        Node::with(NoEngines)
+    }
+
+    fn with(engines: impl Engines + 'static) -> Self {
+        let mut node = Node {
+            containers: Containers::new(Box::new(engines)),
+            live: RefCell::default(),
+            known: HashMap::new(),
+            started: None,
+        };
+        node.observe(1, "/init.scope", 1, HOST);
+        node
+    }
+
+    /// A process in a mount namespace, and in the pid namespace of the same number, that is `before`'s child or that
+    /// process itself.
+    fn observe(&mut self, pid: u32, cgroup: &str, namespace: u32, before: Option<u32>) -> String {
+        self.observe_in(pid, cgroup, namespaces(namespace, namespace), before)
+    }
+
+    fn observe_in(&mut self, pid: u32, cgroup: &str, namespaces: Namespaces, before: Option<u32>) -> String {
+        self.live.borrow_mut().insert(key(pid));
+        let live = &self.live;
+        let seen = Observation {
+            key: key(pid),
+            cgroup,
+            cgroup_id: u64::from(pid),
+            namespaces,
+            before: before.map(|before| self.known[&before].clone()).unwrap_or_default(),
+            started: &|| self.started.clone(),
+        };
+        let located = self.containers.locate(&seen, &|key| live.borrow().contains(&key));
+        let text = match &located.container {
+            Some(container) => {
+                let mut text = short(&container.id).to_owned();
+                if let Some(outermost) = &container.nested_in {
+                    text += &format!(" in {}", short(&outermost.id));
+                }
+                text + &format!(" by {}", located.evidence.name())
+            }
+            None => "host".to_owned(),
+        };
+        let conflict = located
+            .conflict
+            .as_deref()
+            .map(|other| format!(", not {}", short(other)));
+        self.known.insert(
+            pid,
+            Before {
+                container: located.container,
+                namespaces,
+                conflict: located.conflict,
+            },
+        );
+        text + &conflict.unwrap_or_default()
+    }
+
+    fn end(&mut self, pid: u32) {
+        self.live.borrow_mut().remove(&key(pid));
+    }
+}
+
+fn cgroup(id: &str) -> String {
+    format!("/docker/{id}")
+}
+
+#[test]
+fn who_enters_a_containers_mount_namespace_is_in_the_container() {
+    let mut node = Node::new();
+    assert_eq!(node.observe(10, &cgroup(A), 7, HOST), "3 by cgroup");
+    assert_eq!(
+        node.observe(11, "/user.slice/session-1.scope", 7, HOST),
+        "3 by namespace"
+    );
+    assert_eq!(node.observe(12, "/user.slice/session-1.scope", 1, HOST), "host");
+}
+
+#[test]
+fn a_namespace_whose_number_is_used_again_is_its_new_owners() {
+    let mut node = Node::new();
+    node.observe(10, &cgroup(A), 7, HOST);
+    node.end(10);
+    assert_eq!(node.observe(11, "/user.slice", 7, HOST), "host");
+    node.end(11);
+    assert_eq!(node.observe(12, &cgroup(B), 7, HOST), "b by cgroup");
+    assert_eq!(node.observe(13, "/user.slice", 7, HOST), "b by namespace");
+}
+
+#[test]
+fn a_number_that_is_used_again_before_its_owners_end_is_known_is_no_conflict() {
+    let mut node = Node::new();
+    node.observe(10, &cgroup(A), 7, HOST);
+    assert_eq!(node.observe_in(12, &cgroup(B), namespaces(7, 8), HOST), "b by cgroup");
+    assert_eq!(
+        node.observe_in(12, &cgroup(B), namespaces(7, 8), Some(12)),
+        "b by cgroup"
+    );
+}
+
+#[test]
+fn a_container_that_enters_the_hosts_namespaces_does_not_own_them() {
+    let mut node = Node::new();
+    node.observe(10, "/system.slice/web.service", 5, HOST);
+    for namespace in [1, 5] {
+        node.observe(20, &cgroup(A), 7, HOST);
+        assert_eq!(node.observe(20, &cgroup(A), namespace, Some(20)), "3 by cgroup");
+        assert_eq!(node.observe(21, "/system.slice/other.service", namespace, HOST), "host");
+    }
+}
+
+#[test]
+fn a_container_that_enters_a_namespace_of_the_host_after_its_first_process_does_not_own_it() {
+    let mut node = Node::new();
+    node.observe(10, "/system.slice/web.service", 5, HOST);
+    node.end(10);
+    node.observe(20, &cgroup(A), 7, HOST);
+    assert_eq!(node.observe(20, &cgroup(A), 5, Some(20)), "3 by cgroup");
+    assert_eq!(
+        node.observe(20, &format!("{}/inner/docker-{B}.scope", cgroup(A)), 5, Some(20)),
+        "b in 3 by cgroup"
+    );
+    assert_eq!(node.observe(11, "/system.slice/web.service", 5, HOST), "host");
+}
+
+#[test]
+fn who_leaves_a_containers_cgroup_and_namespaces_is_still_of_the_container() {
+    let mut node = Node::new();
+    node.observe(10, &cgroup(A), 7, HOST);
+    assert_eq!(node.observe(11, "/", 7, Some(10)), "3 by namespace");
+    assert_eq!(node.observe(11, "/", 1, Some(11)), "3 by descent");
+    assert_eq!(node.observe(11, "/", 99, Some(11)), "3 by descent");
+    assert_eq!(
+        node.observe(12, "/system.slice", 99, HOST),
+        "host",
+        "a place gone to is not owned"
+    );
+}
+
+#[test]
+fn a_namespace_that_cannot_be_read_belongs_to_nobody() {
+    let mut node = Node::new();
+    node.observe(10, &cgroup(A), 0, HOST);
+    assert_eq!(node.observe(11, "/", 0, HOST), "host");
+}
+
+#[test]
+fn who_moves_to_anothers_cgroup_stays_where_it_was_and_the_other_is_told() {
+    let made_up = "c0".repeat(32);
+    for other in [B, &made_up] {
+        let mut node = Node::new();
+        node.observe(10, &cgroup(A), 7, HOST);
+        node.observe(20, &cgroup(B), 8, HOST);
+        let expected = format!("3 by namespace, not {}", short(other));
+        for pid in [10, 11] {
+            assert_eq!(node.observe(pid, &cgroup(other), 7, Some(10)), expected);
+        }
+        let below = format!("{}/docker-{A}.scope", cgroup(other));
+        assert_eq!(node.observe(11, &below, 7, Some(11)), expected);
+        // With a mount namespace of its own as well.
+        let expected = format!("3 by descent, not {}", short(other));
+        assert_eq!(
+            node.observe_in(11, &cgroup(other), namespaces(9, 7), Some(11)),
+            expected
+        );
+        assert_eq!(node.observe(11, &cgroup(A), 7, Some(11)), "3 by cgroup", "it went back");
+        assert_eq!(node.observe(21, &cgroup(B), 8, Some(20)), "b by cgroup");
+    }
+}
+
+#[test]
+fn a_process_whose_origin_is_unknown_is_where_its_namespaces_are() {
+    let mut node = Node::new();
+    node.observe(10, &cgroup(A), 7, HOST);
+    assert_eq!(node.observe(11, &cgroup(B), 7, HOST), "3 by namespace, not b");
+}
+
+#[test]
+fn who_enters_anothers_namespaces_stays_where_it_was_and_the_other_is_told() {
+    let mut node = Node::new();
+    node.observe(10, &cgroup(A), 7, HOST);
+    node.observe(20, &cgroup(B), 8, HOST);
+    assert_eq!(
+        node.observe_in(11, &cgroup(A), namespaces(8, 7), Some(10)),
+        "3 by cgroup, not b"
+    );
+    assert_eq!(
+        node.observe_in(12, &cgroup(A), namespaces(8, 7), Some(11)),
+        "3 by cgroup, not b"
+    );
+    assert_eq!(
+        node.observe_in(12, "/", namespaces(8, 8), Some(12)),
+        "3 by descent, not b"
+    );
+    assert_eq!(node.observe(12, &cgroup(A), 7, Some(12)), "3 by cgroup", "it went back");
+}
+
+#[test]
+fn what_an_engine_of_the_host_does_is_no_conflict() {
+    let mut node = Node::new();
+    node.observe(2, "/system.slice/docker.service", 1, Some(1));
+    for (pid, id, namespace) in [(10, A, 7), (20, B, 8)] {
+        // Its helper is in the container's cgroup before it is in the container's namespaces.
+        let name = short(id);
+        assert_eq!(node.observe(pid, &cgroup(id), 1, Some(2)), format!("{name} by cgroup"));
+        assert_eq!(
+            node.observe(pid, &cgroup(id), namespace, HOST),
+            format!("{name} by cgroup")
+        );
+        assert_eq!(
+            node.observe(pid + 1, &cgroup(id), namespace, Some(2)),
+            format!("{name} by cgroup")
+        );
+        assert_eq!(
+            node.observe(pid + 2, &cgroup(id), namespace, Some(pid)),
+            format!("{name} by cgroup")
+        );
+        assert_eq!(node.observe(3, "/system.slice/docker.service", 1, Some(2)), "host");
+    }
+}
+
+#[test]
+fn what_an_engine_in_a_container_does_is_no_conflict() {
+    let mut node = Node::new();
+    let inner = format!("{}/docker/{B}", cgroup(A));
+    node.observe(10, &cgroup(A), 7, HOST);
+    assert_eq!(node.observe(11, &inner, 7, Some(10)), "b in 3 by cgroup");
+    assert_eq!(node.observe(11, &inner, 8, Some(11)), "b in 3 by cgroup");
+    assert_eq!(node.observe(12, &inner, 8, Some(11)), "b in 3 by cgroup");
+    assert_eq!(
+        node.observe(13, &inner, 8, Some(10)),
+        "b in 3 by cgroup",
+        "one more is started in it"
+    );
+    assert_eq!(
+        node.observe(14, &cgroup(A), 8, Some(10)),
+        "3 by cgroup",
+        "it looks inside"
+    );
+    assert_eq!(
+        node.observe(15, &cgroup(A), 8, Some(12)),
+        "b in 3 by namespace",
+        "it is in A's cgroup"
+    );
+}
+
+#[test]
+fn an_engine_in_a_container_may_use_the_hosts_part_of_the_cgroup_tree() {
+    let mut node = Node::new();
+    node.observe(10, &cgroup(A), 7, HOST);
+    assert_eq!(node.observe(11, &cgroup(B), 8, Some(10)), "b in 3 by cgroup");
+    assert_eq!(node.observe(12, &cgroup(B), 8, Some(11)), "b in 3 by cgroup");
+    assert_eq!(
+        node.observe(13, &cgroup(B), 8, Some(10)),
+        "b in 3 by cgroup",
+        "one more is started in it"
+    );
+}
+
+#[test]
+fn containers_inside_of_one_cannot_pass_for_each_other() {
+    let mut node = Node::new();
+    let inner = |id: &str| format!("{}/docker/{id}", cgroup(A));
+    let other = "c0".repeat(32);
+    node.observe(10, &cgroup(A), 7, HOST);
+    node.observe(20, &inner(B), 8, Some(10));
+    node.observe(30, &inner(&other), 9, Some(10));
+    assert_eq!(
+        node.observe(21, &inner(&other), 8, Some(20)),
+        "b in 3 by namespace, not c"
+    );
+    assert_eq!(
+        node.observe(21, &format!("{}/docker/{other}", inner(B)), 11, Some(20)),
+        "c in 3 by cgroup"
+    );
+}
+
+#[test]
+fn a_path_whose_beginning_is_missing_is_no_evidence() {
+    let mut node = Node::new();
+    node.observe(10, &cgroup(A), 7, HOST);
+    let cut = format!("...{}/x", cgroup(B));
+    assert_eq!(node.observe(11, &cut, 7, Some(10)), "3 by namespace");
+    assert_eq!(node.observe(12, &cut, 1, HOST), "host");
+}
+
+#[test]
+fn what_a_runtime_started_without_a_cgroup_is_a_container() {
+    let mut node = Node::new();
+    node.started = Some(ContainerIdentity {
+        id: "shop/web".to_owned(),
+        runtime: Some(Runtime::Containerd),
+        pod_uid: None,
+        rootless_owner: None,
+        nested_in: None,
+    });
+    assert_eq!(node.observe(10, "/shop/web", 7, HOST), "shop/web by namespace");
+    node.started = None;
+    assert_eq!(node.observe(11, "/shop/web", 7, Some(10)), "shop/web by namespace");
+    assert_eq!(node.observe(12, "/shop/web", 9, Some(11)), "shop/web by descent");
+    assert_eq!(node.observe(13, "/", 7, HOST), "shop/web by namespace");
+    assert_eq!(
+        node.observe(14, &cgroup(B), 7, Some(11)),
+        "shop/web by namespace, not b"
+    );
+}
+
+/// Engines that know one container, since some time.
+#[derive(Clone, Default)]
+struct Knowing {
+    revision: Arc<AtomicU64>,
+    id: &'static str,
+    cgroup: String,
+}
+
+impl Engines for Knowing {
+    fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Relaxed)
+    }
+
+    fn refutes(&self, claim: ContainerClaim<'_>) -> bool {
+        Engines::revision(self) > 0 && claim.container.id == self.id && claim.nested_in.is_some()
+    }
+
+    fn container_in(&self, cgroups: &[&str]) -> Option<(usize, String, Runtime)> {
+        let known = Engines::revision(self) > 0;
+        let position = cgroups.iter().position(|cgroup| known && *cgroup == self.cgroup)?;
+        Some((position, self.id.to_owned(), Runtime::Docker))
+    }
+}
+
+#[test]
+fn what_was_believed_is_thought_over_once_an_engine_says_more() {
+    let engine = Knowing {
+        id: B,
+        ..Knowing::default()
+    };
+    let revision = Arc::clone(&engine.revision);
+    let mut node = Node::with(engine);
+    let claimed = format!("{}/docker-{B}.scope", cgroup(A));
+    node.observe(10, &cgroup(A), 7, HOST);
+    assert_eq!(node.observe(11, &claimed, 7, Some(10)), "b in 3 by cgroup");
+    revision.store(1, Ordering::Relaxed);
+    assert_eq!(node.observe(11, &claimed, 7, Some(11)), "3 by cgroup");
+    assert_eq!(node.observe(12, &claimed, 7, Some(10)), "3 by cgroup");
+}
+
+#[test]
+fn an_engines_word_tells_whose_a_cgroup_below_anothers_is() {
+    for stated in [format!("docker/{A}/{B}"), format!("docker/{A}/other")] {
+        let engine = Knowing {
+            id: B,
+            cgroup: stated.clone(),
+            ..Knowing::default()
+        };
+        let revision = Arc::clone(&engine.revision);
+        let mut node = Node::with(engine);
+        let (below, owned) = (format!("/{stated}"), cgroup(A));
+        // Before its engine is heard, what the path says is all there is.
+        let first = node.observe(20, &below, 8, HOST);
+        revision.store(1, Ordering::Relaxed);
+        assert_eq!(node.observe(20, &below, 8, Some(20)), "b by cgroup", "was {first}");
+        assert_eq!(node.observe(21, &format!("{below}/init"), 8, Some(20)), "b by cgroup");
+        node.observe(10, &owned, 7, HOST);
+        assert_eq!(node.observe(11, &below, 7, Some(10)), "3 by namespace, not b");
+        // The same path below somebody's own cgroup is not what the engine meant.
+        let copy = format!("{owned}{below}");
+        assert_eq!(node.observe(11, &copy, 7, Some(10)), "3 by cgroup", "{copy}");
+    }
+}
