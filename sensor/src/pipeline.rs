@@ -69,6 +69,7 @@ impl Pipeline {
         progress: Progress,
         canary: Option<Canary>,
     ) -> Self {
+        progress.begin();
         Pipeline {
             records: kernel.records,
             log: kernel.log,

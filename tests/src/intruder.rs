@@ -120,7 +120,7 @@ pub fn thread_of(process: u32, name: &str) -> Result<libc::pid_t> {
 
 /// The descriptors of the links that attach a process's programs to the kernel, in their order.
 pub fn links(process: u32) -> Result<Vec<i32>> {
-    descriptors(process, |information| information.contains("link_type:\ttracing"))
+    descriptors(process, |information| information.contains("link_type:"))
 }
 
 /// Deletes the entries of a process's maps of programs, which tail calls go by.

@@ -56,8 +56,7 @@ impl Canaries {
         let now = Instant::now();
         match &mut self.state {
             State::Resting { until } => {
-                // Before the event thread runs, nothing is attached.
-                if now >= *until && self.progress.handled_until_ns() > 0 {
+                if now >= *until && self.progress.has_begun() {
                     self.send(now);
                 }
                 Vec::new()

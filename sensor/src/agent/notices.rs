@@ -5,7 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -147,16 +147,14 @@ impl<O: Outlet> Teller<O> {
     fn run(&mut self, raised: &Receiver<Raised>, is_ending: &Receiver<()>) {
         let mut looked_at = Instant::now();
         loop {
-            match raised.recv_timeout(LOOK_INTERVAL.saturating_sub(looked_at.elapsed())) {
-                Ok(raised) => {
-                    self.merged.add(raised);
-                    self.tell_merged();
-                }
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    looked_at = Instant::now();
-                    self.look();
-                    self.tell_merged();
-                }
+            if let Ok(raised) = raised.recv_timeout(LOOK_INTERVAL.saturating_sub(looked_at.elapsed())) {
+                self.merged.add(raised);
+                self.tell_merged();
+            }
+            if looked_at.elapsed() >= LOOK_INTERVAL {
+                looked_at = Instant::now();
+                self.look();
+                self.tell_merged();
             }
             if is_ending.try_recv() == Err(mpsc::TryRecvError::Disconnected) {
                 raised.try_iter().for_each(|raised| self.merged.add(raised));
@@ -204,7 +202,7 @@ impl<O: Outlet> Teller<O> {
             self.noted_alive = Instant::now();
             self.sources.alive.iter().for_each(AliveNote::put);
         }
-        if !heartbeat.is_zero() && self.last_heartbeat.0.elapsed() >= heartbeat {
+        if !heartbeat.is_zero() && self.sources.progress.has_begun() && self.last_heartbeat.0.elapsed() >= heartbeat {
             self.beat(counted.at.elapsed());
         }
     }

@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use crate::telemetry::counts::PipelineCounts;
 
+const NOT_BEGUN: i64 = i64::MIN;
+
 /// Shared between the event thread, which never waits for the others, and those.
 #[derive(Clone)]
 pub(crate) struct Progress(Arc<Shared>);
@@ -29,13 +31,18 @@ impl Progress {
                 at: Instant::now(),
                 counts: PipelineCounts::default(),
             }),
-            handled_until_ns: AtomicI64::new(0),
+            handled_until_ns: AtomicI64::new(NOT_BEGUN),
         }))
     }
 
     /// What was counted last.
     pub(crate) fn counted(&self) -> Counted {
         *self.0.counted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the kernel side is attached and its records are awaited.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.handled_until_ns() != NOT_BEGUN
     }
 
     /// Every record from before this time of the boot clock has been handled.
@@ -51,6 +58,10 @@ impl Progress {
                 counts,
             };
         }
+    }
+
+    pub(super) fn begin(&self) {
+        self.handled_until(0);
     }
 
     pub(super) fn handled_until(&self, boot_clock_ns: i64) {

@@ -186,10 +186,8 @@ fn alerts_that_a_stopped_reader_missed_are_told_when_it_reads_again_and_at_the_e
     signal(sensor.process.id(), Signal::SIGTERM)?;
     let said = sensor.diagnostics.wait_for_end()?;
     assert_eq!(sensor.process.wait()?.code(), Some(1), "{said:?}");
-    let last = said
-        .iter()
-        .find(|line| line.contains("stopped after"))
-        .context("no last line")?;
+    let last = said.iter().find(|line| line.contains("stopped after"));
+    let last = last.with_context(|| format!("no last line: {said:?}"))?;
     assert!(last.contains("more were not written"), "{last}");
     Ok(())
 }
@@ -228,6 +226,10 @@ fn a_stderr_that_nobody_reads_holds_up_neither_alerts_nor_the_end() -> Result<()
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(full);
     let mut process = command.spawn()?;
     let output = Lines::of(process.stdout.take().context("no output")?);
+    let mut sensor = Unread {
+        process,
+        diagnostics: output.clone(),
+    };
     output.wait_for("heartbeat", |line| {
         is_notice(&Document::parse(line).ok()?, "heartbeat").then_some(())
     })?;
@@ -239,9 +241,9 @@ fn a_stderr_that_nobody_reads_holds_up_neither_alerts_nor_the_end() -> Result<()
             .contains("while stderr is full")
             .then_some(())
     })?;
-    signal(process.id(), Signal::SIGTERM)?;
+    signal(sensor.process.id(), Signal::SIGTERM)?;
     output.wait_for_end()?;
-    assert_eq!(process.wait()?.code(), Some(0));
+    assert_eq!(sensor.process.wait()?.code(), Some(0));
     Ok(())
 }
 
@@ -417,7 +419,7 @@ fn signal(process: u32, signal: Signal) -> Result<()> {
     Ok(())
 }
 
-/// A sensor whose output is not read by the harness; killed when it is dropped.
+/// A sensor of which the harness reads one stream; killed when it is dropped.
 struct Unread {
     process: Child,
     diagnostics: Lines,
