@@ -8,6 +8,8 @@ pub enum Need {
     Required,
     /// The sensor runs, but does not report this.
     Optional(&'static str),
+    /// Another entry takes its place.
+    Replaced,
 }
 
 /// Where a program is attached, which also determines its type.

@@ -56,7 +56,7 @@ macro_rules! kernel_layout {
     };
 }
 
-use Need::{Optional, Required};
+use Need::{Optional, Replaced, Required};
 use Source::{Enumerator, Member, Size};
 
 const NAMESPACES: Need = Optional("namespace ids");
@@ -159,7 +159,14 @@ kernel_layout! {
     subsystem_memory: Enumerator("cgroup_subsys_id", "memory_cgrp_id"), CGROUP_V1, ALL;
     subsystem_state_cgroup: Member("cgroup_subsys_state", "cgroup"), CGROUP_V1, ALL;
     cgroup_node: Member("cgroup", "kn"), Required, ALL;
+    cgroup_level: Member("cgroup", "level"), Required, ALL;
+    /// Pointers to the cgroups above, from the root on, and to itself.
+    cgroup_ancestors: Member("cgroup", "ancestors"), Replaced, "6.1 to 7.2";
+    /// Their ids.
+    cgroup_ancestor_ids: Member("cgroup", "ancestor_ids"), Replaced, "5.10 to 6.0";
     node_id: Member("kernfs_node", "id"), Required, ALL;
+    /// A cgroup's node points to the cgroup.
+    node_private: Member("kernfs_node", "priv"), Required, ALL;
     node_parent: Member("kernfs_node", "parent|__parent"), Required, "5.10 to 6.14 as `parent`, from 6.15 as `__parent`";
     node_name: Member("kernfs_node", "name"), Required, ALL;
     bprm_filename: Member("linux_binprm", "filename"), Required, ALL;

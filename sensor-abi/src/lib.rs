@@ -18,10 +18,12 @@ pub use layout::{KERNEL_LAYOUT, KernelLayout, LayoutEntry, Source};
 pub use record::exec::{
     ARGUMENTS_CHUNK, ARGUMENTS_LIMIT, ArgumentsFixed, CHUNKS_PER_TAIL_CALL, ENVIRONMENT_LIMIT, ExecFixed,
     FLAG_ARGUMENTS_CONTINUE, FLAG_ARGUMENTS_CUT, FLAG_ARGUMENTS_UNREADABLE, FLAG_CGROUP_V1, FLAG_ENVIRONMENT_FOLLOWS,
-    FLAG_EXECUTABLE_DELETED, FLAG_EXECUTABLE_DETACHED, FLAG_EXECUTABLE_UPPER, FLAG_SCRIPT, FileIdentity, GROUPS_LIMIT,
-    OUTERMOST_COMPONENTS, OVERLAY_MAGIC, PATH_LIMIT, PATH_TAIL_CALLS, STEPS_PER_TAIL_CALL, VARIABLE_LIMIT,
-    arguments_tail,
+    FLAG_EXECUTABLE_DELETED, FLAG_EXECUTABLE_DETACHED, FLAG_EXECUTABLE_UPPER, FLAG_SCRIPT, FLAG_SHORT_FILLING,
+    FLAG_SHORT_OVER_SHARE, FileIdentity, GROUPS_LIMIT, OUTERMOST_COMPONENTS, OVERLAY_MAGIC, PATH_LIMIT,
+    PATH_TAIL_CALLS, SHORT_ARGUMENTS, SHORT_PATH, STEPS_PER_TAIL_CALL, VARIABLE_LIMIT, arguments_tail,
 };
 pub use record::head::RecordHead;
 pub use record::process::{Descriptor, ExitRecord, ForkRecord, Namespaces, ProcessFixed};
-pub use ring::{Counters, Limits, cgroup_share, pressure_counted_from};
+pub use ring::{
+    CGROUP_V1_KEY, Counters, Limits, OWNER_LEVELS, OWNERS_LIMIT, cgroup_share, pressure_counted_from, short_from,
+};

@@ -23,7 +23,22 @@ pub const fn pressure_counted_from(ring_buffer: u32) -> u64 {
     ring_buffer as u64 / 4
 }
 
-/// Bytes that a cgroup may send under pressure regardless of the others; the count restarts with each quarter of the
+/// The fill, in bytes, from which on execs are sent short, whoever sends them.
+pub const fn short_from(ring_buffer: u32) -> u64 {
+    ring_buffer as u64 / 4 * 3
+}
+
+/// How many levels of cgroups are searched for an owner, from the outermost on.
+pub const OWNER_LEVELS: u32 = 8;
+
+/// How many owned cgroups are told to the kernel side; beyond that, those that were not looked for longest are
+/// forgotten.
+pub const OWNERS_LIMIT: u32 = 4096;
+
+/// Marks the key of a cgroup in a v1 hierarchy, where ids are the same as elsewhere.
+pub const CGROUP_V1_KEY: u64 = 1 << 63;
+
+/// Bytes that a container, or another owner of cgroups, may send under pressure regardless of the others; the count restarts with each quarter of the
 /// ring buffer that the agent reads.
 pub const fn cgroup_share(ring_buffer: u32) -> u64 {
     ring_buffer as u64 / 16

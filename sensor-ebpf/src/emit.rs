@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use sensor_abi::{Counters, RecordHead, RecordKind};
 
-use crate::{read::Address, ring, share::charge};
+use crate::{ring, share::charge};
 
 /// Sequence numbers and losses of each processor.
 #[map]
@@ -35,12 +35,12 @@ pub(crate) fn head(kind: RecordKind, flags: u16) -> RecordHead {
     }
 }
 
-/// Sends a record and charges it to `cgroup` (0 for none), or counts it as lost; gives whether it
+/// Sends a record and charges it to `owner` (0 for none), or counts it as lost; gives whether it
 /// was sent.
 #[inline(always)]
-pub(crate) fn send(kind: RecordKind, bytes: &[u8], cgroup: Address) -> bool {
+pub(crate) fn send(kind: RecordKind, bytes: &[u8], owner: u64) -> bool {
     if ring::output(bytes) {
-        charge(cgroup, bytes.len() as u64);
+        charge(owner, bytes.len() as u64);
         return true;
     }
     if let Some(counters) = COUNTERS.get_ptr_mut(0) {

@@ -218,7 +218,7 @@ fn append_component(scratch: *mut ExecScratch, walk: *mut Walk, node: Address, n
     // SAFETY: as in `begin`; the index is below `OUTERMOST_COMPONENTS`.
     unsafe {
         let length = core::ptr::read_volatile(&raw const (*walk).length);
-        if length <= PATH_LIMIT as u64 {
+        if length <= core::ptr::read_volatile(&raw const (*scratch).path_limit) {
             let written = append_string(scratch, NAME_SIZE, pointer(node, name));
             core::ptr::write_volatile(&raw mut (*walk).length, length + written);
             return;

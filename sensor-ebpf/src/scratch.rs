@@ -40,6 +40,8 @@ pub struct ExecScratch {
     pub position: u64,
     /// The walks of the cgroup's path, the executable's and the working directory's; one more is never used.
     pub walks: [Walk; 4],
+    /// How much of a path is told from its innermost component on.
+    pub path_limit: u64,
     /// Which of them is finished next, and how many runs that took so far.
     pub walk: u64,
     pub runs: u64,
@@ -48,8 +50,8 @@ pub struct ExecScratch {
     /// The memory of the process, and its cgroup's node.
     pub mm: Address,
     pub cgroup: Address,
-    /// The cgroup to charge for the record, 0 for none.
-    pub charged: Address,
+    /// The key of the cgroup to charge for the record, 0 for none.
+    pub charged: u64,
     pub credentials: BlockBytes,
     pub inode: BlockBytes,
 }
@@ -84,8 +86,9 @@ pub struct RestScratch {
     pub record: ArgumentsFixed,
     pub chunk: [u8; ARGUMENTS_CHUNK],
     pub pid: u32,
-    /// The exec's cgroup.
+    /// The exec's cgroup, and whether it is in a v1 hierarchy.
     pub cgroup: Address,
+    pub cgroup_flags: u16,
     /// What is still to be sent.
     pub arguments: Rest,
     pub environment: Rest,

@@ -17,7 +17,7 @@ use crate::telemetry::counts::DecodeCounts;
 use bytes::fixed_part;
 pub(crate) use bytes::{DecodeError, LeftOut};
 use exec::Unfinished;
-pub(crate) use exec::{Exec, PathsLeftOut};
+pub(crate) use exec::{Exec, PathsLeftOut, Shortened};
 
 /// Something that happened, as the kernel reports it.
 #[derive(Clone, Debug, PartialEq)]

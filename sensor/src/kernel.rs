@@ -9,6 +9,7 @@ mod counters;
 mod error;
 mod load;
 mod log_lines;
+mod owners;
 mod resolve;
 mod ring;
 
@@ -21,6 +22,7 @@ pub(crate) use counters::KernelCounters;
 pub(crate) use error::KernelError;
 pub(crate) use load::{Environment, KernelOptions, RecordLog};
 pub(crate) use log_lines::KernelLog;
+pub(crate) use owners::Owners;
 pub(crate) use resolve::{BTF_PATH, Resolved, resolve};
 pub(crate) use ring::{Records, WakeUp};
 
@@ -30,6 +32,7 @@ pub(crate) struct KernelSensor {
     /// Present if it was asked for.
     pub log: Option<KernelLog>,
     pub counters: KernelCounters,
+    pub owners: Owners,
     /// What this kernel cannot report.
     pub disabled: BTreeSet<&'static str>,
     pub hooks: Hooks,
@@ -56,12 +59,14 @@ impl KernelSensor {
         };
         let records = Records::take(&mut loaded.ebpf)?;
         let counters = KernelCounters::take(&mut loaded.ebpf)?;
+        let owners = Owners::take(&mut loaded.ebpf)?;
         let hooks = Hooks::attach(loaded, resolved.hooks, options.log)?;
         debug!("the kernel side is attached after {} ms", begin.elapsed().as_millis());
         Ok(KernelSensor {
             records,
             log,
             counters,
+            owners,
             disabled: resolved.disabled,
             hooks,
         })

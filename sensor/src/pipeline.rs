@@ -10,6 +10,7 @@ mod pace;
 mod progress;
 
 use std::{
+    mem,
     os::fd::AsFd,
     sync::mpsc::Receiver,
     thread,
@@ -24,6 +25,7 @@ use crate::{
     decode::Decoder,
     enrich::users::Users,
     kernel::{Hooks, KernelLog, KernelSensor, Records, WakeUp},
+    notice::{self, Notice},
     process::ProcessTable,
     telemetry::counts::PipelineCounts,
 };
@@ -56,6 +58,8 @@ pub(crate) struct Pipeline {
     decoder: Decoder,
     intake: Intake,
     progress: Progress,
+    /// How many records had been lost when it was last looked whose they were.
+    lost: u64,
     reported: PipelineCounts,
     reported_at: Instant,
 }
@@ -80,10 +84,12 @@ impl Pipeline {
                 users,
                 clock: WallClock::read(),
                 losses: Losses::new(kernel.counters),
+                owners: kernel.owners,
                 events: 0,
                 canary: canary.map(|canary| (canary, Watcher::new())),
             },
             progress,
+            lost: 0,
             reported: PipelineCounts::default(),
             reported_at: Instant::now(),
         }
@@ -120,6 +126,7 @@ impl Pipeline {
                 let counts = self.counts();
                 self.progress.count(counts);
                 handler.counted(&counts);
+                self.tell_refused(&counts);
                 self.report_losses(counts);
             }
             if stop.is_requested() {
@@ -223,6 +230,15 @@ impl Pipeline {
             table: self.intake.table.counts,
             events: self.intake.events,
             unread_users: self.intake.users.unread(),
+        }
+    }
+
+    /// Raises a notice about each container of whose records some were not sent.
+    fn tell_refused(&mut self, counts: &PipelineCounts) {
+        let lost = counts.lost.total();
+        if lost != mem::replace(&mut self.lost, lost) {
+            let mut raise = |container: Option<&str>, count| notice::raise(Notice::OverShare, container, count);
+            self.intake.owners.newly_refused(&mut raise);
         }
     }
 

@@ -21,6 +21,11 @@ pub const PATH_LIMIT: usize = 4096;
 /// How many components of the outermost part of a longer path are told.
 pub const OUTERMOST_COMPONENTS: usize = 8;
 
+/// The same of an exec that is sent short, which also applies to the path that the kernel was given, and the most
+/// argument bytes of one.
+pub const SHORT_PATH: usize = 512;
+pub const SHORT_ARGUMENTS: usize = 1024;
+
 /// Runs of the program that finishes the walks of deep paths, and the steps of each run. What a walk has not reached by
 /// then is left out.
 pub const PATH_TAIL_CALLS: usize = 12;
@@ -54,6 +59,9 @@ pub const FLAG_ARGUMENTS_CONTINUE: u16 = 1 << 0;
 pub const FLAG_ARGUMENTS_CUT: u16 = 1 << 1;
 /// The arguments could not be read from the process's memory.
 pub const FLAG_ARGUMENTS_UNREADABLE: u16 = 1 << 2;
+/// The record was sent short because its owner was over its share of the ring buffer; the arguments end early, unless
+/// `arguments_length` is `arguments_total`.
+pub const FLAG_SHORT_OVER_SHARE: u16 = 1 << 3;
 /// The kernel was given a script (or another interpreted format) and runs its interpreter.
 pub const FLAG_SCRIPT: u16 = 1 << 4;
 /// The executable has no place in any directory tree: a memory file, or one on a mount that hangs
@@ -68,6 +76,8 @@ pub const FLAG_CGROUP_V1: u16 = 1 << 7;
 pub const FLAG_EXECUTABLE_UPPER: u16 = 1 << 8;
 /// [`RecordKind::Environment`] records from the same processor follow.
 pub const FLAG_ENVIRONMENT_FOLLOWS: u16 = 1 << 9;
+/// As [`FLAG_SHORT_OVER_SHARE`], but because the ring buffer was filling up.
+pub const FLAG_SHORT_FILLING: u16 = 1 << 10;
 
 /// The executed file, independent of its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -103,6 +113,8 @@ pub struct ExecFixed {
     pub descriptors: [Descriptor; 3],
     pub namespaces: Namespaces,
     pub executable_length: u32,
+    /// By what the process's cgroup is known where shares of the ring buffer are counted.
+    pub cgroup_key: u64,
     pub file: FileIdentity,
     /// Ambient capabilities, a bit for each by its number.
     pub ambient_capabilities: u64,

@@ -10,8 +10,8 @@ use aya_ebpf::{
 };
 use sensor_abi::{
     ARGUMENTS_CHUNK, ArgumentsFixed, CHUNKS_PER_TAIL_CALL, ExecFixed, FLAG_ARGUMENTS_CONTINUE, FLAG_ARGUMENTS_CUT,
-    FLAG_ARGUMENTS_UNREADABLE, FLAG_ENVIRONMENT_FOLLOWS, FLAG_EXECUTABLE_DELETED, FLAG_EXECUTABLE_DETACHED,
-    FLAG_EXECUTABLE_UPPER, FLAG_SCRIPT, FileIdentity, GROUPS_LIMIT, OVERLAY_MAGIC, PATH_TAIL_CALLS, RecordKind,
+    FLAG_ARGUMENTS_UNREADABLE, FLAG_CGROUP_V1, FLAG_ENVIRONMENT_FOLLOWS, FLAG_EXECUTABLE_DELETED, FLAG_EXECUTABLE_DETACHED,
+    FLAG_EXECUTABLE_UPPER, FLAG_SCRIPT, FLAG_SHORT_FILLING, FLAG_SHORT_OVER_SHARE, FileIdentity, GROUPS_LIMIT, OVERLAY_MAGIC, PATH_LIMIT, PATH_TAIL_CALLS, SHORT_ARGUMENTS, SHORT_PATH, RecordKind,
     VARIABLE_LIMIT, arguments_tail,
 };
 
@@ -21,7 +21,7 @@ use crate::{
     path::{FILENAME_SIZE, Path, append_bytes, append_string, begin, climb, climb_on, give_up, is_closed, is_detached},
     read::{Address, Block, BlockBytes, pointer, read, user_bytes},
     scratch::{self, ExecScratch, Rest, RestScratch, Walk},
-    share::may_send,
+    share::{Leave, key, may_send},
     task::{cgroup_node, credentials, descriptors, mount_namespace, namespaces, process},
 };
 
@@ -42,9 +42,21 @@ pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
     let Some(scratch) = scratch::exec() else { return 0 };
     // SAFETY: scratch is this processor's own.
     let charged = unsafe { &mut (*scratch).charged };
-    if !may_send(RecordKind::Exec, || cgroup_node(task as Address).0, charged) {
-        refuse(RecordKind::Exec);
-        return 0;
+    let short = match may_send(RecordKind::Exec, || cgroup_node(task as Address), charged) {
+        Leave::Whole => 0,
+        Leave::ShortOverShare => FLAG_SHORT_OVER_SHARE,
+        Leave::ShortFilling => FLAG_SHORT_FILLING,
+        Leave::Refused => {
+            refuse(RecordKind::Exec);
+            return 0;
+        }
+    };
+    // VERIFIER: read back from memory, so that what follows is looked at once and not for each way to come here.
+    // SAFETY: scratch is this processor's own.
+    unsafe {
+        let path_limit = if short == 0 { PATH_LIMIT } else { SHORT_PATH };
+        core::ptr::write_volatile(&raw mut (*scratch).path_limit, path_limit as u64);
+        core::ptr::write_volatile(&raw mut (*scratch).flags, short as u64);
     }
     if !gather(task as Address, bprm as Address, scratch) {
         // SAFETY: a failed tail call comes back here, and what the walks did not reach is marked as left out.
@@ -96,12 +108,17 @@ const EXECUTABLE: u64 = 1;
 const DIRECTORY: u64 = 2;
 const WALKS: u64 = 3;
 
-/// Puts everything into the record but the arguments; returns whether the paths are whole. (All writes go to the scratch
-/// space of this family and processor, which nothing else touches while the program runs.)
+/// Flags of execs that are sent short.
+const SHORT: u16 = FLAG_SHORT_OVER_SHARE | FLAG_SHORT_FILLING;
+
+/// Puts everything into the record but the arguments; returns whether the paths are finished. The flags in the
+/// scratch space are one of [`SHORT`] or none. (All writes go to the scratch space of this family and processor, which
+/// nothing else touches while the program runs.)
 #[inline(always)]
 fn gather(task: Address, bprm: Address, scratch: *mut ExecScratch) -> bool {
     // SAFETY: see above.
-    let (inode_bytes, credential_bytes, exec) = unsafe {
+    let (inode_bytes, credential_bytes, exec, short) = unsafe {
+        let short = core::ptr::read_volatile(&raw const (*scratch).flags) as u16;
         (*scratch).position = 0;
         (*scratch).walk = 0;
         (*scratch).runs = 0;
@@ -109,6 +126,7 @@ fn gather(task: Address, bprm: Address, scratch: *mut ExecScratch) -> bool {
             &raw mut (*scratch).inode,
             &raw mut (*scratch).credentials,
             &raw mut (*scratch).exec,
+            short,
         )
     };
     let mm = pointer(task, layout!(task_mm));
@@ -124,7 +142,8 @@ fn gather(task: Address, bprm: Address, scratch: *mut ExecScratch) -> bool {
         mount: pointer(file, layout!(file_mount)),
         dentry,
     };
-    let (file_identity, mut flags) = file_identity(inode_bytes, pointer(file, layout!(file_inode)));
+    let (file_identity, file_flags) = file_identity(inode_bytes, pointer(file, layout!(file_inode)));
+    let mut flags = file_flags | short;
     let executable_walk = walk(scratch, EXECUTABLE);
     begin(executable_walk, executable, root, namespace);
     let executable_length = climb::<FIRST_STEPS>(scratch, executable_walk);
@@ -152,7 +171,11 @@ fn gather(task: Address, bprm: Address, scratch: *mut ExecScratch) -> bool {
     if pointer(bprm, layout!(bprm_interpreter)) != filename {
         flags |= FLAG_SCRIPT;
     }
-    let filename_length = append_string(scratch, FILENAME_SIZE, filename) as u32;
+    let filename_length = if short == 0 {
+        append_string(scratch, FILENAME_SIZE, filename)
+    } else {
+        append_string(scratch, SHORT_PATH as u32, filename)
+    } as u32;
 
     let credentials = credentials(credential_bytes, task);
     let (groups_length, groups_total) = append_groups(scratch, credentials);
@@ -163,6 +186,11 @@ fn gather(task: Address, bprm: Address, scratch: *mut ExecScratch) -> bool {
         (*scratch).flags = flags as u64;
         (*scratch).cgroup = node;
         (*exec).process = process(task, credentials);
+        (*exec).cgroup_key = if flags & FLAG_CGROUP_V1 == 0 {
+            (*exec).process.cgroup_id
+        } else {
+            key(read(node, layout!(node_id)), flags)
+        };
         (*exec).descriptors = descriptors(task);
         (*exec).namespaces = namespaces(task, credentials);
         (*exec).executable_length = executable_length;
@@ -219,7 +247,8 @@ fn finish(scratch: *mut ExecScratch) -> bool {
     let start = pointer(mm, layout!(mm_arguments_start));
     let total = pointer(mm, layout!(mm_arguments_end)) - start;
     let limit = arguments_limit();
-    let (head_end, tail_start) = if total > limit {
+    let is_short = flags & SHORT != 0;
+    let (head_end, tail_start) = if total > limit && !is_short {
         flags |= FLAG_ARGUMENTS_CUT;
         let tail = arguments_tail(limit as u32) as u64;
         (limit - tail, total - tail)
@@ -231,12 +260,15 @@ fn finish(scratch: *mut ExecScratch) -> bool {
     } else {
         head_end
     };
-    if length < total {
+    if is_short && length > SHORT_ARGUMENTS as u64 {
+        length = SHORT_ARGUMENTS as u64;
+    }
+    if length < total && !is_short {
         flags |= FLAG_ARGUMENTS_CONTINUE;
     }
     let environment_start = pointer(mm, layout!(mm_environment_start));
     let mut environment_end = 0;
-    if environment_limit() != 0 {
+    if environment_limit() != 0 && !is_short {
         environment_end = pointer(mm, layout!(mm_environment_end)) - environment_start;
         if environment_end != 0 {
             flags |= FLAG_ENVIRONMENT_FOLLOWS;
@@ -263,7 +295,7 @@ fn finish(scratch: *mut ExecScratch) -> bool {
             sent: length,
             head_end,
             tail_start,
-            end: if readable { total } else { 0 },
+            end: if readable && !is_short { total } else { 0 },
         };
         (*rest).environment = Rest {
             start: environment_start,
@@ -273,6 +305,7 @@ fn finish(scratch: *mut ExecScratch) -> bool {
             end: environment_end,
         };
         (*rest).cgroup = core::ptr::read_volatile(&raw const (*scratch).cgroup);
+        (*rest).cgroup_flags = flags & FLAG_CGROUP_V1;
         (*rest).pid = (*exec).process.pid;
         (*exec).head = head(RecordKind::Exec, flags);
         (*exec).cgroup_rest_length = cgroup_rest_length;
@@ -334,7 +367,8 @@ fn send_more(scratch: *mut RestScratch) -> bool {
             return false;
         }
         let mut charged = 0;
-        if !may_send(kind, || (*scratch).cgroup, &mut charged) {
+        let cgroup = || ((*scratch).cgroup, (*scratch).cgroup_flags);
+        if may_send(kind, cgroup, &mut charged) == Leave::Refused {
             refuse(kind);
             return false;
         }

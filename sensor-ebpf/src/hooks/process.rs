@@ -8,7 +8,7 @@ use crate::{
     layout::layout,
     read::{Address, pointer, read},
     scratch,
-    share::may_send,
+    share::{Leave, may_send},
     task::{cgroup_node, credentials, process},
 };
 
@@ -23,7 +23,7 @@ pub fn process_fork(ctx: BtfTracePointContext) -> i32 {
     }
     let Some(scratch) = scratch::fork() else { return 0 };
     let mut charged = 0;
-    if !may_send(RecordKind::Fork, || cgroup_node(child).0, &mut charged) {
+    if may_send(RecordKind::Fork, || cgroup_node(child), &mut charged) == Leave::Refused {
         refuse(RecordKind::Fork);
         return 0;
     }
@@ -51,7 +51,7 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
     }
     let Some(scratch) = scratch::exit() else { return 0 };
     let mut charged = 0;
-    if !may_send(RecordKind::Exit, || cgroup_node(task).0, &mut charged) {
+    if may_send(RecordKind::Exit, || cgroup_node(task), &mut charged) == Leave::Refused {
         refuse(RecordKind::Exit);
         return 0;
     }

@@ -2,7 +2,8 @@
 
 use sensor_abi::{
     ARGUMENTS_LIMIT, ArgumentsFixed, ENVIRONMENT_LIMIT, ExecFixed, FLAG_ARGUMENTS_CONTINUE, FLAG_ARGUMENTS_CUT,
-    FLAG_ARGUMENTS_UNREADABLE, FLAG_ENVIRONMENT_FOLLOWS, FLAG_EXECUTABLE_DETACHED, RecordKind,
+    FLAG_ARGUMENTS_UNREADABLE, FLAG_ENVIRONMENT_FOLLOWS, FLAG_EXECUTABLE_DETACHED, FLAG_SHORT_FILLING,
+    FLAG_SHORT_OVER_SHARE, RecordKind, SHORT_PATH,
 };
 
 use super::bytes::{DecodeError, LeftOut, fixed_part, path, text};
@@ -20,6 +21,8 @@ pub struct Exec {
     /// Path of the process's cgroup from its hierarchy's root.
     pub cgroup: String,
     pub left_out: PathsLeftOut,
+    /// Under pressure, long paths and arguments are cut short.
+    pub shortened: Option<Shortened>,
     /// Supplementary groups, as many as the record carries.
     pub groups: Vec<u32>,
     /// The arguments' bytes, each argument ended by a zero byte (the last one perhaps not).
@@ -34,12 +37,33 @@ pub struct Exec {
     pub environment_complete: bool,
 }
 
-/// What is not known of an exec's paths. The path that was given to the kernel is always whole.
+/// What is not known of an exec's paths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PathsLeftOut {
     pub executable: LeftOut,
     pub working_directory: LeftOut,
     pub cgroup: LeftOut,
+    /// Whether the path that was given to the kernel may lack its end.
+    pub requested: bool,
+}
+
+/// Why less than usual is told of an exec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortened {
+    /// Its container had used up its share of the ring buffer.
+    OverShare,
+    /// The ring buffer was filling up.
+    RingFilling,
+}
+
+impl Shortened {
+    /// The value of `tidewaiter.process.shortened`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Shortened::OverShare => "over_share",
+            Shortened::RingFilling => "ring_filling",
+        }
+    }
 }
 
 /// An exec that is not complete.
@@ -128,6 +152,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Exec, DecodeError> {
     };
     let (working_directory, working_directory_left_out) = path(directory, directory_rest);
     let (cgroup, cgroup_left_out) = path(cgroup, cgroup_rest);
+    let shortened = match flags {
+        flags if flags & FLAG_SHORT_OVER_SHARE != 0 => Some(Shortened::OverShare),
+        flags if flags & FLAG_SHORT_FILLING != 0 => Some(Shortened::RingFilling),
+        _ => None,
+    };
+    let is_cut_short = shortened.is_some() && fixed.arguments_length < fixed.arguments_total;
     Ok(Exec {
         executable,
         filename: text(filename.strip_suffix(b"\0").unwrap_or(filename)),
@@ -137,13 +167,16 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Exec, DecodeError> {
             executable: executable_left_out,
             working_directory: working_directory_left_out,
             cgroup: cgroup_left_out,
+            requested: shortened.is_some() && filename.len() == SHORT_PATH,
         },
+        shortened,
         groups: groups.as_chunks().0.iter().copied().map(u32::from_ne_bytes).collect(),
         arguments: arguments.to_vec(),
         arguments_gap: None,
         environment: Vec::new(),
         environment_complete: false,
-        arguments_complete: flags & (FLAG_ARGUMENTS_CONTINUE | FLAG_ARGUMENTS_CUT | FLAG_ARGUMENTS_UNREADABLE) == 0,
+        arguments_complete: !is_cut_short
+            && flags & (FLAG_ARGUMENTS_CONTINUE | FLAG_ARGUMENTS_CUT | FLAG_ARGUMENTS_UNREADABLE) == 0,
         fixed,
     })
 }

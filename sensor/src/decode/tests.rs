@@ -121,6 +121,7 @@ fn each_path_says_for_itself_what_is_left_out_of_it() {
             cgroup,
             executable,
             working_directory,
+            requested: _,
         } = exec.left_out;
         [
             (exec.cgroup.clone(), cgroup),

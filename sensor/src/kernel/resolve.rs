@@ -43,6 +43,7 @@ pub(crate) fn resolve(btf_bytes: &[u8]) -> Result<Resolved, BtfError> {
         Need::Optional(what) => {
             disabled.insert(what);
         }
+        Need::Replaced => {}
     };
     for (hook, place) in HOOKS.iter().zip(&places) {
         if btf.has_typedef(place) {

@@ -10,6 +10,7 @@ use crate::{
     decode::KernelEvent,
     enrich::users::Users,
     event::{Event, EventKind, ProcessAction},
+    kernel::Owners,
     process::{ProcessKey, ProcessTable, cgroup_path},
 };
 
@@ -19,6 +20,7 @@ pub(super) struct Intake {
     pub users: Users,
     pub clock: WallClock,
     pub losses: Losses,
+    pub owners: Owners,
     /// How many events were handed on.
     pub events: u64,
     pub canary: Option<(Canary, Watcher)>,
@@ -39,6 +41,12 @@ impl Intake {
         let Some(process) = table.get(key) else { return };
         if action == ProcessAction::Executed {
             self.users.learn_from(process, table);
+        }
+        if let KernelEvent::Exec(exec) = kernel_event
+            && let Some(container) = &process.container
+        {
+            self.owners
+                .tell(exec.fixed.cgroup_key, &exec.cgroup, container.outermost_id());
         }
         let event = Event {
             kind: EventKind::Process(action),

@@ -9,7 +9,7 @@ use super::budget::{Charge, allocation};
 use super::executable::ExecutableFile;
 use super::names::{base_name, is_multi_call};
 use super::texts::Texts;
-use crate::decode::{LeftOut, PathsLeftOut};
+use crate::decode::{LeftOut, PathsLeftOut, Shortened};
 
 /// How much is kept of the beginning and of the end of a path whose middle is given up.
 const KEPT_PATH_BEGIN_BYTES: usize = 256;
@@ -40,6 +40,8 @@ pub struct Image {
     pub working_directory: Box<str>,
     /// Of the paths as the event told them. Empty for a process that was running before the sensor.
     pub left_out: PathsLeftOut,
+    /// Why the event told less than usual.
+    pub shortened: Option<Shortened>,
     pub(super) kept: Kept,
 }
 

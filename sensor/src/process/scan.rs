@@ -129,6 +129,7 @@ fn read(stat: &Stat, process: &process::Process, parent: ProcessKey, clock: Wall
         environment_complete: None,
         working_directory: working_directory.into(),
         left_out: PathsLeftOut::default(),
+        shortened: None,
         kept: Kept::Whole,
     };
     let groups = Groups {

@@ -178,6 +178,7 @@ impl ProcessTable {
             environment_complete: reads_environment.then_some(exec.environment_complete),
             working_directory: exec.working_directory.as_str().into(),
             left_out: exec.left_out,
+            shortened: exec.shortened,
             kept: Kept::Whole,
         };
         process.image = SharedImage::new(image, process.groups.allocated());

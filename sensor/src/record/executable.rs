@@ -38,6 +38,12 @@ pub(super) fn fill(record: &mut Record, process: &Process, users: &Users) {
     if image.left_out.working_directory != LeftOut::Nothing {
         record.boolean(own::PROCESS_WORKING_DIRECTORY_CUT, true);
     }
+    if image.left_out.requested {
+        record.boolean(own::PROCESS_REQUESTED_PATH_CUT, true);
+    }
+    if let Some(shortened) = image.shortened {
+        record.text(own::PROCESS_SHORTENED, shortened.name());
+    }
     let Some(file) = &image.file else { return };
     for (field, truth) in [
         (own::PROCESS_EXECUTABLE_IN_MEMORY, Some(file.in_memory)),

@@ -94,8 +94,10 @@ own_fields! {
     PROCESS_NAMESPACE_USER: "tidewaiter.process.namespace.user", Long, Single;
     PROCESS_NAMESPACE_UTS: "tidewaiter.process.namespace.uts", Long, Single;
     PROCESS_REQUESTED_PATH: "tidewaiter.process.requested_path", Keyword, Single;
+    PROCESS_REQUESTED_PATH_CUT: "tidewaiter.process.requested_path_cut", Boolean, Single;
     PROCESS_RUNTIME_HELPER: "tidewaiter.process.runtime_helper", Boolean, Single;
     PROCESS_SCRIPT: "tidewaiter.process.script", Keyword, Single;
+    PROCESS_SHORTENED: "tidewaiter.process.shortened", Keyword, Single;
     PROCESS_SIGNAL: "tidewaiter.process.signal", Long, Single;
     PROCESS_WORKING_DIRECTORY_CUT: "tidewaiter.process.working_directory_cut", Boolean, Single;
     SENSOR_COUNT: "tidewaiter.sensor.count", Long, Single;

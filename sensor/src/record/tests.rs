@@ -59,6 +59,7 @@ fn exec(table: &mut ProcessTable, pid: u32, parent: u32, cgroup: &str) -> Proces
         working_directory: "/".to_owned(),
         cgroup: cgroup.to_owned(),
         left_out: PathsLeftOut::default(),
+        shortened: None,
         arguments: b"sh\0-i\0".to_vec(),
         groups: vec![27],
         arguments_complete: true,

@@ -76,6 +76,7 @@ fn exec(table: &mut ProcessTable, who: Who, executable: &str, cgroup: &str) -> P
         working_directory: "/".to_owned(),
         cgroup: cgroup.to_owned(),
         left_out: PathsLeftOut::default(),
+        shortened: None,
         groups: Vec::new(),
         arguments: [executable.as_bytes(), b"\0"].concat(),
         arguments_complete: true,

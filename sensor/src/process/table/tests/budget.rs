@@ -107,6 +107,7 @@ fn exec_with(table: &mut ProcessTable, who: Who, container: &str, texts: Texts) 
         working_directory: path,
         cgroup: container.to_owned(),
         left_out: PathsLeftOut::default(),
+        shortened: None,
         groups: vec![7; texts.groups],
         arguments: [vec![b'x'; texts.each], vec![0]].concat().repeat(texts.arguments),
         arguments_complete: true,
