@@ -147,6 +147,14 @@ impl Record {
         self.slots[field.index()] != UNWANTED
     }
 
+    /// Bytes of memory that it takes.
+    pub fn allocated_bytes(&self) -> usize {
+        size_of_val(&*self.slots)
+            + self.present.capacity() * size_of::<Present>()
+            + self.values.capacity() * size_of::<Stored>()
+            + self.text.capacity()
+    }
+
     /// Makes every field missing and keeps the memory.
     pub fn clear(&mut self) {
         for present in &self.present {

@@ -10,3 +10,5 @@ pub(crate) mod reload;
 pub(crate) mod signals;
 pub(crate) mod start;
 mod threads;
+
+pub(crate) use memory::share_arenas;

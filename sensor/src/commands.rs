@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::agent::share_arenas;
 use crate::cli::{ColorChoice, Command, CommandLine, SensorArguments};
 use crate::config::{Config, ConfigError};
 use crate::outputs::text::Style;
@@ -36,6 +37,7 @@ pub fn main() -> ExitCode {
     {
         return ExitStatus::Ok.into();
     }
+    share_arenas();
     let line = CommandLine::parse();
     let log = match log::start(line.log) {
         Ok(log) => log,

@@ -141,7 +141,7 @@ impl<Context> Detection<Context> {
     /// Evaluates waiting events if it is time to check whether they are ready, or if there is no room for another.
     pub(crate) fn release_due(&mut self, history: &mut dyn TermHistory, on_waiting: OnWaiting<'_, Context>) {
         if self.waiting.is_full() {
-            self.release(Release::All, history, on_waiting);
+            self.release(Release::Largest, history, on_waiting);
         } else if !self.waiting.is_empty() && self.last_poll.elapsed() >= WAITING_POLL_INTERVAL {
             self.release(Release::Ready, history, on_waiting);
         }

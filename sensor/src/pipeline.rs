@@ -26,7 +26,7 @@ use crate::{
     enrich::users::Users,
     kernel::{Hooks, KernelLog, KernelSensor, Records, WakeUp},
     notice::{self, Notice},
-    process::ProcessTable,
+    process::{ProcessTable, Reconciliation},
     telemetry::counts::PipelineCounts,
 };
 
@@ -62,6 +62,7 @@ pub(crate) struct Pipeline {
     lost: u64,
     reported: PipelineCounts,
     reported_at: Instant,
+    reconciliation: Reconciliation,
 }
 
 impl Pipeline {
@@ -92,6 +93,7 @@ impl Pipeline {
             lost: 0,
             reported: PipelineCounts::default(),
             reported_at: Instant::now(),
+            reconciliation: Reconciliation::default(),
         }
     }
 
@@ -125,6 +127,8 @@ impl Pipeline {
                 self.intake.refresh();
                 let counts = self.counts();
                 self.progress.count(counts);
+                let lost = counts.lost.total() + counts.missed_runs;
+                self.reconciliation.advance(&mut self.intake.table, lost);
                 handler.counted(&counts);
                 self.tell_refused(&counts);
                 self.report_losses(counts);

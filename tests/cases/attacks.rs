@@ -1,4 +1,5 @@
 //! What somebody who may do as they like in a container does against the sensor; it sees, names and tells all the same.
 
+mod memory;
 mod paths;
 mod silence;

@@ -60,6 +60,42 @@ impl Drop for Cgroup {
     }
 }
 
+/// A cgroup whose processes may have so much memory, removed with the last of them.
+pub struct MemoryLimit(Cgroup);
+
+impl MemoryLimit {
+    /// A new cgroup in the hierarchy that bounds memory.
+    pub fn new(name: &str, bytes: u64) -> Result<Self> {
+        let mounts = fs::read_to_string("/proc/mounts")?;
+        let limits = mounts.lines().find_map(|line| {
+            let mut fields = line.split(' ').skip(1);
+            let (root, kind, options) = (fields.next()?, fields.next()?, fields.next()?);
+            let has_memory = options.split(',').any(|option| option == "memory");
+            match kind {
+                "cgroup" if has_memory => Some((root, "memory.limit_in_bytes")),
+                "cgroup2" => {
+                    let below = fs::read_to_string(Path::new(root).join("cgroup.subtree_control")).ok()?;
+                    below.contains("memory").then_some((root, "memory.max"))
+                }
+                _ => None,
+            }
+        });
+        let (root, file) = limits.context("no cgroup hierarchy bounds memory")?;
+        let folder = Path::new(root).join(format!("tidewaiter-{name}-{}", std::process::id()));
+        fs::create_dir(&folder).with_context(|| format!("could not create `{}`", folder.display()))?;
+        let cgroup = Cgroup(folder);
+        fs::write(cgroup.0.join(file), bytes.to_string())
+            .with_context(|| format!("could not write `{file}` of `{}`", cgroup.0.display()))?;
+        Ok(Self(cgroup))
+    }
+
+    /// The command with this limit, under the same process id.
+    pub fn apply(&self, command: &Command) -> Command {
+        let arguments: Vec<&OsStr> = [command.get_program()].into_iter().chain(command.get_args()).collect();
+        self.0.shell("exec \"$@\"", &arguments)
+    }
+}
+
 /// Beginnings of the names of cgroups that engines make: for their containers, and above them. They may stand below the
 /// engine's own cgroup.
 const OF_ENGINES: [&str; 5] = ["default", "docker", "k8s.io", "kubepods", "libpod"];

@@ -4,6 +4,7 @@
 //! Nothing here sleeps before it looks: whatever is awaited is awaited with a deadline, and what must not happen is
 //! checked with a fence, a known event that comes after it.
 
+pub mod attack;
 pub mod cgroup;
 pub mod containerd;
 pub mod cri;

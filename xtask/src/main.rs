@@ -66,6 +66,14 @@ enum Task {
 
 #[derive(clap::Subcommand)]
 enum Figures {
+    /// What a container gains that works against the sensor at full speed: its peak memory, other containers' alerts
+    Attacks {
+        /// How long each lasts, and all together
+        #[arg(long, default_value = "1")]
+        minutes: String,
+        /// One of `tests/src/attack.rs`; otherwise all
+        name: Option<String>,
+    },
     /// What is known of 1,000 short-lived containers of each of two engines, and at what cost
     Containers,
     /// Time from exec to alert, in a container and on the host
@@ -115,7 +123,12 @@ fn carry_out(task: Task) -> Result<ExitCode> {
         }
         Task::Bench { figures } => {
             setup::for_testing()?;
+            let attacks;
             let name = match figures {
+                Figures::Attacks { minutes, name } => {
+                    attacks = ["attacks", &minutes, &name.unwrap_or_default()].join(" ");
+                    attacks.trim_end()
+                }
                 Figures::Containers => "containers",
                 Figures::Latency => "latency",
                 Figures::Rules => "rules",

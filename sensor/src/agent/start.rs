@@ -132,7 +132,7 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
         H: EventHandler<Update = Update> + Send + 'static,
     {
         return_large_allocations();
-        let kernel = KernelSensor::load(KernelOptions {
+        let mut kernel = KernelSensor::load(KernelOptions {
             ring_buffer_bytes: self.config.ring_buffer_bytes,
             arguments_limit_bytes: self.config.arguments_limit_bytes,
             environment: handler.environment(),
@@ -148,7 +148,7 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
         table
             .environment_variables
             .clone_from(&self.config.environment_variables);
-        let report = scan(&mut table)?;
+        let report = scan(&mut table, &mut || kernel.records.hold())?;
         if report.unreadable > 0 {
             info!(
                 "{} processes ended, or could not be read, while /proc was scanned",

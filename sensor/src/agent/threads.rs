@@ -16,6 +16,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use tracing::error;
 
+use super::memory::FreedMemory;
 use crate::notice::{self, Notice};
 use crate::telemetry::log::THREAD as LOG_THREAD;
 
@@ -49,7 +50,9 @@ impl Threads {
         let log = number_of(Some(LOG_THREAD));
         let events_number = number_of(events.thread().name());
         let mut ended = None;
+        let mut freed = FreedMemory::new();
         while let Err(RecvTimeoutError::Timeout) = running.recv_timeout(CHECK_INTERVAL) {
+            freed.look();
             if events_number.is_some_and(is_gone) && running.try_recv() == Err(TryRecvError::Empty) {
                 return Some(lost(events.thread().name()));
             }

@@ -1,8 +1,10 @@
 //! Events whose container is not fully known, until it is or their time is up.
 //!
 //! Events of one container leave in the order they came in; those of different containers do not wait for one another.
+//! Where there is no room, those of the owner that takes the most leave: the outermost container, so that no container
+//! has another's events go on unnamed.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,8 +13,9 @@ use rule_engine::Record;
 
 use crate::identity::ContainerIdentity;
 
-/// Events that may wait for an engine's answer; when more come, all go on without it.
+/// Events that may wait for an engine's answer, and bytes that they may take.
 const WAITING_AT_MOST: usize = 1024;
+const WAITING_BYTES: usize = 8 * 1024 * 1024;
 
 /// An event whose container is not fully known.
 pub(crate) struct WaitingEvent<Context> {
@@ -26,18 +29,29 @@ pub(crate) struct WaitingEvent<Context> {
 /// Which waiting events leave.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Release {
+    /// Those that need not wait any longer.
     Ready,
+    /// Those too of the owner whose events take the most, to make room.
+    Largest,
     All,
 }
 
 pub(crate) struct WaitingEvents<Context> {
     events: VecDeque<WaitingEvent<Context>>,
+    bytes: usize,
+    /// Bytes of each owner's events.
+    owners: HashMap<String, usize>,
+    /// How many events each container has.
+    containers: HashMap<String, usize>,
 }
 
 impl<Context> Default for WaitingEvents<Context> {
     fn default() -> Self {
         WaitingEvents {
             events: VecDeque::new(),
+            bytes: 0,
+            owners: HashMap::new(),
+            containers: HashMap::new(),
         }
     }
 }
@@ -49,12 +63,12 @@ impl<Context> WaitingEvents<Context> {
 
     /// Whether there is no room for another event before some have left.
     pub(crate) fn is_full(&self) -> bool {
-        self.events.len() >= WAITING_AT_MOST
+        self.events.len() >= WAITING_AT_MOST || self.bytes >= WAITING_BYTES
     }
 
     /// Whether an event of the container waits, so that a later one has to wait behind it.
     pub(crate) fn has_one_of(&self, container: &ContainerIdentity) -> bool {
-        self.events.iter().any(|event| *event.container == *container)
+        self.containers.contains_key(&container.id)
     }
 
     /// The earliest time of an event that waits, by the boot clock.
@@ -64,6 +78,11 @@ impl<Context> WaitingEvents<Context> {
     }
 
     pub(crate) fn push(&mut self, event: WaitingEvent<Context>) {
+        let bytes = event.record.allocated_bytes();
+        self.bytes += bytes;
+        let WaitingEvent { container, .. } = &event;
+        *self.owners.entry(container.outermost_id().to_owned()).or_default() += bytes;
+        *self.containers.entry(container.id.clone()).or_default() += 1;
         self.events.push_back(event);
     }
 
@@ -74,15 +93,23 @@ impl<Context> WaitingEvents<Context> {
         now: Instant,
         look_up: impl Fn(&ContainerIdentity) -> Lookup,
     ) -> Vec<(WaitingEvent<Context>, Lookup)> {
+        let largest = self.owners.iter().max_by_key(|(_, bytes)| **bytes);
+        let largest = largest.map(|(owner, _)| owner.clone()).unwrap_or_default();
         let mut held_back: HashSet<Arc<str>> = HashSet::new();
         let mut taken = Vec::new();
-        for event in std::mem::take(&mut self.events) {
+        let events = std::mem::take(self).events;
+        for event in events {
             let id = event.container.id.as_str();
             let lookup = look_up(&event.container);
-            let may_wait = matches!(lookup, Lookup::Pending(_)) && now < event.deadline || held_back.contains(id);
-            if which == Release::Ready && may_wait {
+            let is_pending = matches!(lookup, Lookup::Pending(_)) && now < event.deadline;
+            let has_to_leave = match which {
+                Release::Ready => false,
+                Release::Largest => event.container.outermost_id() == largest,
+                Release::All => true,
+            };
+            if !has_to_leave && (is_pending || held_back.contains(id)) {
                 held_back.insert(id.into());
-                self.events.push_back(event);
+                self.push(event);
             } else {
                 taken.push((event, lookup));
             }
@@ -158,6 +185,53 @@ mod tests {
         assert_eq!(numbers(&waiting.take(Release::Ready, start, pending)), [0_i64; 0]);
         assert!(waiting.has_one_of(&event(1, 0, start).container));
         assert_eq!(numbers(&waiting.take(Release::All, start, pending)), [1, 2]);
+    }
+
+    #[test]
+    fn a_container_with_too_many_events_makes_room_with_its_own() {
+        let start = Instant::now();
+        let later = start + Duration::from_secs(1);
+        let mut waiting = WaitingEvents::default();
+        waiting.push(event(1, 1, later));
+        let mut number = 1;
+        while !waiting.is_full() {
+            number += 1;
+            // Containers that the storming one has made count as that one.
+            let mut inner = event(2, number, later);
+            inner.container = Arc::new(ContainerIdentity {
+                id: format!("inner-{number}"),
+                nested_in: Some(Box::new((*inner.container).clone())),
+                ..(*inner.container).clone()
+            });
+            waiting.push(inner);
+        }
+        let pending = |_: &ContainerIdentity| Lookup::Pending(None);
+        let taken = numbers(&waiting.take(Release::Largest, start, pending));
+        assert_eq!(taken, (2..=number).collect::<Vec<_>>());
+        assert!(waiting.has_one_of(&event(1, 0, start).container));
+        assert!(!waiting.is_full());
+    }
+
+    #[test]
+    fn long_events_take_the_room_of_many() {
+        let mut waiting = WaitingEvents::default();
+        let mut pushed = 0;
+        while !waiting.is_full() {
+            let mut long = event(1, pushed, Instant::now());
+            for _ in 0..31_000 {
+                long.record.text(fields::PROCESS_ARGS, "");
+            }
+            waiting.push(long);
+            pushed += 1;
+        }
+        assert!((2..20).contains(&pushed), "{pushed}");
+        assert!(waiting.bytes < 2 * WAITING_BYTES);
+        let pending = |_: &ContainerIdentity| Lookup::Pending(None);
+        waiting.take(Release::All, Instant::now(), pending);
+        assert_eq!(
+            (waiting.bytes, waiting.owners.len(), waiting.containers.len()),
+            (0, 0, 0)
+        );
     }
 
     #[test]

@@ -32,6 +32,8 @@ use super::places::Places;
 
 /// Mount namespaces whose owner is remembered; further ones are not.
 const NAMESPACE_LIMIT: usize = 16_384;
+/// After how many of them those are released whose witness is gone, at least.
+const NAMESPACES_BETWEEN_RELEASES: usize = 1024;
 /// The longest path that is remembered with an owner; no engine needs longer ones.
 const PATH_LIMIT: usize = 1024;
 
@@ -73,6 +75,8 @@ impl Evidence {
 pub(crate) struct Containers<Key> {
     places: Places,
     owners: HashMap<u32, Owner<Key>, RandomState>,
+    /// How many namespaces may still come until those are released whose witness is gone.
+    until_release: usize,
 }
 
 /// The owner of a mount namespace.
@@ -142,6 +146,7 @@ impl<Key: Copy> Containers<Key> {
         Containers {
             places: Places::new(engines),
             owners: HashMap::default(),
+            until_release: NAMESPACES_BETWEEN_RELEASES,
         }
     }
 
@@ -300,8 +305,11 @@ impl<Key: Copy> Containers<Key> {
         if came_from_container && (located.evidence == Evidence::Descent || previous.is_some_and(is_others)) {
             return;
         }
-        if self.owners.len() >= NAMESPACE_LIMIT {
+        self.until_release -= 1;
+        if self.until_release == 0 {
             self.owners.retain(|_, owner| is_live(owner.witness));
+            // As many as there are to look at, so that looking costs each a constant time.
+            self.until_release = self.owners.len().max(NAMESPACES_BETWEEN_RELEASES);
         }
         if self.owners.len() < NAMESPACE_LIMIT {
             let is_engines = !came_from_container && seen.cgroup.len() <= PATH_LIMIT && *named == located.container;

@@ -1,5 +1,6 @@
 //! Reads records from the ring buffer, and sets whether they wake the reader.
 
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use aya::{
@@ -10,8 +11,14 @@ use aya::{
 use super::error::KernelError;
 use super::load::take_map;
 
+/// How many bytes of records are held back while nobody can take them in.
+const HELD_BYTES: usize = 16 * 1024 * 1024;
+
 /// The records in the ring buffer.
 pub(crate) struct Records {
+    /// Records that were taken out of the ring buffer and are still to be passed on, and how many bytes they have.
+    held: VecDeque<Box<[u8]>>,
+    held_bytes: usize,
     ring_buffer: RingBuf<MapData>,
     wake_up: Array<MapData, u32>,
 }
@@ -27,6 +34,8 @@ impl Records {
     /// Takes the ring buffer of the loaded kernel side; each record wakes the reader.
     pub(super) fn take(ebpf: &mut Ebpf) -> Result<Self, KernelError> {
         let mut records = Records {
+            held: VecDeque::new(),
+            held_bytes: 0,
             ring_buffer: take_map(ebpf, "RECORDS")?,
             wake_up: take_map(ebpf, "WAKE_UP")?,
         };
@@ -38,12 +47,27 @@ impl Records {
 
     /// Passes the bytes of the next record to `consume`; returns whether there was one.
     pub(crate) fn next_record(&mut self, consume: impl FnOnce(&[u8])) -> bool {
+        if let Some(record) = self.held.pop_front() {
+            self.held_bytes -= record.len();
+            consume(&record);
+            return true;
+        }
         match self.ring_buffer.next() {
             Some(item) => {
                 consume(&item);
                 true
             }
             None => false,
+        }
+    }
+
+    /// Makes room in the ring buffer, as far as the memory for it goes: its records are held until they are asked for.
+    pub(crate) fn hold(&mut self) {
+        while self.held_bytes < HELD_BYTES
+            && let Some(item) = self.ring_buffer.next()
+        {
+            self.held_bytes += item.len();
+            self.held.push_back((*item).into());
         }
     }
 

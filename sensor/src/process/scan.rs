@@ -3,10 +3,19 @@
 //! Runs after the hooks are attached, so that no process is missed: one that starts during the scan is found, or reported
 //! by an event, or both. A process that ends meanwhile is left out.
 
-use std::{collections::HashMap, ffi::CString, fs::File, io::Read, mem::MaybeUninit};
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::fs::File;
+use std::io::Read;
+use std::iter;
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use procfs::{
-    ProcResult,
+    ProcError, ProcResult,
     process::{self, Stat},
 };
 use sensor_abi::{ARGUMENTS_LIMIT, Descriptor, FileIdentity, GROUPS_LIMIT, Namespaces};
@@ -21,6 +30,18 @@ use super::table::ProcessTable;
 use super::terminal::is_interactive;
 use super::texts::Texts;
 use crate::{clock::WallClock, decode::PathsLeftOut, identity::Membership};
+
+/// How long reading one process may take, and how long when one has taken that already: where a file system does not
+/// answer, several processes may be on it.
+const READ_LIMIT: Duration = Duration::from_secs(1);
+const FURTHER_READ_LIMIT: Duration = Duration::from_millis(100);
+/// Threads that may hang in reading; then the rest of the processes is left out.
+const HANGING_AT_MOST: usize = 64;
+const STACK_BYTES: usize = 256 * 1024;
+/// Processes that have been read and not yet taken in.
+const ANSWERS_AT_MOST: usize = 64;
+/// How often something else is done while nothing comes.
+const MEANWHILE_INTERVAL: Duration = Duration::from_millis(2);
 
 /// What the scan found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,36 +58,91 @@ struct Found {
     cgroup: String,
 }
 
-/// Puts every process of `/proc` into the table.
+/// Puts every process of `/proc` into the table. `meanwhile` is called often while that lasts.
+///
+/// Each is read on another thread, because reading one may have to wait for a file system that never answers.
 ///
 /// # Errors
 /// `/proc` cannot be listed at all.
-pub(crate) fn scan(table: &mut ProcessTable) -> ProcResult<ScanReport> {
+pub(crate) fn scan(table: &mut ProcessTable, meanwhile: &mut dyn FnMut()) -> ProcResult<ScanReport> {
     let mut report = ScanReport::default();
     let mut stats = Vec::new();
     for process in process::all_processes()? {
-        match process.and_then(|process| Ok((process.stat()?, process))) {
-            Ok(found) => stats.push(found),
+        match process.and_then(|process| process.stat()) {
+            Ok(stat) => stats.push(stat),
             Err(_) => report.unreadable += 1,
         }
+        meanwhile();
     }
     // Parents start before their children, within the clock's resolution; pids decide the rest.
-    stats.sort_by_key(|(stat, _)| (stat.starttime, stat.pid));
-    let starts: HashMap<i32, u64> = stats.iter().map(|(stat, _)| (stat.pid, stat.starttime)).collect();
-    for (stat, process) in &stats {
+    stats.sort_by_key(|stat| (stat.starttime, stat.pid));
+    let starts: HashMap<i32, u64> = stats.iter().map(|stat| (stat.pid, stat.starttime)).collect();
+    let clock = table.clock;
+    let read_one = move |stat: &Stat| {
         let parent = ProcessKey {
             pid: stat.ppid as u32,
             start_ticks: starts.get(&stat.ppid).copied().unwrap_or(0),
         };
-        match read(stat, process, parent, table.clock) {
-            Ok(found) => {
+        read(stat, parent, clock).ok()
+    };
+    let total = stats.len();
+    in_time(
+        stats,
+        read_one,
+        &mut |found| {
+            if let Some(found) = found {
                 table.insert_found(found.process, found.session_pid, found.group_pid, &found.cgroup);
                 report.found += 1;
             }
-            Err(_) => report.unreadable += 1,
-        }
-    }
+        },
+        meanwhile,
+    );
+    report.unreadable += total - report.found;
     Ok(report)
+}
+
+/// Passes on what `read` makes of each item, in their order. Items that take too long are left out; after some of them,
+/// all that follow.
+fn in_time<Item: Send + Sync + 'static, Answer: Send + 'static>(
+    items: Vec<Item>,
+    read: impl Fn(&Item) -> Answer + Send + Sync + 'static,
+    take: &mut dyn FnMut(Answer),
+    meanwhile: &mut dyn FnMut(),
+) {
+    let shared = Arc::new((items, read));
+    let mut next = 0;
+    for limit in iter::once(READ_LIMIT).chain(iter::repeat_n(FURTHER_READ_LIMIT, HANGING_AT_MOST - 1)) {
+        let (answers, answered) = sync_channel(ANSWERS_AT_MOST);
+        let (shared, begin) = (Arc::clone(&shared), next);
+        let reader = thread::Builder::new()
+            .name("scan".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn(move || {
+                let (items, read) = &*shared;
+                for item in &items[begin..] {
+                    if answers.send(read(item)).is_err() {
+                        return;
+                    }
+                }
+            });
+        if reader.is_err() {
+            return;
+        }
+        let mut answered_at = Instant::now();
+        while answered_at.elapsed() < limit {
+            meanwhile();
+            match answered.recv_timeout(MEANWHILE_INTERVAL) {
+                Ok(answer) => {
+                    take(answer);
+                    next += 1;
+                    answered_at = Instant::now();
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+        next += 1;
+    }
 }
 
 /// The path of a live process's cgroup, from the hierarchy that the kernel side reads too.
@@ -94,7 +170,8 @@ fn cgroup_of(process: &process::Process) -> ProcResult<String> {
         .unwrap_or_else(|| "/".to_owned()))
 }
 
-fn read(stat: &Stat, process: &process::Process, parent: ProcessKey, clock: WallClock) -> ProcResult<Found> {
+fn read(stat: &Stat, parent: ProcessKey, clock: WallClock) -> ProcResult<Found> {
+    let process = &process::Process::new(stat.pid)?;
     let status = process.status()?;
     // Kernel threads have no executable, and their arguments are empty.
     let executable = process
@@ -132,6 +209,10 @@ fn read(stat: &Stat, process: &process::Process, parent: ProcessKey, clock: Wall
         shortened: None,
         kept: Kept::Whole,
     };
+    // Otherwise another process has got its pid meanwhile, and this is what that one is.
+    if process.stat()?.starttime != stat.starttime {
+        return Err(ProcError::NotFound(None));
+    }
     let groups = Groups {
         total: status.groups.len() as u32,
         ids: status.groups.iter().take(GROUPS_LIMIT).copied().collect(),
@@ -277,4 +358,40 @@ fn terminal_device(tty_nr: i32) -> u32 {
 
 fn kernel_device(major: u32, minor: u32) -> u32 {
     major << 20 | minor & 0xf_ffff
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn what_never_answers_is_left_out_and_the_rest_is_read() {
+        // Never sends, so that whoever waits for it hangs for as long as the test lasts.
+        let (_never, hang) = mpsc::channel::<()>();
+        let hang = std::sync::Mutex::new(hang);
+        let (mut found, mut turns) = (Vec::new(), 0);
+        let read = move |item: &u32| {
+            if *item == 3 {
+                let _ = hang.lock().unwrap().recv();
+            }
+            *item
+        };
+        in_time((0..200).collect(), read, &mut |item| found.push(item), &mut || {
+            turns += 1
+        });
+        assert_eq!(found, (0..200).filter(|item| *item != 3).collect::<Vec<_>>());
+        assert!(turns > 100);
+    }
+
+    #[test]
+    fn a_scan_finds_who_runs_it() {
+        let mut table = ProcessTable::default();
+        let mut turns = 0;
+        let report = scan(&mut table, &mut || turns += 1).unwrap();
+        let own = table.live(std::process::id()).unwrap();
+        assert!(!own.image().name.is_empty());
+        assert!(report.found > 1 && turns >= report.found, "{report:?}, {turns}");
+    }
 }

@@ -101,6 +101,10 @@ impl ProcessTable {
         self.live.values().filter_map(|key| self.get(*key))
     }
 
+    pub(super) fn live_keys(&self) -> impl Iterator<Item = ProcessKey> {
+        self.live.values().copied()
+    }
+
     /// The chain from the entry leader (or the oldest known ancestor) down to the process.
     pub fn chain(&self, key: ProcessKey) -> Vec<&Process> {
         let mut chain = Vec::new();

@@ -65,7 +65,7 @@ pub(crate) fn at_a_rate(home: &Home, fence: &Path) -> Result<()> {
 }
 
 /// How long the alerts took whose `NUMBER TIME` lines `exec_at` printed.
-fn latencies(sensor: &Sensor, printed: &[u8]) -> Result<Vec<Duration>> {
+pub(crate) fn latencies(sensor: &Sensor, printed: &[u8]) -> Result<Vec<Duration>> {
     let mut executed = HashMap::new();
     for line in String::from_utf8_lossy(printed).lines() {
         let (number, nanoseconds) = line.split_once(' ').context("`exec_at` printed no time")?;
@@ -88,7 +88,7 @@ fn latency(line: &Line, executed: &mut HashMap<String, SystemTime>) -> Option<Du
     line.arrived.duration_since(executed.remove(number)?).ok()
 }
 
-fn report(what: &str, mut latencies: Vec<Duration>) {
+pub(crate) fn report(what: &str, mut latencies: Vec<Duration>) {
     latencies.sort();
     let at = |per_mille: usize| latencies[(latencies.len() - 1) * per_mille / 1000].as_secs_f64() * 1000.0;
     println!(

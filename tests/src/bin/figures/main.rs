@@ -1,5 +1,6 @@
 //! `xtask bench`: the sensor's figures, each printed with what it was measured from.
 
+mod attacks;
 mod containers;
 mod latency;
 mod observed;
@@ -28,13 +29,15 @@ fn main() -> ExitCode {
 fn measure() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["attacks", minutes] => attacks::measure(minutes.parse()?, None),
+        ["attacks", minutes, name] => attacks::measure(minutes.parse()?, Some(name)),
         ["containers"] => containers::measure(),
         ["latency"] => latency::measure(),
         ["rules"] => rules::measure(None),
         ["rules", rules, events] => rules::measure(Some((rules.parse()?, events.parse()?))),
         ["sensor"] => sensor::measure(sensor::WHOLE),
         ["sensor", "--short"] => sensor::measure(sensor::SHORT),
-        _ => bail!("usage: figures containers|latency|rules [RULES EVENTS]|sensor [--short]"),
+        _ => bail!("usage: figures attacks MINUTES [NAME]|containers|latency|rules [RULES EVENTS]|sensor [--short]"),
     }
 }
 

@@ -176,7 +176,7 @@ fn run_fence(fence: &Path, number: &str) -> Result<()> {
 }
 
 /// Ends the sensor and shows its last lines: what it counted, and every loss, if there was one.
-fn stop(sensor: Sensor) -> Result<()> {
+pub(crate) fn stop(sensor: Sensor) -> Result<()> {
     let diagnostics = sensor.diagnostics.clone();
     sensor.stop()?;
     let said = diagnostics.wait_for_end()?;

@@ -1,0 +1,101 @@
+//! What an ordinary container does to exhaust the sensor or to drown what others do; for the end-to-end tests, and for
+//! `./dev bench attacks`, which runs each at full speed.
+//!
+//! A further one is a row of [`ATTACKS`], and if need be a way of `programs/attacker.rs`.
+
+use anyhow::Result;
+
+use crate::engine::Engine;
+use crate::program::{compile_static, run};
+
+/// A rule that reads the environment, so that the kernel side sends it.
+pub const READS_ENVIRONMENT: &str = r#"
+[rule]
+name = "Reads the environment"
+description = "Has the environment of every program read."
+rule_id = "0d1f4f5a-7f55-4b7e-9d43-1a1d3a9c5e01"
+risk_score = 1
+severity = "low"
+type = "eql"
+language = "eql"
+query = 'process where event.action == "exec" and process.env_vars : "LD_PRELOAD=/never*"'
+"#;
+
+/// Something that a container does as fast as it can.
+pub struct Attack {
+    pub name: &'static str,
+    /// What the program `attacker` is started with.
+    arguments: &'static [&'static str],
+    /// How many containers do it.
+    containers: usize,
+}
+
+/// All of them. The numbers of processes are for minutes at full speed; they need some gigabytes.
+pub const ATTACKS: &[Attack] = &[
+    Attack::by_one("empty-arguments", &["arguments", "31000", "0"]),
+    Attack::by_one("one-letter-arguments", &["arguments", "16000", "1"]),
+    Attack {
+        containers: 2,
+        ..Attack::by_one("empty-arguments-twice", &["arguments", "31000", "0"])
+    },
+    Attack::by_one("long-environment", &["environment", "5000", "60000"]),
+    Attack::by_one("long-paths", &["paths", "20000"]),
+];
+
+impl Attack {
+    const fn by_one(name: &'static str, arguments: &'static [&'static str]) -> Self {
+        Attack {
+            name,
+            arguments,
+            containers: 1,
+        }
+    }
+
+    /// Starts it in containers of its own, with at most so many processes at once in each.
+    pub fn start<'a>(&self, engine: &'a Engine, processes_at_most: usize) -> Result<Running<'a>> {
+        let program = compile_static("attacker")?;
+        let mount = format!("{}:/attacker:ro", program.display());
+        let limited = |argument: &&str| match argument.parse::<usize>() {
+            Ok(number) if self.arguments[0] != "arguments" && **argument == *self.arguments[1] => {
+                number.min(processes_at_most).to_string()
+            }
+            _ => (*argument).to_owned(),
+        };
+        let arguments: Vec<String> = self.arguments.iter().map(limited).collect();
+        let command: Vec<&str> = ["/attacker"]
+            .into_iter()
+            .chain(arguments.iter().map(String::as_str))
+            .collect();
+        let mut running = Running {
+            engine,
+            containers: Vec::new(),
+        };
+        for _ in 0..self.containers {
+            let options = ["--volume", &mount, "--workdir", "/tmp"];
+            running.containers.push(engine.run_detached(&options, &command)?);
+        }
+        Ok(running)
+    }
+}
+
+/// The containers of an attack, gone when this is dropped.
+pub struct Running<'a> {
+    engine: &'a Engine,
+    pub containers: Vec<String>,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        for container in &self.containers {
+            let _ = run(&mut self.engine.docker(&["rm", "--force", container]));
+        }
+    }
+}
+
+/// The most memory that a process has had resident since it began, in MiB.
+pub fn peak_mib(process_id: u32) -> Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{process_id}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.map(|line| line.trim().trim_end_matches(" kB"));
+    Ok(kib.unwrap_or_default().parse::<f64>()? / 1024.0)
+}
