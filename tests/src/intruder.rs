@@ -4,8 +4,10 @@
 use std::fs;
 use std::io;
 use std::mem;
+use std::thread;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 /// `struct bpf_attr` for `BPF_MAP_DELETE_ELEM`, as the kernel has it.
 #[repr(C)]
@@ -17,6 +19,9 @@ struct MapElement {
     flags: u64,
 }
 
+/// `syscall`, as its bytes stand in a word.
+const SYSTEM_CALL: libc::c_long = 0x050f;
+const ATTEMPTS: usize = 10_000;
 const BPF_MAP_DELETE_ELEM: libc::c_int = 3;
 const BPF_MAP_TYPE_PROG_ARRAY: &str = "map_type:\t3\n";
 
@@ -27,14 +32,30 @@ pub struct Intruder {
 }
 
 impl Intruder {
-    /// Stops the thread. Only this thread may go on with it.
+    /// Stops the thread where it waits in the kernel. Only this thread may go on with it.
     pub fn attach(thread: libc::pid_t) -> Result<Self> {
+        for _ in 0..ATTEMPTS {
+            // SAFETY: no memory of this process is touched.
+            let result = unsafe { libc::ptrace(libc::PTRACE_ATTACH, thread, 0, 0) };
+            ensure!(result == 0, "cannot attach: {}", io::Error::last_os_error());
+            let intruder = Intruder { thread, is_gone: false };
+            intruder.wait()?;
+            if intruder.is_in_system_call()? {
+                return Ok(intruder);
+            }
+            // It works, and may hold locks.
+            drop(intruder);
+            thread::sleep(Duration::from_millis(1));
+        }
+        bail!("the thread never waits")
+    }
+
+    /// Whether the thread stands behind the instruction that makes system calls.
+    fn is_in_system_call(&self) -> Result<bool> {
+        let registers = self.registers()?;
         // SAFETY: no memory of this process is touched.
-        let result = unsafe { libc::ptrace(libc::PTRACE_ATTACH, thread, 0, 0) };
-        ensure!(result == 0, "cannot attach: {}", io::Error::last_os_error());
-        let intruder = Intruder { thread, is_gone: false };
-        intruder.wait()?;
-        Ok(intruder)
+        let code = unsafe { libc::ptrace(libc::PTRACE_PEEKTEXT, self.thread, registers.rip - 2, 0) };
+        Ok(code & 0xffff == SYSTEM_CALL && registers.orig_rax != u64::MAX)
     }
 
     /// Has the thread close a descriptor of its process.
@@ -52,13 +73,15 @@ impl Intruder {
 
     /// Has the thread end, with nothing of its program's own.
     pub fn end(&mut self) -> Result<()> {
-        self.is_gone = true;
-        self.system_call(libc::SYS_exit, 0)
+        let status = self.system_call(libc::SYS_exit, 0)?;
+        self.is_gone = !libc::WIFSTOPPED(status);
+        ensure!(self.is_gone, "the thread goes on");
+        Ok(())
     }
 
-    fn system_call(&self, number: libc::c_long, argument: i32) -> Result<()> {
+    /// Has the thread make a system call; gives how it stands then.
+    fn system_call(&self, number: libc::c_long, argument: i32) -> Result<i32> {
         let mut registers = self.registers()?;
-        // A thread that waits does so behind the instruction that makes system calls.
         registers.rip -= 2;
         registers.rax = number as u64;
         registers.orig_rax = u64::MAX;
@@ -86,13 +109,13 @@ impl Intruder {
         Ok(())
     }
 
-    /// Waits until the thread stops or ends.
-    fn wait(&self) -> Result<()> {
+    /// Waits until the thread stops or ends; gives its status.
+    fn wait(&self) -> Result<i32> {
         let mut status = 0;
         // SAFETY: the kernel writes the status.
         let waited = unsafe { libc::waitpid(self.thread, &raw mut status, libc::__WALL) };
         ensure!(waited == self.thread, "cannot wait: {}", io::Error::last_os_error());
-        Ok(())
+        Ok(status)
     }
 }
 
