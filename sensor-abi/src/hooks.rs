@@ -1,6 +1,8 @@
 //! The table of hooks: which program is attached where, and what is lost on a kernel that lacks that place. The agent
 //! loads and attaches from it, and `doctor` checks the kernel against it.
 
+use crate::RecordKind;
+
 /// What happens on a kernel that lacks something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
@@ -31,6 +33,8 @@ pub struct TailCall {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hook {
     pub program: &'static str,
+    /// The record that is missing when the program does not run.
+    pub kind: RecordKind,
     /// Loaded like the program, but called by it, or by one another, rather than attached.
     pub continuations: &'static [TailCall],
     /// Attached to the same place when trace logging is on; writes a line about each run.
@@ -46,6 +50,7 @@ pub struct Hook {
 pub const HOOKS: [Hook; 3] = [
     Hook {
         program: "process_fork",
+        kind: RecordKind::Fork,
         continuations: &[],
         log_program: "process_fork_log",
         attach: Attach::BtfTracepoint("sched_process_fork"),
@@ -54,6 +59,7 @@ pub const HOOKS: [Hook; 3] = [
     },
     Hook {
         program: "process_exec",
+        kind: RecordKind::Exec,
         continuations: &[
             TailCall {
                 program: "process_exec_paths",
@@ -71,6 +77,7 @@ pub const HOOKS: [Hook; 3] = [
     },
     Hook {
         program: "process_exit",
+        kind: RecordKind::Exit,
         continuations: &[],
         log_program: "process_exit_log",
         attach: Attach::BtfTracepoint("sched_process_exit"),

@@ -82,9 +82,41 @@ impl RecordKind {
         self as usize - 1
     }
 
+    /// The programs that make records of this kind.
+    pub const fn family(self) -> Family {
+        match self {
+            RecordKind::Fork => Family::Fork,
+            RecordKind::Exec | RecordKind::Arguments | RecordKind::Environment => Family::Exec,
+            RecordKind::Exit => Family::Exit,
+        }
+    }
+
     /// The kind with this number.
     pub fn from_number(number: u16) -> Option<Self> {
         Self::ALL.get((number as usize).wrapping_sub(1)).copied()
+    }
+}
+
+/// Programs that share scratch space and number their records together. On a processor at most one of a family runs at a
+/// time: the kernel does not enter a program again while it runs there, and a continuation runs within its program. So
+/// nothing of a family's needs to be atomic, although kernels may let programs of different families preempt each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    Fork,
+    Exec,
+    Exit,
+}
+
+impl Family {
+    /// All families, in the order of their indices.
+    pub const ALL: [Family; 3] = [Family::Fork, Family::Exec, Family::Exit];
+
+    /// How many families there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// Its index in an array with an element for each family.
+    pub const fn index(self) -> usize {
+        self as usize
     }
 }
 

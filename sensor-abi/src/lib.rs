@@ -1,5 +1,5 @@
-//! What the kernel side and the agent agree on: the kinds of records and their bytes, how the ring buffer is shared,
-//! the hooks, and the layout of kernel structures that the agent resolves.
+//! What the kernel side and the agent agree on: the kinds of records and their bytes, why records are lost, how the
+//! ring buffer is shared, the hooks, and the layout of kernel structures that the agent resolves.
 //!
 //! Every record begins with a [`RecordHead`]. Integers are in host order; every struct here is
 //! `repr(C)` without padding bytes (asserted by `zerocopy`'s derives), so that a record can be
@@ -9,12 +9,14 @@
 mod hooks;
 mod kinds;
 mod layout;
+mod losses;
 mod record;
 mod ring;
 
 pub use hooks::{Attach, HOOKS, Hook, Need, TailCall};
-pub use kinds::{LossTier, RecordKind};
+pub use kinds::{Family, LossTier, RecordKind};
 pub use layout::{KERNEL_LAYOUT, KernelLayout, LayoutEntry, Source};
+pub use losses::LossReason;
 pub use record::exec::{
     ARGUMENTS_CHUNK, ARGUMENTS_LIMIT, ArgumentsFixed, CHUNKS_PER_TAIL_CALL, ENVIRONMENT_LIMIT, ExecFixed,
     FLAG_ARGUMENTS_CONTINUE, FLAG_ARGUMENTS_CUT, FLAG_ARGUMENTS_UNREADABLE, FLAG_CGROUP_V1, FLAG_ENVIRONMENT_FOLLOWS,

@@ -2,20 +2,18 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::RecordKind;
 #[cfg(doc)]
-use crate::{ARGUMENTS_LIMIT, ENVIRONMENT_LIMIT};
+use crate::{ARGUMENTS_LIMIT, ENVIRONMENT_LIMIT, Family};
+use crate::{LossReason, RecordKind};
 
-/// What each processor counts. `sequence` is also the number of records it tried to send: each was either put into the
-/// ring buffer or is counted here as lost, by reason and kind (at [`RecordKind::index`]).
+/// What a [`Family`] counts on each processor. `sequence` is also the number of records that it tried to send: each was
+/// either put into the ring buffer or is counted here as lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Counters {
     pub sequence: u64,
-    /// The ring buffer had no room.
-    pub lost_ring_full: [u64; RecordKind::COUNT],
-    /// The ring buffer was filling up, and the process's cgroup had filled more than its share.
-    pub lost_over_share: [u64; RecordKind::COUNT],
+    /// By [`LossReason::index`] and [`RecordKind::index`].
+    pub lost: [[u64; RecordKind::COUNT]; LossReason::COUNT],
 }
 
 /// The fill, in bytes, from which on it is counted what each cgroup sends.

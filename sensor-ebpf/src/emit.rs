@@ -5,20 +5,21 @@ use aya_ebpf::{
     macros::map,
     maps::PerCpuArray,
 };
-use sensor_abi::{Counters, RecordHead, RecordKind};
+use sensor_abi::{Counters, Family, LossReason, RecordHead, RecordKind};
 
 use crate::{ring, share::charge};
 
-/// Sequence numbers and losses of each processor.
+/// Sequence numbers and losses, by family and processor: so none is written by two programs that may interrupt each
+/// other, and numbers stand in the ring buffer in their order.
 #[map]
-pub static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
+pub static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(Family::COUNT as u32, 0);
 
 /// A numbered head for a record of `kind`, which has to be sent right away.
 #[inline(always)]
 pub(crate) fn head(kind: RecordKind, flags: u16) -> RecordHead {
     let mut sequence = 0;
-    if let Some(counters) = COUNTERS.get_ptr_mut(0) {
-        // SAFETY: the pointer is to this processor's own value.
+    if let Some(counters) = counters(kind) {
+        // SAFETY: the pointer is to this family's and processor's own value.
         unsafe {
             (*counters).sequence += 1;
             sequence = (*counters).sequence;
@@ -43,29 +44,32 @@ pub(crate) fn send(kind: RecordKind, bytes: &[u8], owner: u64) -> bool {
         charge(owner, bytes.len() as u64);
         return true;
     }
-    if let Some(counters) = COUNTERS.get_ptr_mut(0) {
-        // SAFETY: as in `head`.
-        count(unsafe { &mut (*counters).lost_ring_full }, kind);
+    if let Some(counters) = counters(kind) {
+        count(counters, kind, LossReason::RingFull);
     }
     false
 }
 
-/// Counts a record that is not built because its cgroup is over its share.
+/// Counts a record that is not built.
 #[inline(always)]
-pub(crate) fn refuse(kind: RecordKind) {
-    if let Some(counters) = COUNTERS.get_ptr_mut(0) {
+pub(crate) fn lose(kind: RecordKind, reason: LossReason) {
+    if let Some(counters) = counters(kind) {
         // SAFETY: as in `head`.
         unsafe { (*counters).sequence += 1 };
-        // SAFETY: as above.
-        count(unsafe { &mut (*counters).lost_over_share }, kind);
+        count(counters, kind, reason);
     }
 }
 
+/// Always there: a per-CPU map has a value for each processor.
 #[inline(always)]
-fn count(counters: &mut [u64; RecordKind::COUNT], kind: RecordKind) {
-    if let Some(counter) = counters.get_mut(kind.index()) {
-        *counter += 1;
-    }
+fn counters(kind: RecordKind) -> Option<*mut Counters> {
+    COUNTERS.get_ptr_mut(kind.family().index() as u32)
+}
+
+#[inline(always)]
+fn count(counters: *mut Counters, kind: RecordKind, reason: LossReason) {
+    // SAFETY: as in `head`; the indices are constants within the arrays.
+    unsafe { (*counters).lost[reason.index()][kind.index()] += 1 };
 }
 
 /// The bytes of a record of fixed length.

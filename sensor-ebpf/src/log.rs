@@ -3,49 +3,43 @@
 
 use aya_ebpf::{EbpfContext as _, macros::btf_tracepoint, programs::BtfTracePointContext};
 use aya_log_ebpf::info;
-use sensor_abi::Counters;
+use sensor_abi::{Counters, Family, LossReason};
 
 use crate::emit::COUNTERS;
 
 /// Linux 5.10 to 7.2, as [`crate::hooks::process::process_fork`], after which it runs.
 #[btf_tracepoint(function = "sched_process_fork")]
 pub fn process_fork_log(ctx: BtfTracePointContext) -> i32 {
-    log(&ctx, "fork")
+    log(&ctx, Family::Fork, "fork")
 }
 
 /// Linux 5.10 to 7.2, as [`crate::hooks::exec::process_exec`], after which it runs.
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn process_exec_log(ctx: BtfTracePointContext) -> i32 {
-    log(&ctx, "exec")
+    log(&ctx, Family::Exec, "exec")
 }
 
 /// Linux 5.10 to 7.2, as [`crate::hooks::process::process_exit`], after which it runs.
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn process_exit_log(ctx: BtfTracePointContext) -> i32 {
-    log(&ctx, "exit")
+    log(&ctx, Family::Exit, "exit")
 }
 
 /// What this processor has counted by now, with the present thread's process.
 #[inline(always)]
-fn log(ctx: &BtfTracePointContext, what: &str) -> i32 {
-    // SAFETY: the pointer is to this processor's own value.
-    let Some(Counters {
-        sequence,
-        lost_ring_full,
-        lost_over_share,
-    }) = COUNTERS.get(0)
-    else {
+fn log(ctx: &BtfTracePointContext, family: Family, what: &str) -> i32 {
+    let Some(Counters { sequence, lost }) = COUNTERS.get(family.index() as u32) else {
         return 0;
     };
-    let sum = |counts: &[u64]| counts.iter().sum::<u64>();
+    let sum = |reason: LossReason| lost[reason.index()].iter().sum::<u64>();
     info!(
         ctx,
-        "{} in process {}: this processor made {} records, {} were lost to the full ring buffer and {} to the cgroups' share",
+        "{} in process {}: this processor made {} records of the kind, {} were lost to the full ring buffer and {} to the cgroups' share",
         what,
         ctx.tgid(),
         *sequence,
-        sum(lost_ring_full),
-        sum(lost_over_share)
+        sum(LossReason::RingFull),
+        sum(LossReason::OverShare)
     );
     0
 }

@@ -10,8 +10,10 @@ mod error;
 mod load;
 mod log_lines;
 mod owners;
+mod processors;
 mod resolve;
 mod ring;
+mod system_call;
 
 use std::{collections::BTreeSet, time::Instant};
 
@@ -52,15 +54,15 @@ impl KernelSensor {
         if !resolved.missing.is_empty() {
             return Err(KernelError::Missing(resolved.missing));
         }
-        let mut loaded = load::load(&resolved, &options)?;
+        let mut ebpf = load::load(&resolved, &options)?;
         let log = match options.log {
-            RecordLog::Written => Some(KernelLog::new(&mut loaded.ebpf)?),
+            RecordLog::Written => Some(KernelLog::new(&mut ebpf)?),
             RecordLog::Off => None,
         };
-        let records = Records::take(&mut loaded.ebpf)?;
-        let counters = KernelCounters::take(&mut loaded.ebpf)?;
-        let owners = Owners::take(&mut loaded.ebpf)?;
-        let hooks = Hooks::attach(loaded, resolved.hooks, options.log)?;
+        let records = Records::take(&mut ebpf)?;
+        let counters = KernelCounters::take(&mut ebpf, &resolved.hooks)?;
+        let owners = Owners::take(&mut ebpf)?;
+        let hooks = Hooks::attach(ebpf, &resolved.hooks, options.log)?;
         debug!("the kernel side is attached after {} ms", begin.elapsed().as_millis());
         Ok(KernelSensor {
             records,

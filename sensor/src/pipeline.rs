@@ -7,6 +7,7 @@ mod canary;
 mod handler;
 mod intake;
 mod pace;
+mod plausible;
 mod progress;
 
 use std::{
@@ -18,6 +19,7 @@ use std::{
 };
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use sensor_abi::LossReason;
 
 use crate::{
     alert::loss::Losses,
@@ -27,7 +29,7 @@ use crate::{
     kernel::{Hooks, KernelLog, KernelSensor, Records, WakeUp},
     notice::{self, Notice},
     process::{ProcessTable, Reconciliation},
-    telemetry::counts::PipelineCounts,
+    telemetry::counts::{KernelCounts, PipelineCounts, TamperCounts, Tampered},
 };
 
 use canary::Watcher;
@@ -35,6 +37,7 @@ pub(crate) use canary::{CANARY_ARGUMENT, Canary};
 pub(crate) use handler::{EventHandler, IDLE, Stop};
 use intake::Intake;
 use pace::{POLL_INTERVAL, Pace};
+use plausible::CounterWatch;
 pub(crate) use progress::Progress;
 
 /// How long an event may take from its time until it is in the ring buffer.
@@ -60,6 +63,8 @@ pub(crate) struct Pipeline {
     progress: Progress,
     /// How many records had been lost when it was last looked whose they were.
     lost: u64,
+    counters: CounterWatch,
+    tampered: TamperCounts,
     reported: PipelineCounts,
     reported_at: Instant,
     reconciliation: Reconciliation,
@@ -91,6 +96,8 @@ impl Pipeline {
             },
             progress,
             lost: 0,
+            counters: CounterWatch::default(),
+            tampered: TamperCounts::default(),
             reported: PipelineCounts::default(),
             reported_at: Instant::now(),
             reconciliation: Reconciliation::default(),
@@ -113,6 +120,10 @@ impl Pipeline {
             let handled = self.drain(BATCH, handler);
             let now = Instant::now();
             let change = pace.handled(handled, now);
+            if handled == 0 {
+                // All that was sent until then has been handled.
+                self.expire(looked_ns.cast_unsigned(), handler);
+            }
             let due = now.duration_since(housekeeping) >= HOUSEKEEPING;
             if handled == 0 || due {
                 let is_caught_up = handled == 0 && !self.decoder.has_unfinished();
@@ -125,10 +136,10 @@ impl Pipeline {
             if due {
                 housekeeping = now;
                 self.intake.refresh();
+                self.look_after_kernel_side();
                 let counts = self.counts();
                 self.progress.count(counts);
-                let lost = counts.lost.total() + counts.missed_runs;
-                self.reconciliation.advance(&mut self.intake.table, lost);
+                self.reconciliation.advance(&mut self.intake.table, counts.lost.total());
                 handler.counted(&counts);
                 self.tell_refused(&counts);
                 self.report_losses(counts);
@@ -151,8 +162,8 @@ impl Pipeline {
             // Also after a change: by then a record that still used the previous setting has arrived.
             if change.is_some() || pace.wake_up() == WakeUp::None {
                 thread::sleep(POLL_INTERVAL);
-            } else if handled == 0 && !self.wait(sleep) && sleep == IDLE && self.decoder.has_unfinished() {
-                self.flush(handler);
+            } else if handled == 0 {
+                self.wait(sleep);
             }
         }
     }
@@ -175,18 +186,18 @@ impl Pipeline {
     /// Handles all records there are; returns whether that is everything that the kernel side sent.
     fn is_all_received<H: EventHandler>(&mut self, handler: &mut H) -> bool {
         while self.drain(BATCH, handler) > 0 {}
-        self.intake.losses.read_counters().is_none_or(|counts| {
-            let produced: u64 = counts.produced.iter().sum();
-            produced == self.decoder.counts.received + counts.lost.total()
-        })
+        self.intake
+            .losses
+            .read_counters()
+            .is_none_or(|counts| counts.total_produced() == self.decoder.counts.received + counts.lost.total_numbered())
     }
 
-    /// Waits for records; returns whether there are any.
-    fn wait(&self, at_most: Duration) -> bool {
+    /// Waits for records.
+    fn wait(&self, at_most: Duration) {
         let mut descriptors = [PollFd::new(self.records.as_fd(), PollFlags::POLLIN)];
         let timeout = PollTimeout::try_from(at_most).unwrap_or(PollTimeout::ZERO);
-        // An interrupted wait counts as no records.
-        poll(&mut descriptors, timeout).is_ok_and(|ready| ready > 0)
+        // Whatever ends it, the ring buffer is looked at next.
+        let _ = poll(&mut descriptors, timeout);
     }
 
     /// Handles at most `limit` records; returns how many there were.
@@ -224,13 +235,29 @@ impl Pipeline {
         decoder.flush(&mut |event| intake.take(&event, handler));
     }
 
+    fn expire<H: EventHandler>(&mut self, now_ns: u64, handler: &mut H) {
+        let Pipeline { decoder, intake, .. } = self;
+        decoder.expire(now_ns, &mut |event| intake.take(&event, handler));
+    }
+
+    /// Finds what somebody else changed of the kernel side, and puts back what can be.
+    fn look_after_kernel_side(&mut self) {
+        self.hooks.restore(&mut self.tampered);
+        self.records.restore(&mut self.tampered);
+        if let Some(counts) = self.intake.losses.read_counters()
+            && !self.counters.is_plausible(counts, &self.decoder.counts)
+        {
+            self.tampered[Tampered::Counters.index()] += 1;
+        }
+    }
+
     fn counts(&self) -> PipelineCounts {
         let kernel = self.intake.losses.read_counters();
         PipelineCounts {
-            produced: kernel.as_ref().map_or(0, |counts| counts.produced.iter().sum()),
+            produced: kernel.as_ref().map_or(0, KernelCounts::total_produced),
             lost: kernel.map_or(self.reported.lost, |counts| counts.lost),
-            missed_runs: self.hooks.missed_runs(),
             decode: self.decoder.counts,
+            tampered: self.tampered,
             table: self.intake.table.counts,
             events: self.intake.events,
             unread_users: self.intake.users.unread(),
@@ -250,14 +277,27 @@ impl Pipeline {
         if self.reported_at.elapsed() < LOSS_REPORT_INTERVAL {
             return;
         }
-        let lost = counts.lost.since(&self.reported.lost).total();
+        let lost = counts.lost.since(&self.reported.lost);
         let damaged = counts.decode.damaged - self.reported.decode.damaged;
-        if lost > 0 {
-            tracing::warn!(
-                "{lost} kernel records were lost because the ring buffer was filling up ({} since start); \
-                 raise `ring_buffer_bytes`",
-                counts.lost.total()
-            );
+        for reason in LossReason::ALL {
+            let advice = match reason {
+                LossReason::RingFull | LossReason::OverShare => "; raise `ring_buffer_bytes`",
+                LossReason::NoContinuation | LossReason::NoScratch | LossReason::MissedRun => "",
+            };
+            if lost.total_of(reason) > 0 {
+                tracing::warn!(
+                    "{} kernel records were lost ({} since start): {}{advice}",
+                    lost.total_of(reason),
+                    counts.lost.total_of(reason),
+                    reason.description()
+                );
+            }
+        }
+        for what in Tampered::ALL {
+            let times = counts.tampered[what.index()];
+            if times > self.reported.tampered[what.index()] {
+                tracing::warn!("{} ({times} times since start)", what.description());
+            }
         }
         if damaged > 0 {
             tracing::warn!(

@@ -12,7 +12,8 @@ pub struct RecordHead {
     pub flags: u16,
     /// The processor that wrote the record.
     pub cpu: u32,
-    /// Counts the records of this processor from 1, those that were lost included.
+    /// Counts the records of this processor and [family](crate::RecordKind::family) from 1, those that were lost
+    /// included.
     pub sequence: u64,
     /// Nanoseconds since boot, suspended time included (`CLOCK_BOOTTIME`).
     pub time_ns: u64,

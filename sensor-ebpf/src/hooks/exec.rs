@@ -11,12 +11,12 @@ use aya_ebpf::{
 use sensor_abi::{
     ARGUMENTS_CHUNK, ArgumentsFixed, CHUNKS_PER_TAIL_CALL, ExecFixed, FLAG_ARGUMENTS_CONTINUE, FLAG_ARGUMENTS_CUT,
     FLAG_ARGUMENTS_UNREADABLE, FLAG_CGROUP_V1, FLAG_ENVIRONMENT_FOLLOWS, FLAG_EXECUTABLE_DELETED, FLAG_EXECUTABLE_DETACHED,
-    FLAG_EXECUTABLE_UPPER, FLAG_SCRIPT, FLAG_SHORT_FILLING, FLAG_SHORT_OVER_SHARE, FileIdentity, GROUPS_LIMIT, OVERLAY_MAGIC, PATH_LIMIT, PATH_TAIL_CALLS, SHORT_ARGUMENTS, SHORT_PATH, RecordKind,
+    FLAG_EXECUTABLE_UPPER, FLAG_SCRIPT, FLAG_SHORT_FILLING, FLAG_SHORT_OVER_SHARE, FileIdentity, GROUPS_LIMIT, LossReason, OVERLAY_MAGIC, PATH_LIMIT, PATH_TAIL_CALLS, SHORT_ARGUMENTS, SHORT_PATH, RecordKind,
     VARIABLE_LIMIT, arguments_tail,
 };
 
 use crate::{
-    emit::{head, refuse, send},
+    emit::{head, lose, send},
     layout::{arguments_limit, environment_limit, layout},
     path::{FILENAME_SIZE, Path, append_bytes, append_string, begin, climb, climb_on, give_up, is_closed, is_detached},
     read::{Address, Block, BlockBytes, pointer, read, user_bytes},
@@ -39,7 +39,10 @@ static CONTINUATION: ProgramArray = ProgramArray::with_max_entries(1, 0);
 pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
     let task: *const u8 = ctx.arg(0);
     let bprm: *const u8 = ctx.arg(2);
-    let Some(scratch) = scratch::exec() else { return 0 };
+    let Some(scratch) = scratch::exec() else {
+        lose(RecordKind::Exec, LossReason::NoScratch);
+        return 0;
+    };
     // SAFETY: scratch is this processor's own.
     let charged = unsafe { &mut (*scratch).charged };
     let short = match may_send(RecordKind::Exec, || cgroup_node(task as Address), charged) {
@@ -47,7 +50,7 @@ pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
         Leave::ShortOverShare => FLAG_SHORT_OVER_SHARE,
         Leave::ShortFilling => FLAG_SHORT_FILLING,
         Leave::Refused => {
-            refuse(RecordKind::Exec);
+            lose(RecordKind::Exec, LossReason::OverShare);
             return 0;
         }
     };
@@ -63,8 +66,7 @@ pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
         unsafe { PATHS.tail_call(&ctx, 0) };
     }
     if finish(scratch) {
-        // SAFETY: a failed tail call comes back here, and the agent sees that the rest is missing.
-        unsafe { CONTINUATION.tail_call(&ctx, 0) };
+        send_rest(&ctx);
     }
     0
 }
@@ -72,14 +74,16 @@ pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
 /// Goes on with the walks of deep paths, and sends the record; tail-called by the exec and by itself.
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn process_exec_paths(ctx: BtfTracePointContext) -> i32 {
-    let Some(scratch) = scratch::exec() else { return 0 };
+    let Some(scratch) = scratch::exec() else {
+        lose(RecordKind::Exec, LossReason::NoScratch);
+        return 0;
+    };
     if climb_further(scratch) {
         // SAFETY: as in `process_exec`.
         unsafe { PATHS.tail_call(&ctx, 0) };
     }
     if finish(scratch) {
-        // SAFETY: as in `process_exec`.
-        unsafe { CONTINUATION.tail_call(&ctx, 0) };
+        send_rest(&ctx);
     }
     0
 }
@@ -87,15 +91,30 @@ pub fn process_exec_paths(ctx: BtfTracePointContext) -> i32 {
 /// Sends arguments that did not fit into the exec's record, and the environment; tail-called by the exec and by itself.
 #[btf_tracepoint(function = "sched_process_exec")]
 pub fn process_exec_arguments(ctx: BtfTracePointContext) -> i32 {
-    let Some(rest) = scratch::rest() else { return 0 };
+    let Some(rest) = scratch::rest() else {
+        lose(RecordKind::Arguments, LossReason::NoScratch);
+        return 0;
+    };
     for _ in 0..CHUNKS_PER_TAIL_CALL {
         if !send_more(rest) {
             return 0;
         }
     }
-    // SAFETY: as in `process_exec`.
-    unsafe { CONTINUATION.tail_call(&ctx, 0) };
+    send_rest(&ctx);
     0
+}
+
+/// Calls the program that sends what remains of an exec, and counts that as lost if it cannot be called.
+#[inline(always)]
+fn send_rest(ctx: &BtfTracePointContext) {
+    // SAFETY: the program is of the same type; a call that fails comes back here.
+    unsafe { CONTINUATION.tail_call(ctx, 0) };
+    // SAFETY: scratch is this processor's own.
+    let kind = match scratch::rest().map(|rest| remains(unsafe { &raw const (*rest).arguments })) {
+        Some(false) => RecordKind::Environment,
+        _ => RecordKind::Arguments,
+    };
+    lose(kind, LossReason::NoContinuation);
 }
 
 /// Steps of a path's walk in the first program.
@@ -233,7 +252,10 @@ fn climb_further(scratch: *mut ExecScratch) -> bool {
 /// Adds the arguments to what is gathered, and sends the record; returns whether something remains to be sent.
 #[inline(always)]
 fn finish(scratch: *mut ExecScratch) -> bool {
-    let Some(rest) = scratch::rest() else { return false };
+    let Some(rest) = scratch::rest() else {
+        lose(RecordKind::Exec, LossReason::NoScratch);
+        return false;
+    };
     let cgroup_rest_length = give_up(scratch, walk(scratch, CGROUP));
     let executable_rest_length = give_up(scratch, walk(scratch, EXECUTABLE));
     let directory_rest_length = give_up(scratch, walk(scratch, DIRECTORY));
@@ -335,12 +357,13 @@ fn finish(scratch: *mut ExecScratch) -> bool {
 #[inline(always)]
 fn has_more(rest: *mut RestScratch) -> bool {
     // SAFETY: `rest` is this processor's own.
-    unsafe {
-        let (arguments, environment) = (&raw const (*rest).arguments, &raw const (*rest).environment);
-        core::ptr::read_volatile(&raw const (*arguments).sent) < core::ptr::read_volatile(&raw const (*arguments).end)
-            || core::ptr::read_volatile(&raw const (*environment).sent)
-                < core::ptr::read_volatile(&raw const (*environment).end)
-    }
+    unsafe { remains(&raw const (*rest).arguments) || remains(&raw const (*rest).environment) }
+}
+
+#[inline(always)]
+fn remains(part: *const Rest) -> bool {
+    // SAFETY: a part of this processor's scratch space.
+    unsafe { core::ptr::read_volatile(&raw const (*part).sent) < core::ptr::read_volatile(&raw const (*part).end) }
 }
 
 /// Sends the next chunk of the arguments, or else of the environment; returns whether there is more.
@@ -369,7 +392,7 @@ fn send_more(scratch: *mut RestScratch) -> bool {
         let mut charged = 0;
         let cgroup = || ((*scratch).cgroup, (*scratch).cgroup_flags);
         if may_send(kind, cgroup, &mut charged) == Leave::Refused {
-            refuse(kind);
+            lose(kind, LossReason::OverShare);
             return false;
         }
         if sent == head_end {

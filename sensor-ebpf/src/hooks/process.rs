@@ -1,10 +1,10 @@
 //! Processes begin and end: fork and exit of thread groups.
 
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::btf_tracepoint, programs::BtfTracePointContext};
-use sensor_abi::{ExitRecord, ForkRecord, RecordKind};
+use sensor_abi::{ExitRecord, ForkRecord, LossReason, RecordKind};
 
 use crate::{
-    emit::{bytes_of, head, refuse, send},
+    emit::{bytes_of, head, lose, send},
     layout::layout,
     read::{Address, pointer, read},
     scratch,
@@ -17,15 +17,23 @@ use crate::{
 #[btf_tracepoint(function = "sched_process_fork")]
 pub fn process_fork(ctx: BtfTracePointContext) -> i32 {
     let child: *const u8 = ctx.arg(1);
-    let child = child as Address;
+    fork(child as Address);
+    0
+}
+
+#[inline(always)]
+fn fork(child: Address) {
     if read::<u32>(child, layout!(task_pid)) != read::<u32>(child, layout!(task_tgid)) {
-        return 0;
+        return;
     }
-    let Some(scratch) = scratch::fork() else { return 0 };
+    let Some(scratch) = scratch::fork() else {
+        lose(RecordKind::Fork, LossReason::NoScratch);
+        return;
+    };
     let mut charged = 0;
     if may_send(RecordKind::Fork, || cgroup_node(child), &mut charged) == Leave::Refused {
-        refuse(RecordKind::Fork);
-        return 0;
+        lose(RecordKind::Fork, LossReason::OverShare);
+        return;
     }
     let record = ForkRecord {
         head: head(RecordKind::Fork, 0),
@@ -35,7 +43,6 @@ pub fn process_fork(ctx: BtfTracePointContext) -> i32 {
         reserved: 0,
     };
     send(RecordKind::Fork, bytes_of(&record), charged);
-    0
 }
 
 /// `TP_PROTO(struct task_struct *p)`, Linux 5.10 to 7.2 (from 6.16 on with a second argument,
@@ -44,16 +51,24 @@ pub fn process_fork(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
     let task: *const u8 = ctx.arg(0);
-    let task = task as Address;
+    exit(task as Address);
+    0
+}
+
+#[inline(always)]
+fn exit(task: Address) {
     let signal = pointer(task, layout!(task_signal));
     if read::<u32>(signal, layout!(signal_live)) != 0 {
-        return 0;
+        return;
     }
-    let Some(scratch) = scratch::exit() else { return 0 };
+    let Some(scratch) = scratch::exit() else {
+        lose(RecordKind::Exit, LossReason::NoScratch);
+        return;
+    };
     let mut charged = 0;
     if may_send(RecordKind::Exit, || cgroup_node(task), &mut charged) == Leave::Refused {
-        refuse(RecordKind::Exit);
-        return 0;
+        lose(RecordKind::Exit, LossReason::OverShare);
+        return;
     }
     let group_status = read::<u32>(signal, layout!(signal_group_exit_code));
     let leader = pointer(task, layout!(task_group_leader));
@@ -69,5 +84,4 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
         reserved: 0,
     };
     send(RecordKind::Exit, bytes_of(&record), charged);
-    0
 }

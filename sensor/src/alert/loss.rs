@@ -10,7 +10,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use sensor_abi::RecordKind;
+use sensor_abi::{LossReason, RecordKind};
 use serde_json::Value;
 
 use crate::{
@@ -42,8 +42,9 @@ impl Loss {
         for (kind, number) in RecordKind::ALL.into_iter().zip(self.records.by_kind()) {
             put(kind.plural(), number.into());
         }
-        put("ring_full", self.records.ring_full.iter().sum::<u64>().into());
-        put("over_share", self.records.over_share.iter().sum::<u64>().into());
+        for reason in LossReason::ALL {
+            put(reason.key(), self.records.total_of(reason).into());
+        }
         put("since", time(self.since_ns).into());
         put("until", time(self.until_ns).into());
         document.into()
@@ -150,10 +151,10 @@ mod tests {
     use super::*;
 
     fn lost(forks: u64, execs_over_share: u64) -> LostRecords {
-        LostRecords {
-            ring_full: [forks, 0, 0, 0, 0],
-            over_share: [0, execs_over_share, 0, 0, 0],
-        }
+        let mut lost = LostRecords::default();
+        *lost.of_mut(LossReason::RingFull) = [forks, 0, 0, 0, 0];
+        *lost.of_mut(LossReason::OverShare) = [0, execs_over_share, 0, 0, 0];
+        lost
     }
 
     #[test]

@@ -66,6 +66,17 @@ impl Shortened {
     }
 }
 
+/// What a further record makes of an exec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// More will follow.
+    Continues,
+    /// All that was announced has come.
+    Complete,
+    /// The record belongs elsewhere, or cannot be placed.
+    Broken,
+}
+
 /// An exec that is not complete.
 pub(super) struct Unfinished {
     pub exec: Exec,
@@ -80,20 +91,30 @@ impl Exec {
     }
 }
 
+impl Progress {
+    fn of(continues: bool) -> Self {
+        if continues {
+            Progress::Continues
+        } else {
+            Progress::Complete
+        }
+    }
+}
+
 impl Unfinished {
     pub(super) fn new(exec: Exec) -> Self {
         Unfinished { exec, left_out: 0 }
     }
 
-    /// Adds further arguments, or a part of the environment; returns whether more will follow.
-    pub(super) fn append(&mut self, kind: RecordKind, bytes: &[u8]) -> Result<bool, DecodeError> {
+    /// Adds further arguments, or a part of the environment.
+    pub(super) fn append(&mut self, kind: RecordKind, bytes: &[u8]) -> Result<Progress, DecodeError> {
         let Unfinished { exec, left_out } = self;
         let (fixed, rest) = fixed_part::<ArgumentsFixed>(bytes)?;
         let chunk = rest
             .get(..fixed.length as usize)
             .ok_or(DecodeError::Overrun(bytes.len()))?;
         if fixed.pid != exec.fixed.process.pid {
-            return Ok(false);
+            return Ok(Progress::Broken);
         }
         let flags = exec.fixed.head.flags;
         let continues = fixed.head.flags & FLAG_ARGUMENTS_CONTINUE != 0;
@@ -105,7 +126,7 @@ impl Unfinished {
             }
             exec.environment.extend_from_slice(chunk);
             exec.environment_complete = is_whole;
-            return Ok(continues);
+            return Ok(Progress::of(continues));
         }
         let length = exec.arguments.len();
         let is_cut = flags & FLAG_ARGUMENTS_CUT != 0;
@@ -119,7 +140,9 @@ impl Unfinished {
         exec.arguments.extend_from_slice(chunk);
         exec.arguments_complete = is_whole && !is_cut;
         let is_readable = fixed.head.flags & FLAG_ARGUMENTS_UNREADABLE == 0;
-        Ok(continues || (is_readable && flags & FLAG_ENVIRONMENT_FOLLOWS != 0))
+        Ok(Progress::of(
+            continues || (is_readable && flags & FLAG_ENVIRONMENT_FOLLOWS != 0),
+        ))
     }
 }
 

@@ -1,84 +1,103 @@
-//! Attaches the loaded programs to their hooks, and detaches them.
+//! Attaches the loaded programs to their hooks, looks after that, and detaches them.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::mem;
 
 use aya::{
     Ebpf,
-    maps::{MapData, ProgramArray},
-    programs::tp_btf::BtfTracePointLink,
+    maps::Map,
+    programs::{ProgramError, links::FdLink},
 };
-use sensor_abi::{Attach, Hook};
+use sensor_abi::{Attach, Hook, TailCall};
+use tracing::error;
 
 use super::error::KernelError;
-use super::load::{Loaded, RecordLog, program};
+use super::load::{RecordLog, link_continuation, program};
+use super::system_call::called_program;
+use crate::telemetry::counts::{TamperCounts, Tampered};
 
 /// Keeps the programs attached and loaded.
 pub(crate) struct Hooks {
-    hooks: Vec<&'static Hook>,
-    links: Vec<BtfTracePointLink>,
-    _tail_calls: Vec<ProgramArray<MapData>>,
+    attached: Vec<AttachedProgram>,
     ebpf: Ebpf,
+}
+
+/// A program at its hook.
+struct AttachedProgram {
+    hook: &'static Hook,
+    name: &'static str,
+    /// The program's number in the kernel.
+    id: u32,
+    link: FdLink,
 }
 
 impl Hooks {
     /// Attaches every program; those that write trace lines come last.
-    pub(super) fn attach(loaded: Loaded, hooks: Vec<&'static Hook>, log: RecordLog) -> Result<Self, KernelError> {
-        let Loaded { mut ebpf, tail_calls } = loaded;
-        let mut links = Vec::with_capacity(2 * hooks.len());
-        for hook in &hooks {
-            links.push(attach(&mut ebpf, hook, hook.program)?);
+    pub(super) fn attach(mut ebpf: Ebpf, hooks: &[&'static Hook], log: RecordLog) -> Result<Self, KernelError> {
+        let mut attached = Vec::with_capacity(2 * hooks.len());
+        for hook in hooks {
+            attached.push(attach(&mut ebpf, hook, hook.program)?);
         }
         if log == RecordLog::Written {
-            for hook in &hooks {
-                links.push(attach(&mut ebpf, hook, hook.log_program)?);
+            for hook in hooks {
+                attached.push(attach(&mut ebpf, hook, hook.log_program)?);
             }
         }
-        Ok(Hooks {
-            hooks,
-            links,
-            _tail_calls: tail_calls,
-            ebpf,
-        })
+        Ok(Hooks { attached, ebpf })
     }
 
     /// Stops the production of records. A program that is already running on another processor may still send one.
     pub(crate) fn detach(&mut self) {
-        self.links.clear();
+        self.attached.clear();
     }
 
-    /// How often the kernel skipped a program because the same one was already running on the processor (reported by
-    /// Linux 5.12 and later).
-    pub(crate) fn missed_runs(&self) -> u64 {
-        let misses = |hook: &&Hook| {
-            let fd = self.ebpf.program(hook.program)?.fd().ok()?.as_fd().as_raw_fd();
-            recursion_misses(&std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?)
-        };
-        self.hooks.iter().filter_map(misses).sum()
+    /// Looks whether everything is still in its place, counts what is not, and puts it back where that can be done.
+    pub(crate) fn restore(&mut self, counts: &mut TamperCounts) {
+        let Hooks { attached, ebpf } = self;
+        for at in attached {
+            if !at.link.info().is_ok_and(|info| info.program_id() == at.id) {
+                counts[Tampered::Hook.index()] += 1;
+                match attach(ebpf, at.hook, at.name) {
+                    // The old link's descriptor is by now nobody's, or somebody else's.
+                    Ok(again) => mem::forget(mem::replace(at, again)),
+                    Err(error) => error!("{} is not attached any more: {error}", at.name),
+                }
+            }
+            for continuation in at.hook.continuations {
+                if is_linked(ebpf, continuation) {
+                    continue;
+                }
+                counts[Tampered::TailCall.index()] += 1;
+                if let Err(error) = link_continuation(ebpf, continuation) {
+                    error!("{} cannot be called any more: {error}", continuation.program);
+                }
+            }
+        }
     }
 }
 
-fn attach(ebpf: &mut Ebpf, hook: &Hook, name: &str) -> Result<BtfTracePointLink, KernelError> {
+fn attach(ebpf: &mut Ebpf, hook: &'static Hook, name: &'static str) -> Result<AttachedProgram, KernelError> {
     let program = program(ebpf, name)?;
     let Attach::BtfTracepoint(place) = hook.attach;
-    let link = program.attach().and_then(|link| program.take_link(link));
-    link.map_err(|error| KernelError::new(format!("attach to {place}"), &error))
+    let mut attach = || -> Result<AttachedProgram, ProgramError> {
+        let link = program.attach()?;
+        Ok(AttachedProgram {
+            hook,
+            name,
+            id: program.info()?.id(),
+            link: program.take_link(link)?.into(),
+        })
+    };
+    attach().map_err(|error| KernelError::new(format!("attach to {place}"), &error))
 }
 
-/// The count in a program's `/proc/PID/fdinfo`.
-fn recursion_misses(text: &str) -> Option<u64> {
-    let count = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
-    count.trim().parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn missed_runs_are_read_where_the_kernel_reports_them() {
-        let text =
-            "pos:\t0\nflags:\t02000002\nprog_type:\t26\nrun_cnt:\t0\nrecursion_misses:\t12\nverified_insns:\t5\n";
-        assert_eq!(recursion_misses(text), Some(12));
-        assert_eq!(recursion_misses("pos:\t0\n"), None);
-    }
+/// Whether the program is where it is called through.
+fn is_linked(ebpf: &Ebpf, continuation: &TailCall) -> bool {
+    let Some(Map::ProgramArray(map)) = ebpf.map(continuation.map) else {
+        return false;
+    };
+    let expected = ebpf
+        .program(continuation.program)
+        .and_then(|program| program.info().ok());
+    let found = called_program(map.fd(), 0).ok();
+    found.is_some() && found == expected.map(|info| info.id())
 }

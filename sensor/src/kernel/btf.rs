@@ -2,7 +2,8 @@
 //! kernel (`/sys/kernel/btf/vmlinux`; format: `Documentation/bpf/btf.rst` in the kernel's source).
 //!
 //! One pass over the types records where each begins and indexes those with a wanted name; members are read on demand.
-//! Every access is checked, so damaged input yields an error.
+//! Every access is checked, so damaged input yields an error. A kind of type that is newer than this parser is passed over
+//! where the header says how long it is; elsewhere the types before it are all there is.
 
 use std::collections::HashMap;
 
@@ -15,13 +16,12 @@ pub(crate) enum BtfError {
     NotBtf,
     #[error("the type information ends in the middle of {0}")]
     Truncated(&'static str),
-    #[error("the type information has a type of kind {0}, which is not known")]
-    UnknownKind(u32),
 }
 
 /// How deep members are searched for in anonymous structures.
 const NESTING_LIMIT: usize = 8;
 
+const KIND_POINTER: u32 = 2;
 const KIND_STRUCT: u32 = 4;
 const KIND_UNION: u32 = 5;
 const KIND_ENUM: u32 = 6;
@@ -31,15 +31,22 @@ const KIND_CONST: u32 = 10;
 const KIND_RESTRICT: u32 = 11;
 const KIND_TYPE_TAG: u32 = 18;
 
+const MAGIC: u16 = 0xeb9f;
 const HEADER_SIZE: usize = 24;
 const TYPE_SIZE: usize = 12;
 const MEMBER_SIZE: usize = 12;
 const ENUMERATOR_SIZE: usize = 8;
+/// Of a kind, where the header says how long types are (Linux 7.1 and later).
+const KIND_LAYOUT_SIZE: usize = 4;
 
 /// Type information, indexed for a set of names.
 pub(super) struct Btf<'a> {
     types: &'a [u8],
     strings: &'a [u8],
+    /// For each kind, how long what follows a type's fixed part is, and each of its members; empty if that is not told.
+    layout: &'a [u8],
+    /// The kind of the first type that could not be passed over.
+    unknown_kind: Option<u32>,
     /// Where each type begins in `types`; type 0 is void and has no entry.
     begins: Vec<u32>,
     /// Types by name, for the wanted names.
@@ -61,9 +68,9 @@ impl<'a> Btf<'a> {
     /// Indexes `bytes` for the structures, enumerations and type names in `wanted`.
     ///
     /// # Errors
-    /// The bytes are not BTF, are truncated, or contain a kind of type that is newer than this parser.
+    /// The bytes are not BTF, or are truncated.
     pub(super) fn parse(bytes: &'a [u8], wanted: &[&'a str]) -> Result<Self, BtfError> {
-        if bytes.len() < HEADER_SIZE || read_u16(bytes, 0) != Some(0xeb9f) {
+        if bytes.len() < HEADER_SIZE || read_u16(bytes, 0) != Some(MAGIC) {
             return Err(BtfError::NotBtf);
         }
         let field = |at| read_u32(bytes, at).map_or(usize::MAX, |value| value as usize);
@@ -76,9 +83,15 @@ impl<'a> Btf<'a> {
         };
         let types = section(field(8), field(12), "the types")?;
         let strings = section(field(16), field(20), "the strings")?;
+        let layout = match field(4) >= HEADER_SIZE + 8 {
+            true => section(field(24), field(28), "the layout of kinds")?,
+            false => &[],
+        };
         let mut btf = Btf {
             types,
             strings,
+            layout,
+            unknown_kind: None,
             begins: Vec::with_capacity(types.len() / 32),
             named: wanted.iter().map(|name| (*name, Vec::new())).collect(),
         };
@@ -98,9 +111,25 @@ impl<'a> Btf<'a> {
                     found.push(id);
                 }
             }
-            at = this.data + data_size(this)?;
+            let Some(size) = data_size(this).or_else(|| self.stated_size(this)) else {
+                self.unknown_kind = Some(this.kind);
+                break;
+            };
+            at = this.data + size;
         }
         Ok(())
+    }
+
+    /// The kind of type behind which nothing was read, if it was too new.
+    pub(super) fn unknown_kind(&self) -> Option<u32> {
+        self.unknown_kind
+    }
+
+    /// As [`data_size`], as the type information itself says it.
+    fn stated_size(&self, this: Type) -> Option<usize> {
+        let stated = self.layout.get(this.kind as usize * KIND_LAYOUT_SIZE..)?;
+        let [fixed, member, ..] = *stated else { return None };
+        Some(usize::from(fixed) + this.members * usize::from(member))
     }
 
     /// The offset in bytes of a member. Dots in `path` lead through nested members; of alternatives separated by `|`, the
@@ -137,14 +166,18 @@ impl<'a> Btf<'a> {
         })
     }
 
-    /// Whether there is a `typedef` of this name.
-    pub(super) fn has_typedef(&self, name: &str) -> bool {
-        self.named(name).any(|found| found.kind == KIND_TYPEDEF)
+    /// The number of the `typedef` of this name.
+    pub(super) fn typedef_id(&self, name: &str) -> Option<u32> {
+        let is_it = |id: &u32| self.by_id(*id).is_some_and(|found| found.kind == KIND_TYPEDEF);
+        self.ids(name).iter().copied().find(is_it)
     }
 
     fn named(&self, name: &str) -> impl Iterator<Item = Type> {
-        let ids = self.named.get(name).map_or(&[][..], Vec::as_slice);
-        ids.iter().filter_map(|id| self.by_id(*id))
+        self.ids(name).iter().filter_map(|id| self.by_id(*id))
+    }
+
+    fn ids(&self, name: &str) -> &[u32] {
+        self.named.get(name).map_or(&[][..], Vec::as_slice)
     }
 
     /// The byte offset and type of a member, also searched for in anonymous members.
@@ -202,17 +235,44 @@ impl<'a> Btf<'a> {
 fn read_type(types: &[u8], at: usize) -> Option<Type> {
     let info = read_u32(types, at + 4)?;
     Some(Type {
-        kind: info >> 24 & 0x1f,
-        members: (info & 0xffff) as usize,
+        kind: info >> 24 & 0x7f,
+        members: (info & 0xff_ffff) as usize,
         bitfields: info >> 31 == 1,
         size_or_type: read_u32(types, at + 8)?,
         data: at + TYPE_SIZE,
     })
 }
 
-/// The size of what follows a type's fixed part.
-fn data_size(this: Type) -> Result<usize, BtfError> {
-    Ok(match this.kind {
+/// BTF in which these names are `typedef`s with these numbers, and nothing else is there.
+pub(super) fn with_typedefs(named: &[(&str, u32)]) -> Vec<u8> {
+    let mut strings = vec![0];
+    let highest = named.iter().map(|(_, id)| *id).max().unwrap_or(0);
+    let mut types = vec![[0, KIND_POINTER << 24, 0]; highest as usize];
+    for (name, id) in named {
+        if let Some(place) = (*id as usize).checked_sub(1).and_then(|index| types.get_mut(index)) {
+            *place = [strings.len() as u32, KIND_TYPEDEF << 24, 0];
+        }
+        strings.extend(name.bytes().chain([0]));
+    }
+    let types: Vec<u8> = types
+        .as_flattened()
+        .iter()
+        .flat_map(|word| word.to_ne_bytes())
+        .collect();
+    let (types_length, strings_length) = (types.len() as u32, strings.len() as u32);
+    let header = [HEADER_SIZE as u32, 0, types_length, types_length, strings_length];
+    let mut bytes = Vec::from(MAGIC.to_ne_bytes());
+    // Version 1, no flags.
+    bytes.extend([1, 0]);
+    bytes.extend(header.iter().flat_map(|word| word.to_ne_bytes()));
+    bytes.extend(types);
+    bytes.extend(strings);
+    bytes
+}
+
+/// The size of what follows a type's fixed part, if its kind is known.
+fn data_size(this: Type) -> Option<usize> {
+    Some(match this.kind {
         // integer, variable, declaration tag
         1 | 14 | 17 => 4,
         // pointer, forward declaration, typedef, qualifiers, function, float, type tag
@@ -224,7 +284,7 @@ fn data_size(this: Type) -> Result<usize, BtfError> {
         KIND_ENUM | 13 => this.members * ENUMERATOR_SIZE,
         // section, 64-bit enumeration
         15 | 19 => this.members * 12,
-        unknown => return Err(BtfError::UnknownKind(unknown)),
+        _ => return None,
     })
 }
 
@@ -246,6 +306,11 @@ mod tests {
     /// BTF with `struct outer { int a; union { struct { int pad; const struct inner b; }; }; }`,
     /// `struct inner { int x; int y; }` and `enum e { ONE = 1, SEVEN = 7 }`.
     fn sample() -> Vec<u8> {
+        sample_with(&[], &[])
+    }
+
+    /// With words of a further type before the last one, and with the layout of kinds that the header gives.
+    fn sample_with(further: &[u32], layout: &[u8]) -> Vec<u8> {
         let strings = b"\0outer\0a\0pad\0b\0inner\0x\0y\0e\0ONE\0SEVEN\0int\0";
         let at = |name: &str| {
             let name = [&[0], name.as_bytes(), &[0]].concat();
@@ -267,17 +332,23 @@ mod tests {
         words.extend([0, 4, 0]);
         words.extend(head(at("outer"), KIND_STRUCT, 2, 16)); // 6
         words.extend([at("a"), 1, 0, 0, 5, 32]);
+        words.extend(further);
         words.extend(head(at("e"), KIND_ENUM, 2, 4)); // 7
         words.extend([at("ONE"), 1, at("SEVEN"), 7]);
         let types: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
         let mut bytes = Vec::new();
-        bytes.extend(0xeb9f_u16.to_ne_bytes());
+        bytes.extend(MAGIC.to_ne_bytes());
         bytes.extend([1, 0]);
-        for word in [24, 0, types.len() as u32, types.len() as u32, strings.len() as u32] {
-            bytes.extend(word.to_ne_bytes());
+        let (types_length, strings_length) = (types.len() as u32, strings.len() as u32);
+        let mut header = vec![24, 0, types_length, types_length, strings_length];
+        if !layout.is_empty() {
+            header[0] = 32;
+            header.extend([types_length + strings_length, layout.len() as u32]);
         }
+        bytes.extend(header.iter().flat_map(|word| word.to_ne_bytes()));
         bytes.extend(types);
         bytes.extend(strings);
+        bytes.extend(layout);
         bytes
     }
 
@@ -292,6 +363,38 @@ mod tests {
         assert_eq!(btf.size("inner"), Some(8));
         assert_eq!(btf.enumerator("e", "SEVEN"), Some(7));
         assert_eq!(btf.enumerator("e", "EIGHT"), None);
+    }
+
+    /// A type of a kind that no kernel has yet, of two members with eight bytes each, behind four of its own.
+    const NEW: [u32; 8] = [0, 99 << 24 | 2, 0, 1, 2, 3, 4, 5];
+
+    #[test]
+    fn a_new_kind_of_type_is_passed_over_where_its_length_is_told() {
+        let mut layout = [0; 100 * KIND_LAYOUT_SIZE];
+        layout[99 * KIND_LAYOUT_SIZE..].copy_from_slice(&[4, 8, 0, 0]);
+        let bytes = sample_with(&NEW, &layout);
+        let btf = Btf::parse(&bytes, &["outer", "e"]).unwrap();
+        assert_eq!(btf.unknown_kind(), None);
+        assert_eq!(btf.member_offset("outer", "a"), Some(0));
+        assert_eq!(btf.enumerator("e", "SEVEN"), Some(7));
+    }
+
+    #[test]
+    fn before_a_new_kind_of_type_everything_is_found() {
+        let bytes = sample_with(&NEW, &[]);
+        let btf = Btf::parse(&bytes, &["outer", "inner", "e"]).unwrap();
+        assert_eq!(btf.unknown_kind(), Some(99));
+        assert_eq!(btf.member_offset("outer", "b.y"), Some(12));
+        assert_eq!(btf.enumerator("e", "SEVEN"), None);
+    }
+
+    #[test]
+    fn what_the_loader_is_given_has_the_names_at_their_numbers() {
+        let bytes = with_typedefs(&[("first", 3), ("second", 7)]);
+        let btf = Btf::parse(&bytes, &["first", "second"]).unwrap();
+        assert_eq!(btf.typedef_id("first"), Some(3));
+        assert_eq!(btf.typedef_id("second"), Some(7));
+        assert!(aya::Btf::parse(&bytes, aya::Endianness::default()).is_ok());
     }
 
     #[test]

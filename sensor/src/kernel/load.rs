@@ -1,17 +1,19 @@
 //! Loads the programs for the hooks that this kernel has, with the kernel's layout and the operator's limits.
 
 use aya::{
-    Btf, Ebpf, EbpfError, EbpfLoader,
-    maps::{Map, MapData, MapError, ProgramArray},
+    Btf, Ebpf, EbpfError, EbpfLoader, Endianness,
+    maps::{Map, MapError, ProgramArray},
     programs::{BtfTracePoint, ProgramError},
 };
 use nix::sys::resource::{Resource, rlim_t, setrlimit};
-use sensor_abi::{ARGUMENTS_LIMIT, Attach, ENVIRONMENT_LIMIT, Hook, Limits};
-use tracing::debug;
+use sensor_abi::{ARGUMENTS_LIMIT, Attach, ENVIRONMENT_LIMIT, Hook, Limits, TailCall};
+use tracing::{debug, warn};
 use zerocopy::IntoBytes;
 
 use super::error::KernelError;
-use super::resolve::{BTF_PATH, Resolved};
+use super::processors;
+use super::resolve::Resolved;
+use super::system_call::freeze_map;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tidewaiter-ebpf"));
 
@@ -42,18 +44,14 @@ pub(crate) enum Environment {
     LeftAlone,
 }
 
-/// Loaded programs, not attached yet.
-pub(super) struct Loaded {
-    pub ebpf: Ebpf,
-    /// The kernel empties such a map when its last descriptor is closed.
-    pub tail_calls: Vec<ProgramArray<MapData>>,
-}
+/// Maps that the agent goes on writing, or reads by writing. All others are frozen.
+const WRITTEN_MAPS: [&str; 4] = ["WAKE_UP", "OWNERS", "RECORDS", "AYA_LOGS"];
 
-/// Creates the maps and loads the programs.
+/// Creates the maps and loads the programs, which are not attached yet.
 ///
 /// # Errors
 /// A missing privilege, or a refusal by the kernel.
-pub(super) fn load(resolved: &Resolved, options: &KernelOptions) -> Result<Loaded, KernelError> {
+pub(super) fn load(resolved: &Resolved, options: &KernelOptions) -> Result<Ebpf, KernelError> {
     // Before Linux 5.11, maps count against RLIMIT_MEMLOCK, later against the memory cgroup. If the limit cannot be
     // raised, creating the maps shows whether that mattered.
     let _ = setrlimit(Resource::RLIMIT_MEMLOCK, rlim_t::MAX, rlim_t::MAX);
@@ -65,28 +63,48 @@ pub(super) fn load(resolved: &Resolved, options: &KernelOptions) -> Result<Loade
             Environment::LeftAlone => 0,
         },
     };
-    let processors = aya::util::nr_cpus().map_err(|(_, error)| KernelError::new("count the processors", &error))?;
+    let highest_processor = processors::possible()?.last().copied().unwrap_or(0);
     let mut ebpf = EbpfLoader::new()
+        // The programs hold nothing that would have to be relocated by it.
+        .btf(None)
         .override_global("LAYOUT", resolved.layout.as_bytes(), true)
         .override_global("LIMITS", limits.as_bytes(), true)
         .map_max_entries("RECORDS", options.ring_buffer_bytes)
-        .map_max_entries("EXEC_SCRATCH", processors as u32)
+        .map_max_entries("EXEC_SCRATCH", highest_processor + 1)
         .load(OBJECT)
         .map_err(|error: EbpfError| KernelError::new("create the maps", &error))?;
 
-    let btf = Btf::from_sys_fs().map_err(|error| KernelError::new(format!("read {BTF_PATH}"), &error))?;
-    let mut tail_calls = Vec::new();
+    let places = Btf::parse(&resolved.places, Endianness::default());
+    let places = places.map_err(|error| KernelError::new("find the hooks", &error))?;
     for hook in &resolved.hooks {
-        load_program(&mut ebpf, hook, hook.program, &btf)?;
+        load_program(&mut ebpf, hook, hook.program, &places)?;
         if options.log == RecordLog::Written {
-            load_program(&mut ebpf, hook, hook.log_program, &btf)?;
+            load_program(&mut ebpf, hook, hook.log_program, &places)?;
         }
         for continuation in hook.continuations {
-            load_program(&mut ebpf, hook, continuation.program, &btf)?;
-            tail_calls.push(link(&mut ebpf, continuation.program, continuation.map)?);
+            load_program(&mut ebpf, hook, continuation.program, &places)?;
+            link_continuation(&mut ebpf, continuation)?;
         }
     }
-    Ok(Loaded { ebpf, tail_calls })
+    freeze(&ebpf);
+    Ok(ebpf)
+}
+
+/// Keeps everybody else on the machine from changing what the programs rest on. (Who may load programs of their own can
+/// still write the counters and scratch space, with these.)
+fn freeze(ebpf: &Ebpf) {
+    for (name, map) in ebpf.maps() {
+        let (Map::Array(map) | Map::PerCpuArray(map) | Map::LruHashMap(map) | Map::ProgramArray(map)) = map else {
+            continue;
+        };
+        // The loader has frozen what holds the programs' constants, whose names begin with a dot.
+        if WRITTEN_MAPS.contains(&name) || name.starts_with('.') {
+            continue;
+        }
+        if let Err(error) = freeze_map(map.fd()) {
+            warn!("the map {name} could not be protected from others: {error}");
+        }
+    }
 }
 
 /// Loads a program as the type that its hook requires.
@@ -103,17 +121,19 @@ fn load_program(ebpf: &mut Ebpf, hook: &Hook, name: &str, btf: &Btf) -> Result<(
     Ok(())
 }
 
-/// Puts a program into a program array, at index 0.
-fn link(ebpf: &mut Ebpf, name: &str, map: &str) -> Result<ProgramArray<MapData>, KernelError> {
-    let mut callable: ProgramArray<MapData> = take_map(ebpf, map)?;
-    let target = program(ebpf, name)?
+/// Puts a program into the array that it is called through. (The kernel empties the array when its last descriptor is
+/// closed.)
+pub(super) fn link_continuation(ebpf: &mut Ebpf, continuation: &TailCall) -> Result<(), KernelError> {
+    let target = program(ebpf, continuation.program)?
         .fd()
         .and_then(|fd| Ok(fd.try_clone()?))
         .map_err(|error: ProgramError| KernelError::new("link the programs", &error))?;
-    callable
-        .set(0, &target, 0)
-        .map_err(|error| KernelError::new("link the programs", &error))?;
-    Ok(callable)
+    ebpf.map_mut(continuation.map)
+        .ok_or_else(|| MapError::InvalidName {
+            name: continuation.map.to_owned(),
+        })
+        .and_then(|map| ProgramArray::try_from(map)?.set(0, &target, 0))
+        .map_err(|error| KernelError::new("link the programs", &error))
 }
 
 pub(super) fn program<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut BtfTracePoint, KernelError> {

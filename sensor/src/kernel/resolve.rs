@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use sensor_abi::{Attach, HOOKS, Hook, KERNEL_LAYOUT, KernelLayout, LayoutEntry, Need, Source};
 use zerocopy::FromBytes;
 
-use super::btf::{Btf, BtfError};
+use super::btf::{Btf, BtfError, with_typedefs};
 
 /// The running kernel's type information (Linux 5.4 and later with `CONFIG_DEBUG_INFO_BTF`).
 pub(crate) const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
@@ -16,6 +16,8 @@ pub(crate) struct Resolved {
     pub layout: KernelLayout,
     /// The hooks that can be attached.
     pub hooks: Vec<&'static Hook>,
+    /// Type information with the hooks' places alone, for the loader.
+    pub places: Vec<u8>,
     /// Required entries that the kernel lacks, with the kernels that have them.
     pub missing: Vec<String>,
     /// What is not reported because the kernel lacks optional entries.
@@ -45,9 +47,11 @@ pub(crate) fn resolve(btf_bytes: &[u8]) -> Result<Resolved, BtfError> {
         }
         Need::Replaced => {}
     };
+    let mut found = Vec::with_capacity(HOOKS.len());
     for (hook, place) in HOOKS.iter().zip(&places) {
-        if btf.has_typedef(place) {
+        if let Some(id) = btf.typedef_id(place) {
             hooks.push(hook);
+            found.push((place.as_str(), id));
         } else {
             let Attach::BtfTracepoint(tracepoint) = hook.attach;
             lack(
@@ -67,12 +71,20 @@ pub(crate) fn resolve(btf_bytes: &[u8]) -> Result<Resolved, BtfError> {
         }
         numbers.push(number.unwrap_or(KernelLayout::ABSENT));
     }
+    if let Some(kind) = btf.unknown_kind()
+        && !missing.is_empty()
+    {
+        missing.push(format!(
+            "a type of the kind {kind}, which is not known, hides what follows it"
+        ));
+    }
     let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_ne_bytes()).collect();
     // The table has one entry for each field, in order, so the sizes agree.
     let layout = KernelLayout::read_from_bytes(&bytes).unwrap_or(KernelLayout::UNRESOLVED);
     Ok(Resolved {
         layout,
         hooks,
+        places: with_typedefs(&found),
         missing,
         disabled,
     })

@@ -8,8 +8,11 @@ use aya::{
     maps::{Array, MapData, MapError, RingBuf},
 };
 
+use tracing::error;
+
 use super::error::KernelError;
 use super::load::take_map;
+use crate::telemetry::counts::{TamperCounts, Tampered};
 
 /// How many bytes of records are held back while nobody can take them in.
 const HELD_BYTES: usize = 16 * 1024 * 1024;
@@ -21,6 +24,8 @@ pub(crate) struct Records {
     held_bytes: usize,
     ring_buffer: RingBuf<MapData>,
     wake_up: Array<MapData, u32>,
+    /// What was set last.
+    wanted: WakeUp,
 }
 
 /// Which records wake a thread that waits for them.
@@ -38,6 +43,7 @@ impl Records {
             held_bytes: 0,
             ring_buffer: take_map(ebpf, "RECORDS")?,
             wake_up: take_map(ebpf, "WAKE_UP")?,
+            wanted: WakeUp::EveryRecord,
         };
         records
             .set_wake_up(WakeUp::EveryRecord)
@@ -77,8 +83,24 @@ impl Records {
     /// # Errors
     /// The map cannot be written.
     pub(crate) fn set_wake_up(&mut self, wake_up: WakeUp) -> Result<(), MapError> {
-        self.wake_up.set(0, u32::from(wake_up == WakeUp::EveryRecord), 0)
+        self.wanted = wake_up;
+        self.wake_up.set(0, number(wake_up), 0)
     }
+
+    /// Sets again what was set last, if somebody changed it, and counts that.
+    pub(crate) fn restore(&mut self, counts: &mut TamperCounts) {
+        if self.wake_up.get(&0, 0).is_ok_and(|found| found == number(self.wanted)) {
+            return;
+        }
+        counts[Tampered::WakeUp.index()] += 1;
+        if let Err(error) = self.set_wake_up(self.wanted) {
+            error!("could not set what wakes the sensor: {error}");
+        }
+    }
+}
+
+fn number(wake_up: WakeUp) -> u32 {
+    u32::from(wake_up == WakeUp::EveryRecord)
 }
 
 impl AsFd for Records {

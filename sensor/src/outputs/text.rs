@@ -314,6 +314,7 @@ impl Rendering {
 mod tests {
     use expect_test::expect;
     use proptest::prelude::*;
+    use sensor_abi::LossReason;
     use serde_json::json;
 
     use super::*;
@@ -367,13 +368,13 @@ mod tests {
     #[test]
     fn an_alert_that_overlaps_a_loss_says_what_may_be_missing() {
         let mut alert = sample();
+        let mut records = LostRecords::default();
+        *records.of_mut(LossReason::RingFull) = [1, 2, 3, 4, 0];
+        *records.of_mut(LossReason::MissedRun) = [5, 0, 0, 0, 0];
         alert.loss = Some(Loss {
             since_ns: 1_792_000_000_000_000_000,
             until_ns: 1_792_000_001_500_000_000,
-            records: LostRecords {
-                ring_full: [1, 2, 3, 4, 0],
-                over_share: [5, 0, 0, 0, 0],
-            },
+            records,
         });
         let text = render(&alert.into_document(), Style::Plain, ReasonDetail::Summary);
         let line = text.lines().find(|line| line.contains("lost"));

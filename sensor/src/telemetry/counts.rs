@@ -3,7 +3,7 @@
 //! Here rather than with the stages, so that whoever reports them needs to know none of these.
 
 use rule_engine::EngineCounters;
-use sensor_abi::RecordKind;
+use sensor_abi::{Family, LossReason, RecordKind};
 
 /// What was counted since the start.
 #[derive(Clone, Debug, Default)]
@@ -20,41 +20,64 @@ pub(crate) struct Snapshot {
 /// What the kernel side counted since load.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct KernelCounts {
-    /// Records that each processor made, those that were lost included.
-    pub(crate) produced: Vec<u64>,
+    /// Records that each processor made, with the processor's number; those that were lost are included.
+    pub(crate) produced: Vec<(u32, ByFamily)>,
     /// Those that were lost, over all processors.
     pub(crate) lost: LostRecords,
 }
 
+impl KernelCounts {
+    /// All records that were made.
+    pub(crate) fn total_produced(&self) -> u64 {
+        self.produced.iter().flat_map(|(_, families)| families).sum()
+    }
+}
+
+/// Numbers of records, each at its [`Family::index`].
+pub(crate) type ByFamily = [u64; Family::COUNT];
+
 /// Numbers of records, each at its [`RecordKind::index`].
 pub(crate) type ByKind = [u64; RecordKind::COUNT];
 
-/// Numbers of records that were lost, by reason and kind.
+/// Numbers of records that were lost, by [`LossReason::index`] and kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct LostRecords {
-    /// The ring buffer was full.
-    pub(crate) ring_full: ByKind,
-    /// The ring buffer was filling up, and the process's cgroup had filled more than its share.
-    pub(crate) over_share: ByKind,
-}
+pub(crate) struct LostRecords(pub(crate) [ByKind; LossReason::COUNT]);
 
 impl LostRecords {
+    /// For this reason.
+    pub(crate) fn of(&self, reason: LossReason) -> &ByKind {
+        &self.0[reason.index()]
+    }
+
+    /// As [`Self::of`], to be changed.
+    pub(crate) fn of_mut(&mut self, reason: LossReason) -> &mut ByKind {
+        &mut self.0[reason.index()]
+    }
+
+    /// How many for this reason.
+    pub(crate) fn total_of(&self, reason: LossReason) -> u64 {
+        self.of(reason).iter().sum()
+    }
+
     /// All of them.
     pub(crate) fn total(&self) -> u64 {
         self.by_kind().iter().sum()
     }
 
+    /// Those that have a number of their own: not what came of missed runs, which made no record.
+    pub(crate) fn total_numbered(&self) -> u64 {
+        self.total() - self.total_of(LossReason::MissedRun)
+    }
+
     /// By kind alone.
     pub(crate) fn by_kind(&self) -> ByKind {
-        std::array::from_fn(|kind| self.ring_full[kind].saturating_add(self.over_share[kind]))
+        let of_kind = |kind: usize| self.0.iter().map(move |reason| reason[kind]);
+        std::array::from_fn(|kind| of_kind(kind).fold(0, u64::saturating_add))
     }
 
     /// By reason, named as in the metrics, and kind.
-    pub(crate) fn by_reason(&self) -> [(&'static str, ByKind); 2] {
-        [
-            ("ring_buffer_full", self.ring_full),
-            ("cgroup_over_share", self.over_share),
-        ]
+    pub(crate) fn by_reason(&self) -> [(&'static str, ByKind); LossReason::COUNT] {
+        LossReason::ALL.map(|reason| (reason.label(), *self.of(reason)))
     }
 
     /// These and those.
@@ -68,13 +91,57 @@ impl LostRecords {
     }
 
     fn combined(&self, other: &LostRecords, combine: fn(u64, u64) -> u64) -> LostRecords {
-        let each = |ours: &ByKind, theirs: &ByKind| std::array::from_fn(|kind| combine(ours[kind], theirs[kind]));
-        LostRecords {
-            ring_full: each(&self.ring_full, &other.ring_full),
-            over_share: each(&self.over_share, &other.over_share),
+        let number = |reason: usize, kind: usize| combine(self.0[reason][kind], other.0[reason][kind]);
+        LostRecords(std::array::from_fn(|reason| {
+            std::array::from_fn(|kind| number(reason, kind))
+        }))
+    }
+}
+
+/// What somebody else on the machine changed of the kernel side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tampered {
+    /// A program was not attached any more.
+    Hook,
+    /// A program could not be continued any more.
+    TailCall,
+    /// What wakes the sensor was set to something else.
+    WakeUp,
+    /// The kernel side's counters do not fit what came, or went backwards.
+    Counters,
+}
+
+impl Tampered {
+    pub(crate) const ALL: [Tampered; 4] = [Tampered::Hook, Tampered::TailCall, Tampered::WakeUp, Tampered::Counters];
+
+    /// Its index in an array with an element for each.
+    pub(crate) const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The label in metrics.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Tampered::Hook => "hook",
+            Tampered::TailCall => "tail_call",
+            Tampered::WakeUp => "wake_up",
+            Tampered::Counters => "counters",
+        }
+    }
+
+    /// What a log line says.
+    pub(crate) const fn description(self) -> &'static str {
+        match self {
+            Tampered::Hook => "a program of the kernel side was not attached any more",
+            Tampered::TailCall => "the kernel side's program for further arguments was not where it was put",
+            Tampered::WakeUp => "the kernel side was told not to wake the sensor, or to wake it too often",
+            Tampered::Counters => "the kernel side's counters did not fit the records that came",
         }
     }
 }
+
+/// How often each was found, at its [`Tampered::index`].
+pub(crate) type TamperCounts = [u64; Tampered::ALL.len()];
 
 /// Counts of what came through the ring buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,8 +150,12 @@ pub struct DecodeCounts {
     pub received: u64,
     /// Records that were no records.
     pub damaged: u64,
-    /// Records missing between two of a processor, by their sequence numbers.
+    /// Records that are missing by the numbers of those that came.
     pub gaps: u64,
+    /// Execs that announced more arguments or their environment, of which not all came.
+    pub unfinished: u64,
+    /// Records of further arguments or environments whose exec did not wait for them any longer.
+    pub late: u64,
 }
 
 /// What the table did that an operator may want to know.
@@ -112,9 +183,8 @@ pub(crate) struct PipelineCounts {
     /// Records that the kernel side made, those that were lost included.
     pub(crate) produced: u64,
     pub(crate) lost: LostRecords,
-    /// See [`crate::kernel::Hooks::missed_runs`].
-    pub(crate) missed_runs: u64,
     pub(crate) decode: DecodeCounts,
+    pub(crate) tampered: TamperCounts,
     pub(crate) table: TableCounts,
     /// Fork, exec and exit events that became records.
     pub(crate) events: u64,

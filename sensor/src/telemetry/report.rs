@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use container_engines::EngineStatus;
 use rule_engine::{EngineCounters, RuleChanges, RuleCounters, RuleInfo};
-use sensor_abi::RecordKind;
+use sensor_abi::{LossReason, RecordKind};
 use tracing::{debug, info, warn};
 
-use super::counts::{PipelineCounts, Snapshot};
+use super::counts::{PipelineCounts, Snapshot, Tampered};
 use crate::text::escape::Visible;
 
 /// The shortest time between two lines about what rules forgot.
@@ -72,7 +72,7 @@ pub(crate) fn not_written(number: u64) -> String {
 
 /// Says what was lost since start, a line for each reason; no warning if nothing was.
 pub(crate) fn losses(counts: &PipelineCounts) {
-    let (received, lost, gaps) = (counts.decode.received, counts.lost.total(), counts.decode.gaps);
+    let (received, lost, gaps) = (counts.decode.received, counts.lost.total_numbered(), counts.decode.gaps);
     debug!(
         "the kernel side made {} records; {received} were received and {lost} lost; {gaps} are missing by their numbers",
         counts.produced,
@@ -84,24 +84,22 @@ pub(crate) fn losses(counts: &PipelineCounts) {
             counts.produced,
         );
     }
-    for (numbers, why) in [
-        (counts.lost.ring_full, "the ring buffer was full"),
-        (
-            counts.lost.over_share,
-            "the ring buffer was filling up, and their cgroup was over its share",
-        ),
-    ] {
-        for (number, kind) in numbers.into_iter().zip(RecordKind::ALL) {
-            if number > 0 {
-                warn!("{number} {} were lost: {why}", kind.description());
+    for reason in LossReason::ALL {
+        for (number, kind) in counts.lost.of(reason).iter().zip(RecordKind::ALL) {
+            if *number > 0 {
+                warn!("{number} {} were lost: {}", kind.description(), reason.description());
             }
         }
     }
-    if counts.missed_runs > 0 {
+    for (times, what) in counts.tampered.iter().zip(Tampered::ALL) {
+        if *times > 0 {
+            warn!("{} ({times} times)", what.description());
+        }
+    }
+    if counts.decode.unfinished > 0 {
         warn!(
-            "{} forks, execs or exits were not seen: one came while the kernel side was busy with another on the \
-             same processor",
-            counts.missed_runs
+            "{} execs announced further arguments or their environment, and not all of it came",
+            counts.decode.unfinished
         );
     }
     if counts.decode.damaged > 0 {

@@ -45,7 +45,7 @@ pub(crate) const CRATES: &[Crate] = &[
     },
     Crate {
         root: "sensor-abi/src/lib.rs",
-        rooms: &["kinds", "record", "hooks", "layout", "ring"],
+        rooms: &["kinds", "losses", "record", "hooks", "layout", "ring"],
     },
     Crate {
         root: "sensor-ebpf/src/main.rs",

@@ -334,6 +334,7 @@ mod tests {
             let check = kernel_fields(Some(Resolved {
                 layout: sensor_abi::KernelLayout::UNRESOLVED,
                 hooks: Vec::new(),
+                places: Vec::new(),
                 missing: missing.iter().map(|field| (*field).to_owned()).collect(),
                 disabled: disabled.iter().copied().collect(),
             }));

@@ -8,9 +8,9 @@ use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
-use sensor_abi::RecordKind;
+use sensor_abi::{LossReason, RecordKind};
 
-use crate::telemetry::counts::Snapshot;
+use crate::telemetry::counts::{Snapshot, Tampered};
 
 const STATES: [&str; 4] = ["connecting", "connected", "absent", "failing"];
 
@@ -71,12 +71,24 @@ fn sensor(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
     page.single(
         "kernel_runs_missed_total",
         "Forks, execs and exits that came while the kernel side was busy on the same processor.",
-        pipeline.missed_runs,
+        pipeline.lost.total_of(LossReason::MissedRun),
     )?;
     page.single(
         "kernel_records_damaged_total",
         "Records that could not be read.",
         pipeline.decode.damaged,
+    )?;
+    let mut tampered = page.family(
+        "kernel_tampering_total",
+        "How often something of the kernel side was found changed by somebody else.",
+    )?;
+    for (times, what) in pipeline.tampered.iter().zip(Tampered::ALL) {
+        sample(&mut tampered, &[("what", what.label())], *times)?;
+    }
+    page.single(
+        "kernel_execs_unfinished_total",
+        "Execs of which further arguments or the environment were announced and did not all come.",
+        pipeline.decode.unfinished,
     )?;
     let table = &pipeline.table;
     for (name, help, value) in [
@@ -309,7 +321,7 @@ mod tests {
             engine(EngineKind::Podman, "/run/podman.sock", EngineState::Absent),
         ];
         let mut snapshot = Snapshot::default();
-        snapshot.pipeline.lost.over_share[1] = 7;
+        snapshot.pipeline.lost.of_mut(LossReason::OverShare)[1] = 7;
         let text = render(snapshot, engines);
 
         let (mut family, mut families, mut samples) = (String::new(), HashSet::new(), HashSet::new());
