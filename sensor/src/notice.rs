@@ -36,8 +36,10 @@ pub(crate) enum Notice {
     LogLinesDropped,
     /// A thread ended unexpectedly; the sensor ends too.
     ThreadLost { thread: String },
-    /// A hook does not report what the sensor itself did.
+    /// A hook does not report what the sensor itself did, or was found detached.
     HookBlind { hook: &'static str },
+    /// Something of the kernel side, named as in the metrics, was found changed by somebody else.
+    KernelSideChanged { what: &'static str },
     /// The event thread is so far behind that what the sensor itself did has not come through.
     Behind,
     /// The sensor did not run although it had not ended: it was stopped, or the host slept.
@@ -58,6 +60,7 @@ impl Notice {
             Notice::LogLinesDropped => "log-lines-dropped",
             Notice::ThreadLost { .. } => "thread-lost",
             Notice::HookBlind { .. } => "hook-blind",
+            Notice::KernelSideChanged { .. } => "kernel-side-changed",
             Notice::Behind => "events-behind",
             Notice::StoodStill => "sensor-stood-still",
             Notice::EndedUncleanly => "sensor-ended-uncleanly",
@@ -71,6 +74,7 @@ impl Notice {
             Notice::RecordsLost { kind, .. } => Some(kind),
             Notice::ThreadLost { thread } => Some(thread),
             Notice::HookBlind { hook } => Some(hook),
+            Notice::KernelSideChanged { what } => Some(what),
             _ => None,
         }
     }
@@ -111,7 +115,12 @@ impl Notice {
                 format!("the thread `{}` ended unexpectedly: the sensor ends", Visible(thread))
             }
             Notice::HookBlind { hook } => {
-                format!("the hook `{hook}` is blind: it does not report what the sensor itself did")
+                format!(
+                    "the hook `{hook}` is, or was, blind: it did not report what the sensor itself did, or was detached"
+                )
+            }
+            Notice::KernelSideChanged { what } => {
+                format!("somebody else changed the kernel side: {}", words(what))
             }
             Notice::Behind => "events are so late that what the sensor itself did has not been seen yet".to_owned(),
             Notice::StoodStill => {

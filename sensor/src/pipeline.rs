@@ -170,6 +170,7 @@ impl Pipeline {
 
     /// Detaches and handles what was produced until then, so that every record was received or is counted as lost.
     fn finish<H: EventHandler>(&mut self, handler: &mut H) -> PipelineCounts {
+        self.look_after_kernel_side();
         self.hooks.detach();
         let deadline = Instant::now() + SETTLE_LIMIT;
         while !self.is_all_received(handler) && Instant::now() < deadline {
@@ -242,12 +243,20 @@ impl Pipeline {
 
     /// Finds what somebody else changed of the kernel side, and puts back what can be.
     fn look_after_kernel_side(&mut self) {
+        let before = self.tampered;
         self.hooks.restore(&mut self.tampered);
         self.records.restore(&mut self.tampered);
         if let Some(counts) = self.intake.losses.read_counters()
             && !self.counters.is_plausible(counts, &self.decoder.counts)
         {
             self.tampered[Tampered::Counters.index()] += 1;
+        }
+        // Of a hook the notice is raised where its name is known.
+        for what in [Tampered::TailCall, Tampered::WakeUp, Tampered::Counters] {
+            let times = self.tampered[what.index()] - before[what.index()];
+            if times > 0 {
+                notice::raise(Notice::KernelSideChanged { what: what.label() }, None, times);
+            }
         }
     }
 

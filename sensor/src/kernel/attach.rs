@@ -13,6 +13,7 @@ use tracing::error;
 use super::error::KernelError;
 use super::load::{RecordLog, link_continuation, program};
 use super::system_call::called_program;
+use crate::notice::{self, Notice};
 use crate::telemetry::counts::{TamperCounts, Tampered};
 
 /// Keeps the programs attached and loaded.
@@ -56,6 +57,7 @@ impl Hooks {
         for at in attached {
             if !at.link.info().is_ok_and(|info| info.program_id() == at.id) {
                 counts[Tampered::Hook.index()] += 1;
+                notice::raise(Notice::HookBlind { hook: at.name }, None, 1);
                 match attach(ebpf, at.hook, at.name) {
                     // The old link's descriptor is by now nobody's, or somebody else's.
                     Ok(again) => mem::forget(mem::replace(at, again)),

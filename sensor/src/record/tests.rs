@@ -169,7 +169,7 @@ fn filled() -> BTreeSet<FieldId> {
 }
 
 /// One of each kind.
-fn notices() -> [Notice; 10] {
+fn notices() -> [Notice; 11] {
     let (subject, hook) = ("exec".to_owned(), "process_exec");
     [
         Notice::RecordsLost {
@@ -181,6 +181,7 @@ fn notices() -> [Notice; 10] {
         Notice::LogLinesDropped,
         Notice::ThreadLost { thread: subject },
         Notice::HookBlind { hook },
+        Notice::KernelSideChanged { what: "wake_up" },
         Notice::Behind,
         Notice::StoodStill,
         Notice::EndedUncleanly,

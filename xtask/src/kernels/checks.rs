@@ -4,13 +4,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
 type Check = fn(&Evidence) -> Result<()>;
 
 /// In the order of the table.
-pub(crate) const CHECKS: [(&str, Check); 19] = [
+pub(crate) const CHECKS: [(&str, Check); 20] = [
     ("loads, attaches, ends well", loads),
     ("doctor finds nothing missing", doctor),
     ("executable behind a symlink, arguments, directory", fields),
@@ -29,6 +29,7 @@ pub(crate) const CHECKS: [(&str, Check); 19] = [
     ("a container of runc, and one on a terminal", containers_of_runc),
     ("a stock rule's alert", alert),
     ("every record received or counted as lost", losses),
+    ("busy, with real-time load: every exec, its own user", busy),
     ("the kernel side's own lines, when asked for", lines),
 ];
 
@@ -118,7 +119,7 @@ impl Evidence {
 }
 
 fn loads(evidence: &Evidence) -> Result<()> {
-    for name in ["events", "run", "losses"] {
+    for name in ["events", "run", "busy", "losses"] {
         let status = evidence.text(&format!("{name}.status"))?;
         ensure!(
             status.trim() == "0",
@@ -310,6 +311,54 @@ fn losses(evidence: &Evidence) -> Result<()> {
     ensure!(
         made == received + lost,
         "{made} records were made, {received} received and {lost} lost"
+    );
+    Ok(())
+}
+
+/// Whatever preempts what: each exec is seen or counted, and has the user who ran it.
+fn busy(evidence: &Evidence) -> Result<()> {
+    let (made, received, lost) = evidence.record_counts("busy.stderr")?;
+    ensure!(
+        made == received + lost,
+        "{made} records were made, {received} received and {lost} lost"
+    );
+    let log = evidence.text("busy.stderr")?;
+    let lost_execs: u64 = log
+        .lines()
+        .filter_map(|line| {
+            line.split_once(" execs were lost: ")?
+                .0
+                .rsplit(' ')
+                .next()?
+                .parse::<u64>()
+                .ok()
+        })
+        .sum();
+    let counts = evidence.text("busy.counts")?;
+    let counts: Vec<u64> = counts.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+    let [ordinary, real_time] = counts[..] else {
+        bail!("the load did not end well: {counts:?}");
+    };
+    ensure!(real_time > 0, "nothing ran with real-time priority");
+    let events = documents(&evidence.folder.join("busy.stdout"))?;
+    let mut seen = 0;
+    for (load, user) in [("ordinary", "65534"), ("real-time", "0")] {
+        for event in &events {
+            if event["event"]["action"] == "exec" && event["process"]["args"][1] == load {
+                expect(event, "/user/id", json!(user))?;
+                seen += 1;
+            }
+        }
+    }
+    ensure!(
+        seen + lost_execs >= ordinary + real_time,
+        "of {ordinary} and {real_time} execs {seen} were seen and {lost_execs} counted as lost"
+    );
+    // Where the kernel offers nothing against it, a few may be left out.
+    ensure!(
+        lost_execs * 50 <= ordinary + real_time,
+        "{lost_execs} of {} execs were lost",
+        ordinary + real_time
     );
     Ok(())
 }

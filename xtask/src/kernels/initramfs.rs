@@ -1,4 +1,4 @@
-//! The virtual machine's only file system: the sensor with its libraries, a static busybox, runc, and the
+//! The virtual machine's only file system: the sensor with its libraries, a static busybox, runc, chrt, and the
 //! scripts in `guest/`.
 
 use std::fs;
@@ -37,7 +37,9 @@ pub(crate) fn build(folder: &Path, sensor: &Path) -> Result<FileSystem> {
     fs::copy(sensor, root.join("bin/tidewaiter")).with_context(|| format!("could not copy `{}`", sensor.display()))?;
     let runc = find_program("runc", [ADMINISTRATION_PROGRAMS.into()]).context("runc is not installed")?;
     fs::copy(&runc, root.join("bin/runc"))?;
-    let libraries = [libraries(sensor)?, libraries(&runc)?].concat();
+    let chrt = find_program("chrt", []).context("chrt, of util-linux, is not installed")?;
+    fs::copy(&chrt, root.join("bin/chrt"))?;
+    let libraries = [libraries(sensor)?, libraries(&runc)?, libraries(&chrt)?].concat();
     for library in libraries {
         let copy = root.join(library.strip_prefix("/")?);
         fs::create_dir_all(copy.parent().context("a library lies in a folder")?)?;

@@ -35,6 +35,10 @@ env -i HISTFILE=/of/the/scenario TOKEN=secret /bin/true environment
 stop run
 stop events
 
+start busy events
+/guest/busy.sh > /out/busy.counts
+stop busy
+
 # The reader stands still while more is made than the ring buffer holds, and the kernel side says so.
 level=trace
 start losses events --config /guest/small-ring-buffer.toml
