@@ -96,27 +96,24 @@ impl Cache {
             return (Lookup::Pending(None), Question::Ask);
         };
         entry.last_used = now;
-        if let State::Failed { at, .. } = entry.state
-            && now.duration_since(at) >= self.failure_memory
-        {
-            entry.state = State::Pending;
-            return (entry.lookup(), Question::Ask);
-        }
         // The name may be another container's by now, whose creation has not been reported yet.
-        if entry.removed.is_some() && !is_random_id(id) {
-            let asked_lately = entry
-                .asked_for_another
-                .is_some_and(|at| now.duration_since(at) < self.failure_memory);
-            if !asked_lately {
-                entry.asked_for_another = Some(now);
-                entry.state = State::Pending;
-                return (Lookup::Pending(None), Question::Ask);
-            }
-            if let State::Pending = entry.state {
-                return (Lookup::Pending(None), Question::NotNeeded);
-            }
+        let may_be_anothers = entry.removed.is_some() && !is_random_id(id);
+        let is_over = |at: Instant| now.duration_since(at) >= self.failure_memory;
+        let question = match entry.state {
+            State::Failed { at, .. } if is_over(at) => Question::Ask,
+            _ if may_be_anothers && entry.asked_for_another.is_none_or(is_over) => Question::Ask,
+            _ => Question::NotNeeded,
+        };
+        if question == Question::Ask {
+            entry.state = State::Pending;
+            entry.asked_for_another = may_be_anothers.then_some(now);
         }
-        (entry.lookup(), Question::NotNeeded)
+        let lookup = match entry.lookup() {
+            Lookup::Pending(_) if may_be_anothers => Lookup::Pending(None),
+            Lookup::Failed(why, _) if may_be_anothers => Lookup::Failed(why, None),
+            lookup => lookup,
+        };
+        (lookup, question)
     }
 
     /// Whether the engine has or lately had this container.

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 /// What an engine may cost in a second, for long.
 const UNITS_PER_SECOND: u64 = 2 * 1024 * 1024;
-/// What it may cost at once, such as a listing of thousands of containers and a question about each.
-const UNITS_AT_ONCE: u64 = 64 * 1024 * 1024;
+/// What it may cost at once, such as a listing of a thousand containers and a question about each.
+const UNITS_AT_ONCE: u64 = 32 * 1024 * 1024;
 /// A pause lasts until there is so much again, so that pauses are few.
 const UNITS_AFTER_A_PAUSE: u64 = 64 * 1024;
 

@@ -142,6 +142,13 @@ fn after_a_removal_the_engine_is_asked_whether_the_name_is_used_again() {
 
     let later = begin + MEMORY;
     assert_eq!(cache.look_up("web", later), pending(Question::Ask));
+    cache.fail("web", LookupFailure::EngineUnreachable, later);
+    let failed = Lookup::Failed(LookupFailure::EngineUnreachable, None);
+    assert_eq!(
+        cache.look_up("web", later),
+        (failed, Question::NotNeeded),
+        "nobody knows whose it is"
+    );
     cache.complete("web", Metadata::named("new"), later);
     assert!(cache.is_complete("web"));
     cache.remove("other", later + KEPT_AFTER_REMOVAL);

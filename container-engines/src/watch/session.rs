@@ -48,7 +48,7 @@ enum Answer {
 struct Amendment {
     name: Option<String>,
     started: Option<i64>,
-    /// The container was removed, so the answer may be about another one of its name.
+    /// A container of this name was removed or created, so the answer may be about another one.
     is_outdated: bool,
 }
 
@@ -91,6 +91,7 @@ impl<'a> Session<'a> {
         let mut pings = interval_at(Instant::now() + self.timing.ping, self.timing.ping);
         self.list();
         loop {
+            self.engine.report_pauses();
             self.start_inspections();
             if !self.is_synced && self.listing.is_none() && self.unanswered.is_empty() {
                 self.is_synced = true;
@@ -123,7 +124,6 @@ impl<'a> Session<'a> {
     }
 
     fn ping(&mut self) {
-        self.engine.report_pauses();
         let client = self.client.clone();
         let limit = self.timing.call;
         self.calls
@@ -231,6 +231,7 @@ impl<'a> Session<'a> {
         match event {
             EngineEvent::Created(id, metadata) => {
                 self.engine.expect(&id, metadata.map(|metadata| *metadata));
+                self.outdate(&id);
                 self.ask_first(id);
             }
             EngineEvent::Started(id, started) => {
@@ -249,11 +250,16 @@ impl<'a> Session<'a> {
             }
             EngineEvent::Removed(id) => {
                 self.engine.remove(&id);
-                if let Some(amendment) = self.unanswered.get_mut(&id) {
-                    amendment.is_outdated = !is_random_id(&id);
-                }
+                self.outdate(&id);
             }
             EngineEvent::Resync => self.list(),
+        }
+    }
+
+    /// What is being asked about this name may be about another container than the one that has it now.
+    fn outdate(&mut self, id: &str) {
+        if let Some(amendment) = self.unanswered.get_mut(id) {
+            amendment.is_outdated = !is_random_id(id);
         }
     }
 
