@@ -177,10 +177,11 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
         self.threads.watch(reload_on(reloads, self.sender, reload)?);
         return_freed_memory();
         return_start_up_code();
+        let numbers = self.threads.numbers(&events);
         let status = describe(report.found);
         info!("{status}; Ctrl-C ends it");
         notify::ready(&status);
-        let lost_thread = self.threads.supervise(&events, &running, || stop.request());
+        let lost_thread = self.threads.supervise(&events, &numbers, &running, || stop.request());
         notify::stopping();
         if lost_thread.as_deref() == events.thread().name() {
             // It was made to end, and so gives nothing.

@@ -8,10 +8,12 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fs;
+use std::path::Path;
+use std::process;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use tracing::error;
@@ -22,6 +24,12 @@ use crate::telemetry::log::THREAD as LOG_THREAD;
 
 /// How often to check whether all threads run.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// How long threads may take until they have their names.
+const NAMING_LIMIT: Duration = Duration::from_secs(2);
+const NAMING_STEP: Duration = Duration::from_millis(1);
+
+/// Threads of this process by their names.
+pub(crate) type Numbers = HashMap<String, i32>;
 
 #[derive(Default)]
 pub(crate) struct Threads(Vec<Arc<JoinHandle<()>>>);
@@ -31,15 +39,32 @@ impl Threads {
         self.0.push(thread.into());
     }
 
+    /// All threads as the kernel numbers them. To be asked before anybody is told that the sensor watches: from then on
+    /// none can end unnoticed. One that has just been started may have to take its name first.
+    pub(crate) fn numbers<Result>(&self, events: &JoinHandle<Result>) -> Numbers {
+        let deadline = Instant::now() + NAMING_LIMIT;
+        loop {
+            let running = self.0.iter().filter(|thread| !thread.is_finished());
+            let names = running
+                .map(|thread| thread.thread().name())
+                .chain([events.thread().name()]);
+            let numbers = numbers_by_name();
+            if names.flatten().all(|name| numbers.contains_key(name)) || Instant::now() >= deadline {
+                return numbers;
+            }
+            thread::sleep(NAMING_STEP);
+        }
+    }
+
     /// Waits until `running` is closed by the end of the event thread. If another thread ends before, `stop` is to end
     /// that one; gives the other's name, or that of the event thread if it is gone without a word.
     pub(crate) fn supervise<Result>(
         &self,
         events: &JoinHandle<Result>,
+        numbers: &Numbers,
         running: &Receiver<Infallible>,
         stop: impl Fn(),
     ) -> Option<String> {
-        let numbers = numbers_by_name();
         let number_of = |name: Option<&str>| numbers.get(name.unwrap_or_default()).copied();
         let watched: Vec<_> = self
             .0
@@ -81,8 +106,12 @@ pub(super) fn lost(name: Option<&str>) -> String {
 }
 
 /// The threads of this process as the kernel numbers them; of several with a name, the oldest.
-fn numbers_by_name() -> HashMap<String, i32> {
+fn numbers_by_name() -> Numbers {
     let mut numbers = HashMap::new();
+    // Where `/proc` is another pid namespace's, its numbers are not those that this process may ask about.
+    if !Path::new(&format!("/proc/self/task/{}", process::id())).exists() {
+        return numbers;
+    }
     for entry in fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
         let number = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok());
         let name = fs::read_to_string(entry.path().join("comm"));
@@ -104,7 +133,6 @@ fn is_gone(number: i32) -> bool {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::channel;
-    use std::thread;
 
     use super::*;
 
@@ -128,7 +156,9 @@ mod tests {
         threads.watch(waiting(others));
         let broken = thread::Builder::new().name("broken".to_owned());
         threads.watch(broken.spawn(|| panic!("as the test wants it")).unwrap());
-        let ended = threads.supervise(&event_thread, &running, || stop.send(()).unwrap());
+        let ended = threads.supervise(&event_thread, &threads.numbers(&event_thread), &running, || {
+            stop.send(()).unwrap()
+        });
         assert_eq!(ended.as_deref(), Some("broken"));
         event_thread.join().unwrap();
     }
@@ -154,7 +184,9 @@ mod tests {
             thread::sleep(CHECK_INTERVAL / 2);
             begin.send(()).unwrap();
         });
-        let ended = threads.supervise(&event_thread, &running, || stop.send(()).unwrap());
+        let ended = threads.supervise(&event_thread, &threads.numbers(&event_thread), &running, || {
+            stop.send(()).unwrap()
+        });
         assert_eq!(ended.as_deref(), Some("made-to-end"));
         event_thread.join().unwrap();
         later.join().unwrap();
@@ -168,7 +200,9 @@ mod tests {
         threads.watch(waiting(others));
         let event_thread = thread::spawn(move || drop(end));
         assert_eq!(
-            threads.supervise(&event_thread, &running, || panic!("nothing is wrong")),
+            threads.supervise(&event_thread, &threads.numbers(&event_thread), &running, || panic!(
+                "nothing is wrong"
+            )),
             None
         );
     }
