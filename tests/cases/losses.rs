@@ -155,7 +155,7 @@ fn counts_at_end(sensor: Sensor) -> Result<Counts> {
 }
 
 /// A sensor with a ring buffer of this size.
-fn start(home: &Home, command: &str, ring_buffer_bytes: u32) -> Result<Sensor> {
+pub(crate) fn start(home: &Home, command: &str, ring_buffer_bytes: u32) -> Result<Sensor> {
     let config = fs::read_to_string(home.config())?;
     fs::write(
         home.config(),
@@ -167,7 +167,7 @@ fn start(home: &Home, command: &str, ring_buffer_bytes: u32) -> Result<Sensor> {
 }
 
 /// Does something while the sensor reads nothing.
-fn standing_still(sensor: &Sensor, act: impl FnOnce() -> Result<()>) -> Result<()> {
+pub(crate) fn standing_still(sensor: &Sensor, act: impl FnOnce() -> Result<()>) -> Result<()> {
     let pid = Pid::from_raw(i32::try_from(sensor.process_id())?);
     kill(pid, Signal::SIGSTOP)?;
     let result = act();

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
@@ -12,6 +12,8 @@ use tests::engine::{Container, Engine};
 use tests::image::{ORDINARY, place_stand_in};
 use tests::program::{compile_static, run};
 use tests::sensor::{Home, Sensor};
+
+use crate::losses;
 
 const HIDDEN_PLACE: &str = "Program run from memory or a hidden place in a container";
 const HIDDEN_PATH: &str = "Program run from a path that cannot be told in a container";
@@ -155,6 +157,60 @@ fn cgroups_below_a_containers_never_hide_whose_they_are() -> Result<()> {
         let container = event.text("container.id");
         let owner = if outermost.is_empty() { container } else { outermost };
         assert_eq!(owner, attacker);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_container_has_one_share_of_the_ring_buffer_whatever_cgroups_it_makes() -> Result<()> {
+    const QUIET: usize = 8;
+    const REPEAT: &str = r#"i=0; while [ $i -lt "$2" ]; do "$1" "$3" "$4"; i=$((i + 1)); done"#;
+    let home = Home::new()?;
+    let program = home.path().join(ORDINARY[0]);
+    place_stand_in(&program)?;
+    let sensor = losses::start(&home, "events", 262_144)?;
+    let top = Cgroup::new("shares")?;
+    let noisy = top.path().join(format!("docker-{}.scope", "a1".repeat(32)));
+    let quiet = top.path().join(format!("docker-{}.scope", "b2".repeat(32)));
+    let children: Vec<PathBuf> = (0..24).map(|number| noisy.join(number.to_string())).collect();
+    let folders = || children.iter().chain([&noisy, &quiet]);
+    for folder in [&noisy, &quiet].into_iter().chain(&children) {
+        fs::create_dir(folder)?;
+    }
+    let long = "x".repeat(31_000);
+    let repeat = |cgroup: &Path, times: usize, mark: &str, argument: &str| {
+        let enter = format!(r#"echo $$ > "$0"/cgroup.procs; {REPEAT}"#);
+        let mut shell = Command::new("/bin/sh");
+        shell.arg("-c").arg(enter).arg(cgroup).arg(&program);
+        run(shell.args([&times.to_string(), mark, argument]))
+    };
+    let exec = |event: &Document, mark: &str| {
+        let arguments = event.text("process.args");
+        event.text("event.action") == "exec" && event.text("process.name") == ORDINARY[0] && arguments.contains(mark)
+    };
+
+    // Each has been seen before, as a container is from its start on.
+    repeat(&noisy, 1, "begin-noisy", "")?;
+    repeat(&quiet, 1, "begin-quiet", "")?;
+    sensor.wait_for("exec in the quiet container", |event| {
+        exec(event, "begin-quiet").then_some(())
+    })?;
+    losses::standing_still(&sensor, || {
+        for child in &children {
+            repeat(child, 20, "noise", &long)?;
+        }
+        repeat(&quiet, QUIET, "quiet", "")?;
+        Ok(())
+    })?;
+    let (mut seen, mut shortened) = (0, 0);
+    sensor.wait_for("every exec of the quiet container", |event| {
+        seen += usize::from(exec(event, "quiet"));
+        shortened += usize::from(exec(event, "noise") && event.text("tidewaiter.process.shortened") == "over_share");
+        (seen == QUIET).then_some(())
+    })?;
+    assert!(shortened > 0, "no exec of the noisy container was told short");
+    for folder in folders() {
+        fs::remove_dir(folder)?;
     }
     Ok(())
 }
