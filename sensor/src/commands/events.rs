@@ -34,7 +34,7 @@ use crate::{
 /// Events are handed over when they take so many bytes, or when no more come.
 const BLOCK_BYTES: usize = 64 * 1024;
 /// How long the output may take for what is left at the end.
-const FINISH_LIMIT: Duration = Duration::from_secs(5);
+const FINISH_LIMIT: Duration = Duration::from_secs(3);
 
 /// Writes events until a signal, or until nobody reads them any more.
 pub(crate) fn main(arguments: &EventsArguments, dropped_lines: DroppedLines) -> Result<ExitStatus, CommandError> {

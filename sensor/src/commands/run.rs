@@ -1,9 +1,10 @@
 //! `tidewaiter run`: puts the stages together, and says at the end what was seen and what was lost.
 
+use std::collections::VecDeque;
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
 
 use rule_engine::{EngineOptions, Record};
@@ -32,7 +33,9 @@ use crate::telemetry::prometheus::Metrics;
 use crate::telemetry::report;
 
 /// How long the output may take for what is left when the sensor ends.
-const FINISH_LIMIT: Duration = Duration::from_secs(5);
+const FINISH_LIMIT: Duration = Duration::from_secs(3);
+/// What the sensor says of itself that may wait for the rules to look at it; past it the oldest is left out.
+const FOR_RULES_AT_MOST: usize = 256;
 
 /// Runs the sensor until a signal, or until nobody reads the output any more.
 pub(crate) fn main(
@@ -77,6 +80,7 @@ pub(crate) fn main(
     let outlet = AlertStream {
         outputs: outputs.input(),
         rules: agent.updates(),
+        for_rules: VecDeque::new(),
     };
     let notices = Notices::start(sources, outlet).map_err(AgentError::Thread)?;
     agent.threads.watch(notices.thread());
@@ -133,12 +137,22 @@ pub(crate) fn main(
 struct AlertStream {
     outputs: RouterInput,
     rules: SyncSender<Update>,
+    /// Not yet taken by the event thread, which may be behind.
+    for_rules: VecDeque<Box<Record>>,
 }
 
 impl Outlet for AlertStream {
     fn tell(&mut self, record: &Record) -> bool {
-        // An event thread that takes no update takes no event either, and this is how that is told.
-        let _ = self.rules.try_send(Update::Notice(Box::new(record.clone())));
+        self.for_rules.push_back(Box::new(record.clone()));
+        if self.for_rules.len() > FOR_RULES_AT_MOST {
+            self.for_rules.pop_front();
+        }
+        while let Some(record) = self.for_rules.pop_front() {
+            if let Err(TrySendError::Full(Update::Notice(record))) = self.rules.try_send(Update::Notice(record)) {
+                self.for_rules.push_front(record);
+                break;
+            }
+        }
         self.outputs.offer_notice(record.to_document())
     }
 
