@@ -19,6 +19,7 @@ mod started;
 mod table;
 mod terminal;
 mod texts;
+mod view;
 
 /// The longest chain of parents that is followed.
 const CHAIN_LIMIT: usize = 64;
@@ -31,3 +32,4 @@ pub(crate) use scan::{cgroup_path, scan};
 pub use table::ProcessTable;
 pub(crate) use terminal::device_numbers;
 pub(crate) use texts::Texts;
+pub(crate) use view::{CgroupView, enter_hosts_view, is_in_first};

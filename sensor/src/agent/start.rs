@@ -22,7 +22,7 @@ use crate::{
     enrich::users::Users,
     kernel::{KernelError, KernelOptions, KernelSensor, RecordLog},
     pipeline::{Canary, EventHandler, Pipeline, Progress, Stop},
-    process::{ProcessTable, scan},
+    process::{ProcessTable, enter_hosts_view, scan},
     telemetry::counts::PipelineCounts,
 };
 
@@ -148,6 +148,7 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
         table
             .environment_variables
             .clone_from(&self.config.environment_variables);
+        enter_hosts_view();
         let report = scan(&mut table, &mut || kernel.records.hold())?;
         if report.unreadable > 0 {
             info!(

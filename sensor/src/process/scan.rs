@@ -29,6 +29,7 @@ use super::names::{base_name, program_name};
 use super::table::ProcessTable;
 use super::terminal::is_interactive;
 use super::texts::Texts;
+use super::view::{CgroupView, view};
 use crate::{clock::WallClock, decode::PathsLeftOut, identity::Membership};
 
 /// How long reading one process may take, and how long when one has taken that already: where a file system does not
@@ -58,7 +59,8 @@ struct Found {
     cgroup: String,
 }
 
-/// Puts every process of `/proc` into the table. `meanwhile` is called often while that lasts.
+/// Puts every process of `/proc` into the table, unless their ids are other ones than the kernel side's. `meanwhile` is
+/// called often while that lasts.
 ///
 /// Each is read on another thread, because reading one may have to wait for a file system that never answers.
 ///
@@ -66,6 +68,9 @@ struct Found {
 /// `/proc` cannot be listed at all.
 pub(crate) fn scan(table: &mut ProcessTable, meanwhile: &mut dyn FnMut()) -> ProcResult<ScanReport> {
     let mut report = ScanReport::default();
+    if !view().has_hosts_pids {
+        return Ok(report);
+    }
     let mut stats = Vec::new();
     for process in process::all_processes()? {
         match process.and_then(|process| process.stat()) {
@@ -147,12 +152,24 @@ fn in_time<Item: Send + Sync + 'static, Answer: Send + 'static>(
 
 /// The path of a live process's cgroup, from the hierarchy that the kernel side reads too.
 pub(crate) fn cgroup_path(pid: u32) -> Option<String> {
+    if !view().has_hosts_pids {
+        return None;
+    }
     let process = process::Process::new(pid as i32).ok()?;
     cgroup_of(&process).ok()
 }
 
+/// Empty if it cannot be known.
 fn cgroup_of(process: &process::Process) -> ProcResult<String> {
     let groups = process.cgroups()?.0;
+    let seen = &view().cgroups;
+    if *seen != CgroupView::Root {
+        // Version 1 of cgroups is where containers have no cgroup namespaces of their own.
+        let unified = groups.iter().find(|group| group.hierarchy == 0);
+        return Ok(unified
+            .and_then(|group| seen.resolve(&group.pathname))
+            .unwrap_or_default());
+    }
     let path_of = |wanted: &dyn Fn(&[String]) -> bool| {
         let path = groups
             .iter()

@@ -13,6 +13,7 @@ macro_rules! stock {
 pub(crate) const STOCK_RULES: &[(&str, &str)] = &[
     stock!("cloud_metadata_credentials_in_container.toml"),
     stock!("container_engine_client_in_container.toml"),
+    stock!("container_passes_for_another.toml"),
     stock!("database_shell_in_container.toml"),
     stock!("discovery_burst_in_container.toml"),
     stock!("download_made_executable_in_container.toml"),

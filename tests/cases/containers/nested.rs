@@ -133,6 +133,9 @@ fn a_pod_of_an_engine_in_a_container_is_known_from_outside() -> Result<()> {
     assert_eq!(event.text("orchestrator.resource.name"), "web-0");
     assert_eq!(event.text("orchestrator.resource.id"), UID);
     assert_eq!(event.text("tidewaiter.container.metadata"), "complete");
+    for event in recorder.alerts_so_far() {
+        assert_eq!(event.text("tidewaiter.container.conflict"), "", "{event}");
+    }
     kubelet.remove_all();
     Ok(())
 }

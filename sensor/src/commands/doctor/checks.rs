@@ -6,6 +6,7 @@ use super::check::{Check, CheckStatus};
 use super::facts::{Cgroups, HostFacts};
 use crate::config::Config;
 use crate::kernel::{BTF_PATH, Resolved};
+use crate::process::CgroupView;
 
 /// The oldest kernel whose tracepoints, ring buffer and type information the sensor can use.
 const OLDEST_KERNEL: (u32, u32) = (5, 10);
@@ -199,14 +200,38 @@ fn namespaces(facts: &HostFacts) -> Check {
             "run on the host, or in a container without user namespaces (`--userns=host`)",
         );
     }
+    let offset = facts.namespaces.time_offset;
+    if offset != 0 {
+        return fail(
+            "namespaces",
+            format!("this is a time namespace whose clock is {offset} seconds off the host's: so would all times be"),
+            "run in the host's time namespace, that is without `unshare --time` or a runtime's `timeOffsets`",
+        );
+    }
     if !facts.namespaces.is_host_pid {
         return warn(
             "namespaces",
-            "this is not the host's pid namespace: processes from before the start are not seen",
+            "this is not the host's pid namespace: processes from before the start are not seen, and nothing is read of \
+             later ones beside what the kernel side tells",
             "run in the host's pid namespace (`--pid=host`)",
         );
     }
-    ok("namespaces", "the host's own")
+    match &facts.namespaces.cgroups {
+        CgroupView::Root => ok("namespaces", "the host's own"),
+        CgroupView::Below(root) => ok(
+            "namespaces",
+            format!(
+                "the host's own but for cgroups, which are seen from `{}`",
+                root.display()
+            ),
+        ),
+        CgroupView::Unknown => warn(
+            "namespaces",
+            "this is a cgroup namespace that cannot be left: containers from before the start are not known until they \
+             start another program",
+            "run in the host's cgroup namespace (`--cgroupns=host`), or give CAP_SYS_ADMIN or CAP_SYS_PTRACE",
+        ),
+    }
 }
 
 fn lockdown(facts: &HostFacts) -> Option<Check> {
@@ -266,6 +291,8 @@ mod tests {
             namespaces: Namespaces {
                 is_host_user: true,
                 is_host_pid: true,
+                cgroups: CgroupView::Root,
+                time_offset: 0,
             },
             lockdown: Some("[none] integrity confidentiality\n".to_owned()),
             cgroups: Cgroups::OnlyV2,
@@ -301,6 +328,8 @@ mod tests {
         assert_eq!(complaints(|_| {}), []);
         assert_eq!(complaints(|facts| facts.lockdown = None), []);
         assert_eq!(complaints(|facts| facts.cgroups = Cgroups::OnlyV1), []);
+        let below = CgroupView::Below("/docker/own".into());
+        assert_eq!(complaints(|facts| facts.namespaces.cgroups = below), []);
     }
 
     #[test]
@@ -320,6 +349,10 @@ mod tests {
         );
         assert_eq!(
             complaints(|facts| facts.namespaces.is_host_user = false),
+            [("namespaces", Fail)]
+        );
+        assert_eq!(
+            complaints(|facts| facts.namespaces.time_offset = -950_400),
             [("namespaces", Fail)]
         );
         assert_eq!(
@@ -354,6 +387,10 @@ mod tests {
     fn what_the_sensor_can_do_without_is_a_warning() {
         use CheckStatus::Warn;
         assert_eq!(complaints(|facts| facts.cgroups = Cgroups::None), [("cgroups", Warn)]);
+        assert_eq!(
+            complaints(|facts| facts.namespaces.cgroups = CgroupView::Unknown),
+            [("namespaces", Warn)]
+        );
         assert_eq!(
             complaints(|facts| facts.namespaces.is_host_pid = false),
             [("namespaces", Warn)]

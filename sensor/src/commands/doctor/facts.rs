@@ -3,12 +3,14 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::Path;
+use std::thread;
 
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access};
 
 use crate::config::Config;
 use crate::kernel::BTF_PATH;
+use crate::process::{CgroupView, is_in_first};
 
 const LOCKDOWN_PATH: &str = "/sys/kernel/security/lockdown";
 
@@ -27,10 +29,14 @@ pub(crate) struct HostFacts {
 }
 
 /// Whether this process is in the host's own namespaces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Namespaces {
     pub(crate) is_host_user: bool,
     pub(crate) is_host_pid: bool,
+    /// After an attempt to go to the host's.
+    pub(crate) cgroups: CgroupView,
+    /// The seconds between this namespace's time since boot and the host's.
+    pub(crate) time_offset: i64,
 }
 
 /// Which cgroup hierarchies are mounted.
@@ -59,8 +65,13 @@ impl HostFacts {
             btf: File::open(BTF_PATH).map(drop).map_err(|error| error.kind()),
             capabilities: effective_capabilities(&status),
             namespaces: Namespaces {
-                is_host_user: is_initial("user"),
-                is_host_pid: is_initial("pid"),
+                is_host_user: is_in_first("user") == Some(true),
+                is_host_pid: is_in_first("pid") == Some(true),
+                cgroups: thread::scope(|scope| scope.spawn(CgroupView::enter).join()).unwrap_or(CgroupView::Unknown),
+                time_offset: match is_in_first("time") {
+                    Some(false) => time_offset(&fs::read_to_string("/proc/self/timens_offsets").unwrap_or_default()),
+                    Some(true) | None => 0,
+                },
             },
             lockdown: fs::read_to_string(LOCKDOWN_PATH).ok(),
             cgroups: mounted_cgroups(&mounts),
@@ -74,12 +85,17 @@ fn effective_capabilities(status: &str) -> Option<u64> {
     u64::from_str_radix(line.trim(), 16).ok()
 }
 
-/// Whether a namespace of this process is the one the kernel started with, whose inode number is fixed
-/// (`PROC_USER_INIT_INO`, `PROC_PID_INIT_INO`).
-fn is_initial(kind: &str) -> bool {
-    let number = if kind == "user" { 0xEFFF_FFFD_u32 } else { 0xEFFF_FFFC };
-    let link = fs::read_link(format!("/proc/self/ns/{kind}"));
-    link.is_ok_and(|link| link == Path::new(&format!("{kind}:[{number}]")))
+/// The seconds in the line `boottime SECONDS NANOSECONDS` of a time namespace; where there are nanoseconds only, one.
+fn time_offset(offsets: &str) -> i64 {
+    let line = offsets.lines().find_map(|line| line.strip_prefix("boottime"));
+    let mut numbers = line
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(|number| number.parse().unwrap_or(0));
+    match (numbers.next(), numbers.next()) {
+        (Some(0), Some(nanoseconds)) if nanoseconds != 0_i64 => 1,
+        (seconds, _) => seconds.unwrap_or(0),
+    }
 }
 
 fn mounted_cgroups(mounts: &str) -> Cgroups {
@@ -140,6 +156,17 @@ mod tests {
         ] {
             assert_eq!(mounted_cgroups(&mounts), expected);
         }
+    }
+
+    #[test]
+    fn the_offset_of_a_time_namespace_is_read() {
+        assert_eq!(
+            time_offset("monotonic           7         0\nboottime            0         0\n"),
+            0
+        );
+        assert_eq!(time_offset("monotonic 0 0\nboottime  -950400         5\n"), -950_400);
+        assert_eq!(time_offset("boottime 0 5"), 1);
+        assert_eq!(time_offset(""), 0);
     }
 
     #[test]
