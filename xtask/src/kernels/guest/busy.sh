@@ -5,7 +5,7 @@ cd /trial || exit
 chrt -f 50 taskset 1 sh -c '
 number=0
 until [ -e /trial/busy.done ]; do
-    usleep 3000
+    usleep 20000
     /bin/true real-time $number
     number=$((number + 1))
 done
@@ -13,7 +13,7 @@ echo $number > /trial/busy.real-time' &
 chmod 777 /trial
 taskset 1 su nobody -s /bin/sh -c '
 number=0
-while [ $number -lt 200 ]; do
+while [ $number -lt 100 ]; do
     /bin/true ordinary $number
     number=$((number + 1))
 done
