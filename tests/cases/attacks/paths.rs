@@ -1,6 +1,5 @@
 //! Places that are made so that a path does not tell them: programs are seen where they lie, or as hidden.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -120,44 +119,6 @@ fn a_program_on_a_mount_that_was_let_go_is_not_taken_for_one_at_the_root() -> Re
     engine.exec(&container, &["/bin/sh", "-c", script])?;
     let alert = alert_on(&sensor, HIDDEN_PATH, "innocent")?;
     assert_eq!(alert.text("process.executable"), ".../usr/bin/innocent");
-    Ok(())
-}
-
-#[test]
-fn cgroups_below_a_containers_never_hide_whose_they_are() -> Result<()> {
-    const LEVELS: usize = 60;
-    let home = Home::new()?;
-    let program = home.path().join(ORDINARY[0]);
-    place_stand_in(&program)?;
-    let sensor = Sensor::start(&mut home.command("events")?)?;
-    let (attacker, victim) = ("a1".repeat(32), "b2".repeat(32));
-    // By depth alone, and past the longest path.
-    for (number, level) in ["n".to_owned(), "n".repeat(200)].into_iter().enumerate() {
-        let top = Cgroup::new(&format!("deep-{number}"))?;
-        let mut folders = vec![top.path().to_owned(), format!("docker-{attacker}.scope").into()];
-        folders.extend((0..LEVELS).map(|_| level.clone().into()));
-        folders.push(format!("docker-{victim}.scope").into());
-        let innermost: PathBuf = folders.iter().collect();
-        run(Command::new("mkdir").arg("-p").arg(&innermost))?;
-        let mark = format!("mark-{number}");
-        let enter = r#"cd "$1" && echo $$ > cgroup.procs && exec "$2" "$3""#;
-        let result = run(Command::new("sh").args(["-c", enter, "sh"]).args([
-            innermost.as_os_str(),
-            program.as_os_str(),
-            OsStr::new(&mark),
-        ]));
-        for folder in innermost.ancestors().take(LEVELS + 2) {
-            let _ = fs::remove_dir(folder);
-        }
-        result?;
-        let event = sensor.wait_for("exec in the innermost cgroup", |event| {
-            event.text("process.args").contains(&mark).then(|| event.clone())
-        })?;
-        let outermost = event.text("tidewaiter.container.nested_in");
-        let container = event.text("container.id");
-        let owner = if outermost.is_empty() { container } else { outermost };
-        assert_eq!(owner, attacker);
-    }
     Ok(())
 }
 
