@@ -16,6 +16,7 @@ use crate::record::Record;
 use crate::schema::Schema;
 
 mod compute;
+mod engine;
 pub(crate) mod generate;
 mod plain;
 pub(crate) mod query;

@@ -74,6 +74,7 @@ struct Present {
     field: FieldId,
     first: u32,
     last: u32,
+    count: u32,
 }
 
 /// A value and the position of the next value of the same field.
@@ -215,6 +216,7 @@ impl Record {
                     field,
                     first: position,
                     last: position,
+                    count: 1,
                 });
                 self.slots[field.index()] = self.present.len() as u16;
             }
@@ -226,6 +228,7 @@ impl Record {
                     self.values[present.last as usize].next = position;
                 }
                 present.last = position;
+                present.count += 1;
             }
         }
         true
@@ -257,6 +260,7 @@ impl Record {
         if let Some(present) = self.present_mut(field) {
             present.first = NONE;
             present.last = NONE;
+            present.count = 0;
         }
         for value in values {
             self.push(field, *value);
@@ -270,6 +274,14 @@ impl Record {
             slot => self.present[usize::from(slot) - 1].first,
         };
         Values { record: self, next }
+    }
+
+    /// How many values the field has.
+    pub(crate) fn count(&self, field: FieldId) -> usize {
+        match self.slots[field.index()] {
+            0 | UNWANTED => 0,
+            slot => self.present[usize::from(slot) - 1].count as usize,
+        }
     }
 
     /// The first value of the field that is a text.

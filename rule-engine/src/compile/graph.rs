@@ -6,10 +6,12 @@
 
 use crate::condition::Condition;
 use crate::record::Record;
+use crate::schema::{FieldId, Schema};
 use crate::value::hash::HashMap;
 
 mod computed;
 mod explain;
+mod scan;
 mod scratch;
 mod text;
 mod value;
@@ -17,6 +19,7 @@ mod wildcards;
 mod words;
 
 use computed::ComputedMatcher;
+use scan::FieldScan;
 pub(crate) use scratch::Scratch;
 use value::FieldMatcher;
 
@@ -28,6 +31,8 @@ pub(crate) struct NodeId(u32);
 #[derive(Debug, Default)]
 pub(crate) struct ConditionGraph {
     nodes: Vec<Node>,
+    /// For fields of which an event may have very many values.
+    scans: Vec<FieldScan>,
 }
 
 #[derive(Debug)]
@@ -60,6 +65,11 @@ pub(crate) struct GraphBuilder {
 impl ConditionGraph {
     pub(crate) fn scratch(&self) -> Scratch {
         Scratch::new(self.nodes.len())
+    }
+
+    /// Whether the event has so many values of a field that they are looked at once for all tests, if at all.
+    pub(crate) fn scans(&self, record: &Record, field: FieldId) -> bool {
+        scan::has_many(record, field) && self.scans.iter().any(|scan| scan.is_of(field))
     }
 }
 
@@ -128,8 +138,18 @@ impl GraphBuilder {
         self.costs[node.0 as usize]
     }
 
-    pub(crate) fn finish(self) -> ConditionGraph {
-        ConditionGraph { nodes: self.nodes }
+    /// The graph, for events with fields of this schema.
+    pub(crate) fn finish(self, schema: &Schema) -> ConditionGraph {
+        let mut nodes = self.nodes;
+        let scans = FieldScan::all(&self.known, schema);
+        for (number, scan) in scans.iter().enumerate() {
+            for covered in scan.nodes() {
+                if let Node::Field(matcher) = &mut nodes[covered.0 as usize] {
+                    matcher.scan = Some(number);
+                }
+            }
+        }
+        ConditionGraph { nodes, scans }
     }
 }
 
@@ -169,7 +189,13 @@ impl NodeId {
             Node::All(operands) => operands.by_cost.iter().all(|operand| operand.matches(event)),
             Node::Any(operands) => operands.by_cost.iter().any(|operand| operand.matches(event)),
             Node::Not(operand) => !operand.matches(event),
-            Node::Field(matcher) => matcher.matches(event.record, &event.scratch.folded),
+            Node::Field(matcher) => match matcher.scan {
+                Some(scan) if scan::has_many(event.record, matcher.field) => {
+                    event.graph.scans[scan].run(event);
+                    return known.get() & 1 == 1;
+                }
+                _ => matcher.matches(event.record, &event.scratch.folded),
+            },
             Node::Computed(matcher) => matcher.matches(event.record, event.scratch),
         };
         known.set(event.scratch.event << 1 | u64::from(holds));
@@ -190,7 +216,7 @@ impl CompiledCondition {
     pub(crate) fn compile(condition: &Condition) -> CompiledCondition {
         let mut builder = GraphBuilder::default();
         let node = builder.add(condition);
-        let graph = builder.finish();
+        let graph = builder.finish(&Schema::ecs());
         CompiledCondition {
             scratch: graph.scratch(),
             graph,

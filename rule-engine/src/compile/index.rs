@@ -161,20 +161,30 @@ impl CandidateIndex {
         }
     }
 
-    /// Leaves in `candidates` every rule that may match the event.
-    pub(crate) fn find(&self, record: &Record, categories: Categories, candidates: &mut Candidates) {
+    /// Leaves in `candidates` every rule that may match the event. Fields that `is_scanned` names are not
+    /// looked at: the rules look at their values once for all.
+    pub(crate) fn find(
+        &self,
+        record: &Record,
+        categories: Categories,
+        candidates: &mut Candidates,
+        is_scanned: impl Fn(FieldId) -> bool,
+    ) {
         let Candidates { rules, allowed, folded } = candidates;
         self.read_by(categories, rules);
         if !rules.intersect(&self.possible) {
             return;
         }
         for field in &self.fields {
-            if rules.overlap(&field.needing) && !field.narrow(record, rules, allowed, folded) {
+            if rules.overlap(&field.needing)
+                && !is_scanned(field.field)
+                && !field.narrow(record, rules, allowed, folded)
+            {
                 return;
             }
         }
         for parts in &self.parts {
-            if rules.count_common(&parts.needing) > FEW_RULES_WITH_PARTS {
+            if rules.count_common(&parts.needing) > FEW_RULES_WITH_PARTS && !is_scanned(parts.field) {
                 parts.narrow(record, rules, allowed, folded);
             }
         }

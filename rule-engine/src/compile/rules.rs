@@ -165,7 +165,7 @@ impl Rules {
             schema: schema.clone(),
             infos: rules.iter().map(|rule| Arc::clone(&rule.info)).collect(),
             deferred: deferred.map(|(position, _)| position).collect(),
-            graph: graph.finish(),
+            graph: graph.finish(schema),
             index: CandidateIndex::new(&prerequisites),
             keeps_summaries: rules.iter().any(keeps_summary),
             rules,

@@ -149,7 +149,7 @@ impl AlertLimiter {
             self.suppressed += 1;
             return Verdict::Suppressed;
         }
-        if !self.take_place(candidate, time_ns, tell) {
+        if !self.take_place(candidate, Moment { time_ns, now_ns }, tell) {
             self.held_back += 1;
             return Verdict::HeldBack;
         }
@@ -158,7 +158,7 @@ impl AlertLimiter {
                 group,
                 owner,
                 LastTwo::default,
-                |alerted| alerted.note(time_ns),
+                |alerted| alerted.note(Moment { time_ns, now_ns }),
                 |alerted| alerted.all_before(now_ns, duration_ns),
                 &mut counters.groups_evicted,
             );
@@ -168,9 +168,13 @@ impl AlertLimiter {
 
     /// Takes one of the owner's alerts of the interval if any is left. The first alert after an interval begins the next
     /// one.
-    fn take_place(&mut self, candidate: &Candidate<'_>, time_ns: i64, tell: &mut dyn FnMut(HeldBack)) -> bool {
-        let owner = candidate.owner;
+    fn take_place(&mut self, candidate: &Candidate<'_>, moment: Moment, tell: &mut dyn FnMut(HeldBack)) -> bool {
+        let (owner, Moment { time_ns, now_ns }) = (candidate.owner, moment);
         let known = self.intervals.get(owner);
+        // An event from another time ends no interval that by the clock goes on; it begins one that no other is in.
+        if known.is_some_and(|interval| self.is_over(interval, time_ns) && !self.is_over(interval, now_ns)) {
+            return true;
+        }
         if known.is_none_or(|interval| self.is_over(interval, time_ns)) {
             self.end_interval(owner, tell);
             self.begin_interval(owner, time_ns, tell);

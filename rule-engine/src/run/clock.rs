@@ -24,6 +24,13 @@ pub(crate) struct Moment {
     pub now_ns: i64,
 }
 
+impl Moment {
+    /// Whether the time of an earlier event has proved wrong: it has yet to come.
+    pub(crate) fn refutes(self, earlier_ns: i64) -> bool {
+        earlier_ns > self.now_ns.saturating_add(DOUBTFUL_STEP_NS)
+    }
+}
+
 impl EventClock {
     /// Takes in an event; `None` if nothing says when it was. Among events with times of a clock that nobody sets, one
     /// without such a time is as of now.
@@ -77,13 +84,16 @@ impl EventClock {
     }
 }
 
-/// The last two times of something: one of them is right although the other was from the future.
+/// The last time of something, and another: one of them is right although the other was from the future.
 #[derive(Copy, Clone, Debug, Default)]
 pub(crate) struct LastTwo([Option<i64>; 2]);
 
 impl LastTwo {
-    pub(crate) fn note(&mut self, time_ns: i64) {
-        self.0 = [Some(time_ns), self.0[0]];
+    /// Keeps beside this time the one of those before that is nearest to now.
+    pub(crate) fn note(&mut self, moment: Moment) {
+        let before = self.0.iter().flatten();
+        let nearest = before.min_by_key(|at_ns| at_ns.abs_diff(moment.now_ns)).copied();
+        self.0 = [Some(moment.time_ns), nearest];
     }
 
     /// Whether one of them is less than the length of time away, in either direction.

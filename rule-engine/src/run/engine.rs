@@ -150,9 +150,9 @@ impl Engine {
         );
         self.counters.events += 1;
         let moment = self.clock.place(record.steady_time(), record.time());
-        if let Some(Moment { time_ns, now_ns }) = moment {
-            if self.running_since_ns.is_none_or(|since_ns| time_ns < since_ns) {
-                self.start_rules(time_ns, terms);
+        if let Some(Moment { now_ns, .. }) = moment {
+            if self.running_since_ns.is_none_or(|since_ns| now_ns < since_ns) {
+                self.start_rules(now_ns, terms);
             }
             self.conclude(now_ns, on_match);
         }
@@ -166,7 +166,8 @@ impl Engine {
             interval_ends,
             ..
         } = self;
-        rules.index.find(record, Categories::of(record), candidates);
+        let is_scanned = |field| rules.graph.scans(record, field);
+        rules.index.find(record, Categories::of(record), candidates, is_scanned);
         let event = Evaluation::new(record, &rules.graph, scratch);
         for position in candidates.rules() {
             let rule = &rules.rules[position];

@@ -7,6 +7,7 @@ use crate::condition::NewTerms;
 use crate::record::Record;
 use crate::record::key::owner;
 use crate::record::key::{bounded, text};
+use crate::run::clock::Moment;
 use crate::run::counters::EngineCounters;
 use crate::run::history::TermHistory;
 use crate::schema::FieldReference;
@@ -32,8 +33,8 @@ impl NewTermsObserver {
     }
 
     /// The rule runs at this time, whether it takes anything in or not: its learning period begins with the first time.
-    pub(crate) fn begin(&self, now_ms: i64, history: &mut dyn TermHistory) {
-        history.rule_first_seen(&self.history_key, now_ms);
+    pub(crate) fn begin(&self, now_ns: i64, history: &mut dyn TermHistory) {
+        history.rule_first_seen(&self.history_key, milliseconds(now_ns));
     }
 
     /// Remembers the event's combinations and returns those that are new, unless the rule is still learning. As `places`
@@ -41,7 +42,7 @@ impl NewTermsObserver {
     pub(crate) fn observe(
         &self,
         record: &Record,
-        now_ms: i64,
+        moment: Moment,
         learn_for_ms: i64,
         mut places: u64,
         history: &mut dyn TermHistory,
@@ -51,16 +52,17 @@ impl NewTermsObserver {
         if combinations.is_empty() {
             return combinations;
         }
+        let (time_ms, now_ms) = (milliseconds(moment.time_ns), milliseconds(moment.now_ns));
         let first_seen = history.rule_first_seen(&self.history_key, now_ms);
         let learning = now_ms < first_seen.saturating_add(self.new_terms.learn_for_ms.unwrap_or(learn_for_ms));
-        let window_start_ms = now_ms.saturating_sub(self.new_terms.window_ms);
+        let window_start_ms = time_ms.saturating_sub(self.new_terms.window_ms);
         let is_new = |last_seen: Option<i64>| last_seen.is_none_or(|last_seen| last_seen < window_start_ms);
         combinations.retain(|combination| {
             let term = term(combination);
             if places == 0 && !learning && is_new(history.last_seen(&self.history_key, &term)) {
                 return true;
             }
-            let is_new = is_new(history.observe(&self.history_key, &term, owner(record), now_ms));
+            let is_new = is_new(history.observe(&self.history_key, &term, owner(record), time_ms));
             places = places.saturating_sub(u64::from(is_new));
             is_new
         });
@@ -105,4 +107,8 @@ impl NewTermsObserver {
 /// An unambiguous text for the values.
 fn term(values: &[String]) -> String {
     bounded(serde_json::Value::from(values.to_vec()).to_string())
+}
+
+fn milliseconds(nanoseconds: i64) -> i64 {
+    nanoseconds.div_euclid(1_000_000)
 }

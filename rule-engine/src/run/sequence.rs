@@ -50,8 +50,8 @@ struct KeyState {
 #[derive(Debug, Default)]
 struct Slot {
     newest: Option<Partial>,
-    /// The one before, if the newest is so much later that this would be over: should the newest be from the future,
-    /// the next event continues this.
+    /// One so much earlier that by the newest it is over: should the newest be from the future, the next event continues
+    /// this.
     before: Option<Partial>,
 }
 
@@ -74,9 +74,7 @@ const DOUBTFUL_GAP_NS: i64 = 3_600_000_000_000;
 /// An event of a sequence.
 struct Present<'a> {
     record: &'a Record,
-    time_ns: i64,
-    /// What time it is.
-    now_ns: i64,
+    moment: Moment,
     /// The event as a short document, made when it is first needed.
     summary: OnceCell<Arc<Map<String, Json>>>,
 }
@@ -141,11 +139,10 @@ impl SequenceState {
         let sequence = Arc::clone(&self.sequence);
         let terms = sequence.terms.iter();
         let event_keys: Vec<Vec<Key>> = terms.map(|term| term_keys(term, event, counters)).collect();
-        let Moment { time_ns, now_ns } = moment;
+        let time_ns = moment.time_ns;
         let present = Present {
             record: event.record,
-            time_ns,
-            now_ns,
+            moment,
             summary: OnceCell::new(),
         };
         let mut matches = Vec::new();
@@ -180,9 +177,15 @@ impl SequenceState {
         }
         self.note_unwanted(&event_keys, &present, counters);
         if let Some(until) = &sequence.until {
+            // What would be over by then is not ended: the event may be from the future.
+            let is_ended = |partial: &mut Partial| {
+                let in_time = |span| time_ns.saturating_sub(partial.first_ns) <= span;
+                partial.last_ns <= time_ns && sequence.max_span_ns.is_none_or(in_time)
+            };
             for key in term_keys(until, event, counters) {
-                if let Some(state) = self.keys.get_mut(key) {
-                    state.slots.fill_with(Slot::default);
+                for slot in self.keys.get_mut(key).into_iter().flat_map(|state| &mut state.slots) {
+                    slot.newest.take_if(is_ended);
+                    slot.before.take_if(is_ended);
                 }
             }
         }
@@ -205,14 +208,16 @@ impl SequenceState {
                 bytes: 0,
             });
         }
-        let mut partial = state?.slots[stage - 1].take(time_ns)?;
+        // One that is over would be used up, but is left: the event may be from the future.
+        let span = self.sequence.max_span_ns;
+        let is_usable = |partial: &mut Partial| {
+            let in_time = |span| time_ns.saturating_sub(partial.first_ns) <= span;
+            partial.last_ns <= time_ns && span.is_none_or(in_time)
+        };
+        let mut partial = state?.slots[stage - 1].take(is_usable)?;
         partial.is_spoiled |= unwanted_ns > Some(partial.last_ns);
         partial.last_ns = time_ns;
-        let in_time = self
-            .sequence
-            .max_span_ns
-            .is_none_or(|span| time_ns.saturating_sub(partial.first_ns) <= span);
-        in_time.then_some(partial)
+        Some(partial)
     }
 
     fn put(
@@ -228,7 +233,7 @@ impl SequenceState {
         partial.events.push(summary);
         let gap_ns = self.sequence.max_span_ns.unwrap_or(DOUBTFUL_GAP_NS);
         self.use_state(key, present, counters, |state| {
-            state.slots[stage].put(partial, gap_ns);
+            state.slots[stage].put(partial, gap_ns, present.moment);
         });
     }
 
@@ -244,7 +249,7 @@ impl SequenceState {
             slots: std::iter::repeat_with(Slot::default).take(stages - 1).collect(),
             unwanted: vec![Sightings::default(); stages].into(),
         };
-        let in_time = |from_ns: i64| span.is_none_or(|span| present.now_ns.saturating_sub(from_ns) <= span);
+        let in_time = |from_ns: i64| span.is_none_or(|span| present.moment.now_ns.saturating_sub(from_ns) <= span);
         let is_over = |state: &KeyState| {
             let mut begun = state.partials().map(|partial| partial.first_ns);
             let mut unwanted = state.unwanted.iter().filter_map(Sightings::newest);
@@ -280,7 +285,7 @@ impl SequenceState {
     }
 
     fn note_unwanted(&mut self, event_keys: &[Vec<Key>], present: &Present<'_>, counters: &mut EngineCounters) {
-        let (stages, time_ns) = (self.sequence.stages.len(), present.time_ns);
+        let (stages, moment) = (self.sequence.stages.len(), present.moment);
         let places = self.sequence.missing.iter().enumerate();
         let unwanted: Vec<(usize, usize)> = places
             .flat_map(|(place, terms)| terms.iter().map(move |term| (place, *term)))
@@ -288,13 +293,13 @@ impl SequenceState {
         for (place, term) in unwanted {
             let keys = &event_keys[term];
             if place == stages {
-                self.waiting.spoil(keys, time_ns);
+                self.waiting.spoil(keys, moment.time_ns);
             }
             for key in keys {
                 if place == 0 {
-                    self.use_state(*key, present, counters, |state| state.unwanted[0].note(time_ns));
+                    self.use_state(*key, present, counters, |state| state.unwanted[0].note(moment));
                 } else if let Some(state) = self.keys.get_mut(*key).filter(|_| place < stages) {
-                    state.unwanted[place].note(time_ns);
+                    state.unwanted[place].note(moment);
                 }
             }
         }
@@ -317,22 +322,30 @@ impl Remembered for KeyState {
 }
 
 impl Slot {
-    /// Takes out what an event of this time continues: the newest that is not after it.
-    fn take(&mut self, time_ns: i64) -> Option<Partial> {
-        let is_earlier = |partial: &mut Partial| partial.last_ns <= time_ns;
-        match self.newest.take_if(is_earlier) {
+    /// Takes out the newest that can be used.
+    fn take(&mut self, is_usable: impl Fn(&mut Partial) -> bool) -> Option<Partial> {
+        match self.newest.take_if(&is_usable) {
             Some(newest) => {
                 self.before = None;
                 Some(newest)
             }
-            None => self.before.take_if(is_earlier),
+            None => self.before.take_if(is_usable),
         }
     }
 
-    fn put(&mut self, partial: Partial, gap_ns: i64) {
-        let is_over = |before: &Partial| partial.last_ns.saturating_sub(before.last_ns) > gap_ns;
-        self.before = self.newest.take().filter(is_over);
-        self.newest = Some(partial);
+    fn put(&mut self, partial: Partial, gap_ns: i64, moment: Moment) {
+        let is_gap = |from: &Partial, to: &Partial| to.last_ns.saturating_sub(from.last_ns) > gap_ns;
+        let newest = self.newest.take().filter(|newest| !moment.refutes(newest.last_ns));
+        match newest.or(self.before.take()) {
+            Some(newest) if is_gap(&partial, &newest) => {
+                self.before = Some(partial);
+                self.newest = Some(newest);
+            }
+            newest => {
+                self.before = newest.filter(|newest| is_gap(newest, &partial));
+                self.newest = Some(partial);
+            }
+        }
     }
 }
 

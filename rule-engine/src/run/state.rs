@@ -135,7 +135,7 @@ impl DetectionState {
     /// The rule runs at this time, whether it takes anything in or not.
     pub(super) fn begin(&self, time_ns: i64, terms: &mut dyn TermHistory) {
         match self {
-            DetectionState::NewTerms(observer) => observer.begin(milliseconds(time_ns), terms),
+            DetectionState::NewTerms(observer) => observer.begin(time_ns, terms),
             DetectionState::Alert | DetectionState::Sequence(_) | DetectionState::Threshold(_) => {}
         }
     }
@@ -156,8 +156,8 @@ impl DetectionState {
                 Vec::new()
             }
             (DetectionState::NewTerms(observer), Some(moment)) => {
-                let (now_ms, learn_for_ms) = (milliseconds(moment.time_ns), options.learn_for_ms);
-                let new = observer.observe(event.record, now_ms, learn_for_ms, places, terms, counters);
+                let learn_for_ms = options.learn_for_ms;
+                let new = observer.observe(event.record, moment, learn_for_ms, places, terms, counters);
                 let details = |new_terms| MatchDetails {
                     new_terms,
                     ..MatchDetails::default()
@@ -198,8 +198,4 @@ impl DetectionState {
             DetectionState::Alert | DetectionState::NewTerms(_) | DetectionState::Threshold(_) => None,
         }
     }
-}
-
-fn milliseconds(nanoseconds: i64) -> i64 {
-    nanoseconds.div_euclid(1_000_000)
 }

@@ -1,8 +1,8 @@
 //! Threshold rules: a number of events of one group within a window, optionally with a number of distinct values.
 //!
 //! Sees only events that satisfy the rule's query. Each group keeps only as many times and values as the threshold asks
-//! for, which is enough to decide exactly; past that, it forgets the one farthest in time from the event at hand, so one
-//! event from the future costs one place at most. One alert per group and window.
+//! for, which is enough to decide exactly; past that, it forgets the one farthest from now, so an event from
+//! the future costs none of them. One alert per group and window.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -50,7 +50,7 @@ impl ThresholdState {
 
     /// Counts an event that satisfies the query; returns the groups that reach the threshold with it.
     pub(crate) fn observe(&mut self, record: &Record, moment: Moment, counters: &mut EngineCounters) -> Vec<Key> {
-        let Moment { time_ns, now_ns } = moment;
+        let now_ns = moment.now_ns;
         let threshold = &self.threshold;
         let values = values(threshold, record);
         let is_over = |group: &KeyCounts| {
@@ -63,7 +63,7 @@ impl ThresholdState {
                 *key,
                 owner(record),
                 KeyCounts::default,
-                |group| group.count(threshold, &values, time_ns),
+                |group| group.count(threshold, &values, moment),
                 is_over,
                 &mut counters.groups_evicted,
             )
@@ -99,9 +99,9 @@ impl Remembered for KeyCounts {
 
 impl KeyCounts {
     /// Counts the event and returns whether it raises an alert.
-    fn count(&mut self, threshold: &Threshold, values: &HashSet<u128>, time_ns: i64) -> bool {
-        let window_ns = threshold.window_ns;
-        self.note_time(time_ns, threshold.events);
+    fn count(&mut self, threshold: &Threshold, values: &HashSet<u128>, moment: Moment) -> bool {
+        let (window_ns, time_ns) = (threshold.window_ns, moment.time_ns);
+        self.note_time(moment, threshold.events);
         // All are within the window if the first and the last are.
         let is_within =
             |at_ns: Option<i64>| at_ns.is_some_and(|at_ns| time_ns.abs_diff(at_ns) <= window_ns.unsigned_abs());
@@ -112,7 +112,7 @@ impl KeyCounts {
             let seen = &mut self.values;
             values
                 .iter()
-                .for_each(|value| seen.note(*value, time_ns, cardinality.values));
+                .for_each(|value| seen.note(*value, moment, cardinality.values));
             seen.seen_ns.len() == cardinality.values
                 && is_within(seen.by_time.first().map(|(at_ns, _)| *at_ns))
                 && is_within(seen.by_time.last().map(|(at_ns, _)| *at_ns))
@@ -121,18 +121,19 @@ impl KeyCounts {
         if !enough_events || !enough_values || silent {
             return false;
         }
-        self.alerted.note(time_ns);
+        self.alerted.note(moment);
         true
     }
 
-    fn note_time(&mut self, time_ns: i64, most: usize) {
+    fn note_time(&mut self, moment: Moment, most: usize) {
+        let Moment { time_ns, now_ns } = moment;
         let place = self.times.partition_point(|at_ns| *at_ns <= time_ns);
         self.times.insert(place, time_ns);
         let (Some(first), Some(last)) = (self.times.front(), self.times.back()) else {
             return;
         };
         if self.times.len() > most {
-            if time_ns.abs_diff(*first) >= time_ns.abs_diff(*last) {
+            if now_ns.abs_diff(*first) >= now_ns.abs_diff(*last) {
                 self.times.pop_front();
             } else {
                 self.times.pop_back();
@@ -142,7 +143,8 @@ impl KeyCounts {
 }
 
 impl SeenValues {
-    fn note(&mut self, value: u128, time_ns: i64, most: usize) {
+    fn note(&mut self, value: u128, moment: Moment, most: usize) {
+        let Moment { time_ns, now_ns } = moment;
         if let Some(before_ns) = self.seen_ns.insert(value, time_ns) {
             self.by_time.remove(&(before_ns, value));
         }
@@ -151,7 +153,7 @@ impl SeenValues {
             return;
         };
         if self.by_time.len() > most {
-            let farthest = if time_ns.abs_diff(first.0) >= time_ns.abs_diff(last.0) {
+            let farthest = if now_ns.abs_diff(first.0) >= now_ns.abs_diff(last.0) {
                 *first
             } else {
                 *last

@@ -49,7 +49,7 @@ fn a_rule_that_needs_what_nothing_here_fills_is_reported() {
         (
             r#"file where true"#,
             expect![[r#"
-            never-matches at `file`: the rule can never match: `event.category` is `process` in events from here
+            never-matches at `file`: the rule can never match: `event.category` is `process` or `host` in events from here
         "#]],
         ),
         (
@@ -86,14 +86,14 @@ fn a_rule_that_needs_what_nothing_here_fills_is_reported() {
             r#"sequence by process.hash.md5 [process where true] [network where true] until [file where true]"#,
             expect![[r#"
                 never-matches at `process.hash.md5`: the rule can never match: no source here fills `process.hash.md5`
-                never-matches at `network`: the rule can never match: `event.category` is `process` in events from here
-                never-matches at `file`: the event behind `until` can never match: `event.category` is `process` in events from here
+                never-matches at `network`: the rule can never match: `event.category` is `process` or `host` in events from here
+                never-matches at `file`: the event behind `until` can never match: `event.category` is `process` or `host` in events from here
             "#]],
         ),
         (
             r#"sequence with maxspan=1s [process where true] ![file where true] [process where process.title : "*"]"#,
             expect![[r#"
-                never-matches at `file`: the missing event can never match: `event.category` is `process` in events from here
+                never-matches at `file`: the missing event can never match: `event.category` is `process` or `host` in events from here
                 never-matches at `process.title : "*"`: the rule can never match: no source here fills `process.title`
             "#]],
         ),
@@ -118,7 +118,7 @@ fn a_part_that_can_never_match_is_reported_beside_others_that_can() {
         (
             r#"any where event.category == "file" or event.action == "exec""#,
             expect![[r#"
-                never-matches at `event.category == "file"`: this part can never match: `event.category` is `process` in events from here
+                never-matches at `event.category == "file"`: this part can never match: `event.category` is `process` or `host` in events from here
             "#]],
         ),
     ]);

@@ -11,6 +11,10 @@ pub(crate) struct Scratch {
     /// The number of the current event, from 1.
     pub(super) event: u64,
     pub(super) folded: FoldBuffer,
+    /// Where a value is folded whose tests fold it themselves.
+    pub(super) scanned: FoldBuffer,
+    /// For each node the number of the value that it was last tried on, from 1.
+    pub(super) tried: Box<[Cell<u32>]>,
     combinations_cut: Cell<u64>,
 }
 
@@ -20,6 +24,8 @@ impl Scratch {
             results: vec![Cell::new(0); nodes].into(),
             event: 0,
             folded: FoldBuffer::default(),
+            scanned: FoldBuffer::default(),
+            tried: vec![Cell::new(0); nodes].into(),
             combinations_cut: Cell::new(0),
         }
     }
@@ -28,6 +34,11 @@ impl Scratch {
     pub(super) fn begin_event(&mut self) {
         self.event += 1;
         self.combinations_cut.set(0);
+    }
+
+    /// Notes the outcome of a node for the current event.
+    pub(super) fn note(&self, node: usize, holds: bool) {
+        self.results[node].set(self.event << 1 | u64::from(holds));
     }
 
     /// Combinations of values beyond the limit, for which no function was computed.

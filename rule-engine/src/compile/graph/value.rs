@@ -19,6 +19,8 @@ pub(super) struct FieldMatcher {
     pub name: Box<str>,
     /// What the test wants, in words.
     pub wanted: Box<str>,
+    /// Where all tests of the field are decided at once, if an event has very many values of it.
+    pub scan: Option<usize>,
     test: ValueTest,
 }
 
@@ -45,8 +47,13 @@ impl FieldMatcher {
             key: condition.field.key.clone(),
             name: condition.field.name().into(),
             wanted: wanted(&condition.test),
+            scan: None,
             test: ValueTest::compile(&condition.test),
         }
+    }
+
+    pub(super) fn passes(&self, value: Value<'_>, scratch: &FoldBuffer) -> bool {
+        self.test.passes(value, scratch)
     }
 
     pub(super) fn matches(&self, record: &Record, scratch: &FoldBuffer) -> bool {

@@ -21,7 +21,7 @@ fn a_rule_that_waits_in_vain_is_ok_with_a_warning_that_says_why() {
             ),
             expect![[r#"
                 Ok
-                9:12 Warning never-matches: the rule can never match: `event.category` is `process` in events from here (take the part out, or keep it for events of other producers)
+                9:12 Warning never-matches: the rule can never match: `event.category` is `process` or `host` in events from here (take the part out, or keep it for events of other producers)
                 10:10 Warning index-without-source: no source here produces events of the rule's `index` patterns (events here are in `logs-endpoint.events.process-default` and `logs-cloud_defend.process-default`)
             "#]],
         ),
@@ -44,7 +44,7 @@ fn a_rule_that_waits_in_vain_is_ok_with_a_warning_that_says_why() {
             ),
             expect![[r#"
                 Ok
-                9:12 Warning never-matches: the rule can never match: `event.category` is `process` in events from here (take the part out, or keep it for events of other producers)
+                9:12 Warning never-matches: the rule can never match: `event.category` is `process` or `host` in events from here (take the part out, or keep it for events of other producers)
                 10:9 Warning never-matches: the rule can never match: its `index` patterns leave out the category of its events (take the part out, or keep it for events of other producers)
             "#]],
         ),

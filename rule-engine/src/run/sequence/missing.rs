@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use crate::record::key::Key;
+use crate::run::clock::Moment;
 use crate::run::fair_quota::{FairQuota, Owner};
 use crate::run::groups::Room;
 use crate::value::hash::HashMap;
@@ -25,7 +26,11 @@ pub(super) struct Sightings {
 }
 
 impl Sightings {
-    pub(super) fn note(&mut self, time_ns: i64) {
+    pub(super) fn note(&mut self, moment: Moment) {
+        let time_ns = moment.time_ns;
+        if self.newest.is_some_and(|newest_ns| moment.refutes(newest_ns)) {
+            self.newest = self.before_newest.take();
+        }
         if self.newest < Some(time_ns) {
             self.before_newest = self.newest;
             self.newest = Some(time_ns);

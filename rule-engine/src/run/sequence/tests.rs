@@ -9,6 +9,7 @@ use crate::fixture::OPTIONS;
 use crate::language::eql;
 use crate::limits::EngineLimits;
 use crate::record::Record;
+use crate::schema::Schema;
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -27,7 +28,7 @@ impl Run {
             Some(Detection::Sequence(sequence)) => {
                 let mut builder = GraphBuilder::default();
                 let sequence = Arc::new(CompiledSequence::compile(&sequence, &mut builder));
-                let graph = builder.finish();
+                let graph = builder.finish(&Schema::ecs());
                 let limits = EngineLimits::default();
                 let room = Room {
                     keys: limits.groups,
