@@ -141,7 +141,7 @@ impl GraphBuilder {
     /// The graph, for events with fields of this schema.
     pub(crate) fn finish(self, schema: &Schema) -> ConditionGraph {
         let mut nodes = self.nodes;
-        let scans = FieldScan::all(&self.known, schema);
+        let scans = FieldScan::all(self.known.iter(), schema);
         for (number, scan) in scans.iter().enumerate() {
             for covered in scan.nodes() {
                 if let Node::Field(matcher) = &mut nodes[covered.0 as usize] {

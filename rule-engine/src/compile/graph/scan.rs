@@ -13,7 +13,7 @@ use super::{Evaluation, Node, NodeId};
 use crate::condition::{Condition, FieldCondition, Test};
 use crate::record::{Record, Value};
 use crate::schema::{FieldId, FieldType, Schema};
-use crate::value::hash::{HashMap, LookupMap};
+use crate::value::hash::LookupMap;
 use crate::value::{Case, Pattern, Symbol};
 
 /// From so many values on, looking once for all is cheaper.
@@ -46,9 +46,12 @@ pub(super) fn has_many(record: &Record, field: FieldId) -> bool {
 
 impl FieldScan {
     /// One for each field that events carry as a list and whose tests have literals.
-    pub(super) fn all(known: &HashMap<Condition, NodeId>, schema: &Schema) -> Vec<FieldScan> {
+    pub(super) fn all<'a>(
+        conditions: impl Iterator<Item = (&'a Condition, &'a NodeId)>,
+        schema: &Schema,
+    ) -> Vec<FieldScan> {
         let mut fields: BTreeMap<FieldId, BTreeMap<Literal, Vec<NodeId>>> = BTreeMap::new();
-        for (condition, node) in known {
+        for (condition, node) in conditions {
             let Condition::Field(condition) = condition else {
                 continue;
             };
@@ -123,12 +126,13 @@ impl FieldScan {
             }
             scratch.scanned.folded(text, Case::Insensitive, |folded| {
                 let wanted = (folded.len() <= self.longest_text).then(|| self.texts.get(folded));
-                try_on(event, wanted.flatten(), value, number);
+                try_on(event, wanted.flatten().map(AsRef::as_ref), value, number);
                 if folded.len() < self.shortest_part {
                     return;
                 }
                 for found in self.parts.find_overlapping_iter(folded) {
-                    try_on(event, self.of_parts.get(found.pattern().as_usize()), value, number);
+                    let tests = self.of_parts.get(found.pattern().as_usize());
+                    try_on(event, tests.map(AsRef::as_ref), value, number);
                 }
             });
         }
@@ -136,7 +140,7 @@ impl FieldScan {
 }
 
 /// Tries the tests on a value, each at most once on each and only until it passes.
-fn try_on(event: &Evaluation<'_>, tests: Option<&Box<[NodeId]>>, value: Value<'_>, number: u32) {
+fn try_on(event: &Evaluation<'_>, tests: Option<&[NodeId]>, value: Value<'_>, number: u32) {
     let scratch = event.scratch;
     for node in tests.into_iter().flatten() {
         let at = node.0 as usize;

@@ -1,0 +1,102 @@
+//! Clocks that are set, and containers that make up terms.
+
+use super::*;
+
+const DAY_MS: i64 = 86_400_000;
+const WINDOW: Duration = Duration::from_secs(14 * 86_400);
+
+/// Opens the history of a sensor that starts when the boot clock shows this and the wall clock that.
+fn started(directory: &TempDir, boot_ms: i64, wall_ms: i64) -> History {
+    let mut history = History::open(directory.path(), WINDOW).unwrap();
+    history.follow_boot_clock(boot_ms, wall_ms);
+    history
+}
+
+fn known(history: &mut History, now_ms: i64) -> usize {
+    let observed = (0..50).map(|number| history.observe("rule", &format!("term-{number}"), "", now_ms));
+    observed
+        .filter(|seen| seen.is_some_and(|seen| seen >= now_ms - 14 * DAY_MS))
+        .count()
+}
+
+#[test]
+fn a_wall_clock_that_is_years_wrong_at_a_start_empties_nothing() {
+    for years in [-50_i64, -1, 1, 73] {
+        let directory = tempfile::tempdir().unwrap();
+        let right = 20_000 * DAY_MS;
+        let mut history = started(&directory, 0, right);
+        assert_eq!(history.rule_first_seen("rule", 0), 0);
+        assert_eq!(known(&mut history, 0), 0);
+        history.close(LONG);
+        let mut history = started(&directory, 5, right + years * 365 * DAY_MS);
+        assert!(history.rule_first_seen("rule", 5) <= 5, "learning is not begun anew");
+        assert_eq!(known(&mut history, 2 * PRUNE_INTERVAL_MS), 50, "{years} years");
+        history.close(LONG);
+        let mut history = started(&directory, 5, right + DAY_MS);
+        assert_eq!(known(&mut history, 2 * PRUNE_INTERVAL_MS), 50, "after {years} years");
+        assert_eq!(history.counts().terms, 50);
+    }
+}
+
+#[test]
+fn time_in_which_no_sensor_ran_counts_up_to_half_of_what_is_kept() {
+    for (days_off, expected) in [(3, 3), (7, 7), (30, 7)] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut history = started(&directory, 0, 20_000 * DAY_MS);
+        history.observe("rule", "term", "", 0);
+        history.close(LONG);
+        let mut history = started(&directory, 0, (20_000 + days_off) * DAY_MS);
+        let ago_ms = -history.observe("rule", "term", "", 0).unwrap();
+        assert!((ago_ms - expected * DAY_MS).abs() < DAY_MS, "{days_off} {ago_ms}");
+    }
+}
+
+#[test]
+fn a_term_of_the_future_on_disk_is_taken_as_seen_now() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut history = History::open(directory.path(), WINDOW).unwrap();
+    history.rule_first_seen("rule", 70_000 * DAY_MS);
+    history.observe("rule", "term", "", 70_000 * DAY_MS);
+    history.close(LONG);
+    let mut history = started(&directory, 1_000, 20_000 * DAY_MS);
+    assert_eq!(history.rule_first_seen("rule", 1_000), 1_000);
+    assert_eq!(history.observe("rule", "term", "", 1_000), Some(1_000));
+}
+
+#[test]
+fn a_container_that_makes_up_terms_pushes_out_none_that_another_uses() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut history = open(&directory);
+    for number in 0..100 {
+        history.observe("rule", &format!("shared-{number}"), "attacker", 0);
+        history.observe("rule", &format!("shared-{number}"), "victim", 1);
+        history.observe("rule", &format!("shared-{number}"), "attacker", 2);
+    }
+    for number in 0..MAX_TERMS_PER_RULE as i64 + 1_000 {
+        history.observe("rule", &format!("made-up-{number}"), "attacker", 3);
+    }
+    for number in 0..100 {
+        assert!(history.last_seen("rule", &format!("shared-{number}")).is_some());
+    }
+    assert!(history.counts().evicted > 0);
+}
+
+#[test]
+fn all_rules_together_remember_so_many_bytes_and_no_container_loses_its_share() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut history = open(&directory);
+    history.observe("quiet", "its only term", "victim", 0);
+    let long = "x".repeat(900);
+    for number in 0..60_000 {
+        history.observe(
+            &format!("rule-{}", number % 7),
+            &format!("{number}{long}"),
+            "attacker",
+            1,
+        );
+    }
+    assert!(history.totals.weight() <= MAX_BYTES);
+    assert!(history.last_seen("quiet", "its only term").is_some());
+    let weights = history.rules.values().map(|terms| terms.by_age.weight());
+    assert_eq!(weights.sum::<usize>(), history.totals.weight());
+}
