@@ -21,9 +21,6 @@ mod terminal;
 mod texts;
 mod view;
 
-/// The longest chain of parents that is followed.
-const CHAIN_LIMIT: usize = 64;
-
 pub(crate) use capabilities::{FIRST_USER_NAMESPACE, capability_names};
 pub(crate) use key::ProcessKey;
 pub(crate) use model::Process;

@@ -9,6 +9,9 @@ use super::image::{ImageRef, SharedImage};
 use super::key::ProcessKey;
 use crate::identity::{ContainerIdentity, Membership};
 
+/// The longest chain of parents that is followed.
+pub(super) const CHAIN_LIMIT: usize = 64;
+
 /// How an entry leader was started: `process.entry_leader.entry_meta.type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind {

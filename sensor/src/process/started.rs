@@ -1,7 +1,7 @@
 //! Containers that no cgroup names: what a container runtime of the host started into namespaces of its own.
 
 use super::key::ProcessKey;
-use super::model::Process;
+use super::model::{CHAIN_LIMIT, Process};
 use super::names::base_name;
 use crate::identity::{self, ContainerIdentity, Started};
 
@@ -44,7 +44,7 @@ pub(super) fn started_container<'a>(
     // A runtime may end before its container's program begins.
     let parents = [known.map(|known| known.parent), Some(process.parent)];
     let (runtime, started) = parents.into_iter().flatten().find_map(|parent| {
-        let ancestors = || std::iter::successors(find(parent), |process| find(process.parent)).take(super::CHAIN_LIMIT);
+        let ancestors = || std::iter::successors(find(parent), |process| find(process.parent)).take(CHAIN_LIMIT);
         let skipped = ancestors().take_while(|process| !starts_containers(process)).count();
         let runtimes = ancestors()
             .skip(skipped)

@@ -11,7 +11,6 @@ use sensor_abi::{
     ExitRecord, FLAG_CGROUP_V1, FLAG_ENVIRONMENT_FOLLOWS, FLAG_SCRIPT, ForkRecord, Namespaces, ProcessFixed,
 };
 
-use super::CHAIN_LIMIT;
 use super::arguments::{ProcessArguments, allowed_variables};
 use super::budget::Budget;
 use super::capabilities::granted_by_file;
@@ -20,7 +19,7 @@ use super::executable::ExecutableFile;
 use super::image::{Image, Kept, SharedImage};
 use super::kept::KeptProcess;
 use super::key::ProcessKey;
-use super::model::{Credentials, Groups, Process};
+use super::model::{CHAIN_LIMIT, Credentials, Groups, Process};
 use super::names::program_name;
 use super::started::started_container;
 use super::terminal::is_interactive;
