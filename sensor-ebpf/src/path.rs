@@ -224,7 +224,9 @@ fn append_component(scratch: *mut ExecScratch, walk: *mut Walk, node: Address, n
             return;
         }
         let beyond = core::ptr::read_volatile(&raw const (*walk).beyond);
-        let place = (&raw mut (*walk).outermost).cast::<Address>().add((beyond & OUTERMOST_MASK) as usize);
+        let place = (&raw mut (*walk).outermost)
+            .cast::<Address>()
+            .add((beyond & OUTERMOST_MASK) as usize);
         core::ptr::write_volatile(place, node);
         core::ptr::write_volatile(&raw mut (*walk).beyond, beyond + 1);
     }
@@ -296,7 +298,10 @@ fn append_mark(scratch: *mut ExecScratch) {
     // SAFETY: as in `append_string`.
     unsafe {
         let position = core::ptr::read_volatile(&raw const (*scratch).position) & POSITION_MASK;
-        (&raw mut (*scratch).variable).cast::<u8>().add(position as usize).write_volatile(0);
+        (&raw mut (*scratch).variable)
+            .cast::<u8>()
+            .add(position as usize)
+            .write_volatile(0);
         (*scratch).position = position + 1;
     }
 }

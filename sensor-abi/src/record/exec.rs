@@ -21,14 +21,14 @@ pub const PATH_LIMIT: usize = 4096;
 /// How many components of the outermost part of a longer path are told.
 pub const OUTERMOST_COMPONENTS: usize = 8;
 
-/// The same of an exec that is sent short, which also applies to the path that the kernel was given, and the most
-/// argument bytes of one.
+/// The longest path of an exec that is sent short, which also applies to the path that the kernel was given.
 pub const SHORT_PATH: usize = 512;
+/// The most argument bytes of an exec that is sent short.
 pub const SHORT_ARGUMENTS: usize = 1024;
 
-/// Runs of the program that finishes the walks of deep paths, and the steps of each run. What a walk has not reached by
-/// then is left out.
+/// Runs of the program that finishes the walks of deep paths. What a walk has not reached by then is left out.
 pub const PATH_TAIL_CALLS: usize = 12;
+/// Steps of each such run.
 pub const STEPS_PER_TAIL_CALL: usize = 512;
 
 /// The most supplementary groups that an exec's record carries.
