@@ -306,14 +306,13 @@ fn records_that_a_starved_sensor_loses_are_told_among_the_alerts() -> Result<()>
     let notice = wait_for_notice(&sensor, "records-lost")?;
     let count: u64 = notice.text("tidewaiter.sensor.count").parse()?;
     assert!(count > 0 && !notice.text("event.reason").is_empty(), "{notice:?}");
-    let lost = sensor.wait_for("heartbeat with the loss", |document| {
+    sensor.wait_for("heartbeat with the loss", |document| {
         document
             .text("tidewaiter.sensor.records_lost")
             .parse::<u64>()
             .ok()
             .filter(|lost| *lost > 0)
     })?;
-    assert!(lost > 0);
     Ok(())
 }
 
@@ -486,12 +485,11 @@ fn await_thread(process: u32, name: &str) -> Result<()> {
 /// A pipe that takes nothing more.
 fn full_pipe() -> Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) = nix::unistd::pipe()?;
-    let other = fs::OpenOptions::new()
+    let mut other = fs::OpenOptions::new()
         .write(true)
         .open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer)))?;
     // Of an open file of its own, so that the sensor's end stays as it is.
     nix::fcntl::fcntl(&other, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
-    let mut other = other;
     loop {
         match other.write(&[b'x'; 4096]) {
             Ok(_) => {}
