@@ -83,6 +83,11 @@ impl Podman {
         podman
     }
 
+    /// A command among the engine's own processes, for what finds it by its folders.
+    pub fn beside(&self, program: &str) -> Command {
+        self.namespaces.command(program)
+    }
+
     /// Starts a container; its full id.
     pub fn run_detached(&self, options: &[&str], command: &[&str]) -> Result<String> {
         let mut podman = self.podman(&["run", "--detach", "--network", "none"]);
