@@ -5,7 +5,7 @@
 //! terminates, and allocates only the new texts that functions compute.
 
 use crate::condition::Condition;
-use crate::record::Record;
+use crate::record::{Record, Value};
 use crate::schema::{FieldId, Schema};
 use crate::value::hash::HashMap;
 
@@ -141,10 +141,11 @@ impl GraphBuilder {
     /// The graph, for events with fields of this schema.
     pub(crate) fn finish(self, schema: &Schema) -> ConditionGraph {
         let mut nodes = self.nodes;
-        let scans = FieldScan::all(self.known.iter(), schema);
+        let known = self.known.iter().map(|(condition, node)| (condition, node.0 as usize));
+        let scans = FieldScan::all(known, schema);
         for (number, scan) in scans.iter().enumerate() {
             for covered in scan.nodes() {
-                if let Node::Field(matcher) = &mut nodes[covered.0 as usize] {
+                if let Node::Field(matcher) = &mut nodes[*covered] {
                     matcher.scan = Some(number);
                 }
             }
@@ -191,7 +192,11 @@ impl NodeId {
             Node::Not(operand) => !operand.matches(event),
             Node::Field(matcher) => match matcher.scan {
                 Some(scan) if scan::has_many(event.record, matcher.field) => {
-                    event.graph.scans[scan].run(event);
+                    let passes = |node: usize, value: Value<'_>| match &event.graph.nodes[node] {
+                        Node::Field(matcher) => matcher.passes(value, &event.scratch.folded),
+                        _ => false,
+                    };
+                    event.graph.scans[scan].run(event.record, event.scratch, &passes);
                     return known.get() & 1 == 1;
                 }
                 _ => matcher.matches(event.record, &event.scratch.folded),
@@ -232,3 +237,6 @@ impl CompiledCondition {
         self.evaluate(record, |node, event| node.matches(event))
     }
 }
+
+#[cfg(test)]
+mod tests;
