@@ -98,7 +98,7 @@ impl MemoryLimit {
 
 /// Beginnings of the names of cgroups that engines make: for their containers, and above them. They may stand below the
 /// engine's own cgroup.
-const OF_ENGINES: [&str; 5] = ["default", "docker", "k8s.io", "kubepods", "libpod"];
+const OF_ENGINES: [&str; 7] = ["default", "docker", "k8s.io", "kubepods", "libpod", "mine", "shop"];
 
 /// The cgroups that engines have made, in every hierarchy.
 pub fn of_engines() -> HashSet<PathBuf> {
