@@ -2,7 +2,7 @@
 
 use super::pod::Pod;
 use super::socket::Runtime;
-use super::text::bounded;
+use super::text::{bounded, pair_bytes};
 use std::sync::Arc;
 
 /// The most mounts of one container that are kept.
@@ -81,11 +81,6 @@ impl Metadata {
         let texts: usize = texts.into_iter().flatten().map(String::len).sum();
         size_of::<Metadata>() + labels + digests + mounts.sum::<usize>() + texts
     }
-}
-
-/// What a pair of texts takes.
-pub(super) fn pair_bytes((key, value): &(String, String)) -> usize {
-    key.len() + value.len() + size_of::<(String, String)>()
 }
 
 /// A path of the host that a container sees.

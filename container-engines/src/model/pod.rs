@@ -6,8 +6,7 @@
 //!
 //! All of it is text that users of the cluster chose, cut to size like everything from an engine.
 
-use super::metadata::pair_bytes;
-use super::text::{bounded, bounded_labels};
+use super::text::{bounded, bounded_labels, pair_bytes};
 
 /// Written by the kubelet into the labels of containers and sandboxes.
 const POD_NAME: &str = "io.kubernetes.pod.name";

@@ -34,6 +34,11 @@ fn cut(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]
 }
 
+/// What a pair of texts takes.
+pub(crate) fn pair_bytes((key, value): &(String, String)) -> usize {
+    key.len() + value.len() + size_of::<(String, String)>()
+}
+
 /// Whether a container can have this id: what engines accept as a name, and fit to be a part of a path.
 pub(crate) fn is_id(text: &str) -> bool {
     text.len() <= ID_BYTES
