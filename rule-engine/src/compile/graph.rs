@@ -219,9 +219,14 @@ pub(crate) struct CompiledCondition {
 #[cfg(test)]
 impl CompiledCondition {
     pub(crate) fn compile(condition: &Condition) -> CompiledCondition {
+        CompiledCondition::compile_for(condition, &Schema::ecs())
+    }
+
+    /// For events with fields of this schema.
+    pub(crate) fn compile_for(condition: &Condition, schema: &Schema) -> CompiledCondition {
         let mut builder = GraphBuilder::default();
         let node = builder.add(condition);
-        let graph = builder.finish(&Schema::ecs());
+        let graph = builder.finish(schema);
         CompiledCondition {
             scratch: graph.scratch(),
             graph,

@@ -55,7 +55,7 @@ fn check_examples(folder: &Path) -> usize {
             .detection
             .conditions()
             .into_iter()
-            .map(|condition| (condition, CompiledCondition::compile(condition)))
+            .map(|condition| (condition, CompiledCondition::compile_for(condition, options.schema())))
             .collect();
         for example in &rule.info.examples {
             examples += 1;

@@ -61,7 +61,7 @@ fn a_rule_that_needs_what_nothing_here_fills_is_reported() {
         (
             r#"process where event.type == "change" or event.type like "cr*""#,
             expect![[r#"
-                never-matches at `event.type == "change"`: the rule can never match: `event.type` is `start` or `end` in events from here
+                never-matches at `event.type == "change"`: the rule can never match: `event.type` is `start` or `end` or `info` in events from here
             "#]],
         ),
         (
