@@ -57,7 +57,9 @@ impl WaitingBlocks {
     }
 
     /// Adds a block; gives those that had to give way, each with whether it is this one.
-    pub(super) fn push(&mut self, block: Block) -> Vec<(Block, bool)> {
+    pub(super) fn push(&mut self, mut block: Block) -> Vec<(Block, bool)> {
+        // What a growing document left unused would take the room of others.
+        block.bytes.shrink_to_fit();
         let place = self.next;
         self.next += 1;
         self.bytes += block.memory();

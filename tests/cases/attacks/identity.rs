@@ -245,7 +245,7 @@ fn a_container_of_every_namespace_of_containerd_is_known_wherever_its_cgroup_is(
 fn a_sensor_in_a_cgroup_namespace_knows_the_containers_that_were_there_before() -> Result<()> {
     let home = Home::new()?;
     let engine = Engine::start(&home)?;
-    let listen = "busybox mkfifo /tmp/go; while read line < /tmp/go; do (:); done";
+    let listen = "busybox mkfifo /tmp/go; while :; do read line < /tmp/go && (:); done";
     let id = engine.run_detached(&["--name", "before"], &["/bin/sh", "-c", listen])?;
     let go = Path::new("/proc")
         .join(first_process(&engine, &id)?)
