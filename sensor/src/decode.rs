@@ -32,8 +32,9 @@ pub enum KernelEvent {
 }
 
 /// How long after its own record an exec waits for the rest of its arguments and its environment, by the time of other
-/// records and of the clock. They follow within microseconds, unless the program that sends them is preempted.
-const UNFINISHED_FOR_NS: u64 = 100_000_000;
+/// records and of the clock. They follow within microseconds, unless the program that sends them is preempted or its machine
+/// stands still.
+const UNFINISHED_FOR_NS: u64 = 1_000_000_000;
 
 /// Reassembles the records of all processors.
 #[derive(Default)]
