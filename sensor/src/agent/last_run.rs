@@ -171,7 +171,9 @@ mod tests {
         )
         .unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(RunFile::begin(directory.path()).unwrap().1, Some(7));
+        let (file, before) = RunFile::begin(directory.path()).unwrap();
+        assert_eq!(before, Some(7));
+        file.end(LONG);
     }
 
     #[test]
