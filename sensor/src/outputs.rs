@@ -12,7 +12,7 @@ pub(crate) mod stdout;
 pub(crate) mod text;
 mod waiting;
 
-pub(crate) use queue::Output;
+pub(crate) use queue::{OnClosed, Output};
 pub(crate) use router::{Form, Router, RouterInput};
 pub(crate) use waiting::Block;
 

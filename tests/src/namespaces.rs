@@ -25,8 +25,8 @@ const HOLD: &str = "set -e
 mount -t tmpfs -o mode=755 tmpfs /run
 mount -t tmpfs tmpfs /dev/shm
 for folder in etc var/lib; do
-    mkdir -p /run/changes/$folder /run/work/$folder
-    mount -t overlay -o lowerdir=/$folder,upperdir=/run/changes/$folder,workdir=/run/work/$folder overlay /$folder
+    mkdir -p /run/changes/$folder /run/overlay/$folder
+    mount -t overlay -o lowerdir=/$folder,upperdir=/run/changes/$folder,workdir=/run/overlay/$folder overlay /$folder
 done
 busybox ip link set lo up
 echo ready

@@ -458,26 +458,17 @@ fn a_rule_learns_from_its_first_run_on_and_not_from_its_first_match() {
         is_nested: false,
         is_fork: true,
     };
+    let later = Event {
+        second: 3_600,
+        is_fork: false,
+        ..other
+    };
     run.show(0, &other);
-    let found = run.show(
-        1,
-        &Event {
-            second: 3_600,
-            is_fork: false,
-            ..other
-        },
-    );
+    let found = run.show(1, &later);
     assert!(found.contains(&("terms".to_owned(), "d,0".to_owned())), "{found:?}");
     // Also where nothing at all happened since the start.
     let mut run = Run::new(EngineLimits::default(), true);
     run.engine.begin(0, &mut run.history);
-    let found = run.show(
-        0,
-        &Event {
-            second: 3_600,
-            is_fork: false,
-            ..other
-        },
-    );
+    let found = run.show(0, &later);
     assert!(found.contains(&("terms".to_owned(), "d,0".to_owned())), "{found:?}");
 }

@@ -3,6 +3,7 @@
 use std::{
     io,
     sync::Arc,
+    sync::atomic::{AtomicBool, Ordering},
     sync::mpsc::{self, Receiver, SyncSender, sync_channel},
     thread,
     time::Duration,
@@ -21,7 +22,8 @@ use crate::{
     enrich::host::Host,
     enrich::users::Users,
     kernel::{KernelError, KernelOptions, KernelSensor, RecordLog},
-    pipeline::{Canary, EventHandler, Pipeline, Progress, Stop},
+    outputs::OnClosed,
+    pipeline::{Canary, EventHandler, Pipeline, Progress},
     process::{ProcessTable, enter_hosts_view, scan},
     telemetry::counts::PipelineCounts,
 };
@@ -111,9 +113,15 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
         self.sender.clone()
     }
 
-    /// What has the sensor end.
-    pub(crate) fn stop(&self) -> Stop {
-        self.signals.stop.clone()
+    /// What ends the sensor when nobody reads its output any more, and whether that has happened.
+    pub(crate) fn stop_on_closed(&self) -> (Arc<AtomicBool>, OnClosed) {
+        let is_closed = Arc::new(AtomicBool::new(false));
+        let (closed, stop) = (Arc::clone(&is_closed), self.signals.stop.clone());
+        let on_closed = move || {
+            closed.store(true, Ordering::Relaxed);
+            stop.request();
+        };
+        (is_closed, Box::new(on_closed))
     }
 
     /// Attaches to the kernel and hands every event to `handler` until a signal or somebody else stops it, or a thread is

@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use container_engines::Directory;
@@ -47,14 +47,7 @@ pub(crate) fn main(arguments: &EventsArguments, dropped_lines: DroppedLines) -> 
         Which::All
     };
     let mut agent = Agent::<Infallible>::start(&config, signals)?;
-    let closed = Arc::new(AtomicBool::new(false));
-    let on_closed = {
-        let (closed, stop) = (Arc::clone(&closed), agent.stop());
-        Box::new(move || {
-            closed.store(true, Ordering::Relaxed);
-            stop.request();
-        })
-    };
+    let (closed, on_closed) = agent.stop_on_closed();
     let output = Arc::new(Output::start(stdout::stdout()?, on_closed)?);
     agent.threads.watch(output.thread());
     let sources = NoticeSources {

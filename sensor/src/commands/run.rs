@@ -2,8 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
 
@@ -54,14 +53,7 @@ pub(crate) fn main(
     agent.threads.watch(run_file.thread());
     agent.threads.watch(history.thread());
 
-    let closed = Arc::new(AtomicBool::new(false));
-    let on_closed = {
-        let (closed, stop) = (Arc::clone(&closed), agent.stop());
-        Box::new(move || {
-            closed.store(true, Ordering::Relaxed);
-            stop.request();
-        })
-    };
+    let (closed, on_closed) = agent.stop_on_closed();
     let (form, metadata_wait) = form(arguments, &config, color);
     let output = Output::start(stdout::stdout()?, on_closed)?;
     agent.threads.watch(output.thread());
