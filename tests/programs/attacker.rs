@@ -9,11 +9,15 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 
 unsafe extern "C" {
+    fn fork() -> c_int;
+    fn kill(process: c_int, signal: c_int) -> c_int;
+    fn pause() -> c_int;
     fn prctl(option: c_int, signal: c_ulong) -> c_int;
+    fn waitpid(process: c_int, status: *mut c_int, options: c_int) -> c_int;
 }
 
 const PR_SET_PDEATHSIG: c_int = 1;
-const SIGKILL: c_ulong = 9;
+const SIGKILL: c_int = 9;
 /// Names under which this program runs what it starts.
 const ENDS: &str = "ends";
 const STAYS: &str = "stays";
@@ -24,7 +28,7 @@ const PATH_BYTES: usize = 4095;
 
 fn main() {
     // SAFETY: a number; it holds for this process and what it becomes.
-    unsafe { prctl(PR_SET_PDEATHSIG, SIGKILL) };
+    unsafe { prctl(PR_SET_PDEATHSIG, SIGKILL as c_ulong) };
     let arguments: Vec<String> = std::env::args().collect();
     match arguments[0].as_str() {
         ENDS => return,
@@ -38,6 +42,7 @@ fn main() {
         "arguments" => many_arguments(number(2), number(3)),
         "environment" => long_environment(number(2), number(3)),
         "paths" => long_paths(number(2)),
+        "forks" => forks(number(2)),
         other => panic!("no way `{other}`"),
     }
 }
@@ -83,6 +88,32 @@ fn long_paths(processes: usize) {
     let mut program = Command::new(format!("{padding}{own}"));
     program.arg0(STAYS).env_clear().stdin(Stdio::null()).stdout(Stdio::null());
     again_and_again(processes, &mut program);
+}
+
+/// So many processes that run no program of their own.
+fn forks(processes: usize) {
+    loop {
+        let mut live = Vec::new();
+        for _ in 0..processes {
+            // SAFETY: there is one thread, and the child only waits for its end.
+            match unsafe { fork() } {
+                0 => loop {
+                    // SAFETY: it touches no memory.
+                    unsafe { pause() };
+                },
+                -1 => break,
+                process => live.push(process),
+            }
+        }
+        println!("{} live processes", live.len());
+        for process in live {
+            // SAFETY: a child that has not been waited for; no status is written.
+            unsafe {
+                kill(process, SIGKILL);
+                waitpid(process, std::ptr::null_mut(), 0);
+            }
+        }
+    }
 }
 
 /// Starts so many that stay, then ends them, and so on.

@@ -21,6 +21,19 @@ language = "eql"
 query = 'process where event.action == "exec" and process.env_vars : "LD_PRELOAD=/never*"'
 "#;
 
+/// A rule that every one of the attacks' programs with many arguments raises an alert of.
+pub const ALERTS_ON_ARGUMENTS: &str = r#"
+[rule]
+name = "Many arguments"
+description = "Has an alert raised of every program with many arguments."
+rule_id = "0d1f4f5a-7f55-4b7e-9d43-1a1d3a9c5e02"
+risk_score = 1
+severity = "low"
+type = "eql"
+language = "eql"
+query = 'process where event.action == "exec" and process.args_count > 1000'
+"#;
+
 /// Something that a container does as fast as it can.
 pub struct Attack {
     pub name: &'static str,
@@ -40,6 +53,7 @@ pub const ATTACKS: &[Attack] = &[
     },
     Attack::by_one("long-environment", &["environment", "5000", "60000"]),
     Attack::by_one("long-paths", &["paths", "20000"]),
+    Attack::by_one("forks", &["forks", "20000"]),
 ];
 
 impl Attack {

@@ -250,8 +250,7 @@ fn a_state_directory_that_is_taken_away_is_told_and_alerts_go_on() -> Result<()>
     let fence = fence(&home)?;
     let sensor = home.run()?;
     wait_for_notice(&sensor, "heartbeat")?;
-    // In one step, for the sensor writes into it all the while.
-    fs::rename(home.state(), home.state().with_extension("away"))?;
+    fs::rename(home.state(), home.state().with_extension("away"))?; // In one step, for it is written to.
     sensor.diagnostics.wait_for("word of the state directory", |line| {
         (line.contains("running.json") && line.contains("cannot be written")).then_some(())
     })?;

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use tests::document::Document;
 use tests::engine::Engine;
 use tests::image::{FENCE, place_stand_in};
@@ -55,7 +55,11 @@ pub(crate) fn at_a_rate(home: &Home, fence: &Path) -> Result<()> {
     let paced = compile_static("paced")?;
     let sensor = home.run()?;
     let mut command = Command::new(paced);
-    command.arg(PACED_ALERTS.to_string()).arg(RATE.to_string()).arg(fence);
+    command
+        .arg(PACED_ALERTS.to_string())
+        .arg(RATE.to_string())
+        .arg(fence)
+        .arg("paced");
     let output = run(&mut command)?;
     report(
         &format!("at {RATE} execs a second"),
@@ -65,7 +69,14 @@ pub(crate) fn at_a_rate(home: &Home, fence: &Path) -> Result<()> {
 }
 
 /// How long the alerts took whose `NUMBER TIME` lines `exec_at` printed.
-pub(crate) fn latencies(sensor: &Sensor, printed: &[u8]) -> Result<Vec<Duration>> {
+fn latencies(sensor: &Sensor, printed: &[u8]) -> Result<Vec<Duration>> {
+    let (latencies, missing) = latencies_of_seen(sensor, printed)?;
+    ensure!(missing == 0, "{missing} alerts did not come");
+    Ok(latencies)
+}
+
+/// The same of those that came, and how many did not.
+pub(crate) fn latencies_of_seen(sensor: &Sensor, printed: &[u8]) -> Result<(Vec<Duration>, usize)> {
     let mut executed = HashMap::new();
     for line in String::from_utf8_lossy(printed).lines() {
         let (number, nanoseconds) = line.split_once(' ').context("`exec_at` printed no time")?;
@@ -75,11 +86,12 @@ pub(crate) fn latencies(sensor: &Sensor, printed: &[u8]) -> Result<Vec<Duration>
         );
     }
     let mut latencies = Vec::with_capacity(executed.len());
-    sensor.output.wait_for_line("alerts of all fences", |line| {
+    let all = sensor.output.wait_for_line("alerts of all fences", |line| {
         latencies.extend(latency(line, &mut executed));
         executed.is_empty().then_some(())
-    })?;
-    Ok(latencies)
+    });
+    ensure!(all.is_ok() || !latencies.is_empty(), "no alert came");
+    Ok((latencies, executed.len()))
 }
 
 fn latency(line: &Line, executed: &mut HashMap<String, SystemTime>) -> Option<Duration> {
