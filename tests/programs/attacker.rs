@@ -39,7 +39,13 @@ fn main() {
     }
     let number = |position: usize| -> usize { arguments[position].parse().expect("a number") };
     match arguments[1].as_str() {
-        "arguments" => many_arguments(number(2), number(3)),
+        "arguments" => {
+            for _ in 1..number(4) {
+                let (count, letters) = (number(2), number(3));
+                thread::spawn(move || many_arguments(count, letters));
+            }
+            many_arguments(number(2), number(3));
+        }
         "environment" => long_environment(number(2), number(3)),
         "paths" => long_paths(number(2)),
         "forks" => forks(number(2)),

@@ -31,6 +31,7 @@ risk_score = 1
 severity = "low"
 type = "eql"
 language = "eql"
+max_signals = 1000000
 query = 'process where event.action == "exec" and process.args_count > 1000'
 "#;
 
@@ -39,33 +40,26 @@ pub struct Attack {
     pub name: &'static str,
     /// What the program `attacker` is started with.
     arguments: &'static [&'static str],
-    /// How many containers do it.
-    containers: usize,
 }
 
 /// All of them. The numbers of processes are for minutes at full speed; they need some gigabytes.
 pub const ATTACKS: &[Attack] = &[
-    Attack::by_one("empty-arguments", &["arguments", "31000", "0"]),
-    Attack::by_one("one-letter-arguments", &["arguments", "16000", "1"]),
-    Attack {
-        containers: 2,
-        ..Attack::by_one("empty-arguments-twice", &["arguments", "31000", "0"])
-    },
-    Attack::by_one("long-environment", &["environment", "5000", "60000"]),
-    Attack::by_one("long-paths", &["paths", "20000"]),
-    Attack::by_one("forks", &["forks", "20000"]),
+    Attack::new("empty-arguments", &["arguments", "31000", "0", "1"]),
+    Attack::new("one-letter-arguments", &["arguments", "16000", "1", "1"]),
+    Attack::new("empty-arguments-twice", &["arguments", "31000", "0", "2"]),
+    Attack::new("two-letter-arguments-twice", &["arguments", "10000", "2", "2"]),
+    Attack::new("long-arguments-24-times", &["arguments", "1", "31000", "24"]),
+    Attack::new("long-environment", &["environment", "5000", "60000"]),
+    Attack::new("long-paths", &["paths", "20000"]),
+    Attack::new("forks", &["forks", "20000"]),
 ];
 
 impl Attack {
-    const fn by_one(name: &'static str, arguments: &'static [&'static str]) -> Self {
-        Attack {
-            name,
-            arguments,
-            containers: 1,
-        }
+    const fn new(name: &'static str, arguments: &'static [&'static str]) -> Self {
+        Attack { name, arguments }
     }
 
-    /// Starts it in containers of its own, with at most so many processes at once in each.
+    /// Starts it in a container of its own, with at most so many processes at once.
     pub fn start<'a>(&self, engine: &'a Engine, processes_at_most: usize) -> Result<Running<'a>> {
         let program = compile_static("attacker")?;
         let mount = format!("{}:/attacker:ro", program.display());
@@ -80,29 +74,21 @@ impl Attack {
             .into_iter()
             .chain(arguments.iter().map(String::as_str))
             .collect();
-        let mut running = Running {
-            engine,
-            containers: Vec::new(),
-        };
-        for _ in 0..self.containers {
-            let options = ["--volume", &mount, "--workdir", "/tmp"];
-            running.containers.push(engine.run_detached(&options, &command)?);
-        }
-        Ok(running)
+        let options = ["--volume", &mount, "--workdir", "/tmp"];
+        let container = engine.run_detached(&options, &command)?;
+        Ok(Running { engine, container })
     }
 }
 
-/// The containers of an attack, gone when this is dropped.
+/// The container of an attack, gone when this is dropped.
 pub struct Running<'a> {
     engine: &'a Engine,
-    pub containers: Vec<String>,
+    pub container: String,
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        for container in &self.containers {
-            let _ = run(&mut self.engine.docker(&["rm", "--force", container]));
-        }
+        let _ = run(&mut self.engine.docker(&["rm", "--force", &self.container]));
     }
 }
 

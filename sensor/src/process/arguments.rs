@@ -122,8 +122,11 @@ pub(super) fn allowed_variables(environment: &[u8], names: &[String]) -> Texts {
             rest.is_some_and(|rest| rest.first() == Some(&b'='))
         })
     };
-    let variables = environment.split(|byte| *byte == 0).filter(is_allowed);
-    let with_ends: Vec<u8> = variables.flat_map(|variable| [variable, b"\0"].concat()).collect();
+    let mut with_ends = Vec::new();
+    for variable in environment.split(|byte| *byte == 0).filter(is_allowed) {
+        with_ends.extend_from_slice(variable);
+        with_ends.push(0);
+    }
     Texts::from_bytes(&with_ends)
 }
 

@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use tests::attack::{ALERTS_ON_ARGUMENTS, ATTACKS, Attack, READS_ENVIRONMENT, Running, peak_mib};
 use tests::engine::{Container, Engine};
 use tests::image::FENCE;
@@ -18,7 +18,9 @@ use crate::sensor::stop;
 
 /// Alerts of the other container, a second, and of the one that attacks.
 const RATE: u64 = 20;
-const PROCESSES_AT_MOST: usize = usize::MAX;
+/// Processes of each attack at once, if there is only one; and if there are all, whose sum a machine has room for.
+const ALONE: usize = usize::MAX;
+const TOGETHER: usize = 8000;
 
 pub(crate) fn measure(minutes: f64, name: Option<&str>) -> Result<()> {
     let chosen: Vec<&Attack> = ATTACKS
@@ -30,6 +32,7 @@ pub(crate) fn measure(minutes: f64, name: Option<&str>) -> Result<()> {
         bail!("no such attack; there are {}", names.join(", "));
     }
     let bench = Bench::new(Duration::from_secs_f64(60.0 * minutes))?;
+    bench.during("at rest", &[])?;
     for attack in &chosen {
         bench.during(attack.name, &[attack])?;
     }
@@ -65,16 +68,26 @@ impl Bench {
         let sensor = self.home.run()?;
         let running: Vec<Running> = attacks
             .iter()
-            .map(|attack| attack.start(&self.engine, PROCESSES_AT_MOST))
+            .map(|attack| attack.start(&self.engine, if attacks.len() > 1 { TOGETHER } else { ALONE }))
             .collect::<Result<_>>()?;
-        let others = self.alerts_of(&self.container.id, "other")?;
-        let own = self.alerts_of(&running[0].containers[0], "own")?;
-        let (others, own) = (others.wait_with_output()?, own.wait_with_output()?);
+        let attacker = running.first().map(|running| ("its own", running.container.as_str()));
+        let alerting: Vec<(&str, Child)> = [Some(("another container's", self.container.id.as_str())), attacker]
+            .into_iter()
+            .flatten()
+            .map(|(whose, container)| Ok((whose, self.alerts_of(container)?)))
+            .collect::<Result<_>>()?;
+        let printed: Vec<(&str, Vec<u8>)> = alerting
+            .into_iter()
+            .map(|(whose, program)| {
+                let ended = program.wait_with_output()?;
+                ensure!(ended.status.success(), "the programs that raise alerts failed");
+                Ok((whose, ended.stdout))
+            })
+            .collect::<Result<_>>()?;
         drop(running);
-        for (whose, printed) in [("another container's", others.stdout), ("its own", own.stdout)] {
+        for (whose, printed) in printed {
             let (latencies, missing) = latencies_of_seen(&sensor, &printed)?;
-            report(&format!("{name}, {whose}"), latencies);
-            println!("{name}, {whose}: {missing} missing");
+            report(&format!("{name}, {whose}, {missing} missing"), latencies);
         }
         println!("{name}: {:.1} MiB resident at most", peak_mib(sensor.process_id())?);
         stop(sensor)
@@ -87,7 +100,7 @@ impl Bench {
         let mut command = self.home.command("run")?;
         command.args(["--format", "json"]).stdin(Stdio::null());
         let mut sensor = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let running = attack.start(&self.engine, PROCESSES_AT_MOST)?;
+        let running = attack.start(&self.engine, ALONE)?;
         thread::sleep(self.each);
         drop(running);
         let peak = peak_mib(sensor.id());
@@ -99,17 +112,18 @@ impl Bench {
     }
 
     /// Programs of a container that raise alerts at a steady rate.
-    fn alerts_of(&self, container: &str, name: &str) -> Result<Child> {
+    fn alerts_of(&self, container: &str) -> Result<Child> {
         let paced = compile_static("paced")?;
         let target = format!("{container}:/usr/bin/paced");
         run(self.engine.docker(&["cp"]).arg(&paced).arg(target))?;
         let alerts = self.each.as_secs() * RATE;
         let mut command = self.engine.docker(&["exec", container, "paced"]);
+        // Each container's programs have names of their own.
         command.args([
             &alerts.to_string(),
             &RATE.to_string(),
             &format!("/usr/bin/{FENCE}"),
-            name,
+            container,
         ]);
         command
             .stdout(Stdio::piped())
