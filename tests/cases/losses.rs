@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result};
 use nix::sys::signal::{Signal, kill};
@@ -15,6 +15,8 @@ use tests::document::Document;
 use tests::image::{FENCE, ORDINARY, place_stand_in};
 use tests::program::run;
 use tests::sensor::{Home, Sensor};
+
+use crate::metrics::wait_for;
 
 /// Starts its second argument as often as its first one says, with the third one as argument.
 const REPEAT: &str = r#"i=0; while [ $i -lt "$1" ]; do "$2" "$3"; i=$((i + 1)); done"#;
@@ -121,6 +123,36 @@ fn an_alert_that_overlaps_a_loss_says_so_and_one_before_it_does_not() -> Result<
         loss["since"].as_str() > Some(time(&before, "@timestamp").as_str()),
         "{loss:?}"
     );
+    Ok(())
+}
+
+#[test]
+fn processes_whose_exits_were_lost_do_not_live_for_ever() -> Result<()> {
+    const LIVING: u64 = 20;
+    let home = Home::new()?;
+    let metrics = home.path().join("tidewaiter.prom");
+    home.write_metrics(&metrics)?;
+    let (program, fence) = (program(&home, ORDINARY[0])?, program(&home, FENCE)?);
+    let noisy = Cgroup::new("noisy")?;
+    let sensor = start(&home, "run", 65_536)?;
+
+    let living = (0..LIVING).map(|_| Command::new("/bin/sleep").arg("infinity").spawn());
+    let mut living: Vec<Child> = living.collect::<Result<_, _>>()?;
+    sensor.fence(|number| {
+        run(Command::new(&fence).arg(number))?;
+        Ok(())
+    })?;
+    standing_still(&sensor, || {
+        run(&mut noisy.shell(REPEAT, &arguments(MANY, &program)))?;
+        for process in &mut living {
+            process.kill()?;
+            process.wait()?;
+        }
+        Ok(())
+    })?;
+    wait_for(&metrics, "tidewaiter_processes_exits_missed_total", |missed| {
+        missed >= LIVING
+    })?;
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use tests::lines::PATIENCE;
 use tests::sensor::Home;
 
 /// The value of a sample that the file comes to have, once `accept` takes it.
-fn wait_for(file: &Path, sample: &str, accept: impl Fn(u64) -> bool) -> Result<u64> {
+pub(crate) fn wait_for(file: &Path, sample: &str, accept: impl Fn(u64) -> bool) -> Result<u64> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         // Before it is first written there is none.

@@ -1,4 +1,5 @@
-//! What short-lived containers are known by when their first program starts, what that costs and how long it takes.
+//! What short-lived containers are known by when their first program starts, what that costs and how long it takes; and
+//! the memory that many take which live on.
 //!
 //! One rule needs only the container's id, the other its image's name. So of each container there is an alert that
 //! went out at once, perhaps an amendment of it, and an alert that waited for the engine.
@@ -21,29 +22,19 @@ use crate::observed::resident_mib;
 
 const CONTAINERS: usize = 1000;
 const AT_ONCE: usize = 4;
+/// Containers that live on, and the processes of each.
+const LIVING: usize = 500;
+const PROCESSES: usize = 10;
 
 const IMMEDIATE: &str = "Needs the id";
 const DEFERRED: &str = "Needs the image";
 
 pub(crate) fn measure() -> Result<()> {
+    living()?;
     let home = home()?;
     {
         let engine = Engine::start(&home)?;
-        let start_some = |_: usize| -> Result<()> {
-            for _ in 0..CONTAINERS / AT_ONCE {
-                engine.run_detached(&[], &["/usr/bin/ordinary"])?;
-            }
-            Ok(())
-        };
-        let start_all = || {
-            thread::scope(|scope| {
-                let starters: Vec<_> = (0..AT_ONCE)
-                    .map(|number| scope.spawn(move || start_some(number)))
-                    .collect();
-                let mut ended = starters.into_iter().map(|starter| starter.join());
-                ended.try_for_each(|result| result.unwrap_or_else(|_| Err(anyhow!("a starter panicked"))))
-            })
-        };
+        let start_all = || start_at_once(CONTAINERS, || engine.run_detached(&[], &["/usr/bin/ordinary"]));
         let without = report("Docker", &home, start_all)?;
         let with = resident_mib(&home.run()?)?;
         println!("  memory at the start with {CONTAINERS} containers: {with:.1} MiB, without any: {without:.1} MiB");
@@ -71,6 +62,42 @@ pub(crate) fn measure() -> Result<()> {
         Ok(())
     };
     report("containerd, in a pod", &home, start_all)?;
+    Ok(())
+}
+
+/// Starts so many, some of them at once.
+fn start_at_once(count: usize, start: impl Fn() -> Result<String> + Sync) -> Result<()> {
+    let start_some = || -> Result<()> {
+        for _ in 0..count / AT_ONCE {
+            start()?;
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let starters: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(start_some)).collect();
+        let mut ended = starters.into_iter().map(|starter| starter.join());
+        ended.try_for_each(|result| result.unwrap_or_else(|_| Err(anyhow!("a starter panicked"))))
+    })
+}
+
+/// The memory that is resident with many containers that live on, with the stock rules.
+fn living() -> Result<()> {
+    let home = Home::new()?;
+    let engine = Engine::start(&home)?;
+    let stock = concat!(env!("CARGO_MANIFEST_DIR"), "/../rules");
+    let start = || Sensor::start(home.command("run")?.args(["--rules", stock]));
+    let sensor = start()?;
+    let before = resident_mib(&sensor)?;
+    let others = PROCESSES - 1;
+    let program = format!("i=0; while [ $i -lt {others} ]; do sleep infinity & i=$((i + 1)); done; wait");
+    start_at_once(LIVING, || engine.run_detached(&[], &["/bin/sh", "-c", &program]))?;
+    let seen = resident_mib(&sensor)?;
+    sensor.stop()?;
+    let found = resident_mib(&start()?)?;
+    println!(
+        "{LIVING} containers of {PROCESSES} processes that live on: {before:.1} MiB before, {seen:.1} MiB when all have \
+         started, {found:.1} MiB where they run before the sensor"
+    );
     Ok(())
 }
 
