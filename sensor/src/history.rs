@@ -36,9 +36,9 @@ pub(crate) const FILE_NAME: &str = "history.redb";
 /// with the most gives up the one that it has not seen for the longest. A term that nobody holds any more is forgotten.
 pub(crate) const MAX_TERMS_PER_RULE: usize = 50_000;
 /// What the terms of all rules take together; past that, the container whose terms take the most gives up one.
-const MAX_BYTES: usize = 40 << 20;
+const MAX_BYTES: usize = 16 << 20;
 /// Changes that may wait for the writing thread.
-const QUEUE_LENGTH: usize = 64 * 1024;
+const QUEUE_LENGTH: usize = 8 * 1024;
 /// A term that is seen again is written again only when what the disk knows is this much older. After a crash a term
 /// may be taken to be unseen for that much longer than it was, which is little against windows of days.
 const REFRESH_INTERVAL_MS: i64 = 60 * 1000;

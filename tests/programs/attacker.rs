@@ -49,6 +49,7 @@ fn main() {
         "environment" => long_environment(number(2), number(3)),
         "paths" => long_paths(number(2)),
         "forks" => forks(number(2)),
+        "names" => ever_other_names(number(2)),
         other => panic!("no way `{other}`"),
     }
 }
@@ -94,6 +95,23 @@ fn long_paths(processes: usize) {
     let mut program = Command::new(format!("{padding}{own}"));
     program.arg0(STAYS).env_clear().stdin(Stdio::null()).stdout(Stdio::null());
     again_and_again(processes, &mut program);
+}
+
+/// Programs that each have a name of their own, of about so many letters.
+fn ever_other_names(letters: usize) {
+    let mut path = "first".to_owned();
+    fs::copy("/proc/self/exe", &path).expect("there is room for it");
+    for number in 0_u64.. {
+        let next = format!("{number}{}", "n".repeat(letters));
+        fs::rename(&path, &next).expect("it is there");
+        path = next;
+        let mut program = Command::new(format!("./{path}"));
+        let status = program.arg0(ENDS).env_clear().status();
+        status.expect("the program starts");
+        if number % 100 == 0 {
+            println!("{number} programs");
+        }
+    }
 }
 
 /// So many processes that run no program of their own.

@@ -40,6 +40,7 @@ pub struct Attack {
     pub name: &'static str,
     /// What the program `attacker` is started with.
     arguments: &'static [&'static str],
+    has_terminal: bool,
 }
 
 /// All of them. The numbers of processes are for minutes at full speed; they need some gigabytes.
@@ -52,11 +53,22 @@ pub const ATTACKS: &[Attack] = &[
     Attack::new("long-environment", &["environment", "5000", "60000"]),
     Attack::new("long-paths", &["paths", "20000"]),
     Attack::new("forks", &["forks", "20000"]),
+    Attack {
+        has_terminal: true,
+        ..Attack::new("names", &["names", "200"])
+    },
 ];
+
+/// Ways of `attacker` whose processes stay, as many as the number says.
+const STAYING: [&str; 3] = ["environment", "paths", "forks"];
 
 impl Attack {
     const fn new(name: &'static str, arguments: &'static [&'static str]) -> Self {
-        Attack { name, arguments }
+        Attack {
+            name,
+            arguments,
+            has_terminal: false,
+        }
     }
 
     /// Starts it in a container of its own, with at most so many processes at once.
@@ -64,7 +76,7 @@ impl Attack {
         let program = compile_static("attacker")?;
         let mount = format!("{}:/attacker:ro", program.display());
         let limited = |argument: &&str| match argument.parse::<usize>() {
-            Ok(number) if self.arguments[0] != "arguments" && **argument == *self.arguments[1] => {
+            Ok(number) if STAYING.contains(&self.arguments[0]) && **argument == *self.arguments[1] => {
                 number.min(processes_at_most).to_string()
             }
             _ => (*argument).to_owned(),
@@ -74,7 +86,8 @@ impl Attack {
             .into_iter()
             .chain(arguments.iter().map(String::as_str))
             .collect();
-        let options = ["--volume", &mount, "--workdir", "/tmp"];
+        let terminal: &[&str] = if self.has_terminal { &["--tty"] } else { &[] };
+        let options = [&["--volume", &mount, "--workdir", "/tmp"], terminal].concat();
         let container = engine.run_detached(&options, &command)?;
         Ok(Running { engine, container })
     }

@@ -36,11 +36,10 @@ pub(crate) fn measure(minutes: f64, name: Option<&str>) -> Result<()> {
     for attack in &chosen {
         bench.during(attack.name, &[attack])?;
     }
-    bench.unread(chosen[0])?;
     if chosen.len() > 1 {
         bench.during("all together", &chosen)?;
     }
-    Ok(())
+    bench.unread(&chosen)
 }
 
 struct Bench {
@@ -66,10 +65,7 @@ impl Bench {
 
     fn during(&self, name: &str, attacks: &[&Attack]) -> Result<()> {
         let sensor = self.home.run()?;
-        let running: Vec<Running> = attacks
-            .iter()
-            .map(|attack| attack.start(&self.engine, if attacks.len() > 1 { TOGETHER } else { ALONE }))
-            .collect::<Result<_>>()?;
+        let running = self.start(attacks)?;
         let attacker = running.first().map(|running| ("its own", running.container.as_str()));
         let alerting: Vec<(&str, Child)> = [Some(("another container's", self.container.id.as_str())), attacker]
             .into_iter()
@@ -94,21 +90,30 @@ impl Bench {
     }
 
     /// What waits for a reader that has stopped.
-    fn unread(&self, attack: &Attack) -> Result<()> {
+    fn unread(&self, attacks: &[&Attack]) -> Result<()> {
         let rule = self.home.rules().join("arguments.toml");
         fs::write(&rule, ALERTS_ON_ARGUMENTS)?;
         let mut command = self.home.command("run")?;
         command.args(["--format", "json"]).stdin(Stdio::null());
         let mut sensor = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let running = attack.start(&self.engine, ALONE)?;
+        let running = self.start(attacks)?;
         thread::sleep(self.each);
         drop(running);
         let peak = peak_mib(sensor.id());
         sensor.kill()?;
         sensor.wait()?;
         fs::remove_file(rule)?;
-        println!("{}, its alerts unread: {:.1} MiB resident at most", attack.name, peak?);
+        println!(
+            "the same, and nobody reads the alerts: {:.1} MiB resident at most",
+            peak?
+        );
         Ok(())
+    }
+
+    fn start(&self, attacks: &[&Attack]) -> Result<Vec<Running<'_>>> {
+        let processes = if attacks.len() > 1 { TOGETHER } else { ALONE };
+        let start = |attack: &&Attack| attack.start(&self.engine, processes);
+        attacks.iter().map(start).collect()
     }
 
     /// Programs of a container that raise alerts at a steady rate.

@@ -84,16 +84,14 @@ fn start_at_once(count: usize, start: impl Fn() -> Result<String> + Sync) -> Res
 fn living() -> Result<()> {
     let home = Home::new()?;
     let engine = Engine::start(&home)?;
-    let stock = concat!(env!("CARGO_MANIFEST_DIR"), "/../rules");
-    let start = || Sensor::start(home.command("run")?.args(["--rules", stock]));
-    let sensor = start()?;
+    let sensor = home.run()?;
     let before = resident_mib(&sensor)?;
     let others = PROCESSES - 1;
     let program = format!("i=0; while [ $i -lt {others} ]; do sleep infinity & i=$((i + 1)); done; wait");
     start_at_once(LIVING, || engine.run_detached(&[], &["/bin/sh", "-c", &program]))?;
     let seen = resident_mib(&sensor)?;
     sensor.stop()?;
-    let found = resident_mib(&start()?)?;
+    let found = resident_mib(&home.run()?)?;
     println!(
         "{LIVING} containers of {PROCESSES} processes that live on: {before:.1} MiB before, {seen:.1} MiB when all have \
          started, {found:.1} MiB where they run before the sensor"
