@@ -9,7 +9,7 @@
 //! containers that are gone are evicted first, then those that were looked up least recently.
 
 use crate::model::{CONTAINERS_AT_MOST, Lookup, LookupFailure, Metadata, is_random_id};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 const KEPT_AFTER_REMOVAL: Duration = Duration::from_secs(60);
 /// What all engines together may have us remember, in bytes: some 4,000 containers with a dozen labels each.
 const BYTES_AT_MOST: usize = 8 * 1024 * 1024;
-/// What an entry takes beside its texts.
-const ENTRY_BYTES: usize = size_of::<(String, Entry)>() + 2 * size_of::<usize>();
+/// What an entry takes beside its texts: itself, the counts of its id's owners, and its place among the uses.
+const ENTRY_BYTES: usize = size_of::<(Arc<str>, Entry)>() + 2 * size_of::<usize>() + 2 * size_of::<(u64, Arc<str>)>();
 
 /// The memory for what all engines say. An engine that has more than its share gives way when there is too much.
 pub(crate) struct Budget {
@@ -37,7 +37,10 @@ impl Budget {
 }
 
 pub(crate) struct Cache {
-    entries: HashMap<String, Entry>,
+    entries: HashMap<Arc<str>, Entry>,
+    /// All entries by their last use, the least recent first, so that finding that takes logarithmic time.
+    by_use: BTreeMap<u64, Arc<str>>,
+    uses: u64,
     /// The ids of containers by the paths of their cgroups, without a slash at the beginning, where the engine has said
     /// them.
     cgroups: HashMap<String, String>,
@@ -53,7 +56,8 @@ pub(crate) struct Cache {
 struct Entry {
     state: State,
     metadata: Option<Arc<Metadata>>,
-    last_used: Instant,
+    /// Its key in `by_use`.
+    last_use: u64,
     /// When the engine removed the container.
     removed: Option<Instant>,
     /// When it was last asked whether there is another one of this name since.
@@ -80,6 +84,8 @@ impl Cache {
     pub(crate) fn new(failure_memory: Duration, budget: Arc<Budget>) -> Cache {
         Cache {
             entries: HashMap::new(),
+            by_use: BTreeMap::new(),
+            uses: 0,
             cgroups: HashMap::new(),
             removed: VecDeque::new(),
             failure_memory,
@@ -92,10 +98,14 @@ impl Cache {
     pub(crate) fn look_up(&mut self, id: &str, now: Instant) -> (Lookup, Question) {
         self.drop_removed(now);
         let Some(entry) = self.entries.get_mut(id) else {
-            self.entry(id, now);
+            self.entry(id);
             return (Lookup::Pending(None), Question::Ask);
         };
-        entry.last_used = now;
+        if let Some(id) = self.by_use.remove(&entry.last_use) {
+            self.uses += 1;
+            entry.last_use = self.uses;
+            self.by_use.insert(self.uses, id);
+        }
         // The name may be another container's by now, whose creation has not been reported yet.
         let may_be_anothers = entry.removed.is_some() && !is_random_id(id);
         let is_over = |at: Instant| now.duration_since(at) >= self.failure_memory;
@@ -134,11 +144,11 @@ impl Cache {
     }
 
     /// The engine has this container and will be asked about it. `metadata` is what is known already.
-    pub(crate) fn expect(&mut self, id: &str, metadata: Option<Metadata>, now: Instant) {
+    pub(crate) fn expect(&mut self, id: &str, metadata: Option<Metadata>) {
         if self.entries.get(id).is_some_and(|entry| entry.removed.is_some()) {
             self.forget(id);
         }
-        let entry = self.entry(id, now);
+        let entry = self.entry(id);
         if let State::Failed { .. } = entry.state {
             entry.state = State::Pending;
         }
@@ -150,8 +160,8 @@ impl Cache {
 
     /// The engine's answer. Of a container that is removed meanwhile it may be the last word; if the removal made us
     /// ask whether there is another one, it is about that.
-    pub(crate) fn complete(&mut self, id: &str, metadata: Metadata, now: Instant) {
-        let entry = self.entry(id, now);
+    pub(crate) fn complete(&mut self, id: &str, metadata: Metadata) {
+        let entry = self.entry(id);
         if entry.asked_for_another.take().is_some() {
             entry.removed = None;
         }
@@ -200,6 +210,23 @@ impl Cache {
         }
     }
 
+    /// The containers about which the engine gave no answer, long enough ago to be asked again. From now on they are
+    /// pending: others than the asking depend on the answer, such as who looks for the container of a cgroup.
+    pub(crate) fn ask_again(&mut self, now: Instant) -> Vec<String> {
+        let mut again = Vec::new();
+        for (id, entry) in &mut self.entries {
+            if let State::Failed { why, at } = &entry.state
+                && why.is_transient()
+                && now.duration_since(*at) >= self.failure_memory
+                && entry.removed.is_none()
+            {
+                entry.state = State::Pending;
+                again.push(id.to_string());
+            }
+        }
+        again
+    }
+
     /// Drops cached failures, so that these containers are asked about again at once.
     pub(crate) fn forget_failures(&mut self) {
         let failed = self
@@ -226,7 +253,7 @@ impl Cache {
         self.entries
             .iter()
             .filter(|(_, entry)| entry.metadata.is_some() && entry.removed.is_none())
-            .map(|(id, _)| id.clone())
+            .map(|(id, _)| id.to_string())
             .collect()
     }
 
@@ -260,7 +287,11 @@ impl Cache {
     /// Whether there was one.
     fn forget_longest_removed(&mut self) -> bool {
         while let Some((at, id)) = self.removed.pop_front() {
-            if self.entries.get(&id).is_some_and(|entry| entry.removed == Some(at)) {
+            if self
+                .entries
+                .get(id.as_str())
+                .is_some_and(|entry| entry.removed == Some(at))
+            {
                 return self.forget(&id);
             }
         }
@@ -271,6 +302,7 @@ impl Cache {
         let Some(entry) = self.entries.remove(id) else {
             return false;
         };
+        self.by_use.remove(&entry.last_use);
         self.forget_cgroup(id, entry.metadata.as_deref());
         self.give_back(entry.bytes);
         true
@@ -298,15 +330,22 @@ impl Cache {
     }
 
     /// The entry of this container, created as pending if there is none.
-    fn entry(&mut self, id: &str, now: Instant) -> &mut Entry {
-        if !self.entries.contains_key(id) {
-            self.make_room_for(1);
-            self.take(ENTRY_BYTES + id.len());
-        }
-        self.entries.entry(id.to_owned()).or_insert_with(|| Entry {
+    fn entry(&mut self, id: &str) -> &mut Entry {
+        let key = match self.entries.get_key_value(id) {
+            Some((key, _)) => Arc::clone(key),
+            None => {
+                self.make_room_for(1);
+                self.take(ENTRY_BYTES + id.len());
+                self.uses += 1;
+                let key: Arc<str> = id.into();
+                self.by_use.insert(self.uses, Arc::clone(&key));
+                key
+            }
+        };
+        self.entries.entry(key).or_insert_with(|| Entry {
             state: State::Pending,
             metadata: None,
-            last_used: now,
+            last_use: self.uses,
             removed: None,
             asked_for_another: None,
             bytes: ENTRY_BYTES + id.len(),
@@ -345,10 +384,7 @@ impl Cache {
         let has_too_many = |cache: &Cache| cache.entries.len() + entries > CONTAINERS_AT_MOST;
         while has_too_many(self) || self.is_over_budget() {
             let is_evicted = self.forget_longest_removed() || {
-                let least_used = self.entries.iter().min_by_key(|(_, entry)| entry.last_used);
-                let Some(id) = least_used.map(|(id, _)| id.clone()) else {
-                    return;
-                };
+                let Some((_, id)) = self.by_use.pop_first() else { return };
                 self.forget(&id)
             };
             self.evicted += u64::from(is_evicted);

@@ -153,18 +153,23 @@ impl Engine {
         self.cache().is_complete(id)
     }
 
+    /// See [`Cache::ask_again`].
+    pub(crate) fn ask_again(&self) -> Vec<String> {
+        self.cache().ask_again(Instant::now())
+    }
+
     /// Whether all is known of a container that the engine still has.
     pub(crate) fn is_current(&self, id: &str) -> bool {
         self.cache().is_current(id)
     }
 
     pub(crate) fn expect(&self, id: &str, metadata: Option<Metadata>) {
-        self.cache().expect(id, metadata, Instant::now());
+        self.cache().expect(id, metadata);
     }
 
     pub(crate) fn complete(&self, id: &str, metadata: Metadata) {
         self.cut_labels.fetch_add(metadata.cut_labels, Ordering::Relaxed);
-        self.cache().complete(id, metadata, Instant::now());
+        self.cache().complete(id, metadata);
         self.revision.fetch_add(1, Ordering::Release);
     }
 

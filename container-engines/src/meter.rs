@@ -106,6 +106,7 @@ mod tests {
         fn after_the_pause_something_may_be_read(units in 1..1_000_000_000_u64) {
             let meter = Meter::default();
             let now = Instant::now();
+            assert_eq!(meter.pause(now), None);
             meter.spend(UNITS_AT_ONCE + units);
             let pause = meter.pause(now).expect("a pause");
             prop_assert!(meter.pause(now + pause / 2).is_some());

@@ -93,7 +93,7 @@ pub enum LookupFailure {
 
 impl LookupFailure {
     /// Whether asking again later may succeed.
-    fn is_transient(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
             LookupFailure::NoEngine | LookupFailure::NotFound => false,
             LookupFailure::EngineUnreachable | LookupFailure::TooManyQuestions | LookupFailure::NoAnswer(_) => true,

@@ -107,7 +107,10 @@ impl<'a> Session<'a> {
                     None => return Ok(DirectoryDropped),
                 },
                 Some(answer) = self.calls.next() => self.take_answer(answer)?,
-                _ = pings.tick() => self.ping(),
+                _ = pings.tick() => {
+                    self.ping();
+                    self.ask_again();
+                }
             }
         }
     }
@@ -128,6 +131,13 @@ impl<'a> Session<'a> {
         let limit = self.timing.call;
         self.calls
             .push(async move { Answer::Alive(within(limit, client.ping()).await) }.boxed());
+    }
+
+    /// What got no answer, such as while the machine was too busy, is asked again, whether or not somebody looks it up.
+    fn ask_again(&mut self) {
+        for id in self.engine.ask_again() {
+            self.ask_last(id);
+        }
     }
 
     fn ask_first(&mut self, id: String) {

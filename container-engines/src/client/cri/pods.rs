@@ -18,7 +18,15 @@ pub(crate) struct Pods {
     connection: Connection,
     engine: Arc<Engine>,
     options: Arc<DirectoryOptions>,
-    known: Mutex<HashMap<String, Arc<Pod>>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    pods: HashMap<String, Arc<Pod>>,
+    bytes: usize,
+    /// How many have found no room since those without a container were dropped.
+    refused: usize,
 }
 
 impl Pods {
@@ -33,7 +41,7 @@ impl Pods {
 
     /// The pod with this sandbox; `None` if there is none, or if the engine has no pods at all.
     pub(crate) async fn get(&self, sandbox: &str) -> Result<Option<Arc<Pod>>, EngineError> {
-        if let Some(pod) = self.known().get(sandbox) {
+        if let Some(pod) = self.known().pods.get(sandbox) {
             return Ok(Some(pod.clone()));
         }
         self.engine.count_further_question();
@@ -53,7 +61,7 @@ impl Pods {
                 .take(CONTAINERS_AT_MOST)
         };
         let ids: HashSet<&str> = sandboxes().map(Sandbox::id).collect();
-        self.known().retain(|sandbox, _| ids.contains(sandbox.as_str()));
+        self.known().retain(|sandbox, _| ids.contains(sandbox));
         let mut bytes = 0;
         let kept = sandboxes().map(|item| (item.id().to_owned(), self.keep(item)));
         let kept = kept.take_while(|(_, pod)| {
@@ -73,23 +81,12 @@ impl Pods {
     ) -> Arc<Pod> {
         let pod = Pod::new(name, namespace, uid, labels, annotations, &self.options.pod_annotations);
         let mut known = self.known();
-        if let Some(same) = known.get(sandbox).filter(|known| ***known == pod) {
+        if let Some(same) = known.pods.get(sandbox).filter(|known| ***known == pod) {
             return same.clone();
         }
         self.engine.count_cut_labels(pod.cut);
         let pod = Arc::new(pod);
-        known.remove(sandbox);
-        let has_room = |known: &HashMap<String, Arc<Pod>>| {
-            let taken: usize = known.values().map(|pod| pod.bytes()).sum();
-            known.len() < CONTAINERS_AT_MOST && taken + pod.bytes() <= PODS_BYTES
-        };
-        if !has_room(&known) {
-            // Drop those without a known container.
-            known.retain(|_, pod| Arc::strong_count(pod) > 1);
-        }
-        if has_room(&known) {
-            known.insert(sandbox.to_owned(), pod.clone());
-        }
+        known.insert(sandbox, &pod);
         pod
     }
 
@@ -109,7 +106,78 @@ impl Pods {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<String, Arc<Pod>>> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// Keeps the pod, if there is room.
+    fn insert(&mut self, sandbox: &str, pod: &Arc<Pod>) {
+        if let Some(former) = self.pods.remove(sandbox) {
+            self.bytes -= former.bytes();
+        }
+        if !self.has_room(pod) {
+            // As rarely as there are many to look at, so that looking costs each a constant time.
+            if self.refused == 0 || self.refused > self.pods.len() {
+                self.retain(|_, pod| Arc::strong_count(pod) > 1);
+                self.refused = 0;
+            }
+            self.refused += 1;
+        }
+        if self.has_room(pod) {
+            self.bytes += pod.bytes();
+            self.pods.insert(sandbox.to_owned(), Arc::clone(pod));
+        }
+    }
+
+    fn has_room(&self, pod: &Pod) -> bool {
+        self.pods.len() < CONTAINERS_AT_MOST && self.bytes + pod.bytes() <= PODS_BYTES
+    }
+
+    fn retain(&mut self, mut is_kept: impl FnMut(&str, &Arc<Pod>) -> bool) {
+        self.pods.retain(|sandbox, pod| is_kept(sandbox, pod));
+        self.bytes = self.pods.values().map(|pod| pod.bytes()).sum();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn pod(labels: usize) -> Arc<Pod> {
+        let value = "x".repeat(1000);
+        let keys: Vec<String> = (0..labels).map(|number| number.to_string()).collect();
+        let labels = keys.iter().map(|key| (key.as_str(), value.as_str()));
+        Arc::new(Pod::new("web-0", "shop", "uid", labels, [], &[]))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
+        #[test]
+        fn pods_stay_within_their_bounds_and_make_room_once_their_containers_are_gone(
+            steps in prop::collection::vec((0..900_usize, 0..9_usize, any::<bool>()), 1..3000),
+        ) {
+            let mut known = Known::default();
+            let mut containers = Vec::new();
+            for (sandbox, labels, is_held) in steps {
+                let pod = pod(labels);
+                known.insert(&sandbox.to_string(), &pod);
+                if is_held {
+                    containers.push(pod);
+                }
+                prop_assert!(known.pods.len() <= CONTAINERS_AT_MOST && known.bytes <= PODS_BYTES);
+            }
+            prop_assert_eq!(known.bytes, known.pods.values().map(|pod| pod.bytes()).sum::<usize>());
+            containers.clear();
+            // At the latest when as many have come as there are.
+            let comes = (0..known.pods.len() + 2).any(|_| {
+                known.insert("new", &pod(8));
+                known.pods.contains_key("new")
+            });
+            prop_assert!(comes);
+        }
     }
 }

@@ -89,6 +89,29 @@ fn a_container_that_cannot_be_read_says_why() {
 }
 
 #[test]
+fn a_container_that_could_not_be_read_is_asked_about_again_though_nobody_looks_it_up() {
+    for answer in [Answer::Failure(r#"{"message":"busy"}"#), Answer::Hang] {
+        let fake = Fake::started();
+        let host = serde_json::json!({ "CgroupParent": "/docker/other" });
+        fake.add_as(
+            &id('a'),
+            serde_json::json!({ "Id": id('a'), "Name": "/web", "HostConfig": host }),
+        );
+        fake.answer(&id('a'), answer);
+        let directory = fake.directory(Timing {
+            ping: Duration::from_millis(20),
+            failure_memory: Duration::ZERO,
+            ..SHORT_TIMEOUTS
+        });
+        until("it is asked again", || fake.times_asked(&id('a')) > 1);
+        let cgroup = format!("docker/other/{}", id('a'));
+        assert_eq!(directory.container_in(&[&cgroup]), None);
+        fake.answer(&id('a'), Answer::Usual);
+        until("its cgroup is known", || directory.container_in(&[&cgroup]).is_some());
+    }
+}
+
+#[test]
 fn an_engine_that_talks_garbage_fails_and_is_tried_again() {
     for answer in [
         Answer::Text("[{]"),
