@@ -1,12 +1,13 @@
 //! The test image: a static busybox's shell and tools, and programs with package managers' names.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::program::{copy, run, stand_in};
 
@@ -58,6 +59,16 @@ fn place_script(path: &Path) -> Result<()> {
 
 /// Packs the image, with a command that it runs, as an archive that engines import under a name. `root` holds its files.
 pub fn pack(root: &Path, name: &str, command: &[&str], folder: &Path) -> Result<PathBuf> {
+    pack_configured(root, name, &json!({"Entrypoint": command}), folder)
+}
+
+/// The same with labels.
+pub fn pack_labelled(root: &Path, name: &str, labels: &[(&str, &str)], folder: &Path) -> Result<PathBuf> {
+    let labels: BTreeMap<_, _> = labels.iter().copied().collect();
+    pack_configured(root, name, &json!({"Labels": labels}), folder)
+}
+
+fn pack_configured(root: &Path, name: &str, configuration: &Value, folder: &Path) -> Result<PathBuf> {
     let layer = folder.join("layer.tar");
     run(Command::new("tar").arg("-C").arg(root).arg("-cf").arg(&layer).arg("."))?;
     let sum = String::from_utf8(run(Command::new("sha256sum").arg(&layer))?.stdout)?;
@@ -65,7 +76,7 @@ pub fn pack(root: &Path, name: &str, command: &[&str], folder: &Path) -> Result<
     let config = json!({
         "architecture": "amd64",
         "os": "linux",
-        "config": {"Entrypoint": command},
+        "config": configuration,
         "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{digest}")]},
     });
     let manifest = json!([{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]);

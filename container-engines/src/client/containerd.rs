@@ -16,7 +16,7 @@ use crate::model::{self, DirectoryOptions, EngineError, EngineVersion, Image, Me
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
-use messages::{Envelope, SandboxExtension};
+use messages::{CriRequest, Envelope};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -43,13 +43,13 @@ const NAMESPACES_AT_MOST: usize = 64;
 /// How much a listing may say at once of the containers themselves; of the others it names the ids.
 const LISTED_BYTES: usize = 4 * 1024 * 1024;
 
-/// Labels and annotations that containerd's CRI gives to its containers.
-const KIND: &str = "io.cri-containerd.kind";
-const SANDBOX_KIND: &str = "sandbox";
+/// Annotations that containerd's CRI gives to its containers, and extensions, by which these are known: unlike labels, and
+/// what nerdctl makes annotations of, no image can bring them along.
 const SANDBOX_ID: &str = "io.kubernetes.cri.sandbox-id";
 const IMAGE_NAME: &str = "io.kubernetes.cri.image-name";
 const SANDBOX_EXTENSION: &str = "io.cri-containerd.sandbox.metadata";
-/// The label with a container's name in nerdctl.
+const CONTAINER_EXTENSION: &str = "io.cri-containerd.container.metadata";
+/// The label with a container's name in nerdctl, whose ids are random.
 const NERDCTL_NAME: &str = "nerdctl/name";
 
 #[derive(Clone)]
@@ -193,7 +193,7 @@ impl Client {
 pub(super) fn check_event(bytes: &[u8]) {
     let event = Envelope::of(bytes);
     assert!(event.about.len() <= bytes.len());
-    SandboxExtension::from_json(bytes).map(|sandbox| sandbox.texts("labels").count());
+    CriRequest::from_json(bytes).map(|request| request.texts("labels").count());
 }
 
 /// By what a container is known outside: names that are no random ids are unique in their namespace only, and are preceded
@@ -269,7 +269,7 @@ impl Shared {
         };
         drop(answer);
         if let Some(sandbox) = open.sandbox {
-            metadata.pod = self.pods.get(&sandbox).await?.or(metadata.pod);
+            metadata.pod = self.pods.get(&sandbox).await?;
         }
         if let Some(digest) = self.digest(namespace, &open.image).await? {
             metadata.image.add_digest(&digest);
@@ -281,32 +281,28 @@ impl Shared {
         let container = Container::of_answer(answer)?;
         let specification = Specification::from_json(container.specification()).unwrap_or_default();
         let (labels, cut_labels) = model::bounded_labels(container.labels());
-        let label = |wanted: &str| {
-            let found = labels.iter().find(|(key, _)| key == wanted);
-            found.map(|(_, value)| value.as_str())
+        let extension = |name| Some(CriRequest::from_json(container.extension(name)?));
+        let (sandbox, request) = (extension(SANDBOX_EXTENSION), extension(CONTAINER_EXTENSION));
+        let annotation = |name| specification.annotation(name).filter(|_| request.is_some());
+        let nerdctls = || {
+            let found = labels.iter().find(|(key, _)| key == NERDCTL_NAME)?;
+            model::is_random_id(container.id()).then_some(found.1.as_str())
         };
-        let is_sandbox = label(KIND) == Some(SANDBOX_KIND);
-        let pod = container
-            .extension(SANDBOX_EXTENSION)
-            .filter(|_| is_sandbox)
-            .and_then(SandboxExtension::from_json)
-            .map(|sandbox| self.learn(container.id(), &sandbox));
-        let sandbox = specification.annotation(SANDBOX_ID).filter(|_| !is_sandbox);
-        let reference = specification.annotation(IMAGE_NAME).unwrap_or(container.image());
-        let name = match label(model::CONTAINER_NAME).or_else(|| label(NERDCTL_NAME)) {
-            _ if is_sandbox => SANDBOX_NAME,
-            Some(name) => name,
-            None => container.id(),
+        let name = match (&sandbox, &request) {
+            (Some(_), _) => Some(SANDBOX_NAME),
+            (None, Some(request)) => request.as_ref().map(|request| request.own("name")),
+            (None, None) => nerdctls(),
         };
+        let pod = sandbox.flatten().map(|sandbox| self.learn(container.id(), &sandbox));
         let open = Open {
-            sandbox: sandbox.filter(|id| model::is_id(id)).map(str::to_owned),
+            sandbox: annotation(SANDBOX_ID).filter(|id| model::is_id(id)).map(str::to_owned),
             image: container.image().to_owned(),
         };
         let metadata = Metadata {
             runtime: Runtime::Containerd,
-            name: model::bounded(name),
-            image: Image::from_reference(reference),
-            pod: pod.or_else(|| Pod::from_container_labels(&labels).map(Arc::new)),
+            name: model::bounded(name.unwrap_or(container.id())),
+            image: Image::from_reference(annotation(IMAGE_NAME).unwrap_or(container.image())),
+            pod,
             labels,
             cut_labels,
             privileged: Some(specification.is_privileged()),
@@ -318,14 +314,10 @@ impl Shared {
         Some((metadata, open))
     }
 
-    fn learn(&self, sandbox: &str, extension: &SandboxExtension) -> Arc<Pod> {
-        let names = ["name", "namespace", "uid"].map(|key| extension.own(key));
-        self.pods.learn(
-            sandbox,
-            names,
-            extension.texts("labels"),
-            extension.texts("annotations"),
-        )
+    fn learn(&self, sandbox: &str, request: &CriRequest) -> Arc<Pod> {
+        let names = ["name", "namespace", "uid"].map(|key| request.own(key));
+        self.pods
+            .learn(sandbox, names, request.texts("labels"), request.texts("annotations"))
     }
 
     /// The digest of an image, which is requested once.

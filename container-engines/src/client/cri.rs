@@ -240,7 +240,7 @@ fn metadata_of_status(runtime: Runtime, status: ContainerStatus<'_>, details: &D
         runtime,
         name,
         image,
-        pod: Pod::from_container_labels(&labels).map(Arc::new),
+        pod: Pod::from_request(&labels).map(Arc::new),
         labels,
         cut_labels,
         privileged: details.is_privileged(),

@@ -338,11 +338,12 @@ fn metadata_of_event(kind: EngineKind, attributes: &Value) -> Metadata {
         _ => true,
     });
     let (labels, cut_labels) = model::bounded_labels(labels);
+    let name = bounded_name(text(attributes, "name"));
     Metadata {
         runtime: kind.runtime(),
-        name: bounded_name(text(attributes, "name")),
+        pod: pod(kind, &name, &labels),
+        name,
         image: Image::from_reference(text(attributes, "image")),
-        pod: Pod::from_container_labels(&labels).map(Arc::new),
         labels,
         cut_labels,
         privileged: None,
@@ -358,13 +359,14 @@ pub(super) fn metadata_of_answer(kind: EngineKind, container: &Value) -> Metadat
     let mut image = Image::from_reference(text(config, "Image"));
     image.add_digest(text(container, "Image"));
     let (labels, cut_labels) = model::bounded_labels(texts(config.get("Labels").unwrap_or(&Value::Null)));
+    let name = bounded_name(text(container, "Name"));
     let mounts = container.get("Mounts").and_then(Value::as_array);
     let host = container.get("HostConfig").unwrap_or(&Value::Null);
     Metadata {
         runtime: kind.runtime(),
-        name: bounded_name(text(container, "Name")),
+        pod: pod(kind, &name, &labels),
+        name,
         image,
-        pod: Pod::from_container_labels(&labels).map(Arc::new),
         labels,
         cut_labels,
         privileged: host.get("Privileged").and_then(Value::as_bool),
@@ -378,6 +380,11 @@ pub(super) fn metadata_of_answer(kind: EngineKind, container: &Value) -> Metadat
         mounts: model::notable_mounts(mounts.into_iter().flatten().filter_map(host_mount)),
         cgroup: cgroup(kind, text(host, "CgroupParent"), text(container, "Id")),
     }
+}
+
+/// The kubelet has containers of Docker's, through dockershim and cri-dockerd, and none of Podman's.
+fn pod(kind: EngineKind, name: &str, labels: &[(String, String)]) -> Option<Arc<Pod>> {
+    (kind == EngineKind::Docker).then(|| Pod::of_docker(name, labels).map(Arc::new))?
 }
 
 /// Where a container is that was given another parent than the engine's usual one. A slice's path does not show whether

@@ -4,7 +4,9 @@
 //! labels and annotations come from the engine's CRI. A node does not learn which workload a pod belongs to: it is
 //! derived from the labels and names that controllers give to their pods, and left out where that is ambiguous.
 //!
-//! All of it is text that users of the cluster chose, cut to size like everything from an engine.
+//! All of it is text that users of the cluster chose, cut to size like everything from an engine. Images bring labels along
+//! too, of any name, so labels are believed only where an image has no part in them, or where the kubelet says the same
+//! elsewhere.
 
 use super::text::{bounded, bounded_labels, pair_bytes};
 
@@ -44,8 +46,17 @@ pub struct Workload {
 }
 
 impl Pod {
-    /// What a container's own labels say about its pod.
-    pub(crate) fn from_container_labels(labels: &[(String, String)]) -> Option<Pod> {
+    /// What the labels of a container of Docker's say about its pod, if its name says so too: `k8s_CONTAINER_POD_NAMESPACE_UID_`
+    /// and more, which the kubelet chose and an image cannot.
+    pub(crate) fn of_docker(name: &str, labels: &[(String, String)]) -> Option<Pod> {
+        let mut parts = name.strip_prefix("k8s_")?.split('_').skip(1);
+        let named: [&str; 3] = std::array::from_fn(|_| parts.next().unwrap_or_default());
+        let pod = Pod::from_request(labels)?;
+        (parts.next().is_some() && named == [&pod.name, &pod.namespace, &pod.uid]).then_some(pod)
+    }
+
+    /// What the labels say with which a container was requested, in which its image has no part.
+    pub(crate) fn from_request(labels: &[(String, String)]) -> Option<Pod> {
         let value = |wanted: &str| {
             labels
                 .iter()
@@ -227,14 +238,42 @@ mod tests {
     }
 
     #[test]
-    fn a_containers_own_labels_name_its_pod() {
+    fn the_labels_of_a_request_name_the_pod() {
         let labels = texts(&[(POD_NAME, "web-0"), (POD_NAMESPACE, "shop"), (POD_UID, "6a")]);
-        let pod = Pod::from_container_labels(&labels).unwrap();
+        let pod = Pod::from_request(&labels).unwrap();
         assert_eq!(
             (pod.name.as_str(), pod.namespace.as_str(), pod.uid.as_str()),
             ("web-0", "shop", "6a")
         );
-        assert_eq!(Pod::from_container_labels(&texts(&[("team", "a")])), None);
+        assert_eq!(Pod::from_request(&texts(&[("team", "a")])), None);
+    }
+
+    #[test]
+    fn labels_that_an_image_may_have_brought_name_no_pod() {
+        let labels = texts(&[(POD_NAME, "web-0"), (POD_NAMESPACE, "shop"), (POD_UID, "6a")]);
+        let is_believed = |name: &str| Pod::of_docker(name, &labels).is_some();
+        assert!(is_believed("k8s_app_web-0_shop_6a_0"));
+        assert!(is_believed("k8s_POD_web-0_shop_6a_3"));
+        assert!(is_believed("k8s_app_web-0_shop_6a_0_1f9c2e7d"), "its name was taken");
+        for name in [
+            "",
+            "web",
+            "k8s_",
+            "k8s_app",
+            "k8s_app_web-0_shop_6a",
+            "k8s_app_other_shop_6a_0",
+            "k8s_app_web-0_other_6a_0",
+            "k8s_app_web-0_shop_6b_0",
+            "k8s_app_web-0_shop_6a0_0",
+            "x_k8s_app_web-0_shop_6a_0",
+        ] {
+            assert!(!is_believed(name), "{name}");
+        }
+        assert_eq!(Pod::of_docker("k8s_app___", &[]), None);
+        assert_eq!(
+            Pod::of_docker("k8s_app_web-0_shop_6a_0", &texts(&[("team", "a")])),
+            None
+        );
     }
 
     proptest! {

@@ -149,9 +149,8 @@ fn hostile_labels_and_names_stay_what_they_are_and_within_bounds() -> Result<()>
     assert_eq!(labels["long"].as_str().map(str::len), Some(1024));
     assert!(labels.len() <= 64);
     assert_ne!(event.text("container.name"), "another");
-    // A label can pretend a pod's name, as it can any other label; the pod's uid in the cgroup's path it cannot.
-    assert_eq!(event.text("orchestrator.resource.name"), "kube-system-pod");
-    assert_eq!(event.text("orchestrator.resource.id"), "");
+    assert_eq!(labels["io.kubernetes.pod.name"], "kube-system-pod");
+    assert_eq!(event.text("orchestrator.resource.name"), "", "a label makes no pod");
     Ok(())
 }
 

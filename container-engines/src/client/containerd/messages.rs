@@ -63,19 +63,19 @@ pub(crate) fn digest(answer: &[u8]) -> &str {
     wire::text(wire::message(wire::message(answer, 1), 3), 2)
 }
 
-/// What containerd's CRI stores with the container of a sandbox. It is no part of the interface, so it may be missing
-/// or different.
-pub(crate) struct SandboxExtension(Value);
+/// What containerd's CRI stores with a container or a sandbox: how it was requested, in which no image has a part. It is
+/// no part of the interface, so it may be different.
+pub(crate) struct CriRequest(Value);
 
-impl SandboxExtension {
-    pub(crate) fn from_json(json: &[u8]) -> Option<SandboxExtension> {
+impl CriRequest {
+    pub(crate) fn from_json(json: &[u8]) -> Option<CriRequest> {
         let mut value = value_of(json).ok()?;
         let config = value.pointer_mut("/Metadata/Config")?.take();
         config.get("metadata")?.get("name")?.as_str()?;
-        Some(SandboxExtension(config))
+        Some(CriRequest(config))
     }
 
-    /// Its name, namespace or uid.
+    /// Its name, or the namespace or uid of a sandbox.
     pub(crate) fn own(&self, key: &str) -> &str {
         let own = self.0.get("metadata").and_then(|own| own.get(key));
         own.and_then(Value::as_str).unwrap_or_default()

@@ -230,9 +230,18 @@ fn a_kubernetes_container_of_docker_names_its_pod() {
     });
     fake.add_as(
         &id('a'),
-        json!({ "Id": id('a'), "Name": "/k8s_web", "Config": { "Labels": labels } }),
+        json!({ "Id": id('a'), "Name": "/k8s_web_web-0_shop_6a1c_0", "Config": { "Labels": labels } }),
+    );
+    fake.add_as(
+        &id('b'),
+        json!({ "Id": id('b'), "Name": "/web", "Config": { "Labels": labels } }),
     );
     let directory = fake.directory(LONG_TIMEOUTS);
+    assert_eq!(
+        complete(&directory, &id('b')).pod,
+        None,
+        "an image can have such labels"
+    );
     let pod = complete(&directory, &id('a')).pod.clone().expect("a pod");
     assert_eq!(
         (pod.name.as_str(), pod.namespace.as_str(), pod.uid.as_str()),
