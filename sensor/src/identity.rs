@@ -8,6 +8,7 @@ mod cgroup;
 mod engines;
 mod membership;
 mod places;
+mod shares;
 mod starter;
 
 pub(crate) use cgroup::ContainerIdentity;

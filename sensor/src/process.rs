@@ -13,6 +13,7 @@ mod kept;
 mod key;
 mod model;
 mod names;
+mod noted;
 mod reconcile;
 mod scan;
 mod started;

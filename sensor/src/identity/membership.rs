@@ -26,15 +26,16 @@ use std::sync::Arc;
 use ahash::RandomState;
 use sensor_abi::Namespaces;
 
-use super::cgroup::{ContainerIdentity, identify, names};
+use super::cgroup::{ContainerIdentity, names};
 use super::engines::Engines;
 use super::places::Places;
+use super::shares::Shares;
 
-/// Mount namespaces whose owner is remembered; further ones are not.
+/// Mount namespaces whose owner is remembered. Of more than that, whoever has the most has not the newest.
 const NAMESPACE_LIMIT: usize = 16_384;
 /// After how many of them those are released whose witness is gone, at least.
 const NAMESPACES_BETWEEN_RELEASES: usize = 1024;
-/// The longest path that is remembered with an owner; no engine needs longer ones.
+/// The longest path that is thought over later; no engine needs longer ones.
 const PATH_LIMIT: usize = 1024;
 
 type Container = Option<Arc<ContainerIdentity>>;
@@ -47,6 +48,9 @@ pub struct Membership {
     pub conflict: Option<Arc<str>>,
     /// The container that the process was in when its program was started.
     pub program_started_in: Container,
+    /// The path of the cgroup in which the process, or one that it descends from, came from the host, if its container
+    /// follows from that alone. What engines say of it later changes the conclusion.
+    pub(crate) came_into: Option<Arc<str>>,
 }
 
 /// The evidence that a process belongs to a container.
@@ -75,6 +79,8 @@ impl Evidence {
 pub(crate) struct Containers<Key> {
     places: Places,
     owners: HashMap<u32, Owner<Key>, RandomState>,
+    /// The mount namespaces that have an owner, by the outermost container.
+    shares: Shares<u32>,
     /// How many namespaces may still come until those are released whose witness is gone.
     until_release: usize,
 }
@@ -82,12 +88,13 @@ pub(crate) struct Containers<Key> {
 /// The owner of a mount namespace.
 struct Owner<Key> {
     container: Container,
-    /// The path that the container was concluded from, if it was started from the host: what engines say later changes
-    /// the conclusion.
-    path: Option<Box<str>>,
+    /// As in [`Membership`].
+    came_into: Option<Arc<str>>,
     /// The process that the namespace was first seen with, and its pid namespace.
     witness: Key,
     pid_namespace: u32,
+    /// Its number among those of its share.
+    number: u64,
 }
 
 /// The container that a mount namespace belongs to, by what is known now.
@@ -114,6 +121,7 @@ pub(crate) struct Before {
     pub container: Container,
     pub namespaces: Namespaces,
     pub conflict: Option<Arc<str>>,
+    pub came_into: Option<Arc<str>>,
 }
 
 /// Where a process is.
@@ -122,6 +130,7 @@ pub(crate) struct Located {
     pub container: Container,
     pub evidence: Evidence,
     pub conflict: Option<Arc<str>>,
+    pub came_into: Option<Arc<str>>,
 }
 
 impl Located {
@@ -130,6 +139,17 @@ impl Located {
             container: Some(container),
             evidence,
             conflict: None,
+            came_into: None,
+        }
+    }
+
+    /// On the host.
+    fn nowhere() -> Self {
+        Located {
+            container: None,
+            evidence: Evidence::Cgroup,
+            conflict: None,
+            came_into: None,
         }
     }
 
@@ -146,45 +166,67 @@ impl<Key: Copy> Containers<Key> {
         Containers {
             places: Places::new(engines),
             owners: HashMap::default(),
+            shares: Shares::default(),
             until_release: NAMESPACES_BETWEEN_RELEASES,
         }
     }
 
-    /// The container of a process, and the evidence for it.
-    pub(crate) fn locate(&mut self, seen: &Observation<'_, Key>, is_live: &dyn Fn(Key) -> bool) -> Located {
-        let named = self.places.container(seen.cgroup);
+    /// The container of a process that starts a program, and the evidence for it.
+    pub(crate) fn locate(&mut self, mut seen: Observation<'_, Key>, is_live: &dyn Fn(Key) -> bool) -> Located {
+        seen.before.container = self.places.now(seen.before.container, seen.before.came_into.as_deref());
+        let named = self.places.named(seen.cgroup);
         let owner = self.owners.get(&seen.namespaces.mount);
         let owner = owner.filter(|owner| is_live(owner.witness)).map(|owner| Owning {
-            container: match &owner.path {
-                Some(path) => self.places.container(path),
-                None => owner.container.clone(),
-            },
+            container: self.places.now(owner.container.clone(), owner.came_into.as_deref()),
             pid_namespace: owner.pid_namespace,
         });
-        let located = self.weigh(seen, named.clone(), owner.as_ref());
-        let owner = outermost(&located.container).unwrap_or_default();
-        self.places.keep(seen.cgroup, seen.cgroup_id, &named, owner);
-        self.learn(seen, &named, &located, is_live);
+        let mut located = self.weigh(&seen, named.container.clone(), owner.as_ref());
+        let path = self
+            .places
+            .keep(seen.cgroup, seen.cgroup_id, named, outermost(&located.container));
+        located.came_into = came_into(&seen.before.container, seen.before.came_into.as_ref(), &located, path);
+        self.learn(&seen, &located, is_live);
         located
     }
 
-    /// The container of a process that was moved to a cgroup while its program ran. `find_path` finds the cgroup's path
+    /// What follows for a process whose cgroup and program are the same as before: engines may have said more.
+    pub(crate) fn think_over(&mut self, container: &mut Container, membership: &mut Membership) {
+        let now = self.places.now(container.clone(), membership.came_into.as_deref());
+        if now != *container {
+            if membership.program_started_in == *container {
+                membership.program_started_in.clone_from(&now);
+            }
+            *container = now;
+        }
+    }
+
+    /// What follows for a process that was moved to a cgroup while its program ran. `find_path` finds the cgroup's path
     /// if it has not been seen yet.
     pub(crate) fn relocate(
         &mut self,
-        before: Container,
+        container: &mut Container,
+        membership: &mut Membership,
         cgroup_id: u64,
         find_path: &mut dyn FnMut() -> Option<String>,
-    ) -> (Container, Evidence) {
+    ) {
         let path = self.places.path(cgroup_id).or_else(|| Some(find_path()?.into()));
         let named = path.as_deref().and_then(|path| self.places.container(path));
-        match (before, named, path) {
-            (Some(before), Some(named), Some(path)) if !admits(&before, &named, &path) => {
-                (Some(before), Evidence::Descent)
+        let located = match (container.as_ref(), named, &path) {
+            (Some(before), Some(named), Some(path)) if !admits(before, &named, path) => {
+                Located::by(Evidence::Descent, Arc::clone(before))
             }
-            (Some(before), None, _) => (Some(before), Evidence::Descent),
-            (_, named, _) => (named, Evidence::Cgroup),
-        }
+            (Some(before), None, _) => Located::by(Evidence::Descent, Arc::clone(before)),
+            (_, Some(named), _) => Located::by(Evidence::Cgroup, named),
+            (None, None, _) => Located::nowhere(),
+        };
+        membership.came_into = came_into(
+            container,
+            membership.came_into.as_ref(),
+            &located,
+            path.unwrap_or_default(),
+        );
+        membership.evidence = located.evidence;
+        *container = located.container;
     }
 
     fn weigh(&self, seen: &Observation<'_, Key>, named: Container, owner: Option<&Owning>) -> Located {
@@ -193,12 +235,8 @@ impl<Key: Copy> Containers<Key> {
         let is_owners = |container: &ContainerIdentity| {
             owning.is_some_and(|owning| owning.outermost_id() == container.outermost_id())
         };
-        // What the path named before the engines were heard.
-        let is_thought_over = |before: &ContainerIdentity, named: &Arc<ContainerIdentity>| {
-            owning == Some(named) && identify(seen.cgroup).as_ref() == Some(before)
-        };
         match (seen.before.container.clone(), named) {
-            (Some(before), Some(named)) if admits(&before, &named, seen.cgroup) || is_thought_over(&before, &named) => {
+            (Some(before), Some(named)) if admits(&before, &named, seen.cgroup) => {
                 let located = Located::by(Evidence::Cgroup, named.clone());
                 // Once it is in another container's namespace, so is what it starts there.
                 let has_entered = |owning: &ContainerIdentity| {
@@ -258,11 +296,7 @@ impl<Key: Copy> Containers<Key> {
                 let started = || (seen.started)().and_then(|found| self.believed(found)).map(Arc::new);
                 match owning.cloned().or_else(started) {
                     Some(container) => Located::by(Evidence::Namespace, container),
-                    None => Located {
-                        container: None,
-                        evidence: Evidence::Cgroup,
-                        conflict: None,
-                    },
+                    None => Located::nowhere(),
                 }
             }
         }
@@ -287,13 +321,7 @@ impl<Key: Copy> Containers<Key> {
     }
 
     /// Remembers whose the mount namespace is, if nobody owns it.
-    fn learn(
-        &mut self,
-        seen: &Observation<'_, Key>,
-        named: &Container,
-        located: &Located,
-        is_live: &dyn Fn(Key) -> bool,
-    ) {
+    fn learn(&mut self, seen: &Observation<'_, Key>, located: &Located, is_live: &dyn Fn(Key) -> bool) {
         let mount = seen.namespaces.mount;
         let previous = self.owners.get(&mount);
         if mount == 0 || located.conflict.is_some() || previous.is_some_and(|owner| is_live(owner.witness)) {
@@ -307,20 +335,52 @@ impl<Key: Copy> Containers<Key> {
         }
         self.until_release -= 1;
         if self.until_release == 0 {
-            self.owners.retain(|_, owner| is_live(owner.witness));
-            // As many as there are to look at, so that looking costs each a constant time.
-            self.until_release = self.owners.len().max(NAMESPACES_BETWEEN_RELEASES);
+            self.release(is_live);
         }
-        if self.owners.len() < NAMESPACE_LIMIT {
-            let is_engines = !came_from_container && seen.cgroup.len() <= PATH_LIMIT && *named == located.container;
-            let owner = Owner {
-                container: located.container.clone(),
-                path: (is_engines && named.is_some()).then(|| seen.cgroup.into()),
-                witness: seen.key,
-                pid_namespace: seen.namespaces.pid,
-            };
-            self.owners.insert(mount, owner);
+        let share = outermost(&located.container);
+        let owner = Owner {
+            container: located.container.clone(),
+            came_into: located.came_into.clone(),
+            witness: seen.key,
+            pid_namespace: seen.namespaces.pid,
+            number: self.shares.add(share, mount, 1),
+        };
+        if let Some(previous) = self.owners.insert(mount, owner) {
+            self.shares.remove(outermost(&previous.container), previous.number);
         }
+        // Not the oldest, which is that of the container's first process.
+        if self.owners.len() > NAMESPACE_LIMIT
+            && let Some(mount) = self.shares.remove_newest()
+        {
+            self.owners.remove(&mount);
+        }
+    }
+
+    /// Forgets the namespaces whose witness is gone.
+    fn release(&mut self, is_live: &dyn Fn(Key) -> bool) {
+        let gone = self.owners.extract_if(|_, owner| !is_live(owner.witness));
+        for (_, owner) in gone {
+            self.shares.remove(outermost(&owner.container), owner.number);
+        }
+        // As many as there are to look at, so that looking costs each a constant time.
+        self.until_release = self.owners.len().max(NAMESPACES_BETWEEN_RELEASES);
+    }
+}
+
+/// The path that a process's container follows from, as in [`Membership`]: of the cgroup where it is now, if it comes
+/// from the host, and otherwise the one from before while its container is the same.
+fn came_into(
+    before: &Container,
+    before_into: Option<&Arc<str>>,
+    located: &Located,
+    path: Arc<str>,
+) -> Option<Arc<str>> {
+    match before {
+        None => {
+            let is_named = located.container.is_some() && located.evidence == Evidence::Cgroup;
+            (is_named && path.len() <= PATH_LIMIT).then_some(path)
+        }
+        Some(_) => before_into.filter(|_| *before == located.container).cloned(),
     }
 }
 
@@ -341,8 +401,9 @@ fn is_same(container: &ContainerIdentity, named: &ContainerIdentity) -> bool {
     container.id == named.id && [container.id.as_str(), container.outermost_id()].contains(&named.outermost_id())
 }
 
-fn outermost(container: &Container) -> Option<&str> {
-    container.as_deref().map(ContainerIdentity::outermost_id)
+/// Empty for the host.
+fn outermost(container: &Container) -> &str {
+    container.as_deref().map_or("", ContainerIdentity::outermost_id)
 }
 
 #[cfg(test)]

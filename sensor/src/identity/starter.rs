@@ -9,6 +9,10 @@ use container_engines::Runtime;
 const SHIM: &str = "containerd-shim";
 /// Where containerd's names are ids.
 const DEFAULT_NAMESPACE: &str = "default";
+/// What low-level runtimes are told to do when they start processes, and which of it names the container first.
+const COMMANDS: [&str; 4] = ["run", "create", "restore", EXEC];
+const EXEC: &str = "exec";
+const EXEC_FLAGS: [&str; 6] = ["-t", "--tty", "-d", "--detach", "--no-new-privs", "--ignore-paused"];
 /// The longest name that is taken from an argument.
 const NAME_BYTES: usize = 76;
 
@@ -60,15 +64,32 @@ pub(crate) fn started_by(program: &str, arguments: &[&str]) -> Option<Started> {
             let directory = option(arguments, &["-D", "--directory"])?;
             directory.rsplit('/').find(|name| !name.is_empty())
         }),
-        // `runc init` is what becomes the container's program, and is told its id in another way.
-        _ if arguments.get(1).is_some_and(|command| *command == "init") => None,
-        _ => last(),
+        _ => match arguments.iter().position(|argument| COMMANDS.contains(argument)) {
+            Some(command) if arguments[command] == EXEC => first_operand(&arguments[command + 1..]),
+            Some(_) => last(),
+            // `runc init` is what becomes the container's program, and is told its id in another way.
+            None => None,
+        },
     };
     Some(Started {
         id: id.and_then(name),
         namespace: None,
         runtime: Some(runtime),
     })
+}
+
+/// The first argument that is no option of `exec` and no value of one. Those without a value are few.
+fn first_operand<'a>(arguments: &[&'a str]) -> Option<&'a str> {
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        if !argument.starts_with('-') {
+            return Some(argument);
+        }
+        if !argument.contains('=') && !EXEC_FLAGS.contains(argument) {
+            arguments.next();
+        }
+    }
+    None
 }
 
 /// The value of an option, in one of these spellings: `-n VALUE`, `-nVALUE`, `--name VALUE` or `--name=VALUE`.
@@ -94,6 +115,15 @@ fn name(text: &str) -> Option<String> {
 }
 
 impl Started {
+    /// By what a low-level runtime notes of a container.
+    pub(crate) fn noted(id: &str, runtime: Runtime) -> Self {
+        Started {
+            id: name(id),
+            namespace: None,
+            runtime: Some(runtime),
+        }
+    }
+
     /// The same container by what the program above it says: it knows what manages the container, and less exactly which
     /// it is, because it may serve several.
     pub(crate) fn below(self, above: Started) -> Started {
@@ -147,6 +177,12 @@ mod tests {
         check(&["runc --root /x run --bundle /b web.1"], "runc web.1");
         check(&["crun create --bundle /b --pid-file /p <ID>"], "crun <ID>");
         check(&["youki run -b /b web"], "youki web");
+        check(&["runc --root /x exec web /bin/sh -c ls"], "runc web");
+        check(
+            &["runc exec -t --cwd /x --env=A=1 -u 0 --detach web ls run"],
+            "runc web",
+        );
+        check(&["crun exec --no-new-privs web create"], "crun web");
         check(&["lxc-start -n web -F"], "lxc web");
         check(&["lxc-start --name=web"], "lxc web");
         check(&["lxc-start web"], "lxc web");
@@ -172,6 +208,7 @@ mod tests {
     fn a_container_without_a_usable_name_is_called_after_its_mount_namespace() {
         check(&["runc"], "runc mount-namespace-7");
         check(&["runc init"], "runc mount-namespace-7");
+        check(&["runc exec -t"], "runc mount-namespace-7");
         check(&["runc run a/../b"], "runc mount-namespace-7");
         check(&["systemd-nspawn --boot"], "systemd-nspawn mount-namespace-7");
     }

@@ -83,10 +83,13 @@ impl KeptProcess {
     /// Has it counted what it takes.
     pub(super) fn charge(&mut self, budget: &mut Budget, owner: OwnerId) {
         let container = self.process.container.as_deref();
-        let conflict = self.process.membership.conflict.as_deref();
+        let membership = &self.process.membership;
+        let texts = [&membership.conflict, &membership.came_into].into_iter().flatten();
         let bytes = PROCESS_BYTES
             + container.map_or(0, container_bytes)
-            + conflict.map_or(0, |other| allocation(2 * size_of::<usize>() + other.len()));
+            + texts
+                .map(|text| allocation(2 * size_of::<usize>() + text.len()))
+                .sum::<usize>();
         match &mut self.charge {
             Some(charge) if self.place.is_some_and(|(before, _)| before == owner) => charge.set(bytes),
             charge => *charge = budget.charge(owner, bytes),

@@ -26,11 +26,16 @@ use super::image::{Image, Kept, SharedImage};
 use super::key::{NANOSECONDS_PER_TICK, ProcessKey};
 use super::model::{Credentials, Groups, Process};
 use super::names::{base_name, program_name};
+use super::noted::first_processes;
 use super::table::ProcessTable;
 use super::terminal::is_interactive;
 use super::texts::Texts;
 use super::view::{CgroupView, view};
-use crate::{clock::WallClock, decode::PathsLeftOut, identity::Membership};
+use crate::{
+    clock::WallClock,
+    decode::PathsLeftOut,
+    identity::{Membership, Started},
+};
 
 /// How long reading one process may take, and how long when one has taken that already: where a file system does not
 /// answer, several processes may be on it.
@@ -57,6 +62,8 @@ struct Found {
     session_pid: u32,
     group_pid: u32,
     cgroup: String,
+    /// The container whose first process it is, by its runtime's word.
+    noted: Option<Started>,
 }
 
 /// Puts every process of `/proc` into the table, unless their ids are other ones than the kernel side's. `meanwhile` is
@@ -83,12 +90,15 @@ pub(crate) fn scan(table: &mut ProcessTable, meanwhile: &mut dyn FnMut()) -> Pro
     stats.sort_by_key(|stat| (stat.starttime, stat.pid));
     let starts: HashMap<i32, u64> = stats.iter().map(|stat| (stat.pid, stat.starttime)).collect();
     let clock = table.clock;
+    let noted = first_processes();
     let read_one = move |stat: &Stat| {
         let parent = ProcessKey {
             pid: stat.ppid as u32,
             start_ticks: starts.get(&stat.ppid).copied().unwrap_or(0),
         };
-        read(stat, parent, clock).ok()
+        let mut found = read(stat, parent, clock).ok()?;
+        found.noted = noted.get(&found.process.key).cloned();
+        Some(found)
     };
     let total = stats.len();
     in_time(
@@ -96,7 +106,8 @@ pub(crate) fn scan(table: &mut ProcessTable, meanwhile: &mut dyn FnMut()) -> Pro
         read_one,
         &mut |found| {
             if let Some(found) = found {
-                table.insert_found(found.process, found.session_pid, found.group_pid, &found.cgroup);
+                let (session, group) = (found.session_pid, found.group_pid);
+                table.insert_found(found.process, session, group, &found.cgroup, found.noted);
                 report.found += 1;
             }
         },
@@ -274,6 +285,7 @@ fn read(stat: &Stat, parent: ProcessKey, clock: WallClock) -> ProcResult<Found> 
         session_pid: stat.session as u32,
         group_pid: stat.pgrp as u32,
         cgroup: cgroup_of(process)?,
+        noted: None,
     })
 }
 

@@ -54,11 +54,20 @@ pub(super) fn started_container<'a>(
     let theirs = runtime.namespaces;
     let is_apart = own.mount != theirs.mount && (own.pid != theirs.pid || was_runtime);
     let user = runtime.credentials.uid;
-    (is_apart && runtime.container.is_none()).then(|| ContainerIdentity {
+    (is_apart && runtime.container.is_none()).then(|| container(process, started, (user != 0).then_some(user)))
+}
+
+/// The container whose first process this is by its runtime's word, which only root's are asked for.
+pub(super) fn noted_container(process: &Process, noted: Started) -> Option<ContainerIdentity> {
+    (process.namespaces.mount != 0).then(|| container(process, noted, None))
+}
+
+fn container(process: &Process, started: Started, rootless_owner: Option<u32>) -> ContainerIdentity {
+    ContainerIdentity {
         runtime: started.runtime(),
-        id: started.unique_id(own.mount),
+        id: started.unique_id(process.namespaces.mount),
         pod_uid: None,
-        rootless_owner: (user != 0).then_some(user),
+        rootless_owner,
         nested_in: None,
-    })
+    }
 }

@@ -21,12 +21,12 @@ use super::kept::KeptProcess;
 use super::key::ProcessKey;
 use super::model::{CHAIN_LIMIT, Credentials, Groups, Process};
 use super::names::program_name;
-use super::started::started_container;
+use super::started::{noted_container, started_container};
 use super::terminal::is_interactive;
 use crate::{
     clock::WallClock,
     decode::Exec,
-    identity::{Before, Containers, Engines, Membership, NoEngines, Observation},
+    identity::{Before, Containers, Engines, Membership, NoEngines, Observation, Started},
     telemetry::counts::TableCounts,
 };
 
@@ -154,7 +154,7 @@ impl ProcessTable {
         process.namespaces = exec.fixed.namespaces;
         let is_v1 = exec.fixed.head.flags & FLAG_CGROUP_V1 != 0;
         let cgroup_id = if is_v1 { 0 } else { fixed.cgroup_id };
-        self.locate(&mut process, &exec.cgroup, cgroup_id, prior);
+        self.locate(&mut process, &exec.cgroup, cgroup_id, prior, None);
         process.interactive = is_interactive(fixed.terminal, &exec.fixed.descriptors);
         process.groups = Groups {
             ids: exec.groups.as_slice().into(),
@@ -205,11 +205,19 @@ impl ProcessTable {
     }
 
     /// Adds a process found in `/proc`, unless an event has already reported it. Parents have to come before children.
-    pub fn insert_found(&mut self, mut process: Process, session_pid: u32, group_pid: u32, cgroup: &str) {
+    /// `noted` is the container that it is the first process of, by its runtime's word.
+    pub(crate) fn insert_found(
+        &mut self,
+        mut process: Process,
+        session_pid: u32,
+        group_pid: u32,
+        cgroup: &str,
+        noted: Option<Started>,
+    ) {
         if self.processes.contains_key(&process.key) {
             return;
         }
-        self.locate(&mut process, cgroup, 0, None);
+        self.locate(&mut process, cgroup, 0, None, noted);
         process.session_leader = self.leader(&process, session_pid);
         process.group_leader = self.leader(&process, group_pid);
         self.enter(process, None);
@@ -245,20 +253,17 @@ impl ProcessTable {
     fn describe(&mut self, fixed: &ProcessFixed, prior: Option<&Process>, find_cgroup: CgroupLookup<'_>) -> Process {
         let key = ProcessKey::new(fixed.pid, fixed.start_ns);
         let itself = prior.filter(|prior| prior.key == key);
-        let mut membership = prior.map(|prior| prior.membership.clone()).unwrap_or_default();
         let parent = ProcessKey::new(fixed.parent_pid, fixed.parent_start_ns);
-        let container = match prior {
-            Some(prior) if prior.cgroup_id == fixed.cgroup_id || prior.cgroup_id == 0 => prior.container.clone(),
-            _ => {
-                let before = prior
-                    .or_else(|| self.get(parent))
-                    .and_then(|before| before.container.clone());
-                let mut find_path = || find_cgroup(fixed.pid);
-                let (container, evidence) = self.containers.relocate(before, fixed.cgroup_id, &mut find_path);
-                membership.evidence = evidence;
-                container
-            }
-        };
+        let before = prior.or_else(|| self.get(parent));
+        let (mut container, mut membership) = before
+            .map(|before| (before.container.clone(), before.membership.clone()))
+            .unwrap_or_default();
+        self.containers.think_over(&mut container, &mut membership);
+        if prior.is_none_or(|prior| prior.cgroup_id != fixed.cgroup_id && prior.cgroup_id != 0) {
+            let mut find_path = || find_cgroup(fixed.pid);
+            self.containers
+                .relocate(&mut container, &mut membership, fixed.cgroup_id, &mut find_path);
+        }
         let mut process = Process {
             key,
             start_ns: itself.map_or_else(|| self.clock.at(fixed.start_ns), |itself| itself.start_ns),
@@ -304,11 +309,19 @@ impl ProcessTable {
     }
 
     /// Sets the container of a process that starts a program, or is found running one. `known` is what it was before.
-    fn locate(&mut self, process: &mut Process, cgroup: &str, cgroup_id: u64, known: Option<&Process>) {
+    fn locate(
+        &mut self,
+        process: &mut Process,
+        cgroup: &str,
+        cgroup_id: u64,
+        known: Option<&Process>,
+        noted: Option<Started>,
+    ) {
         let before = known.or_else(|| self.get(process.parent)).map(|before| Before {
             container: before.container.clone(),
             namespaces: before.namespaces,
             conflict: before.membership.conflict.clone(),
+            came_into: before.membership.came_into.clone(),
         });
         let live = &self.live;
         let is_live = |key: ProcessKey| live.get(&key.pid) == Some(&key);
@@ -319,13 +332,14 @@ impl ProcessTable {
             cgroup_id,
             namespaces: process.namespaces,
             before: before.unwrap_or_default(),
-            started: &|| started_container(&find, process, known),
+            started: &|| started_container(&find, process, known).or_else(|| noted_container(process, noted.clone()?)),
         };
-        let located = self.containers.locate(&seen, &is_live);
+        let located = self.containers.locate(seen, &is_live);
         process.membership = Membership {
             evidence: located.evidence,
             conflict: located.conflict,
             program_started_in: located.container.clone(),
+            came_into: located.came_into,
         };
         process.container = located.container;
     }

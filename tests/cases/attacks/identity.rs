@@ -1,9 +1,9 @@
 //! Processes that would be somebody else's, or nobody's: each stays with its own container, and what contradicts that is
 //! told.
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 use tests::cgroup::Cgroup;
@@ -132,10 +132,95 @@ fn a_container_below_anothers_cgroup_does_not_get_its_name() -> Result<()> {
         &["/bin/sleep", "infinity"],
     )?;
     for (id, name) in [(before, "before"), (after, "after")] {
-        run(&mut engine.docker(&["exec", &id, "/usr/bin/ordinary", name]))?;
-        let event = exec_of(&recorder, name)?;
-        assert_ne!(event.text("container.name"), "victim");
-        assert_ne!(event.text("container.id"), victim.id);
+        // Until the engine has been heard, which the first programs need not wait for.
+        retry("the container is not known as its own", || {
+            run(&mut engine.docker(&["exec", &id, "/usr/bin/ordinary", name])).ok()?;
+            let known = recorder.alerts_so_far().into_iter().filter(|event| {
+                let arguments = event.text("process.args");
+                event.text("event.action") == "exec" && arguments.contains(&format!("ordinary\",\"{name}"))
+            });
+            let known: Vec<Document> = known.collect();
+            for event in &known {
+                assert_ne!(event.text("container.name"), "victim");
+                assert_ne!(event.text("container.id"), victim.id);
+            }
+            let last = known.last()?;
+            let nothing_else = [CONFLICT, "tidewaiter.container.nested_in"].map(|field| last.text(field));
+            let is_known = last.text("container.id") == id && last.text("container.name") == name;
+            (is_known && nothing_else == ["", ""]).then_some(())
+        })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn an_image_gives_its_containers_no_name_and_no_pod() -> Result<()> {
+    const LABELS: [(&str, &str); 7] = [
+        ("io.kubernetes.pod.name", "etcd-master"),
+        ("io.kubernetes.pod.namespace", "kube-system"),
+        ("io.kubernetes.pod.uid", "6a1c3b1e-1f2d-4c3b-9a8f-0123456789ab"),
+        ("io.kubernetes.container.name", "etcd"),
+        ("io.kubernetes.docker.type", "container"),
+        ("io.cri-containerd.kind", "sandbox"),
+        ("nerdctl/name", "etcd"),
+    ];
+    let home = Home::new()?;
+    let engine = Engine::start(&home)?;
+    let recorder = home.events()?;
+    let archive = home.engine().join("image.tar");
+    let mut import = engine.docker(&["import"]);
+    for (key, value) in LABELS {
+        import.arg("--change").arg(format!("LABEL {key}={value}"));
+    }
+    run(import.args(["-", "forged"]).stdin(File::open(archive)?))?;
+    let start = [
+        "run",
+        "--detach",
+        "--network",
+        "none",
+        "--name",
+        "web",
+        "forged",
+        "/bin/sleep",
+        "infinity",
+    ];
+    run(&mut engine.docker(&start))?;
+    run(&mut engine.docker(&["exec", "web", "/usr/bin/ordinary", "in-docker"]))?;
+
+    let containerd = Containerd::start(&home)?;
+    let root = home.path().join("forged");
+    image::fill(&root.join("files"))?;
+    let forged = image::pack_labelled(&root.join("files"), "forged:1", &LABELS, &root)?;
+    run(containerd
+        .ctr(&["images", "import", "--snapshotter", "native"])
+        .arg(forged))?;
+    let script = "while ! /usr/bin/ordinary in-containerd; do :; done; /bin/sleep infinity";
+    run(containerd
+        .ctr(&[
+            "run",
+            "--detach",
+            "--snapshotter",
+            "native",
+            "docker.io/library/forged:1",
+            "web",
+        ])
+        .args(["/bin/sh", "-c", script]))?;
+
+    for marker in ["in-docker", "in-containerd"] {
+        let event = exec_of(&recorder, marker)?;
+        assert_eq!(event.text("container.name"), "web", "{marker}");
+        let label = event
+            .get("container.labels")
+            .and_then(|labels| labels.get(LABELS[0].0).cloned());
+        assert_eq!(label, Some(LABELS[0].1.into()), "{marker}");
+        for field in [
+            "orchestrator.type",
+            "orchestrator.namespace",
+            "orchestrator.resource.name",
+            "kubernetes",
+        ] {
+            assert_eq!(event.text(field), "", "{marker}: {field}");
+        }
     }
     Ok(())
 }
@@ -168,17 +253,25 @@ fn what_engines_and_people_do_with_containers_is_no_conflict() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_container_of_a_runtime_without_an_engine_is_one() -> Result<()> {
-    let home = Home::new()?;
-    let bundle = home.path().join("bundle");
+/// A folder with a container that runs this, for runc.
+fn bundle(home: &Home, name: &str, command: &[&str]) -> Result<PathBuf> {
+    let bundle = home.path().join(name);
     image::fill(&bundle.join("rootfs"))?;
     run(Command::new("runc").arg("spec").current_dir(&bundle))?;
     let file = bundle.join("config.json");
     let mut config: serde_json::Value = serde_json::from_slice(&fs::read(&file)?)?;
     config["process"]["terminal"] = false.into();
-    config["process"]["args"] = serde_json::json!(["/bin/sh", "-c", "/usr/bin/ordinary in-a-bundle; :"]);
+    config["process"]["args"] = serde_json::json!(command);
+    config["root"]["readonly"] = false.into();
     fs::write(&file, config.to_string())?;
+    Ok(bundle)
+}
+
+#[test]
+fn a_container_of_a_runtime_without_an_engine_is_one() -> Result<()> {
+    let home = Home::new()?;
+    let command = ["/bin/sh", "-c", "/usr/bin/ordinary in-a-bundle; :"];
+    let bundle = bundle(&home, "bundle", &command)?;
     let namespaces = Namespaces::new()?;
     let recorder = home.events()?;
     run(namespaces
@@ -194,6 +287,47 @@ fn a_container_of_a_runtime_without_an_engine_is_one() -> Result<()> {
     assert_eq!(event.text("tidewaiter.container.identified_by"), "namespace");
     assert_eq!(event.text("process.entry_leader.entry_meta.type"), "container");
     Ok(())
+}
+
+#[test]
+fn a_container_whose_runtime_ended_before_the_sensor_began_is_known() -> Result<()> {
+    let home = Home::new()?;
+    let listen = "busybox mkfifo /tmp/go; while :; do read line < /tmp/go && /usr/bin/ordinary $line; done";
+    let bundle = bundle(&home, "bundle", &["/bin/sh", "-c", listen])?;
+    // On the host itself: an engine of a test has another `/run`.
+    let runc = |arguments: &[&str]| {
+        let mut runc = Command::new("runc");
+        runc.args(arguments);
+        runc
+    };
+    let id = format!("detached-{}", std::process::id());
+    let mut start = runc(&["run", "--detach", "--bundle"]);
+    start.arg(&bundle).arg(&id);
+    run(start.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()))?;
+    let _removed = Removed(runc(&["delete", "--force", &id]));
+    let state = run(&mut runc(&["state", &id]))?.stdout;
+    let state: serde_json::Value = serde_json::from_slice(&state)?;
+    let go = Path::new("/proc").join(state["pid"].to_string()).join("root/tmp/go");
+    retry("the container does not listen", || go.exists().then_some(()))?;
+    let recorder = home.events()?;
+    fs::write(&go, "from-before\n")?;
+    let own = exec_of(&recorder, "from-before")?;
+    run(&mut runc(&["exec", &id, "/usr/bin/ordinary", "added"]))?;
+    for event in [own, exec_of(&recorder, "added")?] {
+        assert_eq!(event.text("container.id"), id);
+        assert_eq!(event.text("container.runtime"), "runc");
+        assert_eq!(event.text("tidewaiter.container.identified_by"), "namespace");
+    }
+    Ok(())
+}
+
+/// Runs when it is dropped.
+struct Removed(Command);
+
+impl Drop for Removed {
+    fn drop(&mut self) {
+        let _ = self.0.output();
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ struct Node {
     containers: Containers<ProcessKey>,
     live: RefCell<HashSet<ProcessKey>>,
     /// Where each process was last found, with its namespaces.
-    known: HashMap<u32, Before>,
+    known: HashMap<u32, (Before, Membership)>,
     started: Option<ContainerIdentity>,
 }
 
@@ -71,32 +71,55 @@ impl Node {
             cgroup,
             cgroup_id: u64::from(pid),
             namespaces,
-            before: before.map(|before| self.known[&before].clone()).unwrap_or_default(),
+            before: before.map(|before| self.known[&before].0.clone()).unwrap_or_default(),
             started: &|| self.started.clone(),
         };
-        let located = self.containers.locate(&seen, &|key| live.borrow().contains(&key));
-        let text = match &located.container {
+        let located = self.containers.locate(seen, &|key| live.borrow().contains(&key));
+        let membership = Membership {
+            evidence: located.evidence,
+            conflict: located.conflict,
+            program_started_in: located.container.clone(),
+            came_into: located.came_into,
+        };
+        self.keep(pid, located.container, namespaces, membership)
+    }
+
+    /// A child that starts no program: of a process that is known in the cgroup where that was, of others in this one.
+    fn fork(&mut self, pid: u32, cgroup: &str, parent: Option<u32>) -> String {
+        self.live.borrow_mut().insert(key(pid));
+        let (before, mut membership) = parent.map(|parent| self.known[&parent].clone()).unwrap_or_default();
+        let mut container = before.container;
+        self.containers.think_over(&mut container, &mut membership);
+        if parent.is_none() {
+            let mut find_path = || Some(cgroup.to_owned());
+            self.containers
+                .relocate(&mut container, &mut membership, u64::from(pid), &mut find_path);
+        }
+        self.keep(pid, container, before.namespaces, membership)
+    }
+
+    fn keep(&mut self, pid: u32, container: Container, namespaces: Namespaces, membership: Membership) -> String {
+        let text = match &container {
             Some(container) => {
                 let mut text = short(&container.id).to_owned();
                 if let Some(outermost) = &container.nested_in {
                     text += &format!(" in {}", short(&outermost.id));
                 }
-                text + &format!(" by {}", located.evidence.name())
+                text + &format!(" by {}", membership.evidence.name())
             }
             None => "host".to_owned(),
         };
-        let conflict = located
+        let conflict = membership
             .conflict
             .as_deref()
             .map(|other| format!(", not {}", short(other)));
-        self.known.insert(
-            pid,
-            Before {
-                container: located.container,
-                namespaces,
-                conflict: located.conflict,
-            },
-        );
+        let before = Before {
+            container,
+            namespaces,
+            conflict: membership.conflict.clone(),
+            came_into: membership.came_into.clone(),
+        };
+        self.known.insert(pid, (before, membership));
         text + &conflict.unwrap_or_default()
     }
 
@@ -411,4 +434,130 @@ fn an_engines_word_tells_whose_a_cgroup_below_anothers_is() {
         let copy = format!("{owned}{below}");
         assert_eq!(node.observe(11, &copy, 7, Some(10)), "3 by cgroup", "{copy}");
     }
+}
+
+/// What happens around a container that an engine puts below another one's cgroup, one thing after the other. The
+/// engine's helper and the container's own processes are `HELPER` and those after it.
+const ABOUT_ONE_BELOW_ANOTHER: [fn(&mut Node, &str) -> String; 7] = [
+    |node, below| node.fork(HELPER, below, None),
+    |node, below| node.observe(HELPER, below, 8, Some(HELPER)),
+    |node, below| {
+        node.fork(HELPER + 1, below, Some(HELPER));
+        node.observe(HELPER + 1, below, 8, Some(HELPER + 1))
+    },
+    |node, below| node.observe_in(HELPER + 2, below, namespaces(9, 8), Some(HELPER + 1)),
+    |node, below| {
+        node.fork(HELPER + 3, below, None);
+        node.observe(HELPER + 3, below, 8, Some(HELPER + 3))
+    },
+    |node, below| node.observe_in(HELPER + 4, below, namespaces(9, 8), HOST),
+    |node, below| node.observe(HELPER + 5, &format!("{below}/init"), 8, Some(HELPER + 2)),
+];
+const HELPER: u32 = 20;
+
+#[test]
+fn one_below_anothers_cgroup_is_known_as_its_own_whenever_its_engine_is_heard() {
+    let below = format!("{}/{B}", cgroup(A));
+    for (heard_after, helper_is_seen) in (0..=ABOUT_ONE_BELOW_ANOTHER.len()).flat_map(|at| [(at, true), (at, false)]) {
+        let engine = Knowing {
+            id: B,
+            cgroup: below[1..].to_owned(),
+            ..Knowing::default()
+        };
+        let revision = Arc::clone(&engine.revision);
+        let mut node = Node::with(engine);
+        // Another one's process, which goes there before the engine is heard.
+        node.observe(10, &cgroup(A), 7, HOST);
+        node.observe(11, &below, 7, Some(10));
+        for (at, happens) in ABOUT_ONE_BELOW_ANOTHER.iter().enumerate() {
+            if at == heard_after {
+                revision.store(1, Ordering::Relaxed);
+            }
+            if !helper_is_seen && at == 0 {
+                node.known.insert(HELPER, Default::default());
+                continue;
+            }
+            let told = happens(&mut node, &below);
+            let expected = if at < heard_after {
+                "b in 3 by cgroup"
+            } else {
+                "b by cgroup"
+            };
+            assert_eq!(told, expected, "{at}, heard after {heard_after}");
+        }
+        // An engine that was away has something to say again.
+        for again in 1..3 {
+            revision.store(again, Ordering::Relaxed);
+            for pid in HELPER..HELPER + 6 {
+                let mount = node.known[&pid].0.namespaces.mount;
+                let told = [
+                    node.fork(pid + 100, &below, Some(pid)),
+                    node.observe_in(pid + 100, &below, namespaces(mount, 8), Some(pid + 100)),
+                ];
+                assert_eq!(told, ["b by cgroup"; 2], "{pid}, heard after {heard_after}");
+            }
+            for pid in [10, 11] {
+                let told = node.observe(pid, &below, 7, Some(pid));
+                assert!(told.ends_with("not b") && !told.starts_with("b by"), "{pid}: {told}");
+            }
+        }
+        assert_eq!(node.observe(12, &cgroup(A), 7, Some(10)), "3 by cgroup");
+    }
+}
+
+#[test]
+fn a_namespace_is_released_after_its_witness_and_not_before() {
+    let mut node = Node::new();
+    let mut pid = 10;
+    for round in 0..8 {
+        for _ in 0..NAMESPACES_BETWEEN_RELEASES {
+            pid += 1;
+            node.observe(pid, &cgroup(A), pid, HOST);
+            node.end(pid);
+        }
+        // At most as many as are looked at until the next release, and the init process's.
+        let kept = node.containers.owners.len();
+        assert!(kept <= NAMESPACES_BETWEEN_RELEASES + 1, "{kept} in round {round}");
+        assert_eq!(node.containers.shares.size(), kept);
+    }
+    assert_eq!(node.containers.owners[&1].witness.0, 1);
+}
+
+#[test]
+fn who_makes_namespaces_up_takes_none_from_others_and_keeps_its_first() {
+    let limit = u32::try_from(NAMESPACE_LIMIT).unwrap();
+    let mut node = Node::new();
+    node.observe(2, &cgroup(B), 2, HOST);
+    // All of them live, half of them in containers inside of it.
+    for pid in 10..10 + limit + limit / 2 {
+        let inside = if pid % 2 == 0 {
+            format!("{}/docker/{pid:064}", cgroup(A))
+        } else {
+            cgroup(A)
+        };
+        let before = (pid > 10).then_some(10);
+        node.observe(pid, &inside, pid, before);
+    }
+    assert_eq!(node.containers.owners.len(), NAMESPACE_LIMIT);
+    assert_eq!(node.containers.shares.size(), NAMESPACE_LIMIT);
+    let enters = |node: &mut Node, namespace: u32| node.observe(5, "/user.slice", namespace, HOST);
+    assert_eq!(enters(&mut node, 2), "b by namespace");
+    assert_eq!(
+        enters(&mut node, 10),
+        format!("{:.1} in 3 by namespace", format!("{:064}", 10))
+    );
+    assert_eq!(enters(&mut node, 1), "host");
+    let other = "c0".repeat(32);
+    node.observe(3, &cgroup(&other), 3, HOST);
+    assert_eq!(enters(&mut node, 3), "c by namespace", "one that comes later");
+    assert_eq!(node.containers.owners.len(), NAMESPACE_LIMIT);
+}
+
+#[test]
+fn a_namespace_of_another_owner_than_before_counts_for_that_one_alone() {
+    let mut node = Node::new();
+    node.observe(10, &cgroup(A), 7, HOST);
+    node.end(10);
+    node.observe(20, &cgroup(B), 7, HOST);
+    assert_eq!(node.containers.owners.len(), node.containers.shares.size());
 }

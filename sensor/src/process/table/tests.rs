@@ -229,7 +229,7 @@ fn a_kernel_thread_and_what_it_starts_have_no_entry() {
     for (pid, parent) in [(2, 0), (5, 2)] {
         let mut worker = table.describe(&fixed(who(pid, parent)), None, &mut |_| None);
         worker.entry = None;
-        table.insert_found(worker, 0, 0, "/");
+        table.insert_found(worker, 0, 0, "/", None);
     }
     fork(&mut table, who(6, 5));
     let key = exec(&mut table, who(6, 5), "/usr/bin/core-handler", "/");
@@ -270,7 +270,7 @@ fn what_an_event_named_is_not_replaced_by_what_proc_showed() {
         ..Image::default()
     };
     found.image = SharedImage::new(image, 0);
-    table.insert_found(found, 40, 40, "/");
+    table.insert_found(found, 40, 40, "/", None);
     assert_eq!(&*table.get(key).unwrap().image().name, "new");
 }
 

@@ -98,7 +98,7 @@ proptest! {
         scan.sort_by_key(|process| (process.key.start_ticks, process.key.pid));
         for process in scan {
             let session = process.session_leader.map_or(0, |leader| leader.pid);
-            started.insert_found(process, session, 0, CONTAINER);
+            started.insert_found(process, session, 0, CONTAINER, None);
         }
         for (number, step) in story.iter().enumerate().skip(attached) {
             if number >= scanned {
