@@ -3,7 +3,7 @@
 use rule_engine::RuleInfo;
 
 use crate::text::document::{self, Document};
-use crate::text::escape::{self, Visible};
+use crate::text::escape::{self, Ends, Visible};
 
 /// The sentence shows about this many characters of the command line, and of each argument.
 const REASON_COMMAND_CHARACTERS: usize = 160;
@@ -22,8 +22,9 @@ pub(crate) fn reason(event: &Document, rule: &RuleInfo, new_terms: &[String]) ->
     };
     let mut reason = format!("`{process}`");
     let mut add = |before: &str, value: Option<&str>| {
-        if let Some(value) = value {
-            reason.push_str(&format!(" {before} `{}`", Visible(value)));
+        if let Some(text) = value {
+            let limit = REASON_COMMAND_CHARACTERS;
+            reason.push_str(&format!(" {before} `{}`", Ends { text, limit }));
         }
     };
     add("started by", text("process.parent.name"));
@@ -31,10 +32,11 @@ pub(crate) fn reason(event: &Document, rule: &RuleInfo, new_terms: &[String]) ->
     add("in container", text("container.name").or(text("container.id")));
     add("of image", text("container.image.name"));
     add("on", text("host.name"));
-    add(
-        "with the new term",
-        (!new_terms.is_empty()).then(|| new_terms.join(", ")).as_deref(),
-    );
+    if !new_terms.is_empty() {
+        let terms = new_terms.iter().map(String::as_str);
+        let terms = escape::command_line(terms, REASON_COMMAND_CHARACTERS, REASON_ARGUMENT_CHARACTERS);
+        reason.push_str(&format!(" with the new term `{terms}`"));
+    }
     reason.push_str(&format!(": {} alert `{}`", rule.severity.as_str(), Visible(&rule.name)));
     reason
 }

@@ -2,7 +2,8 @@
 //!
 //! A thread of its own writes them, so that nobody who has something to say waits for stderr: past the room for
 //! waiting lines they are dropped and counted. It writes through a descriptor of its own, because a stderr that takes
-//! nothing would have it hold the lock of [`io::stderr`] for ever.
+//! nothing would have it hold the lock of [`io::stderr`] for ever. Whatever stands in a line, it is written as one line of
+//! bounded length with nothing in it that a terminal obeys.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::convert::Infallible;
@@ -21,8 +22,12 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::text::escape::Line;
+
 /// Lines that may wait for stderr.
 const QUEUE_LENGTH: usize = 4 * 1024;
+/// Characters of a line that are written.
+const LINE_CHARACTERS: usize = 4 * 1024;
 /// How long the end may take, and how often the last words are offered to a full queue meanwhile.
 const END_LIMIT: Duration = Duration::from_secs(1);
 const OFFER_INTERVAL: Duration = Duration::from_millis(10);
@@ -100,10 +105,11 @@ impl Write for Stderr {
     /// Writes all there is or fails, so that each call is about a new line.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         match line.strip_prefix(&[LAST_WORDS]) {
-            None => self.descriptor.write_all(line)?,
+            None => self.put(line)?,
             Some(last_words) => {
                 if let Some(_end) = self.end.take() {
-                    self.descriptor.write_all(last_words)?;
+                    let mut lines = last_words.split_inclusive(|byte| *byte == b'\n');
+                    lines.try_for_each(|line| self.put(line))?;
                 }
             }
         }
@@ -112,6 +118,18 @@ impl Write for Stderr {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl Stderr {
+    /// Writes a line.
+    fn put(&mut self, line: &[u8]) -> io::Result<()> {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let line = Line {
+            text: &String::from_utf8_lossy(line),
+            limit: LINE_CHARACTERS,
+        };
+        self.descriptor.write_all(format!("{line}\n").as_bytes())
     }
 }
 
@@ -144,20 +162,26 @@ pub(crate) fn start(level: LevelFilter) -> io::Result<Log> {
     tracing_subscriber::registry().with(lines).with(filter).init();
     let lines = log.lines.clone();
     panic::set_hook(Box::new(move |information| {
-        let _ = lines.clone().write_all(panic_message(information).as_bytes());
+        for line in panic_lines(information) {
+            let _ = lines.clone().write_all(line.as_bytes());
+        }
     }));
     Ok(log)
 }
 
 /// What the standard library would write itself, and wait for stderr.
-fn panic_message(information: &PanicHookInfo<'_>) -> String {
+fn panic_lines(information: &PanicHookInfo<'_>) -> Vec<String> {
     let thread = thread::current();
-    let mut message = format!("\nthread '{}' {information}\n", thread.name().unwrap_or("<unnamed>"));
+    let mut lines = vec![format!(
+        "thread '{}' {information}",
+        thread.name().unwrap_or("<unnamed>")
+    )];
     let backtrace = Backtrace::capture();
     if backtrace.status() == BacktraceStatus::Captured {
-        message += &format!("stack backtrace:\n{backtrace}");
+        lines.push("stack backtrace:".to_owned());
+        lines.extend(backtrace.to_string().lines().map(str::to_owned));
     }
-    message
+    lines
 }
 
 /// Threads that are started in here leave all signals to the others.
@@ -189,6 +213,17 @@ mod tests {
         }
     }
 
+    /// What comes up to these words.
+    fn read_to(reader: &mut File, end: &str) -> String {
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(end.as_bytes()) {
+            let mut more = [0; 1024];
+            let count = reader.read(&mut more).unwrap();
+            bytes.extend(&more[..count]);
+        }
+        String::from_utf8(bytes).unwrap()
+    }
+
     #[test]
     fn the_last_words_are_written_once_after_the_lines_that_wait() {
         for is_full in [false, true] {
@@ -198,21 +233,28 @@ mod tests {
             if is_full {
                 fill(&mut log);
             }
-            let reading = thread::spawn(move || {
-                let mut text = String::new();
-                while !text.ends_with("\nlast\n") {
-                    let mut bytes = [0; 1024];
-                    let count = reader.read(&mut bytes).unwrap();
-                    text.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
-                }
-                text
-            });
+            let reading = thread::spawn(move || read_to(&mut reader, "\nlast\n"));
             log.finish("\nlast\n");
             let text = reading.join().unwrap();
             assert_eq!(text.contains("lines were not written here"), is_full);
             assert!(text.starts_with("a line\n"));
             assert_eq!(text.matches("last").count(), 1);
         }
+    }
+
+    #[test]
+    fn whatever_stands_in_a_line_it_is_one_line_that_no_terminal_obeys() {
+        let (mut reader, writer) = pipe();
+        let mut log = Log::new(writer, 100, Duration::from_secs(30));
+        let hostile = "a\u{1b}[2J\r\u{202e}b\nforged `\\u{1b}`\n";
+        log.lines.write_all(hostile.as_bytes()).unwrap();
+        log.lines.write_all(&[b'x'; 1 << 20]).unwrap();
+        log.finish("last\u{1b}\nwords\n");
+        let text = read_to(&mut reader, "words\n");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "a\\u{1b}[2J\\r\\u{202e}b\\nforged `\\u{1b}`");
+        assert!(lines[1].ends_with("x…[1048576 bytes]") && lines[1].len() < 2 * LINE_CHARACTERS);
+        assert_eq!(lines[2..], ["last\\u{1b}", "words"]);
     }
 
     #[test]

@@ -17,6 +17,57 @@ impl Display for Visible<'_> {
     }
 }
 
+/// Displays a line of the sensor's own in which something foreign may stand: as [`Visible`], but what is escaped already
+/// stays as it is. At most `limit` characters, then its real length.
+pub(crate) struct Line<'a> {
+    pub text: &'a str,
+    pub limit: usize,
+}
+
+impl Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cut = self.text.char_indices().nth(self.limit).map(|(at, _)| at);
+        for character in self.text[..cut.unwrap_or(self.text.len())].chars() {
+            match character {
+                '\\' => f.write_char(character)?,
+                _ => write_visible(f, character)?,
+            }
+        }
+        match cut {
+            Some(_) => write!(f, "…[{} bytes]", self.text.len()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Displays a text, of one longer than `limit` characters both ends and its real length.
+pub(crate) struct Ends<'a> {
+    pub text: &'a str,
+    pub limit: usize,
+}
+
+impl Display for Ends<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Ends { text, limit } = *self;
+        if text.chars().nth(limit).is_none() {
+            return Visible(text).fmt(f);
+        }
+        let at = |(at, _)| at;
+        let head = text.char_indices().nth(limit / 2).map_or(0, at);
+        let tail = text
+            .char_indices()
+            .nth_back((limit / 2).saturating_sub(1))
+            .map_or(text.len(), at);
+        write!(
+            f,
+            "{}…[{} bytes]…{}",
+            Visible(&text[..head]),
+            text.len(),
+            Visible(&text[tail..])
+        )
+    }
+}
+
 /// Displays an argument so that its ends are visible: bare if it is plain, else in double quotes. At most `limit`
 /// characters, then its real length.
 pub(crate) struct Argument<'a> {
@@ -125,6 +176,28 @@ mod tests {
     }
 
     #[test]
+    fn both_ends_of_a_long_text_are_visible() {
+        for (text, expected) in [
+            ("/usr/bin/x", "/usr/bin/x"),
+            ("/a\u{1b}/bcdefgh/x", "/a\\u{1b}/b…[13 bytes]…fgh/x"),
+            ("äöüäöüäöüäöü", "äöüäö…[24 bytes]…öüäöü"),
+        ] {
+            assert_eq!(Ends { text, limit: 10 }.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_line_is_one_line_of_some_length() {
+        for (text, expected) in [
+            ("\\u{1b} \"b\"", "\\u{1b} \"b\""),
+            ("a\nb\u{1b}", "a\\nb\\u{1b}"),
+            ("0123456789abc", "0123456789…[13 bytes]"),
+        ] {
+            assert_eq!(Line { text, limit: 10 }.to_string(), expected);
+        }
+    }
+
+    #[test]
     fn a_long_command_line_says_how_many_arguments_are_left_out() {
         assert_eq!(command_line(["a", "b c"], 80, 80), "a \"b c\"");
         assert_eq!(
@@ -139,6 +212,11 @@ mod tests {
             prop_assert!(!Visible(&text).to_string().chars().any(char::is_control));
             let argument = Argument { text: &text, limit: 20 }.to_string();
             prop_assert!(!argument.chars().any(char::is_control));
+            let line = Line { text: &text, limit: 20 }.to_string();
+            prop_assert!(!line.chars().any(char::is_control));
+            let visible = Visible(&text).to_string();
+            let again = Line { text: &visible, limit: usize::MAX }.to_string();
+            prop_assert_eq!(again, visible);
         }
 
         #[test]
