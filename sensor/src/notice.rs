@@ -9,6 +9,7 @@ mod merged;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::time::Duration;
 
 use crate::clock::wall_clock_ns;
 use crate::text::escape::Visible;
@@ -18,9 +19,30 @@ pub(crate) use merged::{Merged, Whose};
 /// Notices that may wait to be merged.
 const QUEUE_LENGTH: usize = 4096;
 
+/// All that [`Notice::action`] gives.
+pub(crate) const ACTIONS: [&str; 15] = [
+    "records-lost",
+    "container-over-share",
+    "output-refused",
+    "output-behind",
+    "log-lines-dropped",
+    "thread-lost",
+    "hook-blind",
+    "kernel-side-changed",
+    "events-behind",
+    "sensor-stood-still",
+    "sensor-ended-uncleanly",
+    "processes-given-up",
+    "state-not-written",
+    "engine-failing",
+    "notices-missed",
+];
+
 static QUEUE: OnceLock<SyncSender<Raised>> = OnceLock::new();
 /// Notices that found the queue full.
 static MISSED: AtomicU64 = AtomicU64::new(0);
+/// How often each was raised, as in [`ACTIONS`].
+static RAISED: [AtomicU64; ACTIONS.len()] = [const { AtomicU64::new(0) }; ACTIONS.len()];
 
 /// What the sensor may have to say of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +54,8 @@ pub(crate) enum Notice {
     OverShare,
     /// Alerts, or events where these are what is written, were not taken by an output that was too slow.
     OutputRefused,
+    /// Events wait in the ring buffer for an output that takes too little.
+    OutputBehind,
     /// Lines about the sensor were not taken by a stderr that was too slow.
     LogLinesDropped,
     /// A thread ended unexpectedly; the sensor ends too.
@@ -46,17 +70,67 @@ pub(crate) enum Notice {
     StoodStill,
     /// The run before did not end as it should; from when it was last alive until this one watched, nobody did.
     EndedUncleanly,
+    /// For want of room, something is no longer known of processes of the owner that takes the most.
+    ProcessesGivenUp { what: GivenUp },
+    /// Something in the state directory cannot be written: the `history`, or that the sensor is `running`.
+    StateNotWritten { what: &'static str },
+    /// A container engine, by its name and socket, does not answer, or not as it should.
+    EngineFailing { engine: String },
     /// Notices were not taken by a full queue.
     NoticesMissed,
 }
 
+/// What is given up of processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum GivenUp {
+    EndedTexts,
+    Middles,
+    Ended,
+    LiveTexts,
+    Live,
+}
+
+impl GivenUp {
+    fn name(self) -> &'static str {
+        match self {
+            GivenUp::EndedTexts => "ended_texts",
+            GivenUp::Middles => "middles",
+            GivenUp::Ended => "ended",
+            GivenUp::LiveTexts => "live_texts",
+            GivenUp::Live => "live",
+        }
+    }
+
+    fn description(self) -> &'static str {
+        match self {
+            GivenUp::EndedTexts => "ended processes lost their arguments, environment and paths for later events",
+            GivenUp::Middles => {
+                "processes kept only the ends of long arguments, environment and paths for later events"
+            }
+            GivenUp::Ended => "ended processes were forgotten early",
+            GivenUp::LiveTexts => "processes lost their arguments, environment and paths for later events",
+            GivenUp::Live => "processes were forgotten while they ran",
+        }
+    }
+}
+
 impl Notice {
+    /// The shortest time between two documents of it about the same owner.
+    fn interval(&self) -> Duration {
+        match self {
+            // A container with much to remember goes on so for hours.
+            Notice::ProcessesGivenUp { .. } => Duration::from_secs(60),
+            _ => Duration::from_secs(10),
+        }
+    }
+
     /// `event.action`.
     pub(crate) fn action(&self) -> &'static str {
         match self {
             Notice::RecordsLost { .. } => "records-lost",
             Notice::OverShare => "container-over-share",
             Notice::OutputRefused => "output-refused",
+            Notice::OutputBehind => "output-behind",
             Notice::LogLinesDropped => "log-lines-dropped",
             Notice::ThreadLost { .. } => "thread-lost",
             Notice::HookBlind { .. } => "hook-blind",
@@ -64,6 +138,9 @@ impl Notice {
             Notice::Behind => "events-behind",
             Notice::StoodStill => "sensor-stood-still",
             Notice::EndedUncleanly => "sensor-ended-uncleanly",
+            Notice::ProcessesGivenUp { .. } => "processes-given-up",
+            Notice::StateNotWritten { .. } => "state-not-written",
+            Notice::EngineFailing { .. } => "engine-failing",
             Notice::NoticesMissed => "notices-missed",
         }
     }
@@ -75,6 +152,9 @@ impl Notice {
             Notice::ThreadLost { thread } => Some(thread),
             Notice::HookBlind { hook } => Some(hook),
             Notice::KernelSideChanged { what } => Some(what),
+            Notice::ProcessesGivenUp { what } => Some(what.name()),
+            Notice::StateNotWritten { what } => Some(what),
+            Notice::EngineFailing { engine } => Some(engine),
             _ => None,
         }
     }
@@ -91,7 +171,13 @@ impl Notice {
     pub(crate) fn is_logged_where_it_happens(&self) -> bool {
         matches!(
             self,
-            Notice::RecordsLost { .. } | Notice::OutputRefused | Notice::LogLinesDropped | Notice::ThreadLost { .. }
+            Notice::RecordsLost { .. }
+                | Notice::OutputRefused
+                | Notice::OutputBehind
+                | Notice::LogLinesDropped
+                | Notice::ThreadLost { .. }
+                | Notice::StateNotWritten { .. }
+                | Notice::EngineFailing { .. }
         )
     }
 
@@ -109,6 +195,9 @@ impl Notice {
             ),
             Notice::OutputRefused => {
                 format!("{count} documents were not written: the output was too slow to take them")
+            }
+            Notice::OutputBehind => {
+                "events wait in the kernel's ring buffer for an output that takes too little".to_owned()
             }
             Notice::LogLinesDropped => format!("{count} lines were not written to stderr, which was too slow"),
             Notice::ThreadLost { thread } => {
@@ -128,6 +217,21 @@ impl Notice {
             }
             Notice::EndedUncleanly => {
                 "the run before did not end as it should, and nobody watched until this one began".to_owned()
+            }
+            Notice::ProcessesGivenUp { what } => {
+                format!(
+                    "{count} {}: all together take too much, and these the most",
+                    what.description()
+                )
+            }
+            Notice::StateNotWritten { what } => {
+                format!("the state directory cannot be written ({what}); it is tried again")
+            }
+            Notice::EngineFailing { engine } => {
+                format!(
+                    "{} does not answer as it should: new containers have only their id",
+                    Visible(engine)
+                )
             }
             Notice::NoticesMissed => format!("{count} notices came faster than they could be merged"),
         }
@@ -153,24 +257,39 @@ pub(crate) struct Raised {
 /// Raises a notice about `count` of something. `container` is the outermost one's id; without, it concerns the whole
 /// sensor or the host.
 pub(crate) fn raise(notice: Notice, container: Option<&str>, count: u64) {
-    let now_ns = wall_clock_ns();
-    raise_between(notice, container, count, now_ns, now_ns);
-}
-
-/// Raises a notice about what lasted from one time to another.
-pub(crate) fn raise_between(notice: Notice, container: Option<&str>, count: u64, since_ns: i64, until_ns: i64) {
-    let Some(queue) = QUEUE.get() else { return };
     let whose = match container.filter(|container| !container.is_empty()) {
         Some(container) => Whose::Container(container.into()),
         None => Whose::Sensor,
     };
-    let raised = Raised {
+    raise_about(notice, whose, count);
+}
+
+/// As [`raise`].
+pub(crate) fn raise_about(notice: Notice, whose: Whose, count: u64) {
+    let now_ns = wall_clock_ns();
+    send(Raised {
         notice,
         whose,
         count,
+        since_ns: now_ns,
+        until_ns: now_ns,
+    });
+}
+
+/// Raises a notice about what the sensor did, or did not do, since some time.
+pub(crate) fn raise_since(notice: Notice, since_ns: i64) {
+    send(Raised {
+        notice,
+        whose: Whose::Sensor,
+        count: 1,
         since_ns,
-        until_ns,
-    };
+        until_ns: wall_clock_ns(),
+    });
+}
+
+fn send(raised: Raised) {
+    let Some(queue) = QUEUE.get() else { return };
+    count(&raised.notice);
     if let Err(TrySendError::Full(_)) = queue.try_send(raised) {
         MISSED.fetch_add(1, Relaxed);
     }
@@ -180,6 +299,19 @@ pub(crate) fn raise_between(notice: Notice, container: Option<&str>, count: u64,
 pub(crate) fn take() -> Option<Receiver<Raised>> {
     let (queue, raised) = mpsc::sync_channel(QUEUE_LENGTH);
     QUEUE.set(queue).ok().map(|()| raised)
+}
+
+/// Counts that a notice was raised.
+pub(crate) fn count(notice: &Notice) {
+    let action = notice.action();
+    if let Some(index) = ACTIONS.iter().position(|other| *other == action) {
+        RAISED[index].fetch_add(1, Relaxed);
+    }
+}
+
+/// How often each was raised, by [`Notice::action`].
+pub(crate) fn counts() -> [(&'static str, u64); ACTIONS.len()] {
+    std::array::from_fn(|index| (ACTIONS[index], RAISED[index].load(Relaxed)))
 }
 
 /// How many notices found the queue full since this was last asked.

@@ -1,8 +1,10 @@
 //! The event thread: takes records from the ring buffer through decoder and process table to the handler.
 //!
 //! It never waits for anything but the ring buffer: whatever takes time (container engines, disks, outputs) is behind
-//! queues, on other threads. What becomes of an event is up to the [`EventHandler`].
+//! queues, on other threads. What becomes of an event is up to the [`EventHandler`], which may leave events in the ring
+//! buffer for a while, but keeps the thread from nothing else.
 
+mod backlog;
 mod canary;
 mod handler;
 mod intake;
@@ -32,6 +34,7 @@ use crate::{
     telemetry::counts::{KernelCounts, PipelineCounts, TamperCounts, Tampered},
 };
 
+use backlog::Backlog;
 use canary::Watcher;
 pub(crate) use canary::{CANARY_ARGUMENT, Canary};
 pub(crate) use handler::{EventHandler, IDLE, Stop};
@@ -52,6 +55,9 @@ const LOSS_REPORT_INTERVAL: Duration = Duration::from_secs(10);
 /// How long programs that are still running may take after the hooks are detached.
 const SETTLE_LIMIT: Duration = Duration::from_secs(1);
 const SETTLE_STEP: Duration = Duration::from_millis(1);
+/// How often a handler without room is asked for it again, and how long it may take at the end.
+const ROOM_INTERVAL: Duration = Duration::from_millis(20);
+const ROOM_LIMIT: Duration = Duration::from_secs(2);
 
 /// The kernel side, the decoder and the process table, as the event thread owns them.
 pub(crate) struct Pipeline {
@@ -68,6 +74,15 @@ pub(crate) struct Pipeline {
     reported: PipelineCounts,
     reported_at: Instant,
     reconciliation: Reconciliation,
+    backlog: Backlog,
+}
+
+/// What was done at once.
+struct Drained {
+    /// How many records were handled.
+    handled: usize,
+    /// Whether the handler had room for all that came.
+    has_room: bool,
 }
 
 impl Pipeline {
@@ -101,6 +116,7 @@ impl Pipeline {
             reported: PipelineCounts::default(),
             reported_at: Instant::now(),
             reconciliation: Reconciliation::default(),
+            backlog: Backlog::default(),
         }
     }
 
@@ -117,16 +133,21 @@ impl Pipeline {
         loop {
             // Before the look at the ring buffer: a later record may be about any time after this one.
             let looked_ns = boot_clock_ns();
-            let handled = self.drain(BATCH, handler);
+            let Drained { handled, has_room } = self.drain(BATCH, handler);
             let now = Instant::now();
-            let change = pace.handled(handled, now);
-            if handled == 0 {
+            let is_empty = handled == 0 && has_room;
+            let change = if has_room { pace.handled(handled, now) } else { None };
+            if is_empty {
                 // All that was sent until then has been handled.
                 self.expire(looked_ns.cast_unsigned(), handler);
+                self.backlog.end(now, &self.progress);
+            }
+            if !has_room {
+                self.backlog.begin(now, &self.progress);
             }
             let due = now.duration_since(housekeeping) >= HOUSEKEEPING;
-            if handled == 0 || due {
-                let is_caught_up = handled == 0 && !self.decoder.has_unfinished();
+            if is_empty || due {
+                let is_caught_up = is_empty && !self.decoder.has_unfinished();
                 let handled_until_ns = is_caught_up.then_some(looked_ns - IN_FLIGHT_NS);
                 if let Some(boot_clock_ns) = handled_until_ns {
                     self.progress.handled_until(boot_clock_ns);
@@ -139,9 +160,14 @@ impl Pipeline {
                 self.look_after_kernel_side();
                 let counts = self.counts();
                 self.progress.count(counts);
-                self.reconciliation.advance(&mut self.intake.table, counts.lost.total());
+                // Who has ended is not known from `/proc` as long as that may stand in the ring buffer.
+                if has_room {
+                    self.reconciliation.advance(&mut self.intake.table, counts.lost.total());
+                }
+                self.backlog.tell(now);
                 handler.counted(&counts);
                 self.tell_refused(&counts);
+                self.intake.table.tell_given_up();
                 self.report_losses(counts);
             }
             if stop.is_requested() {
@@ -158,6 +184,10 @@ impl Pipeline {
             if handled == BATCH {
                 continue;
             }
+            if !has_room {
+                thread::sleep(ROOM_INTERVAL);
+                continue;
+            }
             let sleep = handler.may_sleep();
             // Also after a change: by then a record that still used the previous setting has arrived.
             if change.is_some() || pace.wake_up() == WakeUp::None {
@@ -172,10 +202,17 @@ impl Pipeline {
     fn finish<H: EventHandler>(&mut self, handler: &mut H) -> PipelineCounts {
         self.look_after_kernel_side();
         self.hooks.detach();
-        let deadline = Instant::now() + SETTLE_LIMIT;
-        while !self.is_all_received(handler) && Instant::now() < deadline {
+        let detached = Instant::now();
+        loop {
+            let has_room = self.drain_everything(handler);
+            let time_limit = if has_room { SETTLE_LIMIT } else { ROOM_LIMIT };
+            if (has_room && self.is_all_received()) || detached.elapsed() >= time_limit {
+                break;
+            }
             thread::sleep(SETTLE_STEP);
         }
+        handler.wait_no_longer();
+        self.drain_everything(handler);
         self.flush(handler);
         handler.finish(&self.intake.losses);
         if let Some(counts) = self.intake.losses.read_counters() {
@@ -184,9 +221,18 @@ impl Pipeline {
         self.counts()
     }
 
-    /// Handles all records there are; returns whether that is everything that the kernel side sent.
-    fn is_all_received<H: EventHandler>(&mut self, handler: &mut H) -> bool {
-        while self.drain(BATCH, handler) > 0 {}
+    /// Handles all records there are; returns whether the handler had room for them.
+    fn drain_everything<H: EventHandler>(&mut self, handler: &mut H) -> bool {
+        loop {
+            let Drained { handled, has_room } = self.drain(BATCH, handler);
+            if handled == 0 || !has_room {
+                return has_room;
+            }
+        }
+    }
+
+    /// Whether everything was handled that the kernel side sent.
+    fn is_all_received(&self) -> bool {
         self.intake
             .losses
             .read_counters()
@@ -201,8 +247,8 @@ impl Pipeline {
         let _ = poll(&mut descriptors, timeout);
     }
 
-    /// Handles at most `limit` records; returns how many there were.
-    fn drain<H: EventHandler>(&mut self, limit: usize, handler: &mut H) -> usize {
+    /// Handles at most `limit` records, as long as the handler has room.
+    fn drain<H: EventHandler>(&mut self, limit: usize, handler: &mut H) -> Drained {
         let Pipeline {
             records,
             log,
@@ -214,8 +260,9 @@ impl Pipeline {
             log.write();
         }
         let gaps = decoder.counts.gaps;
-        let mut handled = 0;
+        let (mut handled, mut has_room) = (0, handler.has_room());
         while handled < limit
+            && has_room
             && records.next_record(|bytes| {
                 let result = decoder.push(bytes, &mut |event| intake.take(&event, handler));
                 if let Err(error) = result {
@@ -224,11 +271,12 @@ impl Pipeline {
             })
         {
             handled += 1;
+            has_room = handler.has_room();
         }
         if decoder.counts.gaps > gaps {
             intake.losses.read_counters();
         }
-        handled
+        Drained { handled, has_room }
     }
 
     fn flush<H: EventHandler>(&mut self, handler: &mut H) {

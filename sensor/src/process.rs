@@ -8,6 +8,7 @@ mod budget;
 mod capabilities;
 mod entry;
 mod executable;
+mod given_up;
 mod image;
 mod kept;
 mod key;

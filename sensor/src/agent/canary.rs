@@ -110,6 +110,10 @@ impl Canaries {
                 return Vec::new();
             }
             self.rest(now);
+            // That is told as what it is.
+            if self.progress.waits_for_output() {
+                return Vec::new();
+            }
             return vec![Notice::Behind];
         }
         // Lost records are told of anyway, and may be what is missing.

@@ -14,6 +14,7 @@ use crate::detection::{Detection, Release, Rules, WAITING_POLL_INTERVAL, Waiting
 use crate::event::Event;
 use crate::history::History;
 use crate::kernel::Environment;
+use crate::notice;
 use crate::outputs::Router;
 use crate::pipeline::{EventHandler, IDLE};
 use crate::record::{RecordBuilder, SCHEMA, fill_metadata};
@@ -74,6 +75,7 @@ impl Alerting {
             output,
             history: self.history.close(left().max(LEAST_FOR_EACH)),
             log_lines_lost: self.dropped_lines.count(),
+            notices: notice::counts().to_vec(),
         };
         report::summary(&snapshot);
         if let Some(metrics) = self.metrics {
@@ -197,6 +199,7 @@ impl EventHandler for Alerting {
                 output: self.outputs.counts(),
                 history: self.history.counts(),
                 log_lines_lost: self.dropped_lines.count(),
+                notices: notice::counts().to_vec(),
             });
         }
     }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use crate::clock::wall_clock_ns;
+use crate::notice::{self, Notice};
 use crate::telemetry::backoff::Backoff;
 
 const FILE_NAME: &str = "running.json";
@@ -70,10 +71,13 @@ impl RunFile {
             for alive_ns in received {
                 match write(&to_write, Alive { since_ns, alive_ns }) {
                     Ok(()) => drop(backoff.recovered()),
-                    Err(error) if backoff.failed().is_some() => warn!(
-                        "`{}` cannot be written: {error}; the next start may not know how this run ended",
-                        to_write.display()
-                    ),
+                    Err(error) if backoff.failed().is_some() => {
+                        notice::raise(Notice::StateNotWritten { what: "running" }, None, 1);
+                        warn!(
+                            "`{}` cannot be written: {error}; the next start may not know how this run ended",
+                            to_write.display()
+                        );
+                    }
                     Err(_) => {}
                 }
             }

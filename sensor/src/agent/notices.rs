@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use container_engines::{ContainerClaim, ContainerRef, Directory};
+use container_engines::{ContainerClaim, ContainerRef, Directory, EngineState};
 use rule_engine::Record;
 use sensor_abi::RecordKind;
 use tracing::warn;
@@ -104,6 +104,8 @@ struct Teller<O> {
     last_heartbeat: (Instant, Seen),
     noted_alive: Instant,
     canaries: Option<Canaries>,
+    /// Which of the engines did not answer as they should.
+    failing: Vec<bool>,
 }
 
 /// What had been counted at some time.
@@ -131,6 +133,7 @@ impl<O: Outlet> Teller<O> {
         let canaries = canary.map(|canary| Canaries::new(canary, progress, sources.heartbeat));
         Ok(Teller {
             canaries,
+            failing: Vec::new(),
             noted_alive: Instant::now(),
             sources,
             outlet,
@@ -193,6 +196,9 @@ impl<O: Outlet> Teller<O> {
         let log_lines = seen.log_lines_lost - before.log_lines_lost;
         self.add(Notice::LogLinesDropped, log_lines, before.at_ns);
         self.add(Notice::NoticesMissed, notice::take_missed(), before.at_ns);
+        for engine in self.newly_failing() {
+            self.add(Notice::EngineFailing { engine }, 1, before.at_ns);
+        }
         let seen_by_canaries = self.canaries.as_mut().map(Canaries::look);
         for notice in seen_by_canaries.into_iter().flatten() {
             self.add(notice, 1, wall_ns);
@@ -207,8 +213,23 @@ impl<O: Outlet> Teller<O> {
         }
     }
 
+    /// Container engines that no longer answer as they should.
+    fn newly_failing(&mut self) -> Vec<String> {
+        let engines = self.sources.directory.engines();
+        let fails = |state: &EngineState| matches!(state, EngineState::Failing { .. });
+        let failing = engines.iter().map(|engine| fails(&engine.state)).collect();
+        let before = std::mem::replace(&mut self.failing, failing);
+        let was_failing = before.into_iter().chain(std::iter::repeat(false));
+        let newly = engines
+            .iter()
+            .zip(was_failing)
+            .filter(|(engine, was_failing)| fails(&engine.state) && !was_failing);
+        newly.map(|(engine, _)| engine.socket.to_string()).collect()
+    }
+
     fn add(&mut self, notice: Notice, count: u64, since_ns: i64) {
         if count > 0 {
+            notice::count(&notice);
             self.merged.add(Raised {
                 notice,
                 whose: Whose::Sensor,

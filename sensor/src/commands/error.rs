@@ -33,6 +33,8 @@ pub(crate) enum CommandError {
     Input { path: PathBuf, source: io::Error },
     #[error("the output was closed before everything was written")]
     OutputClosed,
+    #[error("{number} {what} were not written: the output was too slow, or took nothing at the end")]
+    NotWritten { number: u64, what: &'static str },
     #[error("no rule that runs is of the type new_terms, so there is nothing to learn")]
     NothingToLearn,
     #[error("no rule that runs has the id `{rule_id}`; `tidewaiter rules list` shows the ids")]
@@ -56,7 +58,9 @@ impl CommandError {
             | Self::NothingToLearn
             | Self::UnknownRule { .. }
             | Self::History(_) => ExitStatus::Usage,
-            Self::Agent(AgentError::LostThread(_)) | Self::OutputClosed | Self::Output(_) => ExitStatus::Findings,
+            Self::Agent(AgentError::LostThread(_)) | Self::OutputClosed | Self::NotWritten { .. } | Self::Output(_) => {
+                ExitStatus::Findings
+            }
             Self::LackingHost(_) | Self::Agent(_) => ExitStatus::HostLacks,
         }
     }

@@ -1,7 +1,8 @@
 //! `tidewaiter events`: every process event as an ECS document a line.
 //!
-//! The event thread hands them over to the output's queue in blocks: a reader that is slow has events refused there,
-//! which is counted, and a reader that is gone ends the recording.
+//! The event thread hands them over to the output's queue in blocks. While a reader is so slow that this is full, events
+//! wait in the kernel's ring buffer, and where that is full too the kernel side counts the lost ones. A reader that is
+//! gone ends the recording.
 
 use std::convert::Infallible;
 use std::mem;
@@ -66,6 +67,7 @@ pub(crate) fn main(arguments: &EventsArguments, dropped_lines: DroppedLines) -> 
         output: Arc::clone(&output),
         block: Vec::with_capacity(BLOCK_BYTES),
         waiting: 0,
+        may_wait: true,
         builder: RecordBuilder::new(host(&config)),
         directory: directory.clone(),
         record: Record::with_schema(&SCHEMA),
@@ -93,7 +95,7 @@ pub(crate) fn main(arguments: &EventsArguments, dropped_lines: DroppedLines) -> 
     }
     match not_written {
         0 => Ok(ExitStatus::Ok),
-        _ => Ok(ExitStatus::Findings),
+        number => Err(CommandError::NotWritten { number, what: "events" }),
     }
 }
 
@@ -123,6 +125,8 @@ struct EventWriter {
     block: Vec<u8>,
     /// How many events the block holds.
     waiting: u64,
+    /// Whether the block may stay until the output has room for it.
+    may_wait: bool,
     builder: RecordBuilder,
     directory: Directory,
     record: Record,
@@ -138,14 +142,21 @@ enum Which {
 
 impl EventWriter {
     fn hand_over(&mut self) {
-        if self.waiting > 0 {
-            let bytes = mem::replace(&mut self.block, Vec::with_capacity(BLOCK_BYTES));
-            self.output.offer(Block {
-                bytes,
-                documents: mem::take(&mut self.waiting),
-                owner: Arc::default(),
-            });
+        if self.waiting == 0 {
+            return;
         }
+        let block = Block {
+            bytes: mem::take(&mut self.block),
+            documents: mem::take(&mut self.waiting),
+            owner: Arc::default(),
+        };
+        if !self.may_wait {
+            self.output.offer(block);
+        } else if let Err(block) = self.output.offer_if_room(block) {
+            (self.block, self.waiting) = (block.bytes, block.documents);
+            return;
+        }
+        self.block = Vec::with_capacity(BLOCK_BYTES);
     }
 }
 
@@ -169,9 +180,17 @@ impl EventHandler for EventWriter {
         // Writing to memory does not fail.
         let _ = write_line(&mut self.block, &self.record.to_document());
         self.waiting += 1;
+    }
+
+    fn has_room(&mut self) -> bool {
         if self.block.len() >= BLOCK_BYTES {
             self.hand_over();
         }
+        self.block.len() < BLOCK_BYTES
+    }
+
+    fn wait_no_longer(&mut self) {
+        self.may_wait = false;
     }
 
     fn update(&mut self, _losses: &Losses, update: Infallible) {

@@ -17,7 +17,6 @@ use crate::agent::signals::Signals;
 use crate::agent::start::{Agent, AgentError, Stopped, host};
 use crate::alert::complete::{Completion, complete_from};
 use crate::cli::{ColorChoice, RunArguments};
-use crate::clock::wall_clock_ns;
 use crate::config::{Config, Format};
 use crate::detection::Detection;
 use crate::history::History;
@@ -77,7 +76,7 @@ pub(crate) fn main(
     let notices = Notices::start(sources, outlet).map_err(AgentError::Thread)?;
     agent.threads.watch(notices.thread());
     if let Some(last_alive_ns) = last_alive_ns {
-        notice::raise_between(Notice::EndedUncleanly, None, 1, last_alive_ns, wall_clock_ns());
+        notice::raise_since(Notice::EndedUncleanly, last_alive_ns);
     }
 
     let metrics = match &config.metrics_file {
@@ -121,7 +120,7 @@ pub(crate) fn main(
     }
     match written.refused + written.lost {
         0 => Ok(ExitStatus::Ok),
-        _ => Ok(ExitStatus::Findings),
+        number => Err(CommandError::NotWritten { number, what: "alerts" }),
     }
 }
 

@@ -13,6 +13,7 @@ use redb::Database;
 
 use super::change::{Change, Shared};
 use super::store::{self, Batch, OpenError, Opener};
+use crate::notice::{self, Notice};
 use crate::telemetry::backoff::Backoff;
 
 /// The pause after a failed attempt, doubled at each failure that follows.
@@ -138,6 +139,7 @@ impl Writer {
         self.shared.write_errors.fetch_add(1, Relaxed);
         if let Some(lasting) = self.backoff.failed() {
             let seconds = lasting.as_secs();
+            notice::raise(Notice::StateNotWritten { what: "history" }, None, 1);
             tracing::error!(
                 "cannot write the history `{}` (for {seconds} s now): {error}; detection goes on with what is in \
                  memory, and writing is tried again until it works",

@@ -4,12 +4,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::{Notice, Raised};
 
-/// The shortest time between two documents of the same notice of the same owner.
-pub(crate) const INTERVAL: Duration = Duration::from_secs(10);
 /// Notices of containers that are kept apart; those of further containers are merged.
 const APART_AT_MOST: usize = 64;
 
@@ -70,7 +68,9 @@ impl Merged {
     /// Offers each notice whose turn it is to `tell`; one that is not taken stays and is offered again.
     pub(crate) fn tell(&mut self, now: Instant, mut tell: impl FnMut(&Raised) -> bool) {
         self.0.retain(|(notice, whose), held| {
-            let is_resting = held.told_at.is_some_and(|told| now.duration_since(told) < INTERVAL);
+            let is_resting = held
+                .told_at
+                .is_some_and(|told| now.duration_since(told) < notice.interval());
             if is_resting || held.count == 0 {
                 return is_resting;
             }
@@ -100,6 +100,8 @@ impl Merged {
 mod tests {
     use proptest::prelude::*;
 
+    use std::time::Duration;
+
     use super::*;
 
     fn raised(notice: Notice, container: usize, count: u64) -> Raised {
@@ -115,6 +117,7 @@ mod tests {
     #[test]
     fn the_first_is_told_at_once_and_the_next_together_after_the_interval() {
         let (mut merged, start) = (Merged::default(), Instant::now());
+        let interval = Notice::OverShare.interval();
         let told = |merged: &mut Merged, after: Duration, takes: bool| {
             let mut all = Vec::new();
             merged.tell(start + after, |raised| {
@@ -132,9 +135,9 @@ mod tests {
         );
         merged.add(raised(Notice::OverShare, 1, 4));
         merged.add(raised(Notice::OverShare, 1, 5));
-        assert_eq!(told(&mut merged, INTERVAL / 2, true), []);
-        assert_eq!(told(&mut merged, INTERVAL, true), [(9, 4, 10)]);
-        assert_eq!(told(&mut merged, 2 * INTERVAL, true), []);
+        assert_eq!(told(&mut merged, interval / 2, true), []);
+        assert_eq!(told(&mut merged, interval, true), [(9, 4, 10)]);
+        assert_eq!(told(&mut merged, 2 * interval, true), []);
         assert!(merged.0.is_empty());
     }
 

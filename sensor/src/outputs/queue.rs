@@ -103,9 +103,23 @@ impl Output {
     /// Takes a block if there is room for it; returns whether there was. Another one may have to give way. Never waits.
     pub(crate) fn offer(&self, block: Block) -> bool {
         self.counters.offered.fetch_add(block.documents, Relaxed);
-        let Some(refused) = self.queue.push(block) else {
-            return false;
-        };
+        match self.queue.push(block) {
+            Some(refused) => self.count_refused(refused),
+            None => false,
+        }
+    }
+
+    /// Takes a block if nothing has to give way for it; gives it back otherwise. Never waits.
+    pub(crate) fn offer_if_room(&self, block: Block) -> Result<(), Block> {
+        let documents = block.documents;
+        let refused = self.queue.push_if_room(block)?;
+        self.counters.offered.fetch_add(documents, Relaxed);
+        self.count_refused(refused);
+        Ok(())
+    }
+
+    /// Counts blocks that had to give way; returns whether the new one is not among them.
+    fn count_refused(&self, refused: Vec<(Block, bool)>) -> bool {
         let mut is_taken = true;
         for (block, is_new) in refused {
             is_taken &= !is_new;
@@ -166,6 +180,21 @@ impl Queue {
         drop(state);
         self.changed.notify_one();
         Some(refused)
+    }
+
+    /// Adds a block if there is room for it, or lets go of it if nothing is taken any more; gives it back otherwise.
+    fn push_if_room(&self, block: Block) -> Result<Vec<(Block, bool)>, Block> {
+        let mut state = self.lock();
+        if state.is_abandoned {
+            return Ok(Vec::new());
+        }
+        if !state.waiting.has_room(&block) {
+            return Err(block);
+        }
+        let refused = state.waiting.push(block);
+        drop(state);
+        self.changed.notify_one();
+        Ok(refused)
     }
 
     /// Lets go of what waits, and takes nothing more.

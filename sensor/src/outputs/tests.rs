@@ -225,6 +225,43 @@ fn what_a_full_queue_refuses_is_counted_and_the_rest_arrives() {
 }
 
 #[test]
+fn who_waits_for_room_loses_nothing_and_waits_for_no_reader_that_is_gone() {
+    let block = |number: u64| Block {
+        bytes: format!("{number:0>65535}\n").into_bytes(),
+        documents: 1,
+        owner: Arc::default(),
+    };
+    for reads_on in [true, false] {
+        let (reader, writer) = pipe();
+        let (closed, noticed) = mpsc::channel();
+        let output = Output::start(writer, Box::new(move || closed.send(()).unwrap())).unwrap();
+        // Nobody reads: the pipe fills, then the queue.
+        let mut taken = 0;
+        while output.offer_if_room(block(taken)).is_ok() {
+            taken += 1;
+        }
+        assert_eq!(output.counts().refused, 0);
+        if reads_on {
+            let reading = thread::spawn(move || -> Vec<u64> {
+                reader.lines().map(|line| line.unwrap().parse().unwrap()).collect()
+            });
+            while output.offer_if_room(block(taken)).is_err() {
+                thread::yield_now();
+            }
+            let counts = output.finish(LONG);
+            assert_eq!((counts.written, counts.refused, counts.lost), (taken + 1, 0, 0));
+            drop(output);
+            assert!(reading.join().unwrap().into_iter().eq(0..=taken));
+        } else {
+            drop(reader);
+            noticed.recv_timeout(LONG).unwrap();
+            assert!(output.offer_if_room(block(taken)).is_ok());
+            assert_eq!(output.finish(LONG).written + output.finish(LONG).lost, taken + 1);
+        }
+    }
+}
+
+#[test]
 fn the_end_does_not_wait_for_a_reader_that_does_not_read_and_counts_what_is_lost() {
     let (_reader, writer) = pipe();
     let router = start(writer);

@@ -56,6 +56,11 @@ impl WaitingBlocks {
         self.blocks.is_empty()
     }
 
+    /// Whether nothing has to give way for the block. One that is too large by itself does not wait for room.
+    pub(super) fn has_room(&self, block: &Block) -> bool {
+        self.is_empty() || self.bytes.saturating_add(block.memory()) <= self.budget
+    }
+
     /// Adds a block; gives those that had to give way, each with whether it is this one.
     pub(super) fn push(&mut self, mut block: Block) -> Vec<(Block, bool)> {
         // What a growing document left unused would take the room of others.
@@ -125,7 +130,10 @@ mod tests {
             for (owner, length) in &offered {
                 let block = block(*owner, *length);
                 of_owner[*owner] += block.memory();
-                refused.extend(waiting.push(block));
+                let has_room = waiting.has_room(&block);
+                let gave_way = waiting.push(block);
+                prop_assert_eq!(has_room, gave_way.is_empty());
+                refused.extend(gave_way);
                 prop_assert!(waiting.bytes <= BUDGET);
             }
             for (block, _) in &refused {

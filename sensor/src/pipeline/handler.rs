@@ -35,6 +35,14 @@ pub(crate) trait EventHandler {
     /// Takes one event.
     fn event(&mut self, event: &Event<'_>, losses: &Losses);
 
+    /// Whether it can take an event at present. If not, events stay in the ring buffer, and it is asked again soon.
+    fn has_room(&mut self) -> bool {
+        true
+    }
+
+    /// From now on there has to be room for each event, whatever has to be lost instead: the end is near.
+    fn wait_no_longer(&mut self) {}
+
     /// Takes an update.
     fn update(&mut self, losses: &Losses, update: Self::Update);
 

@@ -1,6 +1,6 @@
 //! How far the event thread is, for threads that must know without asking it.
 
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -15,6 +15,7 @@ pub(crate) struct Progress(Arc<Shared>);
 struct Shared {
     counted: Mutex<Counted>,
     handled_until_ns: AtomicI64,
+    waits_for_output: AtomicBool,
 }
 
 /// What the event thread said last.
@@ -32,6 +33,7 @@ impl Progress {
                 counts: PipelineCounts::default(),
             }),
             handled_until_ns: AtomicI64::new(NOT_BEGUN),
+            waits_for_output: AtomicBool::new(false),
         }))
     }
 
@@ -50,6 +52,11 @@ impl Progress {
         self.0.handled_until_ns.load(Relaxed)
     }
 
+    /// Whether events wait in the ring buffer because of an output that takes too little.
+    pub(crate) fn waits_for_output(&self) -> bool {
+        self.0.waits_for_output.load(Relaxed)
+    }
+
     /// Says what is counted, unless somebody is looking just now.
     pub(super) fn count(&self, counts: PipelineCounts) {
         if let Ok(mut counted) = self.0.counted.try_lock() {
@@ -62,6 +69,10 @@ impl Progress {
 
     pub(super) fn begin(&self) {
         self.handled_until(0);
+    }
+
+    pub(super) fn wait_for_output(&self, waits: bool) {
+        self.0.waits_for_output.store(waits, Relaxed);
     }
 
     pub(super) fn handled_until(&self, boot_clock_ns: i64) {

@@ -147,6 +147,11 @@ impl Budget {
         id
     }
 
+    /// The owner's name.
+    pub(super) fn name(&self, id: OwnerId) -> Option<&Arc<str>> {
+        self.owners.get(&id).map(|owner| &owner.name)
+    }
+
     /// Takes bytes for an owner.
     pub(super) fn charge(&mut self, id: OwnerId, bytes: usize) -> Option<Charge> {
         let owner = self.owners.get_mut(&id)?;

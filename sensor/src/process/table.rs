@@ -16,6 +16,7 @@ use super::budget::Budget;
 use super::capabilities::granted_by_file;
 use super::entry::entry_of;
 use super::executable::ExecutableFile;
+use super::given_up::Untold;
 use super::image::{Image, Kept, SharedImage};
 use super::kept::KeptProcess;
 use super::key::ProcessKey;
@@ -53,6 +54,7 @@ pub struct ProcessTable {
     /// Names of variables whose values are kept.
     pub environment_variables: Vec<String>,
     pub(crate) counts: TableCounts,
+    untold: Untold,
 }
 
 impl Default for ProcessTable {
@@ -82,6 +84,7 @@ impl ProcessTable {
             clock: WallClock::read(),
             environment_variables: Vec::new(),
             counts: TableCounts::default(),
+            untold: Untold::default(),
         }
     }
 

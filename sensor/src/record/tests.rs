@@ -13,7 +13,7 @@ use crate::clock::WallClock;
 use crate::decode::{Exec, PathsLeftOut};
 use crate::enrich::users::Users;
 use crate::event::{EventKind, ProcessAction};
-use crate::notice::{Notice, Raised, Whose};
+use crate::notice::{ACTIONS, GivenUp, Notice, Raised, Whose};
 use crate::process::ProcessTable;
 
 const TERMINAL: u32 = 136 << 20 | 1;
@@ -169,7 +169,7 @@ fn filled() -> BTreeSet<FieldId> {
 }
 
 /// One of each kind.
-fn notices() -> [Notice; 11] {
+fn notices() -> [Notice; ACTIONS.len()] {
     let (subject, hook) = ("exec".to_owned(), "process_exec");
     [
         Notice::RecordsLost {
@@ -178,6 +178,7 @@ fn notices() -> [Notice; 11] {
         },
         Notice::OverShare,
         Notice::OutputRefused,
+        Notice::OutputBehind,
         Notice::LogLinesDropped,
         Notice::ThreadLost { thread: subject },
         Notice::HookBlind { hook },
@@ -185,6 +186,11 @@ fn notices() -> [Notice; 11] {
         Notice::Behind,
         Notice::StoodStill,
         Notice::EndedUncleanly,
+        Notice::ProcessesGivenUp { what: GivenUp::Middles },
+        Notice::StateNotWritten { what: "history" },
+        Notice::EngineFailing {
+            engine: "docker at `/run/docker.sock`".to_owned(),
+        },
         Notice::NoticesMissed,
     ]
 }
@@ -197,6 +203,11 @@ fn raised(notice: Notice) -> Raised {
         since_ns: 1_795_306_434_000_000_000,
         until_ns: 1_795_306_440_000_000_000,
     }
+}
+
+#[test]
+fn each_notice_is_counted_by_its_action() {
+    assert_eq!(notices().map(|notice| notice.action()), ACTIONS);
 }
 
 #[test]

@@ -15,6 +15,8 @@ pub(crate) struct Snapshot {
     pub(crate) history: HistoryCounts,
     /// Lines about the sensor itself that a slow stderr did not take.
     pub(crate) log_lines_lost: u64,
+    /// How often the sensor had something to say of itself, by `event.action`.
+    pub(crate) notices: Vec<(&'static str, u64)>,
 }
 
 /// What the kernel side counted since load.

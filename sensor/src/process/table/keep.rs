@@ -10,6 +10,7 @@ use super::super::kept::KeptProcess;
 use super::super::key::ProcessKey;
 use super::super::model::Process;
 use super::ProcessTable;
+use crate::notice::GivenUp;
 
 /// How many ended processes of an owner are kept, for late events and chains of parents.
 pub(super) const ENDED_LIMIT: usize = 4096;
@@ -83,37 +84,36 @@ impl ProcessTable {
         }
     }
 
+    /// Tells whose processes gave up what since the last time.
+    pub(crate) fn tell_given_up(&mut self) {
+        self.untold.tell();
+    }
+
     fn give_up(&mut self, owner: OwnerId, place: Place) {
         let (stage, _, key) = place;
         let Some(entry) = self.processes.get_mut(&key) else {
             self.budget.remove(owner, &place);
             return;
         };
-        let image = &entry.process.image;
-        let counts = &mut self.counts;
         // What it shares may have been given up for another one meanwhile.
         if entry.stage() == stage {
-            match stage {
-                Stage::EndedTexts | Stage::NamedTexts => {
-                    counts.ended_texts_given_up += 1;
-                    image.reduce(Kept::Bare);
-                }
-                Stage::LiveMiddles => {
-                    counts.arguments_cut += 1;
-                    image.reduce(Kept::Ends);
-                }
-                Stage::LiveTexts => {
-                    counts.live_texts_given_up += 1;
-                    image.reduce(Kept::Bare);
-                }
-                Stage::Ended | Stage::Named => {
-                    counts.ended_given_up += 1;
-                    return self.forget(key);
-                }
-                Stage::Live => {
-                    counts.live_given_up += 1;
-                    return self.forget(key);
-                }
+            let image = &entry.process.image;
+            let counts = &mut self.counts;
+            let (counter, what) = match stage {
+                Stage::EndedTexts | Stage::NamedTexts => (&mut counts.ended_texts_given_up, GivenUp::EndedTexts),
+                Stage::LiveMiddles => (&mut counts.arguments_cut, GivenUp::Middles),
+                Stage::LiveTexts => (&mut counts.live_texts_given_up, GivenUp::LiveTexts),
+                Stage::Ended | Stage::Named => (&mut counts.ended_given_up, GivenUp::Ended),
+                Stage::Live => (&mut counts.live_given_up, GivenUp::Live),
+            };
+            *counter += 1;
+            if let Some(name) = self.budget.name(owner) {
+                self.untold.count(name, what);
+            }
+            match what {
+                GivenUp::EndedTexts | GivenUp::LiveTexts => image.reduce(Kept::Bare),
+                GivenUp::Middles => image.reduce(Kept::Ends),
+                GivenUp::Ended | GivenUp::Live => return self.forget(key),
             }
         }
         entry.settle(&mut self.budget, owner, self.now_ns);

@@ -44,6 +44,7 @@ fn sensor(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
         rules,
         pipeline,
         log_lines_lost,
+        notices,
         ..
     } = snapshot;
     let mut build_info = page.family("build_info", "The version that runs.")?;
@@ -135,7 +136,15 @@ fn sensor(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
         "log_lines_lost_total",
         "Lines about the sensor itself that were not written, because stderr was too slow.",
         *log_lines_lost,
-    )
+    )?;
+    let mut raised = page.family(
+        "notices_total",
+        "How often the sensor had something to say of itself, by event.action, before equal ones became one document.",
+    )?;
+    for (action, count) in notices {
+        sample(&mut raised, &[("action", action)], *count)?;
+    }
+    Ok(())
 }
 
 fn alerts(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
@@ -322,6 +331,7 @@ mod tests {
         ];
         let mut snapshot = Snapshot::default();
         snapshot.pipeline.lost.of_mut(LossReason::OverShare)[1] = 7;
+        snapshot.notices = vec![("hook-blind", 3)];
         let text = render(snapshot, engines);
 
         let (mut family, mut families, mut samples) = (String::new(), HashSet::new(), HashSet::new());
@@ -342,6 +352,7 @@ mod tests {
             r#"tidewaiter_container_engine_state{engine="podman",socket="/run/podman.sock",state="absent"} 1"#,
             r#"tidewaiter_container_engine_state{engine="podman",socket="/run/podman.sock",state="connected"} 0"#,
             r#"tidewaiter_kernel_records_lost_total{kind="exec",reason="cgroup_over_share"} 7"#,
+            r#"tidewaiter_notices_total{action="hook-blind"} 3"#,
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
