@@ -61,7 +61,11 @@ impl Drop for Cgroup {
 }
 
 /// A cgroup whose processes may have so much memory, removed with the last of them.
-pub struct MemoryLimit(Cgroup);
+pub struct MemoryLimit {
+    cgroup: Cgroup,
+    limit: PathBuf,
+    usage: PathBuf,
+}
 
 impl MemoryLimit {
     /// A new cgroup in the hierarchy that bounds memory.
@@ -72,27 +76,43 @@ impl MemoryLimit {
             let (root, kind, options) = (fields.next()?, fields.next()?, fields.next()?);
             let has_memory = options.split(',').any(|option| option == "memory");
             match kind {
-                "cgroup" if has_memory => Some((root, "memory.limit_in_bytes")),
+                "cgroup" if has_memory => Some((root, "memory.limit_in_bytes", "memory.usage_in_bytes")),
                 "cgroup2" => {
                     let below = fs::read_to_string(Path::new(root).join("cgroup.subtree_control")).ok()?;
-                    below.contains("memory").then_some((root, "memory.max"))
+                    below
+                        .contains("memory")
+                        .then_some((root, "memory.max", "memory.current"))
                 }
                 _ => None,
             }
         });
-        let (root, file) = limits.context("no cgroup hierarchy bounds memory")?;
+        let (root, limit, usage) = limits.context("no cgroup hierarchy bounds memory")?;
         let folder = Path::new(root).join(format!("tidewaiter-{name}-{}", std::process::id()));
         fs::create_dir(&folder).with_context(|| format!("could not create `{}`", folder.display()))?;
         let cgroup = Cgroup(folder);
-        fs::write(cgroup.0.join(file), bytes.to_string())
-            .with_context(|| format!("could not write `{file}` of `{}`", cgroup.0.display()))?;
-        Ok(Self(cgroup))
+        let limit = Self {
+            limit: cgroup.0.join(limit),
+            usage: cgroup.0.join(usage),
+            cgroup,
+        };
+        limit.set(bytes)?;
+        Ok(limit)
+    }
+
+    /// Has them have so much from now on.
+    pub fn set(&self, bytes: u64) -> Result<()> {
+        fs::write(&self.limit, bytes.to_string()).with_context(|| format!("could not write `{}`", self.limit.display()))
+    }
+
+    /// How much they have.
+    pub fn usage(&self) -> Result<u64> {
+        Ok(fs::read_to_string(&self.usage)?.trim_end().parse()?)
     }
 
     /// The command with this limit, under the same process id.
     pub fn apply(&self, command: &Command) -> Command {
         let arguments: Vec<&OsStr> = [command.get_program()].into_iter().chain(command.get_args()).collect();
-        self.0.shell("exec \"$@\"", &arguments)
+        self.cgroup.shell("exec \"$@\"", &arguments)
     }
 }
 

@@ -1,8 +1,6 @@
 //! Whoever wants the sensor silent: each of these sabotages has to be told, by whatever is left of it.
 
 use std::fs;
-use std::io::{self, Write as _};
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -19,8 +17,8 @@ use tests::lines::Lines;
 use tests::program::{copy, run, tidewaiter};
 use tests::sensor::{Home, Sensor};
 
-/// More than a stopped reader's pipe and the sensor's own budget hold, with the arguments of [`flood`].
-const FLOOD: usize = 400;
+mod outputs;
+mod resources;
 
 #[test]
 fn a_heartbeat_comes_and_what_the_sensor_does_to_try_itself_is_no_event() -> Result<()> {
@@ -155,53 +153,6 @@ fn the_start_after_a_kill_says_so_and_the_start_after_a_clean_end_does_not() -> 
 }
 
 #[test]
-fn a_stop_that_was_not_clean_is_told_too() -> Result<()> {
-    let home = home()?;
-    let (mut sensor, _output) = with_unread_output(&home, "run")?;
-    flood(&home)?;
-    let status = insist(&mut sensor)?;
-    assert_eq!(status, Some(1));
-    let next = home.run()?;
-    wait_for_notice(&next, "sensor-ended-uncleanly")?;
-    Ok(())
-}
-
-#[test]
-fn alerts_that_a_stopped_reader_missed_are_told_when_it_reads_again_and_at_the_end() -> Result<()> {
-    let home = home()?;
-    let (mut sensor, output) = with_unread_output(&home, "run")?;
-    flood(&home)?;
-    // Told by another thread while it lasts.
-    sensor.diagnostics.wait_for("word of the slow output", |line| {
-        line.contains("alerts were not written: the output was too slow")
-            .then_some(())
-    })?;
-    let output = Lines::of(fs::File::from(output));
-    output.wait_for("notice of the missed alerts", |line| {
-        is_notice(&Document::parse(line).ok()?, "output-refused").then_some(())
-    })?;
-    signal(sensor.process.id(), Signal::SIGTERM)?;
-    let said = sensor.diagnostics.wait_for_end()?;
-    assert_eq!(sensor.process.wait()?.code(), Some(1), "{said:?}");
-    let last = said.iter().find(|line| line.contains("stopped after"));
-    let last = last.with_context(|| format!("no last line: {said:?}"))?;
-    assert!(last.contains("more were not written"), "{last}");
-    Ok(())
-}
-
-#[test]
-fn the_recorder_ends_whatever_its_reader_does() -> Result<()> {
-    let home = home()?;
-    let (mut sensor, _output) = with_unread_output(&home, "events")?;
-    flood(&home)?;
-    signal(sensor.process.id(), Signal::SIGTERM)?;
-    let said = sensor.diagnostics.wait_for_end()?.join("\n");
-    assert_eq!(sensor.process.wait()?.code(), Some(1), "{said}");
-    assert!(said.contains("more were not written"), "{said}");
-    Ok(())
-}
-
-#[test]
 fn signals_are_heard_while_the_sensor_starts() -> Result<()> {
     let home = home()?;
     // An engine that takes every question and answers none holds the start up.
@@ -210,37 +161,6 @@ fn signals_are_heard_while_the_sensor_starts() -> Result<()> {
     let mut sensor = start(&mut command, Stdio::null())?;
     await_thread(sensor.process.id(), "signals")?;
     assert_eq!(insist(&mut sensor)?, Some(1));
-    Ok(())
-}
-
-#[test]
-fn a_stderr_that_nobody_reads_holds_up_neither_alerts_nor_the_end() -> Result<()> {
-    let home = home()?;
-    let fence = fence(&home)?;
-    let (_unread, full) = full_pipe()?;
-    let mut command = home.command("run")?;
-    command.args(["--format", "json", "--log", "trace"]);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(full);
-    let mut process = command.spawn()?;
-    let output = Lines::of(process.stdout.take().context("no output")?);
-    let mut sensor = Unread {
-        process,
-        diagnostics: output.clone(),
-    };
-    output.wait_for("heartbeat", |line| {
-        is_notice(&Document::parse(line).ok()?, "heartbeat").then_some(())
-    })?;
-    run(Command::new(&fence).arg("while stderr is full"))?;
-    output.wait_for("alert", |line| {
-        Document::parse(line)
-            .ok()?
-            .text("process.args")
-            .contains("while stderr is full")
-            .then_some(())
-    })?;
-    signal(sensor.process.id(), Signal::SIGTERM)?;
-    output.wait_for_end()?;
-    assert_eq!(sensor.process.wait()?.code(), Some(0));
     Ok(())
 }
 
@@ -435,27 +355,6 @@ fn start(command: &mut Command, output: Stdio) -> Result<Unread> {
     Ok(Unread { process, diagnostics })
 }
 
-/// A sensor that watches and whose output nobody reads.
-fn with_unread_output(home: &Home, command: &str) -> Result<(Unread, OwnedFd)> {
-    let (reader, writer) = nix::unistd::pipe()?;
-    let mut command = home.command(command)?;
-    let sensor = start(&mut command, writer.into())?;
-    sensor.diagnostics.wait_for("word that the sensor is ready", |line| {
-        line.contains("watching").then_some(())
-    })?;
-    Ok((sensor, reader))
-}
-
-/// Raises more alerts than wait for a reader.
-fn flood(home: &Home) -> Result<()> {
-    let fence = fence(home)?;
-    let long = "x".repeat(30_000);
-    for _ in 0..FLOOD {
-        run(Command::new(&fence).arg(&long))?;
-    }
-    Ok(())
-}
-
 /// Asks the sensor to end until it does; gives its exit status.
 fn insist(sensor: &mut Unread) -> Result<Option<i32>> {
     let begin = Instant::now();
@@ -480,21 +379,4 @@ fn await_thread(process: u32, name: &str) -> Result<()> {
         thread::sleep(Duration::from_millis(5));
     }
     Ok(())
-}
-
-/// A pipe that takes nothing more.
-fn full_pipe() -> Result<(OwnedFd, OwnedFd)> {
-    let (reader, writer) = nix::unistd::pipe()?;
-    let mut other = fs::OpenOptions::new()
-        .write(true)
-        .open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer)))?;
-    // Of an open file of its own, so that the sensor's end stays as it is.
-    nix::fcntl::fcntl(&other, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
-    loop {
-        match other.write(&[b'x'; 4096]) {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok((reader, writer)),
-            Err(error) => return Err(error.into()),
-        }
-    }
 }
