@@ -10,6 +10,7 @@ pub mod containerd;
 pub mod cri;
 pub mod document;
 pub mod engine;
+pub mod hostile_engine;
 pub mod image;
 pub mod intruder;
 pub mod lines;
