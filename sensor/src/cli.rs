@@ -4,11 +4,12 @@
 //! the command line, so every option says here what it does and every command ends with examples.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::level_filters::LevelFilter;
 
-use crate::config::Format;
+use crate::config::{Format, parse_duration};
 
 /// See who opens a shell in a container, in the second in which it happens.
 ///
@@ -73,14 +74,15 @@ Examples:
     /// Run rules over recorded events
     #[command(after_help = "\
 The input is one ECS document a line, with nested or dotted keys, from any producer. Alerts go to
-stdout, one JSON document a line. Time is the documents' `@timestamp`, so that the same input
-always gives the same output. A line that cannot be used is named on stderr and makes the exit
-status 1.
+stdout, one JSON document a line. Time is the documents' `@timestamp`, and they are taken in its
+order, so that the same input always gives the same output. A line that cannot be used is named on
+stderr and makes the exit status 1.
 
 Examples:
   tidewaiter replay --rules my-rules/ events.ndjson
   tidewaiter replay --rules my-rule.toml --explain RULE_ID events.ndjson
-  zcat events.ndjson.gz | tidewaiter replay -")]
+  zcat events.ndjson.gz | tidewaiter replay -
+  tail -f events.ndjson | tidewaiter replay --late 0s -")]
     Replay(ReplayArguments),
 
     /// Have new_terms rules know what recorded events hold
@@ -170,6 +172,12 @@ pub(crate) struct ReplayArguments {
     /// else the nearest one, with what is missing
     #[arg(long, value_name = "RULE_ID")]
     pub(crate) explain: Option<String>,
+
+    /// By how much a document may come later than others of its time and still be taken in order; what
+    /// comes later still is taken as it comes, and counted. At most 256 MiB of documents wait for this,
+    /// and none for more than a second in which a pipe has nothing to read
+    #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = parse_duration)]
+    pub(crate) late: Duration,
 
     /// Recorded events, `-` for stdin
     #[arg(value_name = "FILE")]

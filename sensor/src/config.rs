@@ -12,6 +12,7 @@ mod unknown_keys;
 
 pub(crate) use containers::ContainersConfig;
 pub(crate) use file::ConfigError;
+pub(crate) use problem::parse_duration;
 pub(crate) use settings::{Config, DEFAULT_RULES_DIRECTORY, Format};
 pub(crate) use unknown_keys::DEFAULT_TOML;
 

@@ -12,6 +12,7 @@ mod losses;
 mod metrics;
 mod new_terms;
 mod reference;
+mod replay;
 
 use tests::document::Document;
 

@@ -46,11 +46,12 @@ pub(crate) fn main(arguments: &LearnArguments) -> Result<ExitStatus, CommandErro
         engine.evaluate(&record, &mut history, &mut |_| {});
     }
     let remembered = history.close(SAVE_LIMIT);
-    let status = recording.counts.report();
+    let counts = recording.finish();
+    let status = counts.report();
     report::rule_engine(&engine.counters());
     tracing::info!(
         "{} events read; `{}` holds {} terms of {rule_count} new_terms rules",
-        recording.counts.events,
+        counts.events,
         config.state_directory.display(),
         remembered.terms,
     );

@@ -1,31 +1,41 @@
 //! Recorded documents, one a line, as `replay` and `learn` read them: in bounded memory, each bad line reported and left
 //! out, and on a terminal with a bar that shows how far it is.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead as _};
 use std::path::Path;
 
-use rule_engine::{DocumentCounts, DocumentReader, Record};
+use rule_engine::{DocumentReader, Record};
 
 use super::error::{CommandError, ExitStatus};
 use super::progress::Progress;
 use crate::text::document::Document;
+use input::Input;
+
+pub(crate) mod input;
 
 /// A longer line is not read.
-const MAX_LINE_BYTES: u64 = 16 * 1024 * 1024;
+const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 /// Lines that could not be used are named up to this many, then only counted.
 const MAX_NAMED_LINES: u64 = 20;
 /// Events between looks at the clock.
 const EVENTS_BETWEEN_LOOKS: u64 = 1024;
 
 /// A recording that is being read.
-pub(crate) struct Recording<R> {
-    input: R,
+pub(crate) struct Recording<I> {
+    pub(crate) input: I,
     reader: DocumentReader,
-    /// The present line.
-    json: String,
+    /// What was read of the present line.
+    line: Vec<u8>,
     progress: Progress,
     pub(crate) counts: RecordingCounts,
+}
+
+/// What a look at the input gave.
+pub(crate) enum Seen {
+    Line(Box<str>),
+    /// Nothing yet that could be a document.
+    Part,
+    End,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,23 +66,15 @@ impl RecordingCounts {
     }
 }
 
-impl Recording<Box<dyn BufRead>> {
+impl Recording<Box<dyn Input>> {
     /// The recording in a file, or in the standard input if the path is `-`, for records like this one.
     ///
     /// # Errors
     /// The file cannot be opened.
     pub(crate) fn open(path: &Path, record: &Record) -> Result<Self, CommandError> {
-        if path == Path::new("-") {
-            return Ok(Recording::new(Box::new(io::stdin().lock()), record));
-        }
-        let open = || {
-            let file = File::open(path)?;
-            let metadata = file.metadata()?;
-            Ok((file, metadata.is_file().then_some(metadata.len())))
-        };
-        let (file, length) = open().map_err(|source| unreadable(path, source))?;
-        let mut recording: Self = Recording::new(Box::new(BufReader::with_capacity(256 * 1024, file)), record);
-        recording.progress = Progress::new(length);
+        let (input, bytes) = input::open(path).map_err(|source| unreadable(path, source))?;
+        let mut recording = Recording::new(input, record);
+        recording.progress = Progress::new(bytes);
         Ok(recording)
     }
 }
@@ -83,12 +85,12 @@ pub(crate) fn unreadable(path: &Path, source: io::Error) -> CommandError {
     CommandError::Input { path, source }
 }
 
-impl<R: BufRead> Recording<R> {
-    pub(crate) fn new(input: R, record: &Record) -> Self {
+impl<I: Input> Recording<I> {
+    pub(crate) fn new(input: I, record: &Record) -> Self {
         Recording {
             input,
             reader: DocumentReader::new(record),
-            json: String::new(),
+            line: Vec::new(),
             progress: Progress::new(None),
             counts: RecordingCounts::default(),
         }
@@ -100,52 +102,104 @@ impl<R: BufRead> Recording<R> {
     /// The input cannot be read.
     pub(crate) fn next(&mut self, record: &mut Record) -> io::Result<bool> {
         loop {
-            let mut line = std::mem::take(&mut self.json).into_bytes();
-            if !read_line(&mut self.input, &mut line)? {
-                self.progress.clear();
-                return Ok(false);
-            }
-            self.counts.lines += 1;
-            self.counts.bytes += line.len() as u64;
-            if line.iter().all(u8::is_ascii_whitespace) {
-                continue;
-            }
-            match self.read(line, record) {
-                Ok(read) => {
-                    self.counts.unfit_values += read.unfit_values;
-                    self.counts.events += 1;
-                    if self.counts.events.is_multiple_of(EVENTS_BETWEEN_LOOKS) {
-                        self.progress.update(self.counts.bytes, self.counts.events);
-                    }
-                    return Ok(true);
-                }
-                Err(reason) => {
-                    self.counts.unusable_lines += 1;
-                    if self.counts.unusable_lines <= MAX_NAMED_LINES {
-                        tracing::error!("line {} cannot be used: {reason}", self.counts.lines);
-                    }
-                }
+            match self.look()? {
+                Seen::Line(json) if self.read(&json, self.counts.lines, record) => return Ok(true),
+                Seen::Line(_) | Seen::Part => {}
+                Seen::End => return Ok(false),
             }
         }
     }
 
-    /// The text of the document that was read last.
-    pub(crate) fn json(&self) -> &str {
-        &self.json
+    /// Looks at what the input has at once, up to the end of a line. Lines that cannot hold a document are passed over.
+    ///
+    /// # Errors
+    /// The input cannot be read.
+    pub(crate) fn look(&mut self) -> io::Result<Seen> {
+        let bytes = match self.input.fill_buf() {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Seen::Part),
+            Err(error) => return Err(error),
+        };
+        let is_end = bytes.is_empty();
+        if is_end && self.line.is_empty() {
+            return Ok(Seen::End);
+        }
+        // One byte more than allowed shows that a line is too long.
+        let room = (MAX_LINE_BYTES + 1).saturating_sub(self.line.len());
+        let mut kept = &bytes[..room.min(bytes.len())];
+        let mut read = kept.read_until(b'\n', &mut self.line)?;
+        let mut rest = &bytes[read..];
+        if !self.line.ends_with(b"\n") {
+            read += rest.skip_until(b'\n')?;
+        }
+        let is_whole = is_end || bytes[..read].ends_with(b"\n");
+        self.input.consume(read);
+        if !is_whole {
+            return Ok(Seen::Part);
+        }
+        self.counts.lines += 1;
+        self.counts.bytes += self.line.len() as u64;
+        let text = text(&self.line).map(Box::from);
+        self.line.clear();
+        match text {
+            Ok(text) if is_blank(&text) => Ok(Seen::Part),
+            Ok(text) => Ok(Seen::Line(text)),
+            Err(reason) => {
+                self.report_unusable(self.counts.lines, &reason);
+                Ok(Seen::Part)
+            }
+        }
     }
 
-    fn read(&mut self, line: Vec<u8>, record: &mut Record) -> Result<DocumentCounts, String> {
-        if line.len() as u64 > MAX_LINE_BYTES {
-            return Err(format!("it is longer than {MAX_LINE_BYTES} bytes"));
+    /// Makes the record hold the document that this line is; gives whether it is one.
+    pub(crate) fn read(&mut self, json: &str, line: u64, record: &mut Record) -> bool {
+        match self.reader.read(json, record) {
+            Ok(read) => {
+                self.counts.unfit_values += read.unfit_values;
+                self.counts.events += 1;
+                if self.counts.events.is_multiple_of(EVENTS_BETWEEN_LOOKS) {
+                    self.progress.update(self.counts.bytes, self.counts.events);
+                }
+                true
+            }
+            Err(error) => {
+                self.report_unusable(line, &no_document(&error));
+                false
+            }
         }
-        self.json = String::from_utf8(line)
-            .map_err(|error| format!("it is not UTF-8 (column {})", error.utf8_error().valid_up_to() + 1))?;
-        self.reader
-            .read(&self.json, record)
-            .map_err(|error| match error.classify() {
-                serde_json::error::Category::Data => "it is not a JSON object".to_owned(),
-                _ => format!("it is not JSON (column {})", error.column()),
-            })
+    }
+
+    /// What was read, once all of it is.
+    pub(crate) fn finish(self) -> RecordingCounts {
+        self.progress.clear();
+        self.counts
+    }
+
+    /// Counts a line that is no document, and names it.
+    pub(crate) fn report_unusable(&mut self, line: u64, reason: &str) {
+        self.counts.unusable_lines += 1;
+        if self.counts.unusable_lines <= MAX_NAMED_LINES {
+            tracing::error!("line {line} cannot be used: {reason}");
+        }
+    }
+}
+
+fn text(line: &[u8]) -> Result<&str, String> {
+    if line.len() > MAX_LINE_BYTES {
+        return Err(format!("it is longer than {MAX_LINE_BYTES} bytes"));
+    }
+    str::from_utf8(line).map_err(|error| format!("it is not UTF-8 (column {})", error.valid_up_to() + 1))
+}
+
+fn is_blank(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_whitespace())
+}
+
+/// Why a line is no document.
+pub(crate) fn no_document(error: &serde_json::Error) -> String {
+    match error.classify() {
+        serde_json::error::Category::Data => "it is not a JSON object".to_owned(),
+        _ => format!("it is not JSON (column {})", error.column()),
     }
 }
 
@@ -155,19 +209,10 @@ pub(crate) fn whole_document(json: &str, record: &Record) -> Document {
     serde_json::from_str(json).unwrap_or_else(|_| record.to_document())
 }
 
-/// Reads the next line, of a line that is too long only the beginning; `false` at the end.
-fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
-    line.clear();
-    // One byte more than allowed shows that it was too long.
-    let read = input.take(MAX_LINE_BYTES + 1).read_until(b'\n', line)?;
-    if read as u64 > MAX_LINE_BYTES && !line.ends_with(b"\n") {
-        input.skip_until(b'\n')?;
-    }
-    Ok(read > 0)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::BufReader;
+
     use rule_engine::fields;
 
     use super::*;
@@ -175,7 +220,7 @@ mod tests {
     #[test]
     fn lines_that_cannot_be_used_are_counted_and_the_others_read() {
         let name = r#"{"process": {"name": "bash"}}"#;
-        let long = "x".repeat(MAX_LINE_BYTES as usize + 10);
+        let long = "x".repeat(MAX_LINE_BYTES + 10);
         let input = [
             b"\n{\n[1]\n",
             name.as_bytes(),
@@ -186,12 +231,14 @@ mod tests {
         ]
         .concat();
         let mut record = Record::new();
-        let mut recording = Recording::new(input.as_slice(), &record);
-        while recording.next(&mut record).expect("no error of reading") {
-            assert_eq!(record.first_text(fields::PROCESS_NAME), Some("bash"));
-            assert_eq!(recording.json().trim_end(), name);
+        for buffer_bytes in [1, 7, 1 << 16] {
+            let input = BufReader::with_capacity(buffer_bytes, input.as_slice());
+            let mut recording = Recording::new(input, &record);
+            while recording.next(&mut record).expect("no error of reading") {
+                assert_eq!(record.first_text(fields::PROCESS_NAME), Some("bash"));
+            }
+            let counts = recording.counts;
+            assert_eq!((counts.lines, counts.events, counts.unusable_lines), (8, 2, 5));
         }
-        let counts = recording.counts;
-        assert_eq!((counts.lines, counts.events, counts.unusable_lines), (8, 2, 5));
     }
 }

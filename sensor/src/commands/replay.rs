@@ -1,14 +1,16 @@
 //! `tidewaiter replay`: rules over recorded events.
 //!
 //! Takes the way of a live event from the record on: the same engine, the same alert documents. Time is the
-//! documents' `@timestamp` and the history begins empty, so the same input always gives the same output. Memory does
-//! not grow with the input.
+//! documents' `@timestamp`, in whose order they are taken, and the history begins empty, so the same input always gives
+//! the same output. Memory does not grow with the input.
 
-use std::io::{self, BufRead, BufWriter, Write};
+use std::io::{self, BufWriter, Write};
+use std::time::Duration;
 
 use rule_engine::{Engine, EngineCounters, EngineOptions, MemoryHistory, Record, Rules};
 
 use super::error::{CommandError, ExitStatus};
+use super::recording::input::Input;
 use super::recording::{Recording, RecordingCounts, unreadable, whole_document};
 use crate::alert::{Alert, chain_from_event};
 use crate::cli::ReplayArguments;
@@ -18,8 +20,10 @@ use crate::record::SCHEMA;
 use crate::rule_files::{RuleFiles, RuleFilesError, RuleStatus};
 use crate::telemetry::report;
 use crate::text::document::Document;
+use in_order::{InOrder, MAX_HELD_BYTES, Next, OrderCounts};
 use near_misses::NearMisses;
 
+mod in_order;
 mod near_misses;
 
 pub(crate) fn main(arguments: &ReplayArguments) -> Result<ExitStatus, CommandError> {
@@ -40,15 +44,38 @@ pub(crate) fn main(arguments: &ReplayArguments) -> Result<ExitStatus, CommandErr
     let engine = Engine::new(rules, EngineOptions::default());
     let mut record = engine.rules().narrow_record();
     let recording = Recording::open(&arguments.input, &record)?;
+    let documents = InOrder::new(recording, arguments.late);
     let output = BufWriter::new(io::stdout().lock());
-    let counts = replay(recording, &mut record, output, engine, explained).map_err(|error| match error {
+    let counts = replay(documents, &mut record, output, engine, explained).map_err(|error| match error {
         ReplayError::Input(source) => unreadable(&arguments.input, source),
         ReplayError::Output(error) => error.into(),
     })?;
     tracing::info!("{} events, {} alerts", counts.recording.events, counts.alerts);
     let status = counts.recording.report();
+    counts.order.report(arguments.late);
     report::rule_engine(&counts.engine);
     Ok(status)
+}
+
+impl OrderCounts {
+    fn report(&self, span: Duration) {
+        if self.late > 0 {
+            let by = if span.is_zero() {
+                String::new()
+            } else {
+                format!(" by more than {span:?}")
+            };
+            tracing::warn!("{} documents came late{by} and were taken as they came", self.late);
+        }
+        if self.overtaken > 0 {
+            tracing::warn!(
+                "{} documents came when later ones could not wait for them any longer, and were taken as they came: at most \
+                 {} MiB wait, and none while the input has nothing to read",
+                self.overtaken,
+                MAX_HELD_BYTES >> 20
+            );
+        }
+    }
 }
 
 /// Says which rules do not run.
@@ -65,6 +92,7 @@ pub(crate) fn warn_of_broken(rules: &RuleFiles) {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct ReplayCounts {
     recording: RecordingCounts,
+    order: OrderCounts,
     alerts: u64,
     engine: EngineCounters,
 }
@@ -95,7 +123,7 @@ impl<W: Write> AlertWriter<W> {
 }
 
 fn replay(
-    mut recording: Recording<impl BufRead>,
+    mut documents: InOrder<impl Input>,
     record: &mut Record,
     output: impl Write,
     mut engine: Engine,
@@ -107,16 +135,26 @@ fn replay(
         alerts: 0,
         result: Ok(()),
     };
-    while recording.next(record).map_err(ReplayError::Input)? {
+    loop {
+        let line = match documents.next().map_err(ReplayError::Input)? {
+            Next::Document(line) => line,
+            Next::Pause => {
+                writer.output.flush().map_err(ReplayError::Output)?;
+                continue;
+            }
+            Next::End => break,
+        };
+        if !documents.read(&line, record) {
+            continue;
+        }
         let mut event = None;
         engine.evaluate(record, &mut history, &mut |matched| {
-            let event: &Document = event.get_or_insert_with(|| whole_document(recording.json(), record));
+            let event: &Document = event.get_or_insert_with(|| whole_document(&line.json, record));
             writer.write(Alert::new(event.clone(), matched, chain_from_event(event), None));
         });
         writer.check()?;
         if let Some(near_misses) = &mut explained {
-            let (json, line) = (recording.json(), recording.counts.lines);
-            let examined = near_misses.examine(&engine, record, json, line, &mut writer.output);
+            let examined = near_misses.examine(&engine, record, &line.json, line.number, &mut writer.output);
             examined.map_err(ReplayError::Output)?;
         }
     }
@@ -132,7 +170,8 @@ fn replay(
         .and_then(|()| writer.output.flush())
         .map_err(ReplayError::Output)?;
     Ok(ReplayCounts {
-        recording: recording.counts,
+        order: documents.counts.clone(),
+        recording: documents.finish(),
         alerts: writer.alerts,
         engine: engine.counters(),
     })
@@ -140,6 +179,9 @@ fn replay(
 
 #[cfg(test)]
 mod tests {
+    use std::io::BufReader;
+    use std::sync::{Arc, LazyLock};
+
     use proptest::prelude::*;
     use rule_engine::DataStreams;
     use serde_json::json;
@@ -154,13 +196,12 @@ mod tests {
     fn run_explaining(rule_id: Option<&str>, input: &[u8]) -> (ReplayCounts, Vec<Document>) {
         let mut output = Vec::new();
         let explained = rule_id.map(NearMisses::new);
-        let engine = Engine::new(
-            Rules::compile(&SCHEMA, RuleFiles::stock().take_rules()),
-            EngineOptions::default(),
-        );
+        static STOCK: LazyLock<Arc<Rules>> = LazyLock::new(|| Rules::compile(&SCHEMA, RuleFiles::stock().take_rules()));
+        let engine = Engine::new(Arc::clone(&STOCK), EngineOptions::default());
         let mut record = engine.rules().narrow_record();
-        let recording = Recording::new(input, &record);
-        let Ok(counts) = replay(recording, &mut record, &mut output, engine, explained) else {
+        let recording = Recording::new(BufReader::new(input), &record);
+        let documents = InOrder::new(recording, Duration::from_secs(3_600));
+        let Ok(counts) = replay(documents, &mut record, &mut output, engine, explained) else {
             panic!("no input or output error")
         };
         let alerts = output.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
@@ -229,9 +270,10 @@ query = '''sequence by process.pid with maxspan=1h
         let engine = Engine::new(rules, EngineOptions::default());
         let mut record = engine.rules().narrow_record();
         let input = shell("2026-11-22T00:00:00Z");
-        let recording = Recording::new(input.as_bytes(), &record);
+        let recording = Recording::new(BufReader::new(input.as_bytes()), &record);
+        let documents = InOrder::new(recording, Duration::ZERO);
         let mut output = Vec::new();
-        let Ok(counts) = replay(recording, &mut record, &mut output, engine, None) else {
+        let Ok(counts) = replay(documents, &mut record, &mut output, engine, None) else {
             panic!("no input or output error")
         };
         let alert: Document = serde_json::from_slice(&output).unwrap();
@@ -288,6 +330,30 @@ query = '''sequence by process.pid with maxspan=1h
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn documents_that_come_late_by_the_span_at_most_give_the_alerts_of_a_sorted_file(
+            events in prop::collection::vec((0..20_i64, 0..40_i64, 0..=60_i64, any::<bool>()), 1..30),
+        ) {
+            // Each at a minute of its own, in shells of three containers, and late by so many minutes.
+            let mut minute = 0;
+            let mut lines: Vec<(i64, i64, String)> = Vec::new();
+            for (step, gap, late, is_shell) in events {
+                minute += 1 + if step == 0 { gap * 10 } else { 0 };
+                let time = format!("2026-11-{:02}T{:02}:{:02}:00Z", 1 + minute / 1_440, minute / 60 % 24, minute % 60);
+                let name = if is_shell { "bash".to_owned() } else { format!("tool-{}", gap % 3) };
+                let event = shell(&time).replace("bash", &name).replace("5d2f1c7a9b3e", &format!("5d2f1c7a9b3{}", gap % 3));
+                lines.push((minute, minute + late, event));
+            }
+            let joined = |lines: &[(i64, i64, String)]| {
+                lines.iter().map(|(.., line)| line.as_str()).collect::<Vec<_>>().join("\n")
+            };
+            let (_, expected) = run(joined(&lines).as_bytes());
+            lines.sort_by_key(|(_, arrival, _)| *arrival);
+            let (counts, alerts) = run(joined(&lines).as_bytes());
+            prop_assert_eq!(counts.order, OrderCounts::default());
+            prop_assert_eq!(alerts, expected);
+        }
 
         #[test]
         fn any_bytes_are_replayed_and_twice_give_the_same(input in prop::collection::vec(any::<u8>(), 0..200)) {
