@@ -21,6 +21,7 @@ pub(crate) mod generate;
 mod plain;
 pub(crate) mod query;
 mod regex;
+pub(crate) mod sequence;
 
 use generate::Language;
 use query::Query;
