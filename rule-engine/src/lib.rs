@@ -55,7 +55,7 @@ pub use run::alert_limiter::HeldBack;
 pub use run::counters::{EngineCounters, RuleCounters};
 pub use run::engine::{Engine, Match, RuleChanges};
 pub use run::explain::NearMiss;
-pub use run::fair_quota::{FairQuota, Owner};
+pub use run::fair_quota::{FairQuota, Owner, entry_bytes};
 pub use run::history::{MemoryHistory, TermHistory};
 pub use run::options::EngineOptions;
 pub use schema::{FieldId, FieldType, Schema, SchemaError, fields};

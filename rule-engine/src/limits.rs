@@ -133,6 +133,8 @@ fn within(name: &'static str, value: usize, least: usize, most: usize) -> Result
 pub(crate) const MAX_PATTERN_BYTES: usize = 1_024;
 /// Combinations of the values of one event that a function of several fields is computed for.
 pub(crate) const MAX_FUNCTION_COMBINATIONS: usize = 1_000;
+/// Bytes of text of one event that a function of several fields is computed from, all combinations together.
+pub(crate) const MAX_FUNCTION_BYTES: usize = 2 << 20;
 /// Bytes of one remembered term; a longer one is remembered by its beginning and a digest.
 pub(crate) const MAX_TERM_BYTES: usize = 1_024;
 /// Fields that the alerts of one rule may be grouped by for suppression.

@@ -8,6 +8,7 @@ pub(crate) mod explain;
 pub(crate) mod fair_quota;
 pub(crate) mod groups;
 pub(crate) mod history;
+mod intervals;
 pub(crate) mod new_terms;
 pub(crate) mod options;
 pub(crate) mod sequence;

@@ -3,11 +3,13 @@
 pub(crate) mod case;
 pub(crate) mod duration;
 pub(crate) mod hash;
-mod network;
+pub(crate) mod network;
 mod number;
 mod order;
 mod pattern;
 pub(crate) mod regex;
+#[cfg(test)]
+pub(crate) mod steps;
 pub(crate) mod timestamp;
 
 pub(crate) use case::{Case, FoldBuffer};

@@ -24,7 +24,7 @@ mod store;
 mod terms;
 mod writer;
 
-use change::{Change, Shared};
+use change::{Change, Seen, Shared};
 use store::{OpenError, Opened, Opener};
 use terms::{Queue, RuleTerms, Stored, Term, term_bytes};
 use writer::Writer;
@@ -34,11 +34,18 @@ pub(crate) const FILE_NAME: &str = "history.redb";
 
 /// Terms of one rule that are remembered, those of several containers counted for each; past that, the outermost container
 /// with the most gives up the one that it has not seen for the longest. A term that nobody holds any more is forgotten.
-pub(crate) const MAX_TERMS_PER_RULE: usize = 50_000;
+pub(crate) const MAX_TERMS_PER_RULE: usize = 50_000 / SMALLER;
 /// What the terms of all rules take together; past that, the container whose terms take the most gives up one.
 const MAX_BYTES: usize = 16 << 20;
-/// Changes that may wait for the writing thread.
-const QUEUE_LENGTH: usize = 8 * 1024;
+/// Changes that may wait for the writing thread, each with a term of up to a kilobyte.
+const QUEUE_LENGTH: usize = 8 * 1024 / SMALLER;
+/// Terms that the disk may have kept because the queue had no room to say that they were forgotten; past that, everything
+/// on it is written anew.
+const KEPT_ON_DISK_AT_MOST: usize = 50_000 / SMALLER;
+/// Limits of numbers are that much smaller in tests, which reach them all.
+const SMALLER: usize = if cfg!(test) { 10 } else { 1 };
+/// Containers that the disk knows to hold a term.
+const HOLDERS_ON_DISK: usize = 16;
 /// A term that is seen again is written again only when what the disk knows is this much older. After a crash a term
 /// may be taken to be unseen for that much longer than it was, which is little against windows of days.
 const REFRESH_INTERVAL_MS: i64 = 60 * 1000;
@@ -84,6 +91,8 @@ pub(crate) struct History {
     changes: SyncSender<Change>,
     /// Since when some change has not been taken by the queue, and when that was last tried.
     behind: Option<Instant>,
+    /// Terms that were forgotten when the queue had no room to say so.
+    kept_on_disk: usize,
     shared: Arc<Shared>,
     /// Closed by the writing thread's end.
     ended: Receiver<()>,
@@ -142,6 +151,7 @@ impl History {
             evicted: 0,
             changes,
             behind: None,
+            kept_on_disk: 0,
             shared,
             ended,
             thread: Arc::new(thread),
@@ -149,8 +159,11 @@ impl History {
         for (rule, time_ms) in contents.rules {
             history.rule_mut(&rule.into()).first_seen = Some(Stored::on_disk(time_ms));
         }
-        for (rule, term, time_ms) in contents.terms {
-            history.set(&rule.into(), &term.into(), "", time_ms, Stored::on_disk(time_ms));
+        for (rule, term, Seen { time_ms, holders }) in contents.terms {
+            let (rule, term) = (rule.into(), term.into());
+            for holder in holders.split('\n') {
+                history.set(&rule, &term, holder, time_ms, Stored::on_disk(time_ms));
+            }
         }
         Ok(history)
     }
@@ -167,7 +180,7 @@ impl History {
         self.offset_ms = now_ms.saturating_sub(boot_ms);
         self.clock_ms = Some(i64::MIN);
         // Nothing was seen at a time that has yet to come.
-        for (rule, terms) in &mut self.rules {
+        for terms in self.rules.values_mut() {
             if let Some(first_seen) = &mut terms.first_seen {
                 first_seen.time_ms = first_seen.time_ms.min(now_ms);
             }
@@ -177,9 +190,7 @@ impl History {
                     handed_on_ms: None,
                 };
                 let host = terms.by_age.owner("");
-                terms
-                    .by_age
-                    .insert(&host, now_ms, Arc::clone(name), term_bytes(rule, name));
+                terms.by_age.insert(&host, now_ms, Arc::clone(name), term_bytes(name));
             }
         }
         self.tick(boot_ms);
@@ -228,13 +239,17 @@ impl History {
             thread::sleep(Duration::from_millis(1));
         }
         let mut counts = self.counts();
+        self.shared.is_closing.store(true, Relaxed);
+        let is_unsaved = |term: &&Term| term.stored.is_stale(0);
+        let terms = self.rules.values().flat_map(|rule| rule.terms.values());
+        let never_handed_on = terms.filter(is_unsaved).count() as u64;
         drop(self.changes);
         // Nothing is ever sent: this returns when the thread has ended, or at the time limit.
         let _ = self
             .ended
             .recv_timeout(deadline.saturating_duration_since(Instant::now()));
         counts.committed = self.shared.committed.load(Relaxed);
-        counts.unsaved = self.shared.unsaved.load(Relaxed);
+        counts.unsaved = self.shared.unsaved.load(Relaxed) + never_handed_on;
         counts
     }
 
@@ -242,14 +257,13 @@ impl History {
         self.rules.entry(Arc::clone(rule)).or_default()
     }
 
-    /// Remembers a term with this time, as one of the container's, and gives up another if there are too many.
+    /// Remembers a term with this time, as one of the container's, and gives up another if there are too many. A container
+    /// that is new to it is yet to be written.
     fn set(&mut self, rule: &Arc<str>, term: &Arc<str>, container: &str, seen_ms: i64, stored: Stored) {
         let terms = self.rules.entry(Arc::clone(rule)).or_default();
         let owner = terms.by_age.owner(container);
         let age = terms.by_age.age(&owner, term).map_or(seen_ms, |age| age.max(seen_ms));
-        let is_new = terms
-            .by_age
-            .insert(&owner, age, Arc::clone(term), term_bytes(rule, term));
+        let is_new = terms.by_age.insert(&owner, age, Arc::clone(term), term_bytes(term));
         let known = terms
             .terms
             .entry(Arc::clone(term))
@@ -258,6 +272,9 @@ impl History {
         if !is_new {
             return;
         }
+        if known.owners > 0 {
+            known.stored.handed_on_ms = None;
+        }
         known.owners += 1;
         if terms.by_age.count() > MAX_TERMS_PER_RULE
             && let Some((owner, oldest)) = terms.by_age.take_oldest_of_largest()
@@ -265,13 +282,54 @@ impl History {
             self.give_up(rule, &owner, oldest);
         }
         self.weigh(rule, &owner);
-        while self.totals.weight() > MAX_BYTES
+        while self.bytes() > MAX_BYTES
             && let Some((owner, rule)) = self.totals.take_oldest_of_largest()
             && let Some(terms) = self.rules.get_mut(&rule)
             && let Some(oldest) = terms.by_age.take_oldest_of(&owner, |_, _| true)
         {
             self.give_up(&rule, &owner, oldest);
         }
+    }
+
+    /// What all terms take.
+    fn bytes(&self) -> usize {
+        let owners = self.rules.values().map(|terms| terms.by_age.owner_bytes());
+        self.totals.weight() + self.totals.owner_bytes() + owners.sum::<usize>()
+    }
+
+    /// Has the disk know when a term was seen last, and who holds it.
+    fn hand_on_term(&mut self, rule: &Arc<str>, term: &Arc<str>) -> Queue {
+        let Some(terms) = self.rules.get(rule) else {
+            return Queue::Taken;
+        };
+        let Some(Term { stored, .. }) = terms.terms.get(term) else {
+            return Queue::Taken;
+        };
+        let time_ms = stored.time_ms;
+        let holders: Vec<&str> = terms
+            .by_age
+            .owners_of(term)
+            .take(HOLDERS_ON_DISK)
+            .map(AsRef::as_ref)
+            .collect();
+        let seen = Seen {
+            time_ms,
+            holders: holders.join("\n"),
+        };
+        let change = Change::TermSeen {
+            rule: Arc::clone(rule),
+            term: Arc::clone(term),
+            seen,
+        };
+        let taken = self.hand_on(change);
+        let terms = self.rules.get_mut(rule);
+        if let Some(known) = terms.and_then(|terms| terms.terms.get_mut(term)) {
+            known.stored.handed_on_ms = match taken {
+                Queue::Taken => Some(time_ms),
+                Queue::Full => known.stored.handed_on_ms,
+            };
+        }
+        taken
     }
 
     /// Notes what the container's terms of the rule take.
@@ -302,10 +360,15 @@ impl History {
             );
         }
         self.evicted += 1;
-        self.hand_on(Change::TermForgotten {
+        self.hand_on_forgotten(rule, term);
+    }
+
+    fn hand_on_forgotten(&mut self, rule: &Arc<str>, term: Arc<str>) {
+        let change = Change::TermForgotten {
             rule: Arc::clone(rule),
             term,
-        });
+        };
+        self.kept_on_disk += usize::from(self.hand_on(change) == Queue::Full);
     }
 
     /// Forgets what no rule can ask about, every now and then.
@@ -320,23 +383,20 @@ impl History {
             while let Some((owner, term)) = terms.by_age.take_oldest(|time_ms, _| time_ms < cutoff_ms) {
                 lighter.push((Arc::clone(rule), owner));
                 if terms.let_go(&term) {
-                    forgotten.push(Change::TermForgotten {
-                        rule: Arc::clone(rule),
-                        term,
-                    });
+                    forgotten.push((Arc::clone(rule), term));
                 }
             }
         }
         for (rule, owner) in lighter {
             self.weigh(&rule, &owner);
         }
-        for change in forgotten {
-            self.hand_on(change);
+        for (rule, term) in forgotten {
+            self.hand_on_forgotten(&rule, term);
         }
     }
 
     /// Gives a change to the writing thread. A change that finds no room is found again by [`Self::catch_up`], except
-    /// for a forgotten term, which is then forgotten again at the next start.
+    /// for a forgotten term, which is then forgotten again at the next start, or when there are too many of them.
     fn hand_on(&mut self, change: Change) -> Queue {
         match self.changes.try_send(change) {
             Ok(()) => Queue::Taken,
@@ -349,7 +409,10 @@ impl History {
 
     /// Offers again what the queue refused, and everything after the file was replaced.
     fn catch_up(&mut self) {
-        if self.shared.was_replaced.swap(false, Relaxed) {
+        let is_too_much_kept =
+            self.kept_on_disk > KEPT_ON_DISK_AT_MOST && self.hand_on(Change::TermsAnew) == Queue::Taken;
+        if self.shared.was_replaced.swap(false, Relaxed) || is_too_much_kept {
+            self.kept_on_disk = 0;
             for rule in self.rules.values_mut() {
                 rule.first_seen
                     .iter_mut()
@@ -382,23 +445,25 @@ impl History {
                 }
                 first_seen.handed_on_ms = Some(first_seen.time_ms);
             }
-            for (term, Term { stored, .. }) in &mut terms.terms {
-                if !stored.is_stale(staleness_ms) {
-                    continue;
-                }
-                let change = Change::TermSeen {
-                    rule: Arc::clone(rule),
-                    term: Arc::clone(term),
-                    time_ms: stored.time_ms,
-                };
-                result = self.hand_on(change);
-                if result == Queue::Full {
-                    break 'rules;
-                }
-                stored.handed_on_ms = Some(stored.time_ms);
-            }
         }
         self.rules = rules;
+        if result == Queue::Full {
+            return result;
+        }
+        let stale = self.rules.iter().flat_map(|(rule, terms)| {
+            let stale = terms
+                .terms
+                .iter()
+                .filter(|(_, term)| term.stored.is_stale(staleness_ms));
+            stale.map(|(term, _)| (Arc::clone(rule), Arc::clone(term)))
+        });
+        // As many as the queue has room for.
+        let stale: Vec<_> = stale.take(QUEUE_LENGTH + 1).collect();
+        for (rule, term) in stale {
+            if self.hand_on_term(&rule, &term) == Queue::Full {
+                return Queue::Full;
+            }
+        }
         result
     }
 }
@@ -435,33 +500,25 @@ impl TermHistory for History {
                 .get_key_value(term)
                 .map(|(term, known)| (Arc::clone(rule), Arc::clone(term), known.stored))
         });
-        let Some((rule, term, previous)) = known else {
-            let (rule, term): (Arc<str>, Arc<str>) = (rule_key.into(), term.into());
-            let change = Change::TermSeen {
-                rule: Arc::clone(&rule),
-                term: Arc::clone(&term),
-                time_ms: now_ms,
-            };
-            let taken = self.hand_on(change);
-            self.set(&rule, &term, owner, now_ms, Stored::new(now_ms, taken));
-            return None;
+        let (rule, term, previous) = match known {
+            Some((rule, term, previous)) => (rule, term, Some(previous)),
+            None => (rule_key.into(), term.into(), None),
         };
-        let mut stored = Stored {
-            time_ms: now_ms.max(previous.time_ms),
-            ..previous
+        let stored = Stored {
+            time_ms: previous.map_or(now_ms, |previous| previous.time_ms.max(now_ms)),
+            handed_on_ms: previous.and_then(|previous| previous.handed_on_ms),
         };
-        if stored.is_stale(REFRESH_INTERVAL_MS) {
-            let change = Change::TermSeen {
-                rule: Arc::clone(&rule),
-                term: Arc::clone(&term),
-                time_ms: stored.time_ms,
-            };
-            if self.hand_on(change) == Queue::Taken {
-                stored.handed_on_ms = Some(stored.time_ms);
-            }
-        }
         self.set(&rule, &term, owner, now_ms, stored);
-        Some(previous.time_ms.saturating_sub(self.offset_ms))
+        let is_stale = |known: &Term| known.stored.is_stale(REFRESH_INTERVAL_MS);
+        if self
+            .rules
+            .get(&rule)
+            .and_then(|terms| terms.terms.get(&term))
+            .is_some_and(is_stale)
+        {
+            self.hand_on_term(&rule, &term);
+        }
+        previous.map(|previous| previous.time_ms.saturating_sub(self.offset_ms))
     }
 }
 

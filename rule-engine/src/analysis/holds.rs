@@ -5,7 +5,7 @@
 
 use crate::condition::Test;
 use crate::record::Value;
-use crate::value::Number;
+use crate::value::{Number, network};
 
 /// Whether the value passes the test. The value of an object field's key is a text.
 pub(crate) fn passes(test: &Test, value: Value<'_>) -> bool {
@@ -29,7 +29,9 @@ pub(crate) fn passes(test: &Test, value: Value<'_>) -> bool {
             text.is_some_and(|text| patterns.iter().any(|pattern| pattern.matches(text, *case)))
         }
         Test::Regex(regex) => text.is_some_and(|text| regex.matches(text)),
-        Test::Within(networks) => text.is_some_and(|text| networks.iter().any(|network| network.contains(text))),
+        Test::Within(networks) => text
+            .and_then(network::address)
+            .is_some_and(|address| networks.iter().any(|network| network.contains(address))),
         Test::TextOrder(order, limit) => text.is_some_and(|text| order.holds(text.cmp(limit))),
         Test::NumberIn(numbers) => number.is_some_and(|number| {
             let mut orderings = numbers.iter().filter_map(|wanted| number.compare(*wanted));

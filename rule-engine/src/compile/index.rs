@@ -321,6 +321,8 @@ impl PartIndex {
                     needing.add_to(allowed);
                 }
                 for found in self.parts.find_overlapping_iter(text) {
+                    #[cfg(test)]
+                    crate::value::steps::add(1);
                     self.rules[found.pattern()].add_to(allowed);
                 }
             });

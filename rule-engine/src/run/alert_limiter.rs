@@ -12,9 +12,9 @@ use crate::record::Record;
 use crate::record::key::Key;
 use crate::run::clock::{LastTwo, Moment};
 use crate::run::counters::EngineCounters;
-use crate::run::fair_quota::Owner;
+use crate::run::fair_quota::{Owner, entry_bytes};
 use crate::run::groups::{Groups, Remembered, Room, keys, whole_lists_key};
-use crate::value::hash::HashMap;
+use crate::value::hash::{HashMap, give_back};
 
 /// The limits and what they remember.
 #[derive(Debug)]
@@ -23,9 +23,9 @@ pub(crate) struct AlertLimiter {
     /// When each group last raised an alert.
     alerted: Groups<LastTwo>,
     intervals: HashMap<Owner, Interval>,
-    /// The same owners by the beginning of their intervals.
+    /// The same owners by the beginning of their intervals, and those of whom something is held back.
     by_start: BTreeSet<(i64, Owner)>,
-    most_owners: usize,
+    limited: BTreeSet<(i64, Owner)>,
     pub suppressed: u64,
     pub held_back: u64,
 }
@@ -87,21 +87,27 @@ impl Remembered for LastTwo {
 }
 
 impl AlertLimiter {
-    pub(crate) fn new(limits: AlertLimits, room: Room, most_owners: usize) -> AlertLimiter {
+    /// What the interval of an owner takes at most, in bytes as allocated.
+    pub(crate) const INTERVAL_BYTES: usize = {
+        // As long as a container's id.
+        const NAME: usize = 64 + 32;
+        entry_bytes::<(Owner, Interval)>() + 2 * entry_bytes::<(i64, Owner)>() + NAME
+    };
+
+    pub(crate) fn new(limits: AlertLimits, room: Room) -> AlertLimiter {
         AlertLimiter {
             limits,
             alerted: Groups::new(room),
             intervals: HashMap::default(),
             by_start: BTreeSet::new(),
-            most_owners,
+            limited: BTreeSet::new(),
             suppressed: 0,
             held_back: 0,
         }
     }
 
-    pub(crate) fn set_room(&mut self, room: Room, most_owners: usize) {
+    pub(crate) fn set_room(&mut self, room: Room) {
         self.alerted.set_room(room);
-        self.most_owners = most_owners;
     }
 
     /// The suppression groups of the event; empty if it is not subject to suppression.
@@ -126,10 +132,12 @@ impl AlertLimiter {
         self.limits.max_signals.saturating_sub(taken)
     }
 
-    /// What becomes of a match, and what has to be told of those that were held back.
+    /// What becomes of a match, and what has to be told of those that were held back. Of so many owners alerts may be
+    /// counted.
     pub(crate) fn judge(
         &mut self,
         candidate: &Candidate<'_>,
+        most_intervals: usize,
         counters: &mut EngineCounters,
         tell: &mut dyn FnMut(HeldBack),
     ) -> Verdict {
@@ -149,7 +157,7 @@ impl AlertLimiter {
             self.suppressed += 1;
             return Verdict::Suppressed;
         }
-        if !self.take_place(candidate, Moment { time_ns, now_ns }, tell) {
+        if !self.take_place(candidate, Moment { time_ns, now_ns }, most_intervals, tell) {
             self.held_back += 1;
             return Verdict::HeldBack;
         }
@@ -168,7 +176,13 @@ impl AlertLimiter {
 
     /// Takes one of the owner's alerts of the interval if any is left. The first alert after an interval begins the next
     /// one.
-    fn take_place(&mut self, candidate: &Candidate<'_>, moment: Moment, tell: &mut dyn FnMut(HeldBack)) -> bool {
+    fn take_place(
+        &mut self,
+        candidate: &Candidate<'_>,
+        moment: Moment,
+        most_intervals: usize,
+        tell: &mut dyn FnMut(HeldBack),
+    ) -> bool {
         let (owner, Moment { time_ns, now_ns }) = (candidate.owner, moment);
         let known = self.intervals.get(owner);
         // An event from another time ends no interval that by the clock goes on; it begins one that no other is in.
@@ -177,7 +191,7 @@ impl AlertLimiter {
         }
         if known.is_none_or(|interval| self.is_over(interval, time_ns)) {
             self.end_interval(owner, tell);
-            self.begin_interval(owner, time_ns, tell);
+            self.begin_interval(owner, time_ns, most_intervals, tell);
         }
         let Some(interval) = self.intervals.get_mut(owner) else {
             return true;
@@ -199,14 +213,15 @@ impl AlertLimiter {
                 };
                 tell(held.told(owner, false));
                 interval.held_back = Some(held);
+                self.limited.insert((interval.start_ns, owner.into()));
             }
         }
         false
     }
 
-    fn begin_interval(&mut self, owner: &str, start_ns: i64, tell: &mut dyn FnMut(HeldBack)) {
+    fn begin_interval(&mut self, owner: &str, start_ns: i64, most_intervals: usize, tell: &mut dyn FnMut(HeldBack)) {
         // Whose interval began first begins a new one with its next match, so it is not silenced.
-        while self.intervals.len() >= self.most_owners
+        while self.intervals.len() >= most_intervals
             && let Some((_, first)) = self.by_start.first().cloned()
         {
             self.end_interval(&first, tell);
@@ -225,32 +240,32 @@ impl AlertLimiter {
         let Some((owner, interval)) = self.intervals.remove_entry(owner) else {
             return;
         };
+        give_back(&mut self.intervals);
+        let place = (interval.start_ns, owner);
+        self.by_start.remove(&place);
         if let Some(held) = interval.held_back {
-            tell(held.told(&owner, true));
+            self.limited.remove(&place);
+            tell(held.told(&place.1, true));
         }
-        self.by_start.remove(&(interval.start_ns, owner));
     }
 
-    /// When the interval ends in which something of this owner was held back.
-    pub(crate) fn end_of(&self, owner: &str) -> Option<i64> {
-        let interval = self.intervals.get(owner)?;
-        interval.held_back.as_ref()?;
-        Some(interval.start_ns.saturating_add(self.limits.interval_ns))
+    /// Of how many owners alerts are counted.
+    pub(crate) fn interval_count(&self) -> usize {
+        self.intervals.len()
     }
 
-    /// The owners of whom something is held back.
-    pub(crate) fn limited(&self) -> impl Iterator<Item = &Owner> {
-        let limited = self
-            .intervals
-            .iter()
-            .filter(|(_, interval)| interval.held_back.is_some());
-        limited.map(|(owner, _)| owner)
+    /// When the first interval ends in which something was held back.
+    pub(crate) fn next_end_ns(&self) -> Option<i64> {
+        let (start_ns, _) = self.limited.first()?;
+        Some(start_ns.saturating_add(self.limits.interval_ns))
     }
 
-    /// Ends the interval of an owner at this time, if it is over by then.
-    pub(crate) fn end_if_over(&mut self, owner: &str, now_ns: i64, tell: &mut dyn FnMut(HeldBack)) {
-        if self.end_of(owner).is_some_and(|end_ns| end_ns <= now_ns) {
-            self.end_interval(owner, tell);
+    /// Ends the intervals in which something was held back and that are over at this time.
+    pub(crate) fn end_those_over(&mut self, now_ns: i64, tell: &mut dyn FnMut(HeldBack)) {
+        while self.next_end_ns().is_some_and(|end_ns| end_ns <= now_ns)
+            && let Some((_, owner)) = self.limited.first().cloned()
+        {
+            self.end_interval(&owner, tell);
         }
     }
 

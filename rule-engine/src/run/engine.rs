@@ -2,7 +2,7 @@
 //!
 //! An [`Engine`] holds the state; the [`Rules`] it runs are immutable and may be shared with other engines.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -11,8 +11,8 @@ use serde_json::{Map, Value as Json};
 use super::alert_limiter::{Candidate, HeldBack, Verdict};
 use super::clock::{EventClock, Moment};
 use super::counters::{EngineCounters, RuleCounters};
-use super::fair_quota::Owner;
 use super::history::TermHistory;
+use super::intervals::Intervals;
 use super::options::EngineOptions;
 use super::state::{MatchDetails, Observed, Rooms, RuleState};
 use crate::compile::graph::{Evaluation, Scratch};
@@ -38,8 +38,7 @@ pub struct Engine {
     clock: EventClock,
     /// Since when all rules run; `None` until the first event after they were replaced.
     running_since_ns: Option<i64>,
-    /// When intervals end in which something was held back: the rule's position, and the owner.
-    interval_ends: BTreeSet<(i64, usize, Owner)>,
+    intervals: Intervals,
     /// What was held back of rules that run no more, to be told next.
     untold: Vec<(Arc<RuleInfo>, HeldBack)>,
 }
@@ -105,8 +104,10 @@ impl Engine {
     /// An engine that remembers nothing yet.
     pub fn new(rules: Arc<Rules>, options: EngineOptions) -> Engine {
         let rooms = Rooms::of(&rules.rules, options.limits);
+        let states: Vec<RuleState> = rules.rules.iter().map(|rule| RuleState::new(rule, &rooms)).collect();
         Engine {
-            states: rules.rules.iter().map(|rule| RuleState::new(rule, &rooms)).collect(),
+            intervals: Intervals::of(&states, &rooms),
+            states,
             candidates: rules.index.scratch(),
             scratch: rules.graph.scratch(),
             rules,
@@ -114,7 +115,6 @@ impl Engine {
             counters: EngineCounters::default(),
             clock: EventClock::default(),
             running_since_ns: None,
-            interval_ends: BTreeSet::new(),
             untold: Vec::new(),
         }
     }
@@ -163,7 +163,7 @@ impl Engine {
             counters,
             candidates,
             scratch,
-            interval_ends,
+            intervals,
             ..
         } = self;
         let is_scanned = |field| rules.graph.scans(record, field);
@@ -198,13 +198,11 @@ impl Engine {
                     timestamp_ns: record.first_date(fields::TIMESTAMP),
                 };
                 let mut tell = |held_back| on_match(Match::summary(&rule.info, held_back));
-                match limiter.judge(&candidate, counters, &mut tell) {
-                    Verdict::Alert => {}
-                    Verdict::Suppressed => continue,
-                    Verdict::HeldBack => {
-                        interval_ends.extend(limiter.end_of(owner).map(|end_ns| (end_ns, position, owner.into())));
-                        continue;
-                    }
+                let verdict = intervals.follow(position, limiter, |limiter, most| {
+                    limiter.judge(&candidate, most, counters, &mut tell)
+                });
+                if verdict != Verdict::Alert {
+                    continue;
                 }
                 counters.matches += 1;
                 on_match(Match {
@@ -230,13 +228,15 @@ impl Engine {
         for (rule, held_back) in self.untold.drain(..) {
             on_match(Match::summary(&rule, held_back));
         }
-        while let Some((end_ns, ..)) = self.interval_ends.first()
-            && *end_ns <= now_ns
-            && let Some((_, position, owner)) = self.interval_ends.pop_first()
+        while let Some((end_ns, position)) = self.intervals.next_end()
+            && end_ns <= now_ns
         {
             let rule = &self.rules.rules[position].info;
             let mut tell = |held_back| on_match(Match::summary(rule, held_back));
-            self.states[position].limiter.end_if_over(&owner, now_ns, &mut tell);
+            self.intervals
+                .follow(position, &mut self.states[position].limiter, |limiter, _| {
+                    limiter.end_those_over(now_ns, &mut tell);
+                });
         }
         for position in &self.rules.deferred {
             let rule = &self.rules.rules[*position];
@@ -252,10 +252,10 @@ impl Engine {
                     timestamp_ns: late.timestamp_ns,
                 };
                 let mut tell = |held_back| on_match(Match::summary(&rule.info, held_back));
-                if limiter.judge(&candidate, &mut self.counters, &mut tell) != Verdict::Alert {
-                    let end_ns = limiter.end_of(&late.owner);
-                    self.interval_ends
-                        .extend(end_ns.map(|end_ns| (end_ns, *position, Owner::clone(&late.owner))));
+                let verdict = self.intervals.follow(*position, limiter, |limiter, most| {
+                    limiter.judge(&candidate, most, &mut self.counters, &mut tell)
+                });
+                if verdict != Verdict::Alert {
                     continue;
                 }
                 self.counters.matches += 1;
@@ -272,7 +272,7 @@ impl Engine {
     /// The next time at which [`Engine::advance_to`] will report something, unless an event prevents it.
     pub fn next_due_ns(&self) -> Option<i64> {
         let due = |position: &usize| self.states[*position].detection.next_due_ns();
-        let ends = self.interval_ends.first().map(|(end_ns, ..)| *end_ns);
+        let ends = self.intervals.next_end().map(|(end_ns, _)| end_ns);
         self.rules.deferred.iter().filter_map(due).chain(ends).min()
     }
 
@@ -316,22 +316,13 @@ impl Engine {
                 state.limiter.end_all(&mut tell);
             }
         }
-        self.interval_ends = self.limited_intervals();
+        self.intervals = Intervals::of(&self.states, &rooms);
         self.running_since_ns = None;
         let removed = old_rules.infos().iter().filter(|rule| !new_ids.contains(&rule.rule_id));
         changes.removed = removed.cloned().collect();
         self.candidates = self.rules.index.scratch();
         self.scratch = self.rules.graph.scratch();
         changes
-    }
-
-    fn limited_intervals(&self) -> BTreeSet<(i64, usize, Owner)> {
-        let limiters = self.states.iter().map(|state| &state.limiter).enumerate();
-        let of_rule = limiters.flat_map(|(position, limiter)| {
-            let owners = limiter.limited();
-            owners.filter_map(move |owner| Some((limiter.end_of(owner)?, position, Owner::clone(owner))))
-        });
-        of_rule.collect()
     }
 
     /// The rules that it runs.

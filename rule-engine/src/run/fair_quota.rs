@@ -10,7 +10,7 @@ use std::collections::hash_map::Entry;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use crate::value::hash::HashMap;
+use crate::value::hash::{HashMap, give_back};
 
 /// Who memory is charged to: the outermost container that an event is from, by its id; empty for the host.
 pub type Owner = Arc<str>;
@@ -24,6 +24,14 @@ pub struct FairQuota<K> {
     by_oldest: BTreeSet<(i64, Owner)>,
     weight: usize,
     count: usize,
+    /// Bytes of the owners' names.
+    names: usize,
+}
+
+/// What an entry of a map or a set takes at most, in bytes as allocated: less than half of the places may be taken, in a
+/// table as in a tree.
+pub const fn entry_bytes<T>() -> usize {
+    size_of::<T>() * 5 / 2 + 8
 }
 
 /// What one owner holds.
@@ -43,6 +51,7 @@ impl<K> Default for FairQuota<K> {
             by_oldest: BTreeSet::new(),
             weight: 0,
             count: 0,
+            names: 0,
         }
     }
 }
@@ -58,6 +67,18 @@ impl<K> Default for Held<K> {
 }
 
 impl<K: Ord + Hash + Clone> FairQuota<K> {
+    /// What holding a key takes at most, in bytes as allocated.
+    pub const KEY_BYTES: usize = entry_bytes::<(K, (i64, usize))>() + entry_bytes::<(i64, K)>();
+
+    /// What the owners take at most beside their keys, in bytes as allocated.
+    pub fn owner_bytes(&self) -> usize {
+        // The name is counted, and of the smallest table and the smallest tree what is not a key's.
+        const NAME: usize = 32;
+        let places = entry_bytes::<(Owner, Held<K>)>() + 2 * entry_bytes::<(usize, Owner)>();
+        let smallest = 4 * size_of::<(K, (i64, usize))>() + 11 * size_of::<(i64, K)>() + 64;
+        self.owners.len() * (places + smallest + NAME) + self.names
+    }
+
     /// The owner of this name, shared by all its keys.
     pub fn owner(&self, name: &str) -> Owner {
         self.owners
@@ -84,6 +105,12 @@ impl<K: Ord + Hash + Clone> FairQuota<K> {
     pub fn age(&self, owner: &str, key: &K) -> Option<i64> {
         let (age, _) = self.owners.get(owner)?.keys.get(key)?;
         Some(*age)
+    }
+
+    /// The owners that hold the key.
+    pub fn owners_of<'a>(&'a self, key: &'a K) -> impl Iterator<Item = &'a Owner> {
+        let holders = self.owners.iter().filter(|(_, held)| held.keys.contains_key(key));
+        holders.map(|(owner, _)| owner)
     }
 
     /// Has the owner hold the key with this age and weight, whatever it had before. Returns whether it is new to it.
@@ -138,7 +165,10 @@ impl<K: Ord + Hash + Clone> FairQuota<K> {
     }
 
     fn change<T>(&mut self, owner: &Owner, change: impl FnOnce(&mut Held<K>) -> T) -> T {
-        let held = self.owners.entry(Arc::clone(owner)).or_default();
+        let held = self.owners.entry(Arc::clone(owner)).or_insert_with(|| {
+            self.names += owner.len();
+            Held::default()
+        });
         let before = held.place();
         let outcome = change(held);
         let after = held.place();
@@ -160,6 +190,8 @@ impl<K: Ord + Hash + Clone> FairQuota<K> {
         }
         if after.count == 0 {
             self.owners.remove(owner);
+            self.names -= owner.len();
+            give_back(&mut self.owners);
         }
         outcome
     }
@@ -187,6 +219,7 @@ impl<K: Ord + Hash + Clone> Held<K> {
         };
         self.by_age.remove(&(age, key.clone()));
         self.weight -= weight;
+        give_back(&mut self.keys);
         true
     }
 }

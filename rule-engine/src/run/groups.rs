@@ -4,8 +4,8 @@ use crate::condition::{KeyField, MissingKey};
 use crate::limits::MAX_KEY_COMBINATIONS;
 use crate::record::Record;
 use crate::record::key::{Key, text};
-use crate::run::fair_quota::FairQuota;
-use crate::value::hash::HashMap;
+use crate::run::fair_quota::{FairQuota, entry_bytes};
+use crate::value::hash::{HashMap, HashSet, digest, give_back};
 
 /// The keys of an event, one per combination of its values, at most [`MAX_KEY_COMBINATIONS`]; `cut` counts when there
 /// are more.
@@ -41,16 +41,14 @@ pub(crate) fn whole_lists_key(fields: &[KeyField], record: &Record, cut: &mut u6
 }
 
 impl KeyField {
-    /// The different values of the event; `None` for one that is missing and joins.
+    /// The different values of the event, one more than the limit at most; `None` for one that is missing and joins.
     fn values(&self, record: &Record) -> Vec<Option<String>> {
         let mut values: Vec<Option<String>> = Vec::new();
         if let Some(field) = &self.field {
+            let mut seen = HashSet::default();
             let texts = record.values(field.field).filter_map(|value| text(value, field));
-            for text in texts.take(MAX_KEY_COMBINATIONS + 1).map(Some) {
-                if !values.contains(&text) {
-                    values.push(text);
-                }
-            }
+            let different = texts.filter(|text| seen.insert(digest(text)));
+            values.extend(different.take(MAX_KEY_COMBINATIONS + 1).map(Some));
         }
         if values.is_empty() && self.missing == MissingKey::Joins {
             values.push(None);
@@ -95,10 +93,10 @@ struct Shared<T> {
     bytes: usize,
 }
 
-/// About what maps and sets take for a key and an owner that holds it.
-const KEY_BYTES: usize = 192;
-
 impl<T: Remembered> Groups<T> {
+    /// What a key takes beside its state's memory.
+    const KEY_BYTES: usize = FairQuota::<Key>::KEY_BYTES + entry_bytes::<(Key, Shared<T>)>();
+
     pub(crate) fn new(room: Room) -> Groups<T> {
         Groups {
             states: HashMap::default(),
@@ -147,7 +145,7 @@ impl<T: Remembered> Groups<T> {
             bytes: 0,
         });
         let outcome = change(&mut shared.state);
-        let bytes = KEY_BYTES + size_of::<T>() + shared.state.heap_bytes();
+        let bytes = Self::KEY_BYTES + shared.state.heap_bytes();
         self.bytes = self.bytes - shared.bytes + bytes;
         shared.bytes = bytes;
         shared.users += usize::from(self.users.insert(&owner, self.uses, key, bytes));
@@ -171,7 +169,8 @@ impl<T: Remembered> Groups<T> {
     fn make_room(&mut self, is_over: impl Fn(&T) -> bool, evicted: &mut u64) {
         let Room { keys, bytes } = self.room;
         let (states, now) = (&mut self.states, self.uses);
-        while self.users.count() > keys.max(1) || self.users.weight() > bytes || self.bytes > bytes {
+        while self.users.count() > keys.max(1) || self.users.weight().max(self.bytes) + self.users.owner_bytes() > bytes
+        {
             let over = self
                 .users
                 .take_oldest(|at, key| at < now && states.get(key).is_none_or(|shared| is_over(&shared.state)));
@@ -198,7 +197,9 @@ fn give_up<T>(states: &mut HashMap<Key, Shared<T>>, key: Key) -> Option<Shared<T
     if shared.users > 0 {
         return None;
     }
-    states.remove(&key)
+    let dropped = states.remove(&key);
+    give_back(states);
+    dropped
 }
 
 #[cfg(test)]

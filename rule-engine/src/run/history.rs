@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use crate::run::fair_quota::FairQuota;
-use crate::value::hash::HashMap;
+use crate::run::fair_quota::{FairQuota, entry_bytes};
+use crate::value::hash::{HashMap, give_back};
 
 /// Remembers when each term of each rule was last seen.
 pub trait TermHistory {
@@ -70,13 +70,15 @@ impl MemoryHistory {
     }
 
     fn make_room(&mut self) {
-        while (self.by_age.count() > self.max_terms || self.by_age.weight() > Self::MAX_BYTES)
+        while (self.by_age.count() > self.max_terms
+            || self.by_age.weight() + self.by_age.owner_bytes() > Self::MAX_BYTES)
             && let Some((_, key)) = self.by_age.take_oldest_of_largest()
             && let Some(term) = self.terms.get_mut(&key)
         {
             term.owners -= 1;
             if term.owners == 0 {
                 self.terms.remove(&key);
+                give_back(&mut self.terms);
                 self.evicted += 1;
             }
         }
@@ -127,9 +129,11 @@ impl Key {
         }
     }
 
-    /// About what is allocated for it, entries of maps and sets included.
+    /// What is allocated for it at most, entries of maps and sets included.
     fn bytes(&self) -> usize {
-        320 + self.rule.len() + self.term.len()
+        const ALLOCATIONS: usize = 3 * 24;
+        let places = FairQuota::<Arc<Key>>::KEY_BYTES + entry_bytes::<(Arc<Key>, Term)>();
+        places + size_of::<Key>() + ALLOCATIONS + self.rule.len() + self.term.len()
     }
 }
 

@@ -11,6 +11,7 @@ use crate::run::clock::Moment;
 use crate::run::counters::EngineCounters;
 use crate::run::history::TermHistory;
 use crate::schema::FieldReference;
+use crate::value::hash::{HashSet, digest};
 
 /// A new-terms rule at work; what it remembers is in the [`TermHistory`].
 #[derive(Debug)]
@@ -78,9 +79,10 @@ impl NewTermsObserver {
         let mut combinations = vec![Vec::new()];
         for field in &self.new_terms.fields {
             let mut values: Vec<String> = Vec::new();
+            let mut seen = HashSet::default();
             for value in record.values(field.field) {
                 let text = text(value, field);
-                if let Some(text) = text.filter(|text| !values.contains(text)) {
+                if let Some(text) = text.filter(|text| seen.insert(digest(text))) {
                     if values.len() == self.most_combinations {
                         counters.term_combinations_cut += 1;
                         continue;

@@ -316,7 +316,8 @@ impl KeyState {
 
 impl Remembered for KeyState {
     fn heap_bytes(&self) -> usize {
-        let slots = size_of_val(&*self.slots) + size_of_val(&*self.unwanted);
+        const ALLOCATIONS: usize = 2 * 16;
+        let slots = size_of_val(&*self.slots) + size_of_val(&*self.unwanted) + ALLOCATIONS;
         slots + self.partials().map(|partial| partial.bytes).sum::<usize>()
     }
 }
@@ -349,18 +350,28 @@ impl Slot {
     }
 }
 
-/// About what a summary takes: each of its few fields is an entry of a map with a name.
+/// What a summary takes at most, in the list of events too: its maps have places for more than they hold.
 fn summary_bytes(summary: &Map<String, Json>) -> usize {
+    const ALLOCATION: usize = 24;
+    const PLACE: usize = size_of::<(String, Json)>() + 16;
     fn below(value: &Json) -> usize {
         match value {
-            Json::String(text) => text.capacity(),
+            Json::String(text) => text.capacity() + ALLOCATION,
             Json::Object(object) => summary_bytes(object),
-            Json::Array(values) => values.iter().map(|value| size_of::<Json>() + below(value)).sum(),
+            Json::Array(values) => {
+                ALLOCATION
+                    + values
+                        .iter()
+                        .map(|value| size_of::<Json>() + below(value))
+                        .sum::<usize>()
+            }
             Json::Null | Json::Bool(_) | Json::Number(_) => 0,
         }
     }
-    let entries = summary.iter().map(|(name, value)| 160 + name.capacity() + below(value));
-    128 + entries.sum::<usize>()
+    let entries = summary
+        .iter()
+        .map(|(name, value)| 2 * PLACE + name.capacity() + ALLOCATION + below(value));
+    4 * PLACE + 2 * size_of::<Arc<Map<String, Json>>>() + 64 + entries.sum::<usize>()
 }
 
 /// The keys of the event; none if the term does not match it.

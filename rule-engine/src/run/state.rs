@@ -44,14 +44,10 @@ pub(super) struct Rooms {
     limits: EngineLimits,
     /// For sequences, counts or alerts of one rule.
     room: Room,
-    /// Owners whose alerts one rule counts.
-    owners: usize,
+    /// Of how many owners alerts are counted, of all rules together and of one.
+    pub intervals: usize,
+    pub intervals_of_rule: usize,
 }
-
-/// About what the interval of an owner takes whose alerts are counted.
-const INTERVAL_BYTES: usize = 256;
-/// Owners whose alerts a rule counts however many rules there are.
-const LEAST_OWNERS: usize = 64;
 
 impl Rooms {
     /// Of the memory an eighth is for counting alerts, the rest for what rules remember of events.
@@ -72,8 +68,8 @@ impl Rooms {
                 keys: limits.groups,
                 bytes: (limits.state_bytes - for_alerts) / parts.max(1),
             },
-            owners: (for_alerts / rules.len().max(1) / INTERVAL_BYTES)
-                .clamp(LEAST_OWNERS, limits.groups.max(LEAST_OWNERS)),
+            intervals: for_alerts / AlertLimiter::INTERVAL_BYTES,
+            intervals_of_rule: limits.groups,
         }
     }
 }
@@ -91,7 +87,7 @@ impl RuleState {
     pub(super) fn new(rule: &CompiledRule, rooms: &Rooms) -> RuleState {
         RuleState {
             detection: DetectionState::new(rule, rooms),
-            limiter: AlertLimiter::new(rule.limits.clone(), rooms.room, rooms.owners),
+            limiter: AlertLimiter::new(rule.limits.clone(), rooms.room),
         }
     }
 
@@ -107,7 +103,7 @@ impl RuleState {
             DetectionState::Threshold(state) => state.set_room(rooms.room),
             DetectionState::Alert | DetectionState::NewTerms(_) => {}
         }
-        self.limiter.set_room(rooms.room, rooms.owners);
+        self.limiter.set_room(rooms.room);
         self
     }
 }

@@ -11,6 +11,7 @@ use crate::record::key::{Key, owner, text};
 use crate::record::{Record, Value};
 use crate::run::clock::{LastTwo, Moment};
 use crate::run::counters::EngineCounters;
+use crate::run::fair_quota::entry_bytes;
 use crate::run::groups::{Groups, Remembered, Room, keys};
 use crate::value::hash::{HashMap, HashSet, digest};
 
@@ -92,8 +93,13 @@ fn values(threshold: &Threshold, record: &Record) -> HashSet<u128> {
 
 impl Remembered for KeyCounts {
     fn heap_bytes(&self) -> usize {
-        // A value is in a map and in a tree, both of which are partly empty.
-        self.times.capacity() * size_of::<i64>() + self.values.seen_ns.len() * 128
+        // The smallest tree has places for 11.
+        const SMALLEST: usize = 16 * size_of::<(i64, u128)>();
+        let values = match self.values.seen_ns.len() {
+            0 => 0,
+            count => SMALLEST + count * (entry_bytes::<(u128, i64)>() + entry_bytes::<(i64, u128)>()),
+        };
+        self.times.capacity() * size_of::<i64>() + 16 + values
     }
 }
 
@@ -110,9 +116,13 @@ impl KeyCounts {
             && is_within(self.times.back().copied());
         let enough_values = threshold.cardinality.as_ref().is_none_or(|cardinality| {
             let seen = &mut self.values;
-            values
+            let known = values
                 .iter()
-                .for_each(|value| seen.note(*value, moment, cardinality.values));
+                .filter(|value| !seen.note(**value, moment, cardinality.values));
+            if known.count() > 0 {
+                let is_other = |(value, at_ns): &(&u128, &i64)| !values.contains(*value) && is_within(Some(**at_ns));
+                return values.len() + seen.seen_ns.iter().filter(is_other).count() >= cardinality.values;
+            }
             seen.seen_ns.len() == cardinality.values
                 && is_within(seen.by_time.first().map(|(at_ns, _)| *at_ns))
                 && is_within(seen.by_time.last().map(|(at_ns, _)| *at_ns))
@@ -143,14 +153,19 @@ impl KeyCounts {
 }
 
 impl SeenValues {
-    fn note(&mut self, value: u128, moment: Moment, most: usize) {
+    /// Returns whether the time counts from now on: not if the value was seen at one nearer to now.
+    fn note(&mut self, value: u128, moment: Moment, most: usize) -> bool {
         let Moment { time_ns, now_ns } = moment;
-        if let Some(before_ns) = self.seen_ns.insert(value, time_ns) {
+        if let Some(before_ns) = self.seen_ns.get(&value).copied() {
+            if now_ns.abs_diff(before_ns) < now_ns.abs_diff(time_ns) {
+                return false;
+            }
             self.by_time.remove(&(before_ns, value));
         }
+        self.seen_ns.insert(value, time_ns);
         self.by_time.insert((time_ns, value));
         let (Some(first), Some(last)) = (self.by_time.first(), self.by_time.last()) else {
-            return;
+            return true;
         };
         if self.by_time.len() > most {
             let farthest = if now_ns.abs_diff(first.0) >= now_ns.abs_diff(last.0) {
@@ -161,6 +176,7 @@ impl SeenValues {
             self.by_time.remove(&farthest);
             self.seen_ns.remove(&farthest.1);
         }
+        true
     }
 }
 

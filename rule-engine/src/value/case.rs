@@ -32,6 +32,8 @@ pub(crate) struct FoldBuffer(RefCell<Vec<u8>>);
 impl FoldBuffer {
     /// Gives `use_folded` the text, in lower case where case does not count, and returns what it returns.
     pub(crate) fn folded<T>(&self, text: &str, case: Case, use_folded: impl FnOnce(&[u8]) -> T) -> T {
+        #[cfg(test)]
+        super::steps::add(text.len());
         if case == Case::Sensitive {
             return use_folded(text.as_bytes());
         }

@@ -14,6 +14,14 @@ pub(crate) type HashSet<K> = collections::HashSet<K, ahash::RandomState>;
 pub(crate) type LookupMap<K, V> = collections::HashMap<K, V, rustc_hash::FxBuildHasher>;
 pub(crate) type LookupSet<K> = collections::HashSet<K, rustc_hash::FxBuildHasher>;
 
+/// Has a map from which much was removed give memory back, so that it takes no more than for what it holds.
+pub(crate) fn give_back<K: Eq + Hash, V>(map: &mut HashMap<K, V>) {
+    const SMALL: usize = 28;
+    if map.capacity() > SMALL.max(3 * map.len()) {
+        map.shrink_to(map.len() * 3 / 2);
+    }
+}
+
 pub(crate) fn fingerprint(value: &impl Hash) -> u64 {
     ahash::RandomState::with_seeds(1, 2, 3, 4).hash_one(value)
 }

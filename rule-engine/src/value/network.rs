@@ -22,23 +22,25 @@ impl Network {
         (prefix <= bits).then_some(Network { address, prefix })
     }
 
-    /// Whether the text is an address of the network.
-    pub(crate) fn contains(&self, address: &str) -> bool {
-        match (
-            self.address,
-            address.parse::<IpAddr>().map(|address| address.to_canonical()),
-        ) {
-            (IpAddr::V4(network), Ok(IpAddr::V4(address))) => {
+    /// Whether the address is one of the network.
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address) {
+            (IpAddr::V4(network), IpAddr::V4(address)) => {
                 let different = u32::from(network) ^ u32::from(address);
                 different.leading_zeros() >= self.prefix
             }
-            (IpAddr::V6(network), Ok(IpAddr::V6(address))) => {
+            (IpAddr::V6(network), IpAddr::V6(address)) => {
                 let different = u128::from(network) ^ u128::from(address);
                 different.leading_zeros() >= self.prefix
             }
             _ => false,
         }
     }
+}
+
+/// The address that the text is; that of IPv4 for one that is mapped into IPv6.
+pub(crate) fn address(text: &str) -> Option<IpAddr> {
+    text.parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }
 
 #[cfg(test)]
@@ -61,7 +63,8 @@ mod tests {
             ("10.0.0.0/8", "ten", false),
         ] {
             assert_eq!(
-                Network::parse(network).map(|n| n.contains(address)),
+                Network::parse(network)
+                    .map(|network| super::address(address).is_some_and(|address| network.contains(address))),
                 Some(expected),
                 "{network} {address}"
             );

@@ -16,12 +16,22 @@ pub(super) enum Change {
     TermSeen {
         rule: Arc<str>,
         term: Arc<str>,
-        time_ms: i64,
+        seen: Seen,
     },
     TermForgotten {
         rule: Arc<str>,
         term: Arc<str>,
     },
+    /// The disk is to forget all terms: those of now follow.
+    TermsAnew,
+}
+
+/// What is on disk of a term.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Seen {
+    pub(super) time_ms: i64,
+    /// The containers that hold it, one a line, the host as an empty one.
+    pub(super) holders: String,
 }
 
 #[derive(Default)]
@@ -31,4 +41,6 @@ pub(super) struct Shared {
     pub(super) unsaved: AtomicU64,
     /// The database on disk began empty while this history ran: everything has to be written again.
     pub(super) was_replaced: AtomicBool,
+    /// Nothing more will come.
+    pub(super) is_closing: AtomicBool,
 }

@@ -15,8 +15,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use redb::backends::FileBackend;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition};
 
+use super::change::Seen;
+
 /// Last seen, in milliseconds since the epoch, by rule and term.
 const TERMS: TableDefinition<(&str, &str), i64> = TableDefinition::new("terms");
+/// The containers that hold a term, one a line, by rule and term; a term without is the host's.
+const HOLDERS: TableDefinition<(&str, &str), &str> = TableDefinition::new("holders");
 /// First run, in milliseconds since the epoch, by rule.
 const RULES: TableDefinition<&str, i64> = TableDefinition::new("rules");
 
@@ -57,7 +61,7 @@ pub(crate) struct Opened {
 pub(crate) struct Contents {
     pub(crate) clock_ms: Option<i64>,
     pub(crate) rules: Vec<(String, i64)>,
-    pub(crate) terms: Vec<(String, String, i64)>,
+    pub(crate) terms: Vec<(String, String, Seen)>,
 }
 
 /// Changes to be written together: the last of each key.
@@ -65,8 +69,10 @@ pub(crate) struct Contents {
 pub(crate) struct Batch {
     pub(crate) clock_ms: Option<i64>,
     pub(crate) rules: BTreeMap<Arc<str>, i64>,
+    /// All terms on disk are removed before those here are written.
+    pub(crate) is_anew: bool,
     /// `None` removes the term.
-    pub(crate) terms: BTreeMap<(Arc<str>, Arc<str>), Option<i64>>,
+    pub(crate) terms: BTreeMap<(Arc<str>, Arc<str>), Option<Seen>>,
 }
 
 impl Batch {
@@ -156,12 +162,21 @@ pub(crate) fn write(database: &Database, batch: &Batch) -> Result<(), String> {
             for (rule, time_ms) in &batch.rules {
                 rules.insert(rule.as_ref(), time_ms)?;
             }
+            if batch.is_anew {
+                transaction.delete_table(TERMS)?;
+                transaction.delete_table(HOLDERS)?;
+            }
             let mut terms = transaction.open_table(TERMS)?;
-            for ((rule, term), time_ms) in &batch.terms {
+            let mut holders = transaction.open_table(HOLDERS)?;
+            for ((rule, term), seen) in &batch.terms {
                 let key = (rule.as_ref(), term.as_ref());
-                match time_ms {
-                    Some(time_ms) => terms.insert(key, time_ms)?,
+                match seen {
+                    Some(seen) => terms.insert(key, seen.time_ms)?,
                     None => terms.remove(key)?,
+                };
+                match seen.as_ref().map(|seen| seen.holders.as_str()) {
+                    None | Some("") => holders.remove(key)?,
+                    Some(names) => holders.insert(key, names)?,
                 };
             }
         }
@@ -234,10 +249,22 @@ fn read(database: &Database) -> Result<Contents, redb::Error> {
         let (rule, time_ms) = entry?;
         contents.rules.push((rule.value().to_owned(), time_ms.value()));
     }
+    let holders = match transaction.open_table(HOLDERS) {
+        Err(redb::TableError::TableDoesNotExist(_)) => None,
+        table => Some(table?),
+    };
     for entry in transaction.open_table(TERMS)?.iter()? {
         let (key, time_ms) = entry?;
         let (rule, term) = key.value();
-        contents.terms.push((rule.to_owned(), term.to_owned(), time_ms.value()));
+        let names = match &holders {
+            Some(holders) => holders.get((rule, term))?,
+            None => None,
+        };
+        let seen = Seen {
+            time_ms: time_ms.value(),
+            holders: names.map(|names| names.value().to_owned()).unwrap_or_default(),
+        };
+        contents.terms.push((rule.to_owned(), term.to_owned(), seen));
     }
     Ok(contents)
 }

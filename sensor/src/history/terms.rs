@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rule_engine::FairQuota;
+use rule_engine::{FairQuota, entry_bytes};
 
-/// About what maps and sets take for a term of a container.
-const TERM_BYTES: usize = 240;
+/// What maps, sets and the term itself take for a term of a container at most.
+const TERM_BYTES: usize = FairQuota::<Arc<str>>::KEY_BYTES + entry_bytes::<(Arc<str>, Term)>() + 32;
 
 #[derive(Default)]
 pub(super) struct RuleTerms {
@@ -64,13 +64,16 @@ impl RuleTerms {
         let is_last = known.owners == 0;
         if is_last {
             self.terms.remove(term);
+            if self.terms.capacity() > 4 * self.terms.len().max(64) {
+                self.terms.shrink_to_fit();
+            }
         }
         is_last
     }
 }
 
-pub(super) fn term_bytes(rule: &str, term: &str) -> usize {
-    TERM_BYTES + rule.len() + term.len()
+pub(super) fn term_bytes(term: &str) -> usize {
+    TERM_BYTES + term.len()
 }
 
 /// Whether the writing thread's queue took a change.

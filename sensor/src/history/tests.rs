@@ -399,7 +399,9 @@ fn what_was_committed_survives_kill_9_in_the_middle_of_writing() {
         );
         for number in 0..committed {
             assert!(
-                history.observe("rule", &format!("term-{number}"), "", 1).is_some(),
+                history
+                    .observe(&rule_of(number), &format!("term-{number}"), "", 1)
+                    .is_some(),
                 "term {number} of {committed}"
             );
         }
@@ -408,13 +410,18 @@ fn what_was_committed_survives_kill_9_in_the_middle_of_writing() {
     assert_eq!(names(&directory), [FILE_NAME]);
 }
 
+/// As the terms of one rule are limited.
+fn rule_of(number: u64) -> String {
+    format!("rule-{}", number / 4_000)
+}
+
 /// Sees one new term after the other and says how many are on disk, counted over all rounds.
 fn write_until_killed(directory: &Path) -> ! {
     let mut history = History::open(directory, FOREVER).unwrap();
     let before = history.counts().terms;
     let mut said = 0;
     for number in before.. {
-        history.observe("rule", &format!("term-{number}"), "", 1);
+        history.observe(&rule_of(number), &format!("term-{number}"), "", 1);
         while history.counts().committed == said && number - before > said + 100 {
             thread::yield_now();
         }

@@ -7,10 +7,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use redb::Database;
 
+use super::QUEUE_LENGTH;
 use super::change::{Change, Shared};
 use super::store::{self, Batch, OpenError, Opener};
 use crate::notice::{self, Notice};
@@ -21,6 +23,10 @@ const FIRST_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_DELAY: Duration = Duration::from_secs(30);
 /// How long the thread sleeps when nothing comes.
 const IDLE: Duration = Duration::from_secs(3600);
+/// Changes that are written together. While the disk fails no more are taken, so that memory is bounded.
+const BATCH_AT_MOST: usize = QUEUE_LENGTH;
+/// How often the thread looks meanwhile whether the history is being closed.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
 pub(crate) struct Writer {
     opener: Opener,
@@ -53,23 +59,49 @@ impl Writer {
         loop {
             let retry_at = self.backoff.retry_at();
             let wait = retry_at.map_or(IDLE, |retry_at| retry_at.saturating_duration_since(Instant::now()));
-            match self.changes.recv_timeout(wait) {
-                Ok(change) => self.add(change),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+            if self.batch.len() >= BATCH_AT_MOST {
+                if self.shared.is_closing.load(Relaxed) {
+                    break;
+                }
+                thread::sleep(wait.min(LOOK_INTERVAL));
+            } else {
+                match self.changes.recv_timeout(wait) {
+                    Ok(change) => self.add(change),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
             }
-            while let Ok(change) = self.changes.try_recv() {
-                self.add(change);
-            }
+            self.fill_batch();
             if retry_at.is_none_or(|retry_at| retry_at <= Instant::now()) {
                 self.commit();
             }
         }
+        // The rest, for as long as the disk takes it.
         self.commit();
-        self.shared.unsaved.store(self.batch.len() as u64, Relaxed);
+        while self.batch.len() == 0 && self.fill_batch() {
+            self.commit();
+        }
+        let left = self
+            .changes
+            .try_iter()
+            .filter(|change| !matches!(change, Change::Clock { .. }));
+        self.shared
+            .unsaved
+            .store((self.batch.len() + left.count()) as u64, Relaxed);
         if let Some(database) = self.database {
             store::close(database);
         }
+    }
+
+    /// Takes what has come, as far as there is room; returns whether anything has.
+    fn fill_batch(&mut self) -> bool {
+        let before = self.batch.len();
+        while self.batch.len() < BATCH_AT_MOST
+            && let Ok(change) = self.changes.try_recv()
+        {
+            self.add(change);
+        }
+        self.batch.len() > before
     }
 
     fn add(&mut self, change: Change) {
@@ -78,11 +110,15 @@ impl Writer {
             Change::RuleFirstSeen { rule, time_ms } => {
                 self.batch.rules.insert(rule, time_ms);
             }
-            Change::TermSeen { rule, term, time_ms } => {
-                self.batch.terms.insert((rule, term), Some(time_ms));
+            Change::TermSeen { rule, term, seen } => {
+                self.batch.terms.insert((rule, term), Some(seen));
             }
             Change::TermForgotten { rule, term } => {
                 self.batch.terms.insert((rule, term), None);
+            }
+            Change::TermsAnew => {
+                self.batch.is_anew = true;
+                self.batch.terms.clear();
             }
         }
     }

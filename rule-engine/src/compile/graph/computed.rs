@@ -1,6 +1,7 @@
 //! Conditions on what a function computes, for each combination of the values of its fields up to a limit.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use smallvec::SmallVec;
 
@@ -9,10 +10,13 @@ use super::value::ValueTest;
 use super::words::{show, wanted};
 use crate::condition::functions::Computed;
 use crate::condition::{Argument, Call, ComputedCondition};
-use crate::limits::MAX_FUNCTION_COMBINATIONS;
+use crate::limits::{MAX_FUNCTION_BYTES, MAX_FUNCTION_COMBINATIONS};
 use crate::record::{Record, Value};
 use crate::schema::FieldReference;
 use crate::value::{Number, timestamp};
+
+/// Values of a field, and how many there are in all.
+type FieldValues<'a> = (SmallVec<[Computed<'a>; 2]>, usize);
 
 #[derive(Debug)]
 pub(super) struct ComputedMatcher {
@@ -69,29 +73,51 @@ impl ComputedMatcher {
     ) -> Option<Computed<'a>> {
         // A single field costs as much as it has values; only several together can explode.
         if let [field] = &self.fields[..] {
-            let mut computed = values(field, record).map(|value| self.compute(&self.call, &|_| value.clone()));
+            let mut computed = values(field, record).map(|value| {
+                #[cfg(test)]
+                crate::value::steps::add(value.text_bytes());
+                self.compute(&self.call, &|_| value.clone())
+            });
             return computed.find(|computed| wanted(computed));
         }
-        let counts: SmallVec<[usize; 4]> = self.fields.iter().map(|field| values(field, record).count()).collect();
-        let combinations = counts
+        // Of each field the values that come first in the combinations, and how many there are.
+        let fields: SmallVec<[FieldValues<'a>; 4]> = self
+            .fields
             .iter()
-            .fold(1_usize, |product, count| product.saturating_mul(*count));
-        if combinations > MAX_FUNCTION_COMBINATIONS {
-            scratch.note_cut(combinations - MAX_FUNCTION_COMBINATIONS);
+            .map(|field| {
+                let first = values(field, record).take(MAX_FUNCTION_COMBINATIONS).collect();
+                (first, values(field, record).count())
+            })
+            .collect();
+        let counts = fields.iter().map(|(_, count)| *count);
+        let combinations = counts.fold(1_usize, usize::saturating_mul);
+        let bytes = Cell::new(0);
+        for number in 0..combinations {
+            if number == MAX_FUNCTION_COMBINATIONS || bytes.get() > MAX_FUNCTION_BYTES {
+                scratch.note_cut(combinations - number);
+                return None;
+            }
+            let computed = self.compute(&self.call, &|field| {
+                let value = self.value(field, &fields, number);
+                bytes.set(bytes.get() + value.text_bytes());
+                #[cfg(test)]
+                crate::value::steps::add(value.text_bytes());
+                value
+            });
+            if wanted(&computed) {
+                return Some(computed);
+            }
         }
-        (0..combinations.min(MAX_FUNCTION_COMBINATIONS)).find_map(|number| {
-            let computed = self.compute(&self.call, &|field| self.value(field, record, &counts, number));
-            wanted(&computed).then_some(computed)
-        })
+        None
     }
 
     /// The field's value in a combination, whose number has one digit per field, in the base of that field's value
     /// count.
-    fn value<'a>(&self, field: &FieldReference, record: &'a Record, counts: &[usize], number: usize) -> Computed<'a> {
+    fn value<'a>(&self, field: &FieldReference, values: &[FieldValues<'a>], number: usize) -> Computed<'a> {
         let mut rest = number;
-        for (candidate, count) in self.fields.iter().zip(counts) {
+        for (candidate, (values, count)) in self.fields.iter().zip(values) {
             if candidate == field {
-                return values(candidate, record).nth(rest % count).unwrap_or(Computed::Null);
+                return values.get(rest % count).cloned().unwrap_or(Computed::Null);
             }
             rest /= count;
         }

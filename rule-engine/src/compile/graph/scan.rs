@@ -122,6 +122,8 @@ impl FieldScan {
             // Each test at most once on each value, and only until it passes.
             let try_on = |tests: Option<&[usize]>| {
                 for node in tests.into_iter().flatten() {
+                    #[cfg(test)]
+                    crate::value::steps::add(1);
                     let holds = scratch.results[*node].get() & 1 == 1;
                     if !holds && scratch.tried[*node].replace(number) != number && passes(*node, value) {
                         scratch.note(*node, true);

@@ -11,7 +11,9 @@ use crate::value::FoldBuffer;
 use crate::value::case::fold;
 use crate::value::hash::LookupSet;
 use crate::value::regex::Regex;
-use crate::value::{Case, Network, Order, Pattern, Symbol};
+#[cfg(test)]
+use crate::value::steps;
+use crate::value::{Case, Network, Order, Pattern, Symbol, network};
 
 /// Comparing with this many texts costs no more than a set look-up.
 const MOST_TRIED_ONE_BY_ONE: usize = 6;
@@ -53,7 +55,9 @@ impl TextTest {
             }
             TextTest::Like(patterns) => patterns.matches(text, scratch),
             TextTest::Regex(regex) => regex.matches(text),
-            TextTest::Within(networks) => networks.iter().any(|network| network.contains(text)),
+            TextTest::Within(networks) => {
+                network::address(text).is_some_and(|address| networks.iter().any(|network| network.contains(address)))
+            }
             TextTest::Order(order, limit) => order.holds(text.cmp(limit)),
         }
     }
@@ -176,7 +180,10 @@ impl Segments {
             return false;
         };
         for literal in &self.middle {
-            let Some(at) = literal.find(rest) else { return false };
+            let found = literal.find(rest);
+            #[cfg(test)]
+            steps::add(found.map_or(rest.len(), |at| at + literal.needle().len()));
+            let Some(at) = found else { return false };
             rest = &rest[at + literal.needle().len()..];
         }
         true
@@ -241,6 +248,8 @@ impl PatternSet {
     }
 
     fn matches_folded(&self, text: &[u8]) -> bool {
+        #[cfg(test)]
+        steps::add(text.len());
         self.exact.contains(text)
             || self.starts.any_starts(text)
             || self.ends.any_ends(text)

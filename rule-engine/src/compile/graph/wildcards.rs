@@ -66,6 +66,8 @@ impl Wildcards {
         let state = &mut words[..self.runs.len()];
         state[0] = 1;
         for character in text.chars() {
+            #[cfg(test)]
+            crate::value::steps::add(state.len());
             let takes = self.named.get(&character).unwrap_or(&self.any);
             let (mut carried, mut alive) = (0, 0);
             for ((word, takes), runs) in state.iter_mut().zip(takes).zip(&self.runs) {

@@ -2,7 +2,7 @@
 
 use super::{Arguments, Computed, FunctionDefinition, Kind};
 use crate::condition::test::Test;
-use crate::value::Network;
+use crate::value::{Network, network};
 
 pub(super) const CIDR_MATCH: FunctionDefinition = FunctionDefinition {
     name: "cidrMatch",
@@ -15,10 +15,12 @@ pub(super) const CIDR_MATCH: FunctionDefinition = FunctionDefinition {
 };
 
 fn compute<'a>(arguments: &Arguments<'_, 'a>) -> Option<Computed<'a>> {
-    let address = arguments.text(0)?;
+    let address = network::address(arguments.text(0)?);
     let mut networks = arguments.values.iter().skip(1).filter_map(Computed::as_text);
     Some(Computed::Boolean(networks.any(|text| {
         let network = Network::parse(text);
-        network.is_some_and(|network| network.contains(address))
+        network
+            .zip(address)
+            .is_some_and(|(network, address)| network.contains(address))
     })))
 }

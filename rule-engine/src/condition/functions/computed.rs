@@ -15,6 +15,11 @@ pub(crate) enum Computed<'a> {
 }
 
 impl Computed<'_> {
+    /// How long it is, if it is a text.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.as_text().map_or(0, str::len)
+    }
+
     pub(super) fn as_text(&self) -> Option<&str> {
         match self {
             Computed::Text(text) => Some(text),

@@ -11,9 +11,8 @@ use serde_json::{Map, Value as Json};
 
 use crate::record::key::Key;
 use crate::run::clock::Moment;
-use crate::run::fair_quota::{FairQuota, Owner};
+use crate::run::fair_quota::{FairQuota, Owner, entry_bytes};
 use crate::run::groups::Room;
-use crate::value::hash::HashMap;
 
 /// The events of a match before its last one, oldest first.
 pub(crate) type EarlierEvents = Vec<Arc<Map<String, Json>>>;
@@ -81,20 +80,21 @@ type Number = (i64, u64);
 #[derive(Debug)]
 pub(super) struct WaitingSequences {
     by_deadline: BTreeMap<Number, Waiting>,
-    by_key: HashMap<Key, BTreeSet<Number>>,
+    by_key: BTreeSet<(Key, Number)>,
     by_owner: FairQuota<Number>,
     taken: u64,
     room: Room,
 }
 
-/// About what maps and sets take for a waiting sequence.
-const WAITING_BYTES: usize = 384;
+/// What maps and sets take for a waiting sequence at most.
+const WAITING_BYTES: usize =
+    entry_bytes::<(Number, Waiting)>() + entry_bytes::<(Key, Number)>() + FairQuota::<Number>::KEY_BYTES;
 
 impl WaitingSequences {
     pub(super) fn new(room: Room) -> WaitingSequences {
         WaitingSequences {
             by_deadline: BTreeMap::new(),
-            by_key: HashMap::default(),
+            by_key: BTreeSet::new(),
             by_owner: FairQuota::default(),
             taken: 0,
             room,
@@ -114,12 +114,16 @@ impl WaitingSequences {
     pub(super) fn add(&mut self, deadline_ns: i64, waiting: Waiting, bytes: usize, evicted: &mut u64) {
         self.taken += 1;
         let number = (deadline_ns, self.taken);
-        let reason: usize = waiting.found.reason.iter().map(String::capacity).sum();
-        self.by_key.entry(waiting.key).or_default().insert(number);
-        let bytes = WAITING_BYTES + size_of::<Waiting>() + bytes + reason;
+        let line = |line: &String| line.capacity() + 16;
+        let lines: usize = waiting.found.reason.iter().map(line).sum();
+        let reason = waiting.found.reason.capacity() * size_of::<String>() + lines;
+        let earlier = waiting.found.earlier_events.capacity() * size_of::<Arc<Map<String, Json>>>();
+        self.by_key.insert((waiting.key, number));
+        let bytes = WAITING_BYTES + bytes + reason + earlier + 32;
         self.by_owner.insert(&waiting.found.owner, deadline_ns, number, bytes);
         self.by_deadline.insert(number, waiting);
-        while (self.by_owner.count() > self.room.keys || self.by_owner.weight() > self.room.bytes)
+        while (self.by_owner.count() > self.room.keys
+            || self.by_owner.weight() + self.by_owner.owner_bytes() > self.room.bytes)
             && let Some((_, number)) = self.by_owner.take_oldest_of_largest()
         {
             self.remove(number);
@@ -130,12 +134,13 @@ impl WaitingSequences {
     /// An unwanted event came under these keys.
     pub(super) fn spoil(&mut self, keys: &[Key], time_ns: i64) {
         for key in keys {
-            let waiting = self.by_key.get(key).into_iter().flatten();
-            let is_spoiled = |number: &&Number| {
+            // Those whose deadline is not over.
+            let waiting = self.by_key.range((*key, (time_ns, 0))..=(*key, (i64::MAX, u64::MAX)));
+            let is_spoiled = |number: &Number| {
                 let last_ns = self.by_deadline.get(number).map(|waiting| waiting.last_ns);
-                last_ns < Some(time_ns) && time_ns <= number.0
+                last_ns < Some(time_ns)
             };
-            let spoiled: Vec<Number> = waiting.filter(is_spoiled).copied().collect();
+            let spoiled: Vec<Number> = waiting.map(|(_, number)| *number).filter(is_spoiled).collect();
             for number in spoiled {
                 self.remove(number);
             }
@@ -162,12 +167,7 @@ impl WaitingSequences {
     fn remove(&mut self, number: Number) -> Option<LateMatch> {
         let waiting = self.by_deadline.remove(&number)?;
         self.by_owner.remove(&waiting.found.owner, &number);
-        if let Some(numbers) = self.by_key.get_mut(&waiting.key) {
-            numbers.remove(&number);
-            if numbers.is_empty() {
-                self.by_key.remove(&waiting.key);
-            }
-        }
+        self.by_key.remove(&(waiting.key, number));
         Some(waiting.found)
     }
 }

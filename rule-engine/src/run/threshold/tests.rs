@@ -164,7 +164,7 @@ fn an_event_with_many_values_takes_no_more_memory_than_the_threshold_asks_for() 
 }
 
 /// What is left of the times that were noted, one of each value, after forgetting the farthest from each new one.
-fn nearest(noted: &mut Vec<(i64, u8)>, new: (i64, u8), most: usize) {
+fn nearest(noted: &mut Vec<(i64, u128)>, new: (i64, u128), most: usize) {
     noted.push(new);
     // The earlier of two that are as far.
     noted.sort();
@@ -195,6 +195,8 @@ proptest! {
             time += step;
             events.push((time, json!({"process": {"name": "a", "args": [value.to_string()]}})));
             nearest(&mut times, (time, 0), count);
+            // Of equal times the digests decide which one is forgotten.
+            let value = digest(&value.to_string());
             seen.retain(|(_, other)| *other != value);
             nearest(&mut seen, (time, value), values.unwrap_or(1));
             let near = |other: i64| (time - other).abs() <= 10;

@@ -100,3 +100,92 @@ fn all_rules_together_remember_so_many_bytes_and_no_container_loses_its_share() 
     let weights = history.rules.values().map(|terms| terms.by_age.weight());
     assert_eq!(weights.sum::<usize>(), history.totals.weight());
 }
+
+/// What the disk holds: the names of the terms, sorted.
+fn on_disk(directory: &TempDir) -> Vec<String> {
+    let opened = store::open(&Opener::File(directory.path().join(FILE_NAME))).expect("a sound database");
+    let mut terms: Vec<String> = opened.contents.terms.into_iter().map(|(_, term, _)| term).collect();
+    terms.sort();
+    terms
+}
+
+#[test]
+fn who_holds_a_term_is_known_after_a_restart_so_that_none_pushes_out_anothers() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut history = open(&directory);
+    let flood = |history: &mut History, from: usize| {
+        for number in from..from + MAX_TERMS_PER_RULE {
+            history.observe("rule", &format!("made-up-{number}"), "attacker", 2 + number as i64);
+        }
+    };
+    for number in 0..100 {
+        let (own, shared) = (format!("own-{number}"), format!("shared-{number}"));
+        history.observe("rule", &own, "victim", 0);
+        history.observe("rule", &own, "", 1);
+        history.observe("rule", &shared, "attacker", 0);
+        history.observe("rule", &shared, "victim", 1);
+        history.observe("rule", &shared, "attacker", 2);
+    }
+    for round in 0..2 {
+        flood(&mut history, round * MAX_TERMS_PER_RULE);
+        assert_eq!(history.close(LONG).unsaved, 0);
+        history = open(&directory);
+    }
+    flood(&mut history, 2 * MAX_TERMS_PER_RULE);
+    for number in 0..100 {
+        assert!(history.last_seen("rule", &format!("own-{number}")).is_some());
+        assert!(history.last_seen("rule", &format!("shared-{number}")).is_some());
+    }
+    let terms = &history.rules["rule"];
+    let holders = |name: &str| {
+        let term = name.into();
+        let mut holders: Vec<&str> = terms.by_age.owners_of(&term).map(AsRef::as_ref).collect();
+        holders.sort_unstable();
+        holders.join(",")
+    };
+    assert_eq!(
+        (
+            holders("own-7"),
+            holders(&format!("made-up-{}", 3 * MAX_TERMS_PER_RULE - 1))
+        ),
+        (",victim".to_owned(), "attacker".to_owned())
+    );
+    assert!(holders("shared-7").contains("victim"));
+}
+
+#[test]
+fn a_flood_of_terms_while_the_disk_fails_leaves_on_it_what_is_in_memory() {
+    let disk = Disk::new();
+    let mut history = disk.open();
+    history.rule_first_seen("rule", 0);
+    history.observe("quiet", "its only term", "victim", 0);
+    history.observe("rule", "of the victim", "victim", 0);
+    wait_for_commits(&history, 3);
+    disk.is_full.store(true, Relaxed);
+    for number in 0..4 * MAX_TERMS_PER_RULE {
+        history.observe("rule", &format!("made-up-{number}"), "attacker", 1);
+    }
+    disk.wait_for_failures(1);
+    assert!(history.kept_on_disk > KEPT_ON_DISK_AT_MOST);
+    disk.is_full.store(false, Relaxed);
+    // Anything that happens once the disk works again.
+    let deadline = Instant::now() + LONG;
+    while history.kept_on_disk > 0 {
+        assert!(Instant::now() < deadline, "{:?}", history.counts());
+        history.observe("quiet", "its only term", "victim", 1);
+        thread::yield_now();
+    }
+    let mut known: Vec<String> = history
+        .rules
+        .values()
+        .flat_map(|terms| terms.terms.keys())
+        .map(|term| term.to_string())
+        .collect();
+    known.sort();
+    assert_eq!(known.len(), MAX_TERMS_PER_RULE + 1);
+    assert_eq!(history.close(LONG).unsaved, 0);
+    assert_eq!(on_disk(&disk.directory), known);
+    assert!(known.contains(&"its only term".to_owned()) && known.contains(&"of the victim".to_owned()));
+    let length = fs::metadata(disk.directory.path().join(FILE_NAME)).unwrap().len();
+    assert!(length < 64 << 20, "{length}");
+}
