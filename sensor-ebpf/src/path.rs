@@ -13,14 +13,14 @@ use crate::{
     scratch::{ExecScratch, Walk},
 };
 
-/// A file name's limit and its zero byte.
-const NAME_SIZE: u32 = 256;
+/// A file name of the 255 bytes that most file systems allow, its zero byte, and one byte by which a longer name shows.
+const NAME_SIZE: u32 = 257;
 /// The path that the kernel was given, and how the kernel itself writes one relative to a descriptor (`/dev/fd/N/..`).
 pub const FILENAME_SIZE: u32 = PATH_LIMIT as u32 + 32;
 /// VERIFIER: the position is read from memory; the mask proves that it lies in the buffer. The paths and the groups
 /// stay below.
 const POSITION_MASK: u64 = 0x7fff;
-const WALKED_SIZE: usize = PATH_LIMIT + (1 + OUTERMOST_COMPONENTS) * NAME_SIZE as usize + 2;
+const WALKED_SIZE: usize = PATH_LIMIT + (1 + OUTERMOST_COMPONENTS) * (NAME_SIZE as usize + 1) + 2;
 const _: () = assert!(3 * WALKED_SIZE + FILENAME_SIZE as usize + 4 * GROUPS_LIMIT <= POSITION_MASK as usize);
 /// VERIFIER: indexes of `Walk::outermost`.
 const OUTERMOST_MASK: u64 = OUTERMOST_COMPONENTS as u64 - 1;
@@ -219,7 +219,7 @@ fn append_component(scratch: *mut ExecScratch, walk: *mut Walk, node: Address, n
     unsafe {
         let length = core::ptr::read_volatile(&raw const (*walk).length);
         if length <= core::ptr::read_volatile(&raw const (*scratch).path_limit) {
-            let written = append_string(scratch, NAME_SIZE, pointer(node, name));
+            let written = append_name(scratch, pointer(node, name));
             core::ptr::write_volatile(&raw mut (*walk).length, length + written);
             return;
         }
@@ -284,7 +284,7 @@ fn close(scratch: *mut ExecScratch, walk: *mut Walk) -> u32 {
                 let place = (&raw const (*walk).outermost)
                     .cast::<Address>()
                     .add(((beyond - back) & OUTERMOST_MASK) as usize);
-                append_string(scratch, NAME_SIZE, pointer(core::ptr::read_volatile(place), name));
+                append_name(scratch, pointer(core::ptr::read_volatile(place), name));
             }
         }
         end(walk, CLOSED);
@@ -292,9 +292,25 @@ fn close(scratch: *mut ExecScratch, walk: *mut Walk) -> u32 {
     }
 }
 
+/// Appends a component's name, and a mark if it is too long to be told whole. Returns the bytes appended.
+#[inline(always)]
+fn append_name(scratch: *mut ExecScratch, name: Address) -> u64 {
+    let written = append_string(scratch, NAME_SIZE, name);
+    // VERIFIER: 1 if all of `NAME_SIZE` is written, else 0, without a branch in each step of a walk.
+    let marks = (written + (511 - NAME_SIZE as u64 + 1)) >> 9;
+    put_mark(scratch, marks);
+    written + marks
+}
+
 /// Appends the empty component that stands for what is left out.
 #[inline(always)]
 fn append_mark(scratch: *mut ExecScratch) {
+    put_mark(scratch, 1);
+}
+
+/// Appends one mark, or none.
+#[inline(always)]
+fn put_mark(scratch: *mut ExecScratch, marks: u64) {
     // SAFETY: as in `append_string`.
     unsafe {
         let position = core::ptr::read_volatile(&raw const (*scratch).position) & POSITION_MASK;
@@ -302,6 +318,6 @@ fn append_mark(scratch: *mut ExecScratch) {
             .cast::<u8>()
             .add(position as usize)
             .write_volatile(0);
-        (*scratch).position = position + 1;
+        (*scratch).position = position + marks;
     }
 }

@@ -104,7 +104,8 @@ pub struct FileIdentity {
 /// (`*_rest_length`), and `arguments_length` of the arguments, each ended by a zero byte.
 ///
 /// A path is its components, last one first, each ended by a zero byte, and its rest continues it. An empty component
-/// stands for components that are left out: with others behind it for a part of the middle, else for the beginning.
+/// stands for what is left out: with others behind it for a part of the middle, or for the end of the name before it, which
+/// is longer than 255 bytes; else for the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct ExecFixed {

@@ -9,7 +9,7 @@ use tests::cgroup::Cgroup;
 use tests::document::Document;
 use tests::engine::{Container, Engine};
 use tests::image::{ORDINARY, place_stand_in};
-use tests::program::{compile_static, run};
+use tests::program::{compile_static, run, stand_in};
 use tests::sensor::{Home, Sensor};
 
 use crate::losses;
@@ -119,6 +119,31 @@ fn a_program_on_a_mount_that_was_let_go_is_not_taken_for_one_at_the_root() -> Re
     engine.exec(&container, &["/bin/sh", "-c", script])?;
     let alert = alert_on(&sensor, HIDDEN_PATH, "innocent")?;
     assert_eq!(alert.text("process.executable"), ".../usr/bin/innocent");
+    Ok(())
+}
+
+#[test]
+fn a_name_that_is_too_long_is_told_as_far_as_it_goes_and_marked() -> Result<()> {
+    let home = Home::new()?;
+    let folder = home.path().join("names");
+    fs::create_dir(&folder)?;
+    let long_name = compile_static("long_name")?;
+    let sensor = Sensor::start(&mut home.command("events")?)?;
+    for (bytes, told, mark) in [(255, 255, ""), (256, 256, ".../"), (1000, 256, ".../")] {
+        let argument = format!("name-of-{bytes}");
+        // The mount goes with its namespace.
+        let mut command = Command::new("unshare");
+        command.arg("--mount").arg(&long_name).arg(&folder).arg(stand_in()?);
+        run(command.args([&bytes.to_string(), &argument]))?;
+        let event = sensor.wait_for("exec of the long name", |event| {
+            let is_it = event.text("event.action") == "exec" && event.text("process.name").starts_with("nnn");
+            (is_it && event.text("process.args").contains(&argument)).then(|| event.clone())
+        })?;
+        let expected = format!("{}/{mark}{}", folder.display(), "n".repeat(told));
+        assert_eq!(event.text("process.executable"), expected);
+        let is_cut = event.text("tidewaiter.process.executable.path_cut");
+        assert_eq!(is_cut, (!mark.is_empty()).to_string());
+    }
     Ok(())
 }
 
