@@ -8,6 +8,7 @@ mod checks;
 mod initramfs;
 mod native;
 mod packages;
+mod sabotages;
 pub(crate) mod verified;
 
 use std::fs;
@@ -18,9 +19,10 @@ use clap::ValueEnum;
 
 use crate::command::{self, build_sensor, target_folder};
 use crate::setup;
-use checks::{CHECKS, Evidence};
+use checks::{CHECKS, Evidence, NamedCheck};
 use initramfs::FileSystem;
 use packages::{Image, Source};
+use sabotages::SABOTAGES;
 use verified::Counts;
 
 /// Kernels of Debian's cloud flavour, which boot quickly.
@@ -49,6 +51,9 @@ pub(crate) enum Record {
 /// How cgroups are mounted; what the virtual machine makes of it is in `guest/init.sh`.
 const LAYOUTS: [&str; 3] = ["v2", "hybrid", "v1"];
 
+/// On which kernel the sensor is sabotaged too: there, what the kernel forbids takes effect while programs run.
+const SABOTAGED: Kernel = Kernel::V5_10;
+
 /// What came of one kernel.
 pub(crate) struct Report {
     pub name: String,
@@ -61,7 +66,7 @@ pub(crate) enum Outcome {
     Skipped(String),
 }
 
-/// One boot: what each check found, in the order of [`CHECKS`].
+/// One boot: what each check found, in the order of the checks.
 struct Column {
     layout: &'static str,
     results: Vec<Result<()>>,
@@ -88,20 +93,24 @@ pub(crate) fn run(kernels: &[Kernel], record: Record) -> Result<Vec<Report>> {
     let mut reports = Vec::new();
     for kernel in kernels {
         let folder = folder.join(kernel.name());
-        let run = match kernel.source() {
-            Some(source) => {
-                packages::fetch(&source, &folder).map(|image| boot_each_layout(&image, &file_system, &folder))
-            }
-            None => native::release().map(|release| try_running(release, &file_system, &folder)),
+        let runs = match kernel.source() {
+            Some(source) => packages::fetch(&source, &folder).map(|image| {
+                let mut runs = vec![boot_each_layout(&image, &file_system, &folder)];
+                if *kernel == SABOTAGED {
+                    runs.push(boot_sabotaged(&image, &file_system, &folder));
+                }
+                runs
+            }),
+            None => native::release().map(|release| vec![try_running(release, &file_system, &folder)]),
         };
-        reports.push(match run {
-            Ok(run) => {
-                measured.replace(kernel.name(), run.verified());
-                print_table(&run);
-                run.report()
+        match runs {
+            Ok(runs) => {
+                measured.replace(kernel.name(), runs[0].verified());
+                runs.iter().for_each(print_table);
+                reports.extend(runs.iter().map(Run::report));
             }
-            Err(error) => Report::skipped(kernel.name(), &error),
-        });
+            Err(error) => reports.push(Report::skipped(kernel.name(), &error)),
+        }
     }
     measured.keep()?;
     let repository = command::repository();
@@ -122,6 +131,7 @@ pub(crate) fn run(kernels: &[Kernel], record: Record) -> Result<Vec<Report>> {
 /// One kernel, tried in each way.
 struct Run {
     release: String,
+    checks: &'static [NamedCheck],
     columns: Vec<Column>,
 }
 
@@ -188,13 +198,31 @@ impl Report {
 fn boot_each_layout(image: &Image, file_system: &FileSystem, folder: &Path) -> Run {
     let columns = LAYOUTS.map(|layout| {
         eprintln!("xtask: kernel {}, cgroups {layout}", image.release);
-        let evidence = boot::boot(&image.file, &file_system.archive, layout, &folder.join(layout))
-            .and_then(|results| Evidence::read(&results));
-        column(layout, evidence)
+        let evidence = boot::boot(
+            &image.file,
+            &file_system.archive,
+            &format!("layout={layout} scenario=collect"),
+            &folder.join(layout),
+        )
+        .and_then(|results| Evidence::read(&results));
+        column(layout, &CHECKS, evidence)
     });
     Run {
         release: image.release.clone(),
+        checks: &CHECKS,
         columns: columns.into(),
+    }
+}
+
+fn boot_sabotaged(image: &Image, file_system: &FileSystem, folder: &Path) -> Run {
+    const WORDS: &str = "layout=v2 scenario=sabotage lsm=lockdown,capability";
+    eprintln!("xtask: kernel {}, sabotaged", image.release);
+    let evidence = boot::boot(&image.file, &file_system.archive, WORDS, &folder.join("sabotaged"))
+        .and_then(|results| Evidence::read(&results));
+    Run {
+        release: format!("{}, sabotaged", image.release),
+        checks: &SABOTAGES,
+        columns: vec![column("v2", &SABOTAGES, evidence)],
     }
 }
 
@@ -203,15 +231,16 @@ fn try_running(release: String, file_system: &FileSystem, folder: &Path) -> Run 
     let evidence = native::run(&file_system.root, folder).and_then(|results| Evidence::read(&results));
     Run {
         release,
-        columns: vec![column("as it is", evidence)],
+        checks: &CHECKS,
+        columns: vec![column("as it is", &CHECKS, evidence)],
     }
 }
 
-fn column(layout: &'static str, evidence: Result<Evidence>) -> Column {
+fn column(layout: &'static str, checks: &[NamedCheck], evidence: Result<Evidence>) -> Column {
     match evidence {
         Ok(evidence) => Column {
             layout,
-            results: CHECKS.iter().map(|(_, check)| check(&evidence)).collect(),
+            results: checks.iter().map(|(_, check)| check(&evidence)).collect(),
             load_ms: evidence.load_ms(),
             verified: evidence.verified(),
         },
@@ -227,7 +256,11 @@ fn column(layout: &'static str, evidence: Result<Evidence>) -> Column {
 
 /// A row for each check and figure, a column for each layout; then why checks failed.
 fn print_table(run: &Run) {
-    let Run { release, columns } = run;
+    let Run {
+        release,
+        checks,
+        columns,
+    } = run;
     let row = |name: &str, cells: Vec<String>| {
         let cells: String = cells.iter().map(|cell| format!("{cell:>10}")).collect();
         println!("{name:<52}{cells}");
@@ -236,7 +269,7 @@ fn print_table(run: &Run) {
         &format!("kernel {release}"),
         columns.iter().map(|column| column.layout.to_owned()).collect(),
     );
-    for (index, (name, _)) in CHECKS.iter().enumerate() {
+    for (index, (name, _)) in checks.iter().enumerate() {
         let cell = |column: &Column| match column.results.get(index) {
             Some(Ok(())) => "ok".to_owned(),
             _ => "FAILED".to_owned(),
@@ -263,7 +296,7 @@ fn print_table(run: &Run) {
             if let Err(error) = result {
                 let name = match column.results.len() {
                     1 => "every check",
-                    _ => CHECKS[index].0,
+                    _ => checks[index].0,
                 };
                 println!("FAILED {release}, cgroups {}: {name}: {error:#}", column.layout);
             }

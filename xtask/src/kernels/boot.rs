@@ -17,8 +17,9 @@ use crate::command::succeeds;
 const TIME_LIMIT: Duration = Duration::from_secs(600);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Boots, waits for the end and gives the folder with what the sensor wrote, which is in `folder`.
-pub(crate) fn boot(kernel: &Path, initramfs: &Path, layout: &str, folder: &Path) -> Result<PathBuf> {
+/// Boots with these words for the kernel and `guest/init.sh`, waits for the end and gives the folder with what the sensor
+/// wrote, which is in `folder`.
+pub(crate) fn boot(kernel: &Path, initramfs: &Path, words: &str, folder: &Path) -> Result<PathBuf> {
     let results = folder.join("results");
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| format!("could not empty `{}`", folder.display()))?;
@@ -58,7 +59,7 @@ pub(crate) fn boot(kernel: &Path, initramfs: &Path, layout: &str, folder: &Path)
         .arg("-initrd")
         .arg(initramfs)
         .arg("-append")
-        .arg(format!("console=ttyS0 panic=-1 layout={layout} preempt=full"))
+        .arg(format!("console=ttyS0 panic=-1 preempt=full {words}"))
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
-type Check = fn(&Evidence) -> Result<()>;
+/// A row of the table.
+pub(crate) type NamedCheck = (&'static str, fn(&Evidence) -> Result<()>);
 
 /// In the order of the table.
-pub(crate) const CHECKS: [(&str, Check); 20] = [
+pub(crate) const CHECKS: [NamedCheck; 20] = [
     ("loads, attaches, ends well", loads),
     ("doctor finds nothing missing", doctor),
     ("executable behind a symlink, arguments, directory", fields),
@@ -39,8 +40,8 @@ const TOOL_RULE: &str = "95774bc6-aeb6-5114-a8ff-62de5a744c76";
 /// What the sensor wrote in one virtual machine.
 pub(crate) struct Evidence {
     folder: PathBuf,
-    events: Vec<Value>,
-    alerts: Vec<Value>,
+    pub(crate) events: Vec<Value>,
+    pub(crate) alerts: Vec<Value>,
 }
 
 impl Evidence {
@@ -70,7 +71,7 @@ impl Evidence {
         log.lines().filter_map(in_line).collect()
     }
 
-    fn text(&self, name: &str) -> Result<String> {
+    pub(crate) fn text(&self, name: &str) -> Result<String> {
         let file = self.folder.join(name);
         fs::read_to_string(&file).with_context(|| format!("could not read `{}`", file.display()))
     }
@@ -359,7 +360,7 @@ fn busy(evidence: &Evidence) -> Result<()> {
 
 fn lines(evidence: &Evidence) -> Result<()> {
     let asked = evidence.text("losses.stderr")?;
-    for what in ["fork", "exec", "exit"] {
+    for what in ["fork", "exec", "exit", "signal"] {
         let line = format!("kernel side: {what} in process ");
         ensure!(asked.contains(&line), "no line `{line}`");
     }

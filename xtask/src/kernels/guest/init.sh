@@ -2,7 +2,7 @@
 # shellcheck shell=dash
 # The first program of the virtual machine: mounts what a host has, lets the sensor see something, hands what it wrote
 # to the second serial port and switches the machine off.
-# Kernel command line: layout=v2|hybrid|v1 (how cgroups are mounted).
+# Kernel command line: layout=v2|hybrid|v1 (how cgroups are mounted), scenario=collect|sabotage (what there is to see).
 
 # A machine that hangs ends by itself.
 (/bin/busybox sleep 540; /bin/busybox poweroff -f) &
@@ -48,7 +48,7 @@ if [ "$layout" = v1 ]; then
 fi
 export places
 
-. /guest/collect.sh
+. "/guest/$(sed 's/.*scenario=\([a-z]*\).*/\1/' /proc/cmdline).sh"
 
 stty -F /dev/ttyS1 raw
 tar -c -C /out . | gzip -1 > /dev/ttyS1

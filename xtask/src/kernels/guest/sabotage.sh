@@ -1,0 +1,47 @@
+# shellcheck shell=dash
+# Read by init.sh: what root does to the kernel while the sensor runs. Nothing is judged here.
+. /guest/sensor.sh
+mount -t securityfs securityfs /sys/kernel/security
+
+# until_told TEXT: waits until the sensor writes it, for at most a minute. How often it looked is in /out/waits.
+until_told() {
+    waited=0
+    until grep -q "$1" /out/run.stdout || [ $waited = 300 ]; do
+        usleep 200000
+        waited=$((waited + 1))
+    done
+    echo "$1 $waited" >> /out/waits
+}
+
+# set_clock DAYS
+set_clock() {
+    date -s "@$(($(date +%s) + $1 * 86400))" > /dev/null
+}
+
+start events events --config /guest/sabotaged.toml
+start run run --config /guest/sabotaged.toml --rules /guest/term.toml --rules /guest/sequence.toml
+/bin/true term known
+until_told '"Term"'
+for days in 2 -4; do
+    /bin/true begin "$days"
+    set_clock $days
+    /bin/true end "$days"
+    /bin/true term known
+    /bin/true term "new-$days"
+    until_told "new-$days"
+    # A few heartbeats by the new clock.
+    sleep 4
+done
+set_clock 2
+
+echo integrity > /sys/kernel/security/lockdown
+/bin/true term under-integrity
+until_told under-integrity
+echo confidentiality > /sys/kernel/security/lockdown
+/bin/true term under-confidentiality
+until_told under-confidentiality
+stop run
+stop events
+
+tidewaiter run --config /guest/sabotaged.toml > /out/locked.stdout 2> /out/locked.stderr
+echo $? > /out/locked.status
