@@ -7,3 +7,4 @@ mod kernel;
 mod memory;
 mod paths;
 mod silence;
+mod start;

@@ -158,14 +158,14 @@ fn processes_whose_exits_were_lost_do_not_live_for_ever() -> Result<()> {
 
 /// What the sensor says of its records when it ends.
 #[derive(Debug)]
-struct Counts {
-    made: u64,
-    received: u64,
-    lost: u64,
-    missing_by_numbers: u64,
+pub(crate) struct Counts {
+    pub(crate) made: u64,
+    pub(crate) received: u64,
+    pub(crate) lost: u64,
+    pub(crate) missing_by_numbers: u64,
 }
 
-fn counts_at_end(sensor: Sensor) -> Result<Counts> {
+pub(crate) fn counts_at_end(sensor: Sensor) -> Result<Counts> {
     let diagnostics = sensor.diagnostics.clone();
     assert!(sensor.stop()?.success());
     let lines = diagnostics.so_far();
