@@ -12,6 +12,7 @@ fuzz_target!(|records: Vec<Vec<u8>>| {
             KernelEvent::Fork(fork) => Some(table.fork(fork, &mut |_| None)),
             KernelEvent::Exec(exec) => Some(table.exec(exec)),
             KernelEvent::Exit(exit) => table.exit(exit),
+            KernelEvent::Signal(_) => None,
         };
         assert!(key.is_none_or(|key| table.chain(key).len() <= 64));
     };

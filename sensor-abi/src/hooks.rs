@@ -47,7 +47,7 @@ pub struct Hook {
 
 /// All hooks. Their arguments are the same on all these kernels, except that `sched_process_exit` has one more from 6.16
 /// on, which is not read.
-pub const HOOKS: [Hook; 3] = [
+pub const HOOKS: [Hook; 4] = [
     Hook {
         program: "process_fork",
         kind: RecordKind::Fork,
@@ -81,6 +81,15 @@ pub const HOOKS: [Hook; 3] = [
         continuations: &[],
         log_program: "process_exit_log",
         attach: Attach::BtfTracepoint("sched_process_exit"),
+        need: Need::Required,
+        kernels: ALL,
+    },
+    Hook {
+        program: "process_signal",
+        kind: RecordKind::Signal,
+        continuations: &[],
+        log_program: "process_signal_log",
+        attach: Attach::BtfTracepoint("signal_generate"),
         need: Need::Required,
         kernels: ALL,
     },

@@ -66,6 +66,8 @@ record_kinds! {
     Exit = 4, "exit", "exits", "exits", First;
     /// The environment of the preceding exec on the same processor, or a further part of it: [`crate::ArgumentsFixed`].
     Environment = 5, "environment", "environments", "records of environments", First;
+    /// Somebody sent the sensor a signal, or holds it with a debugger: [`crate::SignalRecord`].
+    Signal = 6, "signal", "signals", "signals to the sensor", Last;
 }
 
 impl RecordKind {
@@ -88,6 +90,7 @@ impl RecordKind {
             RecordKind::Fork => Family::Fork,
             RecordKind::Exec | RecordKind::Arguments | RecordKind::Environment => Family::Exec,
             RecordKind::Exit => Family::Exit,
+            RecordKind::Signal => Family::Signal,
         }
     }
 
@@ -105,11 +108,12 @@ pub enum Family {
     Fork,
     Exec,
     Exit,
+    Signal,
 }
 
 impl Family {
     /// All families, in the order of their indices.
-    pub const ALL: [Family; 3] = [Family::Fork, Family::Exec, Family::Exit];
+    pub const ALL: [Family; 4] = [Family::Fork, Family::Exec, Family::Exit, Family::Signal];
 
     /// How many families there are.
     pub const COUNT: usize = Self::ALL.len();

@@ -171,4 +171,5 @@ kernel_layout! {
     node_name: Member("kernfs_node", "name"), Required, ALL;
     bprm_filename: Member("linux_binprm", "filename"), Required, ALL;
     bprm_interpreter: Member("linux_binprm", "interp"), Required, ALL;
+    siginfo_code: Member("kernel_siginfo", "si_code"), Required, ALL;
 }

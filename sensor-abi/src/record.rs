@@ -3,3 +3,4 @@
 pub(crate) mod exec;
 pub(crate) mod head;
 pub(crate) mod process;
+pub(crate) mod signal;

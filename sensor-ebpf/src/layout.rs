@@ -14,6 +14,10 @@ pub static LIMITS: Limits = Limits {
     environment: 0,
 };
 
+/// The sensor's own process, as the kernel numbers it; 0 if that is not known.
+#[unsafe(no_mangle)]
+pub static SENSOR_PID: u32 = 0;
+
 /// Reads one field of [`LAYOUT`]; volatile, because the compiler must not know the value it was
 /// built with.
 macro_rules! layout {
@@ -23,6 +27,13 @@ macro_rules! layout {
     };
 }
 pub(crate) use layout;
+
+/// [`SENSOR_PID`].
+#[inline(always)]
+pub(crate) fn sensor_pid() -> u32 {
+    // SAFETY: as in `layout!`.
+    unsafe { core::ptr::read_volatile(&raw const SENSOR_PID) }
+}
 
 /// [`Limits::arguments`].
 #[inline(always)]

@@ -6,6 +6,7 @@ use aya_log_ebpf::info;
 use sensor_abi::{Counters, Family, LossReason};
 
 use crate::emit::COUNTERS;
+use crate::hooks::signal::concerns_sensor;
 
 /// Linux 5.10 to 7.2, as [`crate::hooks::process::process_fork`], after which it runs.
 #[btf_tracepoint(function = "sched_process_fork")]
@@ -23,6 +24,15 @@ pub fn process_exec_log(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sched_process_exit")]
 pub fn process_exit_log(ctx: BtfTracePointContext) -> i32 {
     log(&ctx, Family::Exit, "exit")
+}
+
+/// Linux 5.10 to 7.2, as [`crate::hooks::signal::process_signal`], after which it runs.
+#[btf_tracepoint(function = "signal_generate")]
+pub fn process_signal_log(ctx: BtfTracePointContext) -> i32 {
+    if concerns_sensor(&ctx) {
+        return log(&ctx, Family::Signal, "signal");
+    }
+    0
 }
 
 /// What this processor has counted by now, with the present thread's process.

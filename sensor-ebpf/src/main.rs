@@ -1,4 +1,5 @@
-//! The kernel side of Tidewaiter: every fork, exec and exit as a record in one ring buffer.
+//! The kernel side of Tidewaiter: every fork, exec and exit, and each signal that somebody sends to the sensor, as a record
+//! in one ring buffer.
 //!
 //! It runs on BTF tracepoints alone (`tp_btf`, Linux 5.10 and later): no kprobes, no LSM. It knows
 //! no structure of the kernel: every offset comes from [`layout`], which the agent fills from the

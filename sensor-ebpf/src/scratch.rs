@@ -20,6 +20,10 @@ static FORK_SCRATCH: PerCpuArray<BlockBytes> = PerCpuArray::with_max_entries(1, 
 #[map]
 static EXIT_SCRATCH: PerCpuArray<BlockBytes> = PerCpuArray::with_max_entries(1, 0);
 
+/// The credentials that a signal reads.
+#[map]
+static SIGNAL_SCRATCH: PerCpuArray<BlockBytes> = PerCpuArray::with_max_entries(1, 0);
+
 /// One [`ExecScratch`] a processor; the agent sets the number of entries. Not a per-CPU map, whose
 /// values cannot exceed 32 KiB.
 #[map]
@@ -117,6 +121,12 @@ pub(crate) fn fork() -> Option<*mut BlockBytes> {
 #[inline(always)]
 pub(crate) fn exit() -> Option<*mut BlockBytes> {
     EXIT_SCRATCH.get_ptr_mut(0)
+}
+
+/// For the signal that this processor is handling.
+#[inline(always)]
+pub(crate) fn signal() -> Option<*mut BlockBytes> {
+    SIGNAL_SCRATCH.get_ptr_mut(0)
 }
 
 /// For the exec that this processor is handling.

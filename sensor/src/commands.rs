@@ -13,7 +13,7 @@ use crate::agent::share_arenas;
 use crate::cli::{ColorChoice, Command, CommandLine, SensorArguments};
 use crate::config::{Config, ConfigError};
 use crate::outputs::text::Style;
-use crate::pipeline::CANARY_ARGUMENT;
+use crate::pipeline::{CANARY_ARGUMENT, act_as_canary};
 use crate::telemetry::log;
 use error::{CommandError, ExitStatus};
 
@@ -30,11 +30,12 @@ pub(crate) mod run;
 
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
-    // What the sensor tries its hooks with; it is to cost nothing.
+    // What the sensor tries its hooks with; it is to cost next to nothing.
     if std::env::args_os()
         .nth(1)
         .is_some_and(|argument| argument == CANARY_ARGUMENT)
     {
+        act_as_canary();
         return ExitStatus::Ok.into();
     }
     share_arenas();

@@ -14,7 +14,7 @@ mod exec;
 use std::collections::HashMap;
 
 use ahash::RandomState;
-use sensor_abi::{ExitRecord, Family, ForkRecord, RecordHead, RecordKind};
+use sensor_abi::{ExitRecord, Family, ForkRecord, RecordHead, RecordKind, SignalRecord};
 
 use crate::telemetry::counts::{ByFamily, DecodeCounts};
 
@@ -29,6 +29,7 @@ pub enum KernelEvent {
     Fork(ForkRecord),
     Exec(Box<Exec>),
     Exit(ExitRecord),
+    Signal(SignalRecord),
 }
 
 /// How long after its own record an exec waits for the rest of its arguments and its environment, by the time of other
@@ -120,6 +121,7 @@ impl Decoder {
             RecordKind::Arguments | RecordKind::Environment => self.push_rest(head, kind, is_next, bytes, emit),
             RecordKind::Fork => self.push_fork(fixed_part(bytes)?.0, emit),
             RecordKind::Exit => self.push_exit(fixed_part(bytes)?.0, emit),
+            RecordKind::Signal => self.push_signal(fixed_part(bytes)?.0, emit),
             RecordKind::Exec => self.push_exec(exec::decode(bytes), head.cpu, emit),
         }
     }
@@ -133,6 +135,12 @@ impl Decoder {
     fn push_exit(&mut self, exit: ExitRecord, emit: &mut dyn FnMut(KernelEvent)) -> Result<(), DecodeError> {
         self.give_up_before(exit.process.pid, emit);
         emit(KernelEvent::Exit(exit));
+        Ok(())
+    }
+
+    fn push_signal(&mut self, signal: SignalRecord, emit: &mut dyn FnMut(KernelEvent)) -> Result<(), DecodeError> {
+        self.give_up_before(signal.process.pid, emit);
+        emit(KernelEvent::Signal(signal));
         Ok(())
     }
 

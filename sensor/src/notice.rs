@@ -5,7 +5,9 @@
 //! runs, and in commands that have none, nothing becomes of a notice.
 
 mod merged;
+mod sender;
 
+use std::sync::Arc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
@@ -15,12 +17,13 @@ use crate::clock::wall_clock_ns;
 use crate::text::escape::Visible;
 
 pub(crate) use merged::{Merged, Whose};
+pub(crate) use sender::{Origin, Sender, SenderProgram};
 
 /// Notices that may wait to be merged.
 const QUEUE_LENGTH: usize = 4096;
 
 /// All that [`Notice::action`] gives.
-pub(crate) const ACTIONS: [&str; 15] = [
+pub(crate) const ACTIONS: [&str; 18] = [
     "records-lost",
     "container-over-share",
     "output-refused",
@@ -29,7 +32,10 @@ pub(crate) const ACTIONS: [&str; 15] = [
     "thread-lost",
     "hook-blind",
     "kernel-side-changed",
+    "sensor-signalled",
+    "sensor-traced",
     "events-behind",
+    "clock-set",
     "sensor-stood-still",
     "sensor-ended-uncleanly",
     "processes-given-up",
@@ -64,8 +70,21 @@ pub(crate) enum Notice {
     HookBlind { hook: &'static str },
     /// Something of the kernel side, named as in the metrics, was found changed by somebody else.
     KernelSideChanged { what: &'static str },
+    /// Somebody else sent the sensor a signal. Without the sender: several did.
+    Signalled {
+        signal: &'static str,
+        origin: Origin,
+        sender: Option<Arc<Sender>>,
+    },
+    /// Somebody holds the sensor with a debugger.
+    Traced {
+        origin: Origin,
+        sender: Option<Arc<Sender>>,
+    },
     /// The event thread is so far behind that what the sensor itself did has not come through.
     Behind,
+    /// Somebody set the wall clock.
+    ClockSet { way: ClockWay },
     /// The sensor did not run although it had not ended: it was stopped, or the host slept.
     StoodStill,
     /// The run before did not end as it should; from when it was last alive until this one watched, nobody did.
@@ -135,7 +154,10 @@ impl Notice {
             Notice::ThreadLost { .. } => "thread-lost",
             Notice::HookBlind { .. } => "hook-blind",
             Notice::KernelSideChanged { .. } => "kernel-side-changed",
+            Notice::Signalled { .. } => "sensor-signalled",
+            Notice::Traced { .. } => "sensor-traced",
             Notice::Behind => "events-behind",
+            Notice::ClockSet { .. } => "clock-set",
             Notice::StoodStill => "sensor-stood-still",
             Notice::EndedUncleanly => "sensor-ended-uncleanly",
             Notice::ProcessesGivenUp { .. } => "processes-given-up",
@@ -145,7 +167,7 @@ impl Notice {
         }
     }
 
-    /// What it is about: a kind of record, a thread, a hook.
+    /// What it is about: a kind of record, a thread, a hook, a signal.
     pub(crate) fn subject(&self) -> Option<&str> {
         match self {
             Notice::RecordsLost { kind, .. } => Some(kind),
@@ -155,6 +177,7 @@ impl Notice {
             Notice::ProcessesGivenUp { what } => Some(what.name()),
             Notice::StateNotWritten { what } => Some(what),
             Notice::EngineFailing { engine } => Some(engine),
+            Notice::Signalled { signal, .. } => Some(signal),
             _ => None,
         }
     }
@@ -163,7 +186,24 @@ impl Notice {
     pub(crate) fn reason(&self) -> Option<&'static str> {
         match self {
             Notice::RecordsLost { reason, .. } => Some(reason),
+            Notice::Signalled { origin, .. } | Notice::Traced { origin, .. } => Some(origin.name()),
+            Notice::ClockSet { way } => Some(way.name()),
             _ => None,
+        }
+    }
+
+    /// Who did what it tells of, if that is one process.
+    pub(crate) fn sender(&self) -> Option<&Sender> {
+        match self {
+            Notice::Signalled { sender, .. } | Notice::Traced { sender, .. } => sender.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Leaves out who it was, so that it is the same as others like it.
+    fn forget_sender(&mut self) {
+        if let Notice::Signalled { sender, .. } | Notice::Traced { sender, .. } = self {
+            *sender = None;
         }
     }
 
@@ -211,7 +251,15 @@ impl Notice {
             Notice::KernelSideChanged { what } => {
                 format!("somebody else changed the kernel side: {}", words(what))
             }
+            Notice::Signalled { signal, sender, .. } => {
+                format!(
+                    "{signal} was sent to the sensor {count} times by {}",
+                    of(sender.as_ref())
+                )
+            }
+            Notice::Traced { sender, .. } => format!("the sensor was held by a debugger: {}", of(sender.as_ref())),
             Notice::Behind => "events are so late that what the sensor itself did has not been seen yet".to_owned(),
+            Notice::ClockSet { way } => format!("the wall clock was set {count} seconds {}", way.name()),
             Notice::StoodStill => {
                 "the sensor stood still, and the ring buffer with it, although it had not ended".to_owned()
             }
@@ -236,6 +284,26 @@ impl Notice {
             Notice::NoticesMissed => format!("{count} notices came faster than they could be merged"),
         }
     }
+}
+
+/// Which way a clock was set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum ClockWay {
+    Forward,
+    Back,
+}
+
+impl ClockWay {
+    fn name(self) -> &'static str {
+        match self {
+            ClockWay::Forward => "forward",
+            ClockWay::Back => "back",
+        }
+    }
+}
+
+fn of(sender: Option<&Arc<Sender>>) -> String {
+    sender.map_or_else(|| "several processes".to_owned(), |sender| sender.to_string())
 }
 
 /// A name of the metrics as words.

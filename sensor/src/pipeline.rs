@@ -11,6 +11,7 @@ mod intake;
 mod pace;
 mod plausible;
 mod progress;
+mod signals;
 
 use std::{
     mem,
@@ -36,7 +37,7 @@ use crate::{
 
 use backlog::Backlog;
 use canary::Watcher;
-pub(crate) use canary::{CANARY_ARGUMENT, Canary};
+pub(crate) use canary::{CANARY_ARGUMENT, Canary, act as act_as_canary};
 pub(crate) use handler::{EventHandler, IDLE, Stop};
 use intake::Intake;
 use pace::{POLL_INTERVAL, Pace};
@@ -93,6 +94,7 @@ impl Pipeline {
         users: Users,
         progress: Progress,
         canary: Option<Canary>,
+        own_pid: Option<u32>,
     ) -> Self {
         progress.begin();
         Pipeline {
@@ -108,6 +110,7 @@ impl Pipeline {
                 owners: kernel.owners,
                 events: 0,
                 canary: canary.map(|canary| (canary, Watcher::new())),
+                own_pid,
             },
             progress,
             lost: 0,
@@ -195,6 +198,13 @@ impl Pipeline {
             } else if handled == 0 {
                 self.wait(sleep);
             }
+        }
+    }
+
+    /// Takes what other threads sent after the end, or what there was no time for.
+    pub(crate) fn take_last_updates<H: EventHandler>(&mut self, updates: &Receiver<H::Update>, handler: &mut H) {
+        while let Ok(update) = updates.try_recv() {
+            handler.update(&self.intake.losses, update);
         }
     }
 

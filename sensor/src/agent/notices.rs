@@ -16,8 +16,8 @@ use tracing::warn;
 
 use super::canary::Canaries;
 use super::last_run::{self, AliveNote};
-use crate::clock::{boot_clock_ns, wall_clock_ns};
-use crate::notice::{self, Merged, Notice, Raised, Whose};
+use crate::clock::{boot_clock_ns, boot_time_ns, wall_clock_ns};
+use crate::notice::{self, ClockWay, Merged, Notice, Raised, Whose};
 use crate::pipeline::{Canary, Progress};
 use crate::record::{Heartbeat, RecordBuilder, SCHEMA, fill_metadata};
 use crate::telemetry::counts::{LostRecords, OutputCounts};
@@ -27,6 +27,8 @@ use crate::telemetry::log::DroppedLines;
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Who was away for longer between two looks stood still.
 const STOOD_STILL_NS: i64 = 5_000_000_000;
+/// A wall clock that moved further between two looks was set; what keeps it right moves it less.
+const CLOCK_SET_NS: i64 = 5_000_000_000;
 
 /// Where documents go that are no alerts.
 pub(crate) trait Outlet: Send + 'static {
@@ -101,6 +103,7 @@ struct Teller<O> {
     told: u64,
     seen: Seen,
     looked_at_ns: i64,
+    boot_time_ns: i64,
     last_heartbeat: (Instant, Seen),
     noted_alive: Instant,
     canaries: Option<Canaries>,
@@ -143,6 +146,7 @@ impl<O: Outlet> Teller<O> {
             told: 0,
             seen,
             looked_at_ns: boot_clock_ns(),
+            boot_time_ns: boot_time_ns(),
             last_heartbeat: (Instant::now(), seen),
         })
     }
@@ -185,6 +189,20 @@ impl<O: Outlet> Teller<O> {
         let before = std::mem::replace(&mut self.seen, seen);
         if still_ns > STOOD_STILL_NS {
             self.add(Notice::StoodStill, 1, wall_ns - still_ns);
+        }
+        let boot_time_ns = boot_time_ns();
+        let set_by_ns = boot_time_ns - std::mem::replace(&mut self.boot_time_ns, boot_time_ns);
+        if set_by_ns.abs() > CLOCK_SET_NS {
+            let way = if set_by_ns > 0 {
+                ClockWay::Forward
+            } else {
+                ClockWay::Back
+            };
+            self.add(
+                Notice::ClockSet { way },
+                set_by_ns.unsigned_abs() / 1_000_000_000,
+                wall_ns,
+            );
         }
         let lost = seen.lost.since(&before.lost);
         for (reason, by_kind) in lost.by_reason() {
@@ -275,13 +293,13 @@ impl<O: Outlet> Teller<O> {
         let id = self.next_id();
         self.sources.builder.fill_notice(&mut self.record, raised, &id);
         if let Whose::Container(container) = &raised.whose {
+            let inner = raised.notice.sender().and_then(|sender| sender.container.as_deref());
+            let inner = inner.filter(|inner| **inner != **container);
+            let reference = |id| ContainerRef { id, runtime: None };
             let lookup = self.sources.directory.get(ContainerClaim {
-                container: ContainerRef {
-                    id: container,
-                    runtime: None,
-                },
+                container: reference(inner.unwrap_or(container)),
                 rootless_owner: None,
-                nested_in: None,
+                nested_in: inner.map(|_| reference(container)),
             });
             fill_metadata(&mut self.record, &lookup);
         }

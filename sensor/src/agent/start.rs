@@ -24,7 +24,7 @@ use crate::{
     kernel::{KernelError, KernelOptions, KernelSensor, RecordLog},
     outputs::OnClosed,
     pipeline::{Canary, EventHandler, Pipeline, Progress},
-    process::{ProcessTable, enter_hosts_view, scan},
+    process::{ProcessTable, enter_hosts_view, own_pid, scan},
     telemetry::counts::PipelineCounts,
 };
 
@@ -56,6 +56,8 @@ pub(crate) struct Agent<'a, Update> {
     /// Further ones may be added.
     pub(crate) threads: Threads,
     pub(crate) progress: Progress,
+    /// This process, as the kernel numbers it.
+    own_pid: Option<u32>,
     /// `None`: this process cannot tell its own children among others'.
     pub(crate) canary: Option<Canary>,
     sender: SyncSender<Update>,
@@ -63,11 +65,20 @@ pub(crate) struct Agent<'a, Update> {
 }
 
 /// A handler that has had all events.
-pub(crate) struct Stopped<Handler> {
+pub(crate) struct Stopped<Handler: EventHandler> {
     pub(crate) handler: Handler,
+    pipeline: Pipeline,
+    updates: Receiver<Handler::Update>,
     pub(crate) counts: PipelineCounts,
     /// An error if the sensor had to stop, to be returned after everything else is reported.
     pub(crate) reason: Result<(), AgentError>,
+}
+
+impl<Handler: EventHandler> Stopped<Handler> {
+    /// Hands the handler what other threads have sent until now.
+    pub(crate) fn take_last_updates(&mut self) {
+        self.pipeline.take_last_updates(&self.updates, &mut self.handler);
+    }
 }
 
 impl<'a, Update: Send + 'static> Agent<'a, Update> {
@@ -96,13 +107,15 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
             info!("no {}; their containers would have only their id", absent.join(", no "));
         }
         let (sender, updates) = sync_channel(UPDATES_AT_MOST);
+        let own_pid = own_pid();
         Ok(Agent {
             config,
             signals,
             directory,
             threads,
             progress: Progress::new(),
-            canary: Canary::new(),
+            own_pid,
+            canary: own_pid.map(Canary::new),
             sender,
             updates,
         })
@@ -140,10 +153,17 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
         H: EventHandler<Update = Update> + Send + 'static,
     {
         return_large_allocations();
+        let own_pid = self.own_pid;
+        if own_pid.is_none() {
+            warn!(
+                "signals to the sensor are not seen, for it runs in a pid namespace of its own; `--pid=host` changes that"
+            );
+        }
         let mut kernel = KernelSensor::load(KernelOptions {
             ring_buffer_bytes: self.config.ring_buffer_bytes,
             arguments_limit_bytes: self.config.arguments_limit_bytes,
             environment: handler.environment(),
+            sensor_pid: own_pid,
             log: match LevelFilter::current() {
                 LevelFilter::TRACE => RecordLog::Written,
                 _ => RecordLog::Off,
@@ -169,7 +189,7 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
         table
             .live_processes()
             .for_each(|process| users.learn_from(process, &table));
-        let mut pipeline = Pipeline::new(kernel, table, users, self.progress, self.canary);
+        let mut pipeline = Pipeline::new(kernel, table, users, self.progress, self.canary, own_pid);
 
         let (end, running) = mpsc::channel();
         let Signals { stop, reloads, .. } = self.signals;
@@ -182,7 +202,7 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
                 priority::raise_own();
                 let counts = pipeline.run(&to_stop, &updates, &mut handler);
                 // Handler and pipeline keep watched threads running, so they outlive the supervision.
-                (handler, pipeline, counts)
+                (handler, pipeline, updates, counts)
             })?;
         self.threads.watch(reload_on(reloads, self.sender, reload)?);
         return_freed_memory();
@@ -197,11 +217,13 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
             // It was made to end, and so gives nothing.
             return Err(AgentError::LostThread("events".to_owned()));
         }
-        let (handler, _, counts) = events
+        let (handler, pipeline, updates, counts) = events
             .join()
             .map_err(|_| AgentError::LostThread(lost(Some("events"))))?;
         Ok(Stopped {
             handler,
+            pipeline,
+            updates,
             counts,
             reason: lost_thread.map_or(Ok(()), |thread| Err(AgentError::LostThread(thread))),
         })

@@ -152,8 +152,8 @@ mod tests {
 
     fn lost(forks: u64, execs_over_share: u64) -> LostRecords {
         let mut lost = LostRecords::default();
-        *lost.of_mut(LossReason::RingFull) = [forks, 0, 0, 0, 0];
-        *lost.of_mut(LossReason::OverShare) = [0, execs_over_share, 0, 0, 0];
+        *lost.of_mut(LossReason::RingFull) = [forks, 0, 0, 0, 0, 0];
+        *lost.of_mut(LossReason::OverShare) = [0, execs_over_share, 0, 0, 0, 0];
         lost
     }
 

@@ -106,11 +106,15 @@ pub(crate) fn main(
         format!("watching {processes} processes with {rule_count} rules")
     });
     notices.finish(FINISH_LIMIT);
+    let mut stopped = stopped?;
+    // Who had it end, for the rules to look at.
+    stopped.take_last_updates();
     let Stopped {
         handler,
         counts,
         reason,
-    } = stopped?;
+        ..
+    } = stopped;
     run_file.end(FINISH_LIMIT);
     let written = handler.finish(counts, FINISH_LIMIT);
     report::container_engines(&directory.engines());

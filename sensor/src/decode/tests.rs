@@ -416,7 +416,7 @@ proptest! {
                     prop_assert_eq!(exec.arguments_complete, came as u64 == *chunks);
                 }
                 KernelEvent::Exit(exit) => ended.push(exit.process.pid),
-                KernelEvent::Fork(_) => {}
+                KernelEvent::Fork(_) | KernelEvent::Signal(_) => {}
             }
         }
         prop_assert_eq!((begun.len(), ended.len()), (execs.len(), execs.len()));

@@ -7,6 +7,12 @@ use thiserror::Error;
 use super::btf::BtfError;
 use super::resolve::BTF_PATH;
 
+/// What the verifier says of the helper that it does not offer under lockdown (Linux 5.13 and later).
+const LOCKED_DOWN: [&str; 2] = [
+    "unknown func bpf_probe_read_kernel#",
+    "cannot use helper bpf_probe_read_kernel#",
+];
+
 /// Each message says what to do about it.
 #[derive(Debug, Error)]
 pub(crate) enum KernelError {
@@ -22,6 +28,10 @@ pub(crate) enum KernelError {
         "the kernel refused to {action}: {error}; the sensor needs root, or CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, and in a container --privileged; `tidewaiter doctor` says what is missing"
     )]
     NotPermitted { action: String, error: io::Error },
+    #[error(
+        "the kernel is locked down to confidentiality: eBPF programs may not read its memory, so it refused to {action}; boot with lockdown=integrity or less"
+    )]
+    LockedDown { action: String },
     #[error("could not {action}: {error}")]
     Refused { action: String, error: String },
 }
@@ -41,6 +51,9 @@ impl KernelError {
             }
             text = format!("{text}: {error}");
             source = error.source();
+        }
+        if LOCKED_DOWN.iter().any(|words| text.contains(words)) {
+            return KernelError::LockedDown { action };
         }
         KernelError::Refused { action, error: text }
     }

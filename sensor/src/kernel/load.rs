@@ -26,6 +26,8 @@ pub(crate) struct KernelOptions {
     pub arguments_limit_bytes: u32,
     /// Whether environments are sent too.
     pub environment: Environment,
+    /// This process, as the kernel numbers it.
+    pub sensor_pid: Option<u32>,
     /// Whether the kernel side writes a line about each fork, exec and exit.
     pub log: RecordLog,
 }
@@ -69,6 +71,7 @@ pub(super) fn load(resolved: &Resolved, options: &KernelOptions) -> Result<Ebpf,
         .btf(None)
         .override_global("LAYOUT", resolved.layout.as_bytes(), true)
         .override_global("LIMITS", limits.as_bytes(), true)
+        .override_global("SENSOR_PID", &options.sensor_pid.unwrap_or(0), true)
         .map_max_entries("RECORDS", options.ring_buffer_bytes)
         .map_max_entries("EXEC_SCRATCH", highest_processor + 1)
         .load(OBJECT)

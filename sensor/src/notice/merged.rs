@@ -10,6 +10,8 @@ use super::{Notice, Raised};
 
 /// Notices of containers that are kept apart; those of further containers are merged.
 const APART_AT_MOST: usize = 64;
+/// The same of notices about senders of signals, who are made more easily than containers.
+const SENDERS_AT_MOST: usize = 32;
 
 /// Whom a notice concerns.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,18 +39,16 @@ impl Merged {
     /// Adds a notice to those like it.
     pub(crate) fn add(&mut self, raised: Raised) {
         let Raised {
-            notice,
+            mut notice,
             mut whose,
             count,
             since_ns,
             until_ns,
         } = raised;
-        if let Whose::Container(container) = &whose
-            && self.0.len() >= APART_AT_MOST
-            && !self
-                .0
-                .contains_key(&(notice.clone(), Whose::Container(Arc::clone(container))))
-        {
+        if notice.sender().is_some() && self.is_one_too_many(&notice, &whose, SENDERS_AT_MOST) {
+            notice.forget_sender();
+        }
+        if whose != Whose::Sensor && notice.sender().is_none() && self.is_one_too_many(&notice, &whose, APART_AT_MOST) {
             whose = Whose::Several;
         }
         let held = self.0.entry((notice, whose)).or_insert(Held {
@@ -63,6 +63,16 @@ impl Merged {
         held.count = held.count.saturating_add(count);
         held.since_ns = held.since_ns.min(since_ns);
         held.until_ns = held.until_ns.max(until_ns);
+    }
+
+    /// Whether a notice would be one more than this many of those that have a sender, or of those that have none.
+    fn is_one_too_many(&self, notice: &Notice, whose: &Whose, at_most: usize) -> bool {
+        let has_sender = notice.sender().is_some();
+        let alike = self
+            .0
+            .keys()
+            .filter(|(other, _)| other.sender().is_some() == has_sender);
+        alike.count() >= at_most && !self.0.contains_key(&(notice.clone(), whose.clone()))
     }
 
     /// Offers each notice whose turn it is to `tell`; one that is not taken stays and is offered again.
@@ -103,6 +113,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::notice::{Origin, Sender};
 
     fn raised(notice: Notice, container: usize, count: u64) -> Raised {
         Raised {
@@ -139,6 +150,35 @@ mod tests {
         assert_eq!(told(&mut merged, interval, true), [(9, 4, 10)]);
         assert_eq!(told(&mut merged, 2 * interval, true), []);
         assert!(merged.0.is_empty());
+    }
+
+    #[test]
+    fn senders_beyond_a_number_are_told_together_and_take_nothing_from_others() {
+        let mut merged = Merged::default();
+        let signalled = |pid| Notice::Signalled {
+            signal: "SIGSTOP",
+            origin: Origin::Container,
+            sender: Some(Arc::new(Sender {
+                pid,
+                ..Sender::default()
+            })),
+        };
+        for pid in 0..1000 {
+            merged.add(raised(signalled(pid), 1, 1));
+        }
+        merged.add(raised(Notice::OverShare, 2, 7));
+        let mut told = Vec::new();
+        merged.tell_everything(|raised| {
+            told.push(raised.clone());
+            true
+        });
+        let senders = told.iter().filter(|raised| raised.notice.sender().is_some());
+        assert_eq!(senders.count(), SENDERS_AT_MOST);
+        let mut forgotten = signalled(0);
+        forgotten.forget_sender();
+        let others = told.iter().find(|raised| raised.notice == forgotten);
+        assert_eq!(others.map(|raised| raised.count), Some(1000 - SENDERS_AT_MOST as u64));
+        assert!(told.iter().any(|told| *told == raised(Notice::OverShare, 2, 7)));
     }
 
     proptest! {

@@ -1,5 +1,6 @@
 //! An act of the sensor's own that has to come through every hook: the sensor starts itself with a word that has it end
-//! at once, and the event thread looks for the fork, the exec with all its arguments, the exit, and a rule's match.
+//! at once, and the event thread looks for the fork, the exec with all its arguments, a signal to the sensor, the exit, and
+//! a rule's match.
 //!
 //! What such a child does is known by who made it, which the kernel tells, and by a word that nobody can foresee. It is
 //! taken out of the stream: handlers, and so rules, outputs and counts, do not see it. Nobody else's process passes for
@@ -8,8 +9,10 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::getppid;
 use rule_engine::{DataStreams, Engine, EngineOptions, MemoryHistory, Record, Rules, parse_rule};
-use sensor_abi::HOOKS;
+use sensor_abi::{HOOKS, SignalRecord};
 
 use crate::decode::KernelEvent;
 use crate::enrich::host::Host;
@@ -17,8 +20,10 @@ use crate::event::Event;
 use crate::process::ProcessKey;
 use crate::record::{RecordBuilder, SCHEMA, parse_options};
 
-/// The argument that has the program do nothing.
+/// The argument that has the program [do no more than a canary does](act).
 pub(crate) const CANARY_ARGUMENT: &str = "canary";
+/// What a canary sends to the sensor; the sensor does not notice.
+const SIGNAL: Signal = Signal::SIGURG;
 const LAST_ARGUMENT: &str = "end-of-the-canary";
 /// So much more than fits into an exec's own record that the arguments continue in another one.
 const PADDING_BYTES: usize = sensor_abi::ARGUMENTS_CHUNK + 1024;
@@ -64,6 +69,7 @@ pub(crate) struct Seen {
     fork: bool,
     exec: bool,
     arguments: bool,
+    signal: bool,
     exit: bool,
     rule: bool,
 }
@@ -71,13 +77,14 @@ pub(crate) struct Seen {
 impl Seen {
     /// The programs that have not reported, and `rules` if no rule matched although there was something to match.
     pub(crate) fn blind(self) -> Vec<&'static str> {
-        let [fork, exec, exit] = &HOOKS;
+        let [fork, exec, exit, signal] = &HOOKS;
         // The last one carries the arguments.
         let arguments = exec.continuations.last().map_or(exec.program, |last| last.program);
         let parts = [
             (self.fork, fork.program),
             (self.exec, exec.program),
             (self.arguments || !self.exec, arguments),
+            (self.signal, signal.program),
             (self.exit, exit.program),
             (self.rule || !self.arguments, "rules"),
         ];
@@ -90,14 +97,12 @@ impl Seen {
 }
 
 impl Canary {
-    /// `None` if this process has no number that the kernel's records could bear, as `/proc` shows it.
-    pub(crate) fn new() -> Option<Self> {
-        // Not its number in its own pid namespace.
-        let own_pid = std::fs::read_link("/proc/self").ok()?.to_str()?.parse().ok()?;
-        Some(Canary {
+    /// `own_pid` is this process, as the kernel numbers it.
+    pub(crate) fn new(own_pid: u32) -> Self {
+        Canary {
             own_pid,
             flight: Arc::default(),
-        })
+        }
     }
 
     /// Begins a flight; gives the arguments of the child.
@@ -123,6 +128,7 @@ impl Canary {
             KernelEvent::Fork(fork) => fork.creator_pid,
             KernelEvent::Exec(exec) => exec.fixed.process.parent_pid,
             KernelEvent::Exit(exit) => exit.process.parent_pid,
+            KernelEvent::Signal(signal) => signal.process.parent_pid,
         };
         creator == self.own_pid
     }
@@ -155,12 +161,29 @@ impl Canary {
                 flight.seen.exit = true;
                 flight.children.iter().any(|child| child.key == key)
             }
+            // Of no process's doing that a handler sees: [`Self::take_signal`].
+            KernelEvent::Signal(_) => false,
         }
+    }
+
+    /// As [`Self::take`], of a signal.
+    pub(super) fn take_signal(&self, signal: &SignalRecord) -> bool {
+        let is_canary = signal.process.parent_pid == self.own_pid && signal.signal == SIGNAL as i32;
+        if is_canary {
+            self.lock().seen.signal = true;
+        }
+        is_canary
     }
 
     fn lock(&self) -> MutexGuard<'_, Flight> {
         self.flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the started program does before it ends.
+pub(crate) fn act() {
+    // The sensor's other hooks are tried all the same.
+    let _ = kill(getppid(), SIGNAL);
 }
 
 /// The rule that a canary has to match, on the event thread.

@@ -1,9 +1,10 @@
 //! Takes a kernel event into the process table, and passes it on to the handler.
 
-use sensor_abi::RecordHead;
+use sensor_abi::{RecordHead, SignalRecord};
 
 use super::canary::{Canary, Watcher};
 use super::handler::EventHandler;
+use super::signals;
 use crate::{
     alert::loss::Losses,
     clock::WallClock,
@@ -24,6 +25,8 @@ pub(super) struct Intake {
     /// How many events were handed on.
     pub events: u64,
     pub canary: Option<(Canary, Watcher)>,
+    /// This process, as the kernel numbers it.
+    pub own_pid: Option<u32>,
 }
 
 impl Intake {
@@ -37,6 +40,7 @@ impl Intake {
                 Some(key) => (ProcessAction::Ended, &exit.head, key),
                 None => return,
             },
+            KernelEvent::Signal(signal) => return self.take_signal(signal),
         };
         let Some(process) = table.get(key) else { return };
         if action == ProcessAction::Executed {
@@ -65,6 +69,17 @@ impl Intake {
             handler.event(&event, &self.losses);
         }
         table.give_up_surplus();
+    }
+
+    /// What somebody does to the sensor is no event of a process, but something to say of itself.
+    fn take_signal(&self, signal: &SignalRecord) {
+        let is_canary = self
+            .canary
+            .as_ref()
+            .is_some_and(|(canary, _)| canary.take_signal(signal));
+        if !is_canary {
+            signals::tell(signal, self.own_pid, &self.table);
+        }
     }
 
     /// Reads the wall clock again, and the host's users if they changed.

@@ -46,7 +46,7 @@ mod tests {
         let mut all = LostRecords::default();
         all.of_mut(LossReason::RingFull)[0] = lost;
         KernelCounts {
-            produced: vec![(0, [produced, 0, 0]), (8, [1, 2, 3])],
+            produced: vec![(0, [produced, 0, 0, 0]), (8, [1, 2, 3, 4])],
             lost: all,
         }
     }

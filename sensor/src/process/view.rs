@@ -52,6 +52,14 @@ pub(crate) fn is_in_first(kind: &str) -> Option<bool> {
     Some(link == Path::new(&format!("{kind}:[{number}]")))
 }
 
+/// This process as the kernel numbers it, which the kernel side's records bear; `None` if `/proc` does not show it.
+pub(crate) fn own_pid() -> Option<u32> {
+    // As the namespace of the mount has it, which need not be that of this process.
+    let seen: u32 = fs::read_link("/proc/self").ok()?.to_str()?.parse().ok()?;
+    let is_own_namespaces = is_in_first("pid") == Some(false) && seen == std::process::id();
+    (!is_own_namespaces).then_some(seen)
+}
+
 /// Goes to the host's cgroup namespace with this thread and those that it starts, if it may, and finds out what else of
 /// the host is to be seen.
 pub(crate) fn enter_hosts_view() {

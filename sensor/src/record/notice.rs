@@ -2,11 +2,12 @@
 //!
 //! ECS' category `host` has what concerns a host's life; a heartbeat is of its kind `metric`.
 
-use rule_engine::{Record, Value, fields};
+use rule_engine::{FieldId, Record, Value, fields};
 
 use super::base::Base;
 use super::own;
-use crate::notice::{Raised, Whose};
+use crate::notice::{Raised, Sender, Whose};
+use crate::process::ProcessKey;
 
 /// Numbers since the heartbeat before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,8 +38,41 @@ pub(super) fn fill_notice(base: &Base, record: &mut Record, raised: &Raised, id:
         record.text(own::SENSOR_SUBJECT, subject);
     }
     record.long(own::SENSOR_COUNT, as_long(raised.count));
-    if let Whose::Container(container) = &raised.whose {
-        record.text(fields::CONTAINER_ID, container);
+    let sender = raised.notice.sender();
+    if let Some(sender) = sender {
+        fill_sender(base, record, sender);
+    }
+    if let Whose::Container(outermost) = &raised.whose {
+        let inner = sender.and_then(|sender| sender.container.as_deref());
+        let inner = inner.filter(|inner| **inner != **outermost);
+        record.text(fields::CONTAINER_ID, inner.unwrap_or(outermost));
+        if inner.is_some() {
+            record.text(own::CONTAINER_NESTED_IN, outermost);
+        }
+    }
+}
+
+/// The process that did it, under the names that an event's process has.
+fn fill_sender(base: &Base, record: &mut Record, sender: &Sender) {
+    let key = ProcessKey {
+        pid: sender.pid,
+        start_ticks: sender.start_ticks,
+    };
+    record.long(fields::PROCESS_PID, i64::from(sender.pid));
+    record.text(fields::PROCESS_ENTITY_ID, &base.entity_id(key));
+    record.text(fields::USER_ID, &sender.user_id.to_string());
+    let mut put = |field: FieldId, text: &str| {
+        if !text.is_empty() {
+            record.text(field, text);
+        }
+    };
+    put(fields::PROCESS_NAME, &sender.program.name);
+    put(fields::PROCESS_EXECUTABLE, &sender.program.executable);
+    put(fields::PROCESS_COMMAND_LINE, &sender.command_line);
+    if let Some((pid, program)) = &sender.parent {
+        put(fields::PROCESS_PARENT_NAME, &program.name);
+        put(fields::PROCESS_PARENT_EXECUTABLE, &program.executable);
+        record.long(fields::PROCESS_PARENT_PID, i64::from(*pid));
     }
 }
 

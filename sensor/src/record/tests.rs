@@ -13,7 +13,7 @@ use crate::clock::WallClock;
 use crate::decode::{Exec, PathsLeftOut};
 use crate::enrich::users::Users;
 use crate::event::{EventKind, ProcessAction};
-use crate::notice::{ACTIONS, GivenUp, Notice, Raised, Whose};
+use crate::notice::{ACTIONS, ClockWay, GivenUp, Notice, Origin, Raised, Sender, SenderProgram, Whose};
 use crate::process::ProcessTable;
 
 const TERMINAL: u32 = 136 << 20 | 1;
@@ -183,7 +183,17 @@ fn notices() -> [Notice; ACTIONS.len()] {
         Notice::ThreadLost { thread: subject },
         Notice::HookBlind { hook },
         Notice::KernelSideChanged { what: "wake_up" },
+        Notice::Signalled {
+            signal: "SIGSTOP",
+            origin: Origin::Container,
+            sender: Some(Arc::new(sender())),
+        },
+        Notice::Traced {
+            origin: Origin::Host,
+            sender: None,
+        },
         Notice::Behind,
+        Notice::ClockSet { way: ClockWay::Back },
         Notice::StoodStill,
         Notice::EndedUncleanly,
         Notice::ProcessesGivenUp { what: GivenUp::Middles },
@@ -193,6 +203,22 @@ fn notices() -> [Notice; ACTIONS.len()] {
         },
         Notice::NoticesMissed,
     ]
+}
+
+fn sender() -> Sender {
+    let program = SenderProgram {
+        name: "kill".into(),
+        executable: "/bin/kill".into(),
+    };
+    Sender {
+        pid: 12,
+        start_ticks: 1200,
+        user_id: 1000,
+        command_line: "kill -STOP 5".into(),
+        parent: Some((11, program.clone())),
+        program,
+        container: Some("4f2a".into()),
+    }
 }
 
 fn raised(notice: Notice) -> Raised {

@@ -40,6 +40,7 @@ pub(crate) const STOCK_RULES: &[(&str, &str)] = &[
     stock!("sensor_attacked.toml"),
     stock!("sensor_blind.toml"),
     stock!("sensor_interrupted.toml"),
+    stock!("sensor_signalled.toml"),
     stock!("server_shell_in_container.toml"),
     stock!("shell_fed_by_pipe_in_container.toml"),
     stock!("tunnel_in_container.toml"),

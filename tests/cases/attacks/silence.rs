@@ -54,7 +54,7 @@ fn a_hook_that_is_detached_is_named() -> Result<()> {
     let home = home()?;
     let sensor = home.run()?;
     wait_for_notice(&sensor, "heartbeat")?;
-    let hooks = ["process_fork", "process_exec", "process_exit"];
+    let hooks = ["process_fork", "process_exec", "process_exit", "process_signal"];
     let links = links(sensor.process_id())?;
     assert_eq!(links.len(), hooks.len());
     for (link, hook) in links.into_iter().zip(hooks).rev() {

@@ -22,7 +22,7 @@ pub(crate) struct HostFacts {
     /// The effective set as a bit mask; `None` if `/proc` does not have it.
     pub(crate) capabilities: Option<u64>,
     pub(crate) namespaces: Namespaces,
-    /// The content of the lockdown file; `None` where the kernel has none.
+    /// The content of the lockdown file, or what the kernel was started with; `None` where there is neither.
     pub(crate) lockdown: Option<String>,
     pub(crate) cgroups: Cgroups,
     pub(crate) state: StateDirectory,
@@ -73,7 +73,10 @@ impl HostFacts {
                     Some(true) | None => 0,
                 },
             },
-            lockdown: fs::read_to_string(LOCKDOWN_PATH).ok(),
+            // The file is not in every container.
+            lockdown: fs::read_to_string(LOCKDOWN_PATH)
+                .ok()
+                .or_else(|| lockdown_asked_for(&fs::read_to_string("/proc/cmdline").unwrap_or_default())),
             cgroups: mounted_cgroups(&mounts),
             state: state_directory(&config.state_directory),
         }
@@ -83,6 +86,14 @@ impl HostFacts {
 fn effective_capabilities(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
     u64::from_str_radix(line.trim(), 16).ok()
+}
+
+/// What the kernel's command line asks for, as the lockdown file would show it.
+fn lockdown_asked_for(command_line: &str) -> Option<String> {
+    // The last one counts.
+    let mut words = command_line.split_whitespace().rev();
+    let mode = words.find_map(|word| word.strip_prefix("lockdown="))?;
+    Some(format!("[{mode}]"))
 }
 
 /// The seconds in the line `boottime SECONDS NANOSECONDS` of a time namespace; where there are nanoseconds only, one.
@@ -141,6 +152,16 @@ mod tests {
             Some(0x1ff_ffff_ffff)
         );
         assert_eq!(effective_capabilities(""), None);
+    }
+
+    #[test]
+    fn lockdown_is_what_the_kernel_was_started_with() {
+        let asked = |line: &str| lockdown_asked_for(line);
+        assert_eq!(
+            asked("quiet lockdown=confidentiality\n").as_deref(),
+            Some("[confidentiality]")
+        );
+        assert_eq!(asked("root=/dev/vda lsm=lockdown"), None);
     }
 
     #[test]

@@ -55,8 +55,8 @@ fn an_alert_without_metadata_says_what_is_missing() {
 fn an_alert_that_overlaps_a_loss_says_what_may_be_missing() {
     let mut alert = sample();
     let mut records = LostRecords::default();
-    *records.of_mut(LossReason::RingFull) = [1, 2, 3, 4, 0];
-    *records.of_mut(LossReason::MissedRun) = [5, 0, 0, 0, 0];
+    *records.of_mut(LossReason::RingFull) = [1, 2, 3, 4, 0, 0];
+    *records.of_mut(LossReason::MissedRun) = [5, 0, 0, 0, 0, 0];
     alert.loss = Some(Loss {
         since_ns: 1_792_000_000_000_000_000,
         until_ns: 1_792_000_001_500_000_000,
