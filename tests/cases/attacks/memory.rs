@@ -35,8 +35,10 @@ fn the_sensor_stays_within_its_memory_and_sees_others_whatever_it_is_made_to_rem
     let limit = MemoryLimit::new("sensor", LIMIT_BYTES)?;
     let sensor = Sensor::start(&mut limit.apply(home.command("run")?.args(["--format", "json"])))?;
 
+    let mut attackers = Vec::new();
     for attack in ATTACKS {
-        let _attack = attack.start(&engine, PROCESSES_AT_MOST)?;
+        let running = attack.start(&engine, PROCESSES_AT_MOST)?;
+        attackers.push(running.container.clone());
         others_are_seen(&sensor, &engine, &other)?;
         println!("{}: {:.1} MiB", attack.name, peak_mib(sensor.process_id())?);
     }
@@ -45,10 +47,29 @@ fn the_sensor_stays_within_its_memory_and_sees_others_whatever_it_is_made_to_rem
         .map(|attack| attack.start(&engine, PROCESSES_AT_MOST))
         .collect::<Result<_>>()?;
     others_are_seen(&sensor, &engine, &other)?;
+    attackers.extend(all.iter().map(|running| running.container.clone()));
     drop(all);
+    sensor.wait_for("whose processes had something given up", |document| {
+        let is_told = document.is_notice() && document.text("event.action") == "processes-given-up";
+        (is_told && attackers.contains(&document.text("container.id"))).then_some(())
+    })?;
 
     let peak = peak_mib(sensor.process_id())?;
     println!("all: {peak:.1} MiB");
     assert!(peak <= PEAK_AT_MOST_MIB, "{peak:.1} MiB were resident");
+    let diagnostics = sensor.diagnostics.clone();
+    let status = sensor.stop()?.code();
+    let said = diagnostics.wait_for_end()?;
+    let last = said.last().cloned().unwrap_or_default();
+    said.iter()
+        .filter(|line| line.contains("not written"))
+        .for_each(|line| println!("status {status:?}: {line}"));
+    // What the attackers raise may be more than the reader takes; nothing else may have gone wrong.
+    let is_explained = match status {
+        Some(0) => !said.iter().any(|line| line.contains("not written")),
+        Some(1) => last.contains("alerts were not written"),
+        _ => false,
+    };
+    assert!(is_explained, "status {status:?}: {said:?}");
     Ok(())
 }
