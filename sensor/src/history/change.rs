@@ -3,6 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
+use super::terms::SMALLER;
+
+/// Changes that may wait for the writing thread, each with a term of up to a kilobyte.
+pub(super) const QUEUE_LENGTH: usize = 8 * 1024 / SMALLER;
+
 /// A change on its way to the disk. A term's last change is all that counts.
 pub(super) enum Change {
     /// How far the history's time has come.

@@ -7,6 +7,8 @@ use rule_engine::{FairQuota, entry_bytes};
 
 /// What maps, sets and the term itself take for a term of a container at most.
 const TERM_BYTES: usize = FairQuota::<Arc<str>>::KEY_BYTES + entry_bytes::<(Arc<str>, Term)>() + 32;
+/// Limits of numbers are that much smaller in tests, which reach them all.
+pub(super) const SMALLER: usize = if cfg!(test) { 10 } else { 1 };
 
 #[derive(Default)]
 pub(super) struct RuleTerms {

@@ -12,8 +12,7 @@ use std::time::{Duration, Instant};
 
 use redb::Database;
 
-use super::QUEUE_LENGTH;
-use super::change::{Change, Shared};
+use super::change::{Change, QUEUE_LENGTH, Shared};
 use super::store::{self, Batch, OpenError, Opener};
 use crate::notice::{self, Notice};
 use crate::telemetry::backoff::Backoff;

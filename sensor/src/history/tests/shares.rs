@@ -1,5 +1,6 @@
 //! Clocks that are set, and containers that make up terms.
 
+use super::super::hand_on::KEPT_ON_DISK_AT_MOST;
 use super::*;
 
 const DAY_MS: i64 = 86_400_000;
