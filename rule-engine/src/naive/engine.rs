@@ -16,9 +16,11 @@ use crate::run::engine::{Engine, Match};
 use crate::run::history::MemoryHistory;
 use crate::run::options::EngineOptions;
 use crate::schema::{FieldType, Schema, fields};
-use judge::{Judge, RULE_COUNT, RULES};
+use judge::Judge;
+use rules::{RULE_COUNT, RULES};
 
 mod judge;
+mod rules;
 
 const SECOND_NS: i64 = 1_000_000_000;
 const NAMES: [char; 4] = ['a', 'b', 'c', 'd'];
@@ -41,7 +43,7 @@ fn schema() -> Schema {
 fn rules(schema: &Schema, first: usize) -> Vec<CheckedRule> {
     let options = ParseOptions::new(Producer::new(schema.clone()));
     let rule = |number: usize| {
-        let judge::Judged { id, body, .. } = &RULES[number % RULE_COUNT];
+        let rules::Judged { id, body, .. } = &RULES[number % RULE_COUNT];
         let text = format!(
             "[rule]\nrule_id = \"{id}\"\nname = \"{id} {first}\"\ndescription = \"d\"\nseverity = \"low\"\n\
              risk_score = 1\n{body}"
