@@ -138,7 +138,7 @@ impl Script {
         self
     }
 
-    fn is_silent(mut self, milliseconds: u64) -> Script {
+    fn rests(mut self, milliseconds: u64) -> Script {
         self.steps.push_back(Step::Silence(Duration::from_millis(milliseconds)));
         self
     }
@@ -219,9 +219,9 @@ fn a_live_pipe_is_waited_for_a_second_and_no_longer() {
     let disordered = document(0, 2) + &document(1, 1);
     let script = Script::default()
         .gives(&disordered)
-        .is_silent(300)
+        .rests(300)
         .gives(&document(2, 0))
-        .is_silent(5_000)
+        .rests(5_000)
         .gives(&document(3, 3));
     let taken = live(script);
     assert_eq!(
@@ -240,7 +240,7 @@ fn half_a_line_keeps_no_whole_one_waiting() {
     let (beginning, rest) = half.split_at(9);
     let script = Script::default()
         .gives(&(document(0, 1) + beginning))
-        .is_silent(5_000)
+        .rests(5_000)
         .gives(rest);
     let taken = live(script);
     assert!(taken[0].0 == 0 && taken[0].1 <= 1_500, "{taken:?}");
@@ -250,7 +250,7 @@ fn half_a_line_keeps_no_whole_one_waiting() {
 #[test]
 fn a_live_pipe_that_never_rests_is_waited_for_no_longer_either() {
     let script = (0..200).fold(Script::default(), |script, number| {
-        script.gives(&document(number, number as i64)).is_silent(50)
+        script.gives(&document(number, number as i64)).rests(50)
     });
     for (number, waited) in live(script) {
         let came = u128::from(number) * 50;
