@@ -50,6 +50,18 @@ impl Intruder {
         bail!("the thread never waits")
     }
 
+    /// The same without a signal to the thread, which stops wherever it is.
+    pub fn seize(thread: libc::pid_t) -> Result<Self> {
+        for request in [libc::PTRACE_SEIZE, libc::PTRACE_INTERRUPT] {
+            // SAFETY: no memory of this process is touched.
+            let result = unsafe { libc::ptrace(request, thread, 0, 0) };
+            ensure!(result == 0, "cannot attach: {}", io::Error::last_os_error());
+        }
+        let intruder = Intruder { thread, is_gone: false };
+        intruder.wait()?;
+        Ok(intruder)
+    }
+
     /// Whether the thread stands behind the instruction that makes system calls.
     fn is_in_system_call(&self) -> Result<bool> {
         let registers = self.registers()?;

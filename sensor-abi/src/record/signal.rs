@@ -5,11 +5,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use super::head::RecordHead;
 use super::process::ProcessFixed;
 
-/// `SIGCHLD`. The kernel side reports none but those with [`CODE_TRAPPED`].
+/// `SIGCHLD`. The kernel side reports none but those with which the sensor tells a tracer that it stands still.
 pub const SIGNAL_TO_PARENT: i32 = 17;
-/// [`SignalRecord::code`] of a [`SIGNAL_TO_PARENT`] with which the sensor tells its tracer that it stands still
-/// (`CLD_TRAPPED`).
-pub const CODE_TRAPPED: i32 = 4;
 /// [`SignalRecord::code`] of a signal that the kernel itself made (`SI_KERNEL`).
 pub const CODE_KERNEL: i32 = 0x80;
 
@@ -18,7 +15,7 @@ pub const CODE_KERNEL: i32 = 0x80;
 #[repr(C)]
 pub struct SignalRecord {
     pub head: RecordHead,
-    /// Who sent it; or, with [`CODE_TRAPPED`], the sensor's tracer.
+    /// Who sent it; of a [`SIGNAL_TO_PARENT`], the sensor's tracer.
     pub process: ProcessFixed,
     /// The signal's number.
     pub signal: i32,

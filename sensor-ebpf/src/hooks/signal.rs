@@ -10,12 +10,12 @@ use aya_ebpf::{
     maps::LruHashMap,
     programs::BtfTracePointContext,
 };
-use sensor_abi::{CODE_KERNEL, CODE_TRAPPED, LossReason, RecordKind, SIGNAL_TO_PARENT, SignalRecord};
+use sensor_abi::{CODE_KERNEL, LossReason, RecordKind, SIGNAL_TO_PARENT, SignalRecord};
 
 use crate::{
     emit::{bytes_of, head, lose, send},
     layout::{layout, sensor_pid},
-    read::{Address, read},
+    read::{Address, pointer, read},
     scratch,
     share::{Leave, may_send},
     task::{cgroup_node, credentials, process},
@@ -58,10 +58,20 @@ pub(crate) fn concerns_sensor(ctx: &BtfTracePointContext) -> bool {
     let task: *const u8 = ctx.arg(2);
     // SAFETY: a helper without arguments.
     let sends_itself = || unsafe { bpf_get_current_pid_tgid() >> 32 } as u32 == sensor_pid();
+    let receiver = || read::<u32>(task as Address, layout!(task_tgid));
     if number == SIGNAL_TO_PARENT {
-        return sends_itself() && code(ctx) == CODE_TRAPPED;
+        // Who is no parent, and has it told that the sensor stands still, traces it.
+        return sends_itself() && receiver() != parent();
     }
-    read::<u32>(task as Address, layout!(task_tgid)) == sensor_pid() && !sends_itself()
+    receiver() == sensor_pid() && !sends_itself()
+}
+
+/// The present process's parent.
+#[inline(always)]
+fn parent() -> u32 {
+    // SAFETY: a helper without arguments.
+    let task = unsafe { bpf_get_current_task() };
+    read(pointer(task, layout!(task_real_parent)), layout!(task_tgid))
 }
 
 #[inline(always)]

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use nix::sys::signal::Signal;
-use sensor_abi::{CODE_KERNEL, CODE_TRAPPED, SIGNAL_TO_PARENT, SignalRecord};
+use sensor_abi::{CODE_KERNEL, SIGNAL_TO_PARENT, SignalRecord};
 
 use crate::notice::{self, Notice, Origin, Sender, SenderProgram};
 use crate::process::{Process, ProcessKey, ProcessTable};
@@ -47,7 +47,7 @@ enum What {
 fn what(number: i32, code: i32) -> Option<What> {
     let signal = Signal::try_from(number).ok();
     match (signal, code) {
-        _ if number == SIGNAL_TO_PARENT => (code == CODE_TRAPPED).then_some(What::Debugger),
+        _ if number == SIGNAL_TO_PARENT => Some(What::Debugger),
         // The kernel stops nobody but for a debugger that attaches itself.
         (Some(Signal::SIGSTOP), CODE_KERNEL) => Some(What::Debugger),
         // About a file that somebody made the sensor the owner of.
@@ -122,8 +122,7 @@ mod tests {
             assert_eq!(signal(each, CODE_KERNEL), None);
         }
         assert_eq!(signal(Signal::SIGSTOP, CODE_KERNEL), Some(What::Debugger));
-        assert_eq!(signal(Signal::SIGCHLD, CODE_TRAPPED), Some(What::Debugger));
-        assert_eq!(signal(Signal::SIGCHLD, 1), None);
+        assert_eq!(signal(Signal::SIGCHLD, BY_FILE), Some(What::Debugger));
         assert_eq!(signal(Signal::SIGIO, CODE_KERNEL), Some(What::Signal("SIGIO")));
     }
 }

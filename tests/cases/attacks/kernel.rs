@@ -10,7 +10,7 @@ use tests::document::Document;
 use tests::engine::Engine;
 use tests::image::{FENCE, place_stand_in};
 use tests::intruder::{Intruder, links, thread_of};
-use tests::program::{compile_static, run};
+use tests::program::{compile_static, run, tidewaiter};
 use tests::sensor::{Home, Sensor};
 
 /// More than one record holds, and less than the sensor's limit for all arguments.
@@ -178,14 +178,29 @@ fn a_flood_of_signals_is_merged_and_other_alerts_still_come() -> Result<()> {
 
 #[test]
 fn who_holds_the_sensor_with_a_debugger_is_alerted_on() -> Result<()> {
-    let home = Home::new()?;
-    let sensor = home.run()?;
-    drop(Intruder::attach(thread_of(sensor.process_id(), "users")?)?);
-    sensor.wait_for("alert of the debugger", |alert| {
-        let is_it = alert.rule() == "Sensor signalled" && alert.text("event.action") == "sensor-traced";
-        is_it.then_some(())
-    })?;
+    for hold in [Intruder::attach, Intruder::seize] {
+        let home = Home::new()?;
+        // Not started by who is to hold it.
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "\"$@\"; :", "sh"]).arg(tidewaiter()?);
+        command.args(["run", "--format", "json", "--config"]).arg(home.config());
+        let shell = Sensor::start(&mut command)?;
+        let sensor = child_of(shell.process_id())?;
+        drop(hold(thread_of(sensor, "users")?)?);
+        shell.wait_for("alert of the debugger", |alert| {
+            let is_it = alert.rule() == "Sensor signalled" && alert.text("event.action") == "sensor-traced";
+            is_it.then_some(())
+        })?;
+        kill(Pid::from_raw(i32::try_from(sensor)?), Signal::SIGTERM)?;
+        shell.output.wait_for_end()?;
+    }
     Ok(())
+}
+
+/// A process's only child.
+fn child_of(process: u32) -> Result<u32> {
+    let children = run(Command::new("pgrep").args(["--parent", &process.to_string()]))?;
+    Ok(String::from_utf8(children.stdout)?.trim().parse()?)
 }
 
 fn wait_for_signalled(sensor: &Sensor, signal: &str) -> Result<Document> {
