@@ -22,7 +22,7 @@ start busy events
 stop busy
 
 # The reader stands still while more is made than the ring buffer holds, and the kernel side says so.
-level=trace
+export level=trace
 start losses events --config /guest/small-ring-buffer.toml
 kill -STOP "$(cat /trial/losses.pid)"
 filler=$(head -c 4000 /dev/zero | tr '\0' x)

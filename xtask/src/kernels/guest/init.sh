@@ -48,7 +48,10 @@ if [ "$layout" = v1 ]; then
 fi
 export places
 
-. "/guest/$(sed 's/.*scenario=\([a-z]*\).*/\1/' /proc/cmdline).sh"
+case $(cat /proc/cmdline) in
+    *scenario=sabotage*) . /guest/sabotage.sh ;;
+    *) . /guest/collect.sh ;;
+esac
 
 stty -F /dev/ttyS1 raw
 tar -c -C /out . | gzip -1 > /dev/ttyS1
