@@ -122,12 +122,16 @@ impl History {
                 .filter(|(_, term)| term.stored.is_stale(staleness_ms));
             stale.map(|(term, _)| (Arc::clone(rule), Arc::clone(term)))
         });
-        // As many as the queue has room for.
+        // No more at a time than the queue has room for.
         let stale: Vec<_> = stale.take(QUEUE_LENGTH + 1).collect();
-        for (rule, term) in stale {
-            if self.hand_on_term(&rule, &term) == Queue::Full {
+        for (rule, term) in stale.iter().take(QUEUE_LENGTH) {
+            if self.hand_on_term(rule, term) == Queue::Full {
                 return Queue::Full;
             }
+        }
+        if stale.len() > QUEUE_LENGTH {
+            self.behind.get_or_insert_with(Instant::now);
+            return Queue::Full;
         }
         result
     }
