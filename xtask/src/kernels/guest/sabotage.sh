@@ -13,6 +13,16 @@ until_told() {
     echo "$1 $waited" >> /out/waits
 }
 
+# Waits until the sensor has written two more heartbeats, of which the second is by the clock of now.
+until_beating() {
+    wanted=$(($(grep -c '"heartbeat"' /out/run.stdout) + 2))
+    waited=0
+    until [ "$(grep -c '"heartbeat"' /out/run.stdout)" -ge $wanted ] || [ $waited = 300 ]; do
+        usleep 200000
+        waited=$((waited + 1))
+    done
+}
+
 # set_clock DAYS
 set_clock() {
     date -s "@$(($(date +%s) + $1 * 86400))" > /dev/null
@@ -22,6 +32,7 @@ start events events --config /guest/sabotaged.toml
 start run run --config /guest/sabotaged.toml --rules /guest/term.toml --rules /guest/sequence.toml
 /bin/true term known
 until_told '"Term"'
+until_beating
 for days in 2 -4; do
     /bin/true begin "$days"
     set_clock $days
@@ -29,10 +40,10 @@ for days in 2 -4; do
     /bin/true term known
     /bin/true term "new-$days"
     until_told "new-$days"
-    # A few heartbeats by the new clock.
-    sleep 4
+    until_beating
 done
 set_clock 2
+until_beating
 
 echo integrity > /sys/kernel/security/lockdown
 /bin/true term under-integrity
