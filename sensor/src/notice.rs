@@ -14,6 +14,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
 use std::time::Duration;
 
 use crate::clock::wall_clock_ns;
+use crate::telemetry::counts::GivenUp;
 use crate::text::escape::Visible;
 
 pub(crate) use merged::{Merged, Whose};
@@ -97,40 +98,6 @@ pub(crate) enum Notice {
     EngineFailing { engine: String },
     /// Notices were not taken by a full queue.
     NoticesMissed,
-}
-
-/// What is given up of processes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum GivenUp {
-    EndedTexts,
-    Middles,
-    Ended,
-    LiveTexts,
-    Live,
-}
-
-impl GivenUp {
-    fn name(self) -> &'static str {
-        match self {
-            GivenUp::EndedTexts => "ended_texts",
-            GivenUp::Middles => "middles",
-            GivenUp::Ended => "ended",
-            GivenUp::LiveTexts => "live_texts",
-            GivenUp::Live => "live",
-        }
-    }
-
-    fn description(self) -> &'static str {
-        match self {
-            GivenUp::EndedTexts => "ended processes lost their arguments, environment and paths for later events",
-            GivenUp::Middles => {
-                "processes kept only the ends of long arguments, environment and paths for later events"
-            }
-            GivenUp::Ended => "ended processes were forgotten early",
-            GivenUp::LiveTexts => "processes lost their arguments, environment and paths for later events",
-            GivenUp::Live => "processes were forgotten while they ran",
-        }
-    }
 }
 
 impl Notice {

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::notice::{self, GivenUp, Notice, Whose};
+use crate::notice::{self, Notice, Whose};
+use crate::telemetry::counts::GivenUp;
 
 /// Owners and kinds that are told apart between two times that it is told; of further ones it is told together.
 const APART_AT_MOST: usize = 64;

@@ -13,8 +13,9 @@ use crate::clock::WallClock;
 use crate::decode::{Exec, PathsLeftOut};
 use crate::enrich::users::Users;
 use crate::event::{EventKind, ProcessAction};
-use crate::notice::{ACTIONS, ClockWay, GivenUp, Notice, Origin, Raised, Sender, SenderProgram, Whose};
+use crate::notice::{ACTIONS, ClockWay, Notice, Origin, Raised, Sender, SenderProgram, Whose};
 use crate::process::ProcessTable;
+use crate::telemetry::counts::GivenUp;
 
 const TERMINAL: u32 = 136 << 20 | 1;
 /// A pod's container on a node that is a container.

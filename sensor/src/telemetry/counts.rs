@@ -160,6 +160,40 @@ pub struct DecodeCounts {
     pub late: u64,
 }
 
+/// What is given up of processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum GivenUp {
+    EndedTexts,
+    Middles,
+    Ended,
+    LiveTexts,
+    Live,
+}
+
+impl GivenUp {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            GivenUp::EndedTexts => "ended_texts",
+            GivenUp::Middles => "middles",
+            GivenUp::Ended => "ended",
+            GivenUp::LiveTexts => "live_texts",
+            GivenUp::Live => "live",
+        }
+    }
+
+    pub(crate) fn description(self) -> &'static str {
+        match self {
+            GivenUp::EndedTexts => "ended processes lost their arguments, environment and paths for later events",
+            GivenUp::Middles => {
+                "processes kept only the ends of long arguments, environment and paths for later events"
+            }
+            GivenUp::Ended => "ended processes were forgotten early",
+            GivenUp::LiveTexts => "processes lost their arguments, environment and paths for later events",
+            GivenUp::Live => "processes were forgotten while they ran",
+        }
+    }
+}
+
 /// What the table did that an operator may want to know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TableCounts {

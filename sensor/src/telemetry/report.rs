@@ -9,7 +9,7 @@ use rule_engine::{EngineCounters, RuleChanges, RuleCounters, RuleInfo};
 use sensor_abi::{LossReason, RecordKind};
 use tracing::{debug, info, warn};
 
-use super::counts::{PipelineCounts, Snapshot, Tampered};
+use super::counts::{GivenUp, PipelineCounts, Snapshot, Tampered};
 use crate::text::escape::Visible;
 
 /// The shortest time between two lines about what rules forgot.
@@ -107,23 +107,14 @@ pub(crate) fn losses(counts: &PipelineCounts) {
     }
     let table = &counts.table;
     for (number, what) in [
-        (
-            table.ended_texts_given_up,
-            "ended processes lost their arguments, environment and paths for later events",
-        ),
-        (
-            table.arguments_cut,
-            "processes kept only the ends of long arguments, environment and paths for later events",
-        ),
-        (table.ended_given_up, "ended processes were forgotten early"),
-        (
-            table.live_texts_given_up,
-            "processes lost their arguments, environment and paths for later events",
-        ),
-        (table.live_given_up, "processes were forgotten while they ran"),
+        (table.ended_texts_given_up, GivenUp::EndedTexts),
+        (table.arguments_cut, GivenUp::Middles),
+        (table.ended_given_up, GivenUp::Ended),
+        (table.live_texts_given_up, GivenUp::LiveTexts),
+        (table.live_given_up, GivenUp::Live),
     ] {
         if number > 0 {
-            info!("{number} {what}: all together had too many");
+            info!("{number} {}: all together had too many", what.description());
         }
     }
     if table.exits_missed > 0 {

@@ -10,7 +10,7 @@ use super::super::kept::KeptProcess;
 use super::super::key::ProcessKey;
 use super::super::model::Process;
 use super::ProcessTable;
-use crate::notice::GivenUp;
+use crate::telemetry::counts::GivenUp;
 
 /// How many ended processes of an owner are kept, for late events and chains of parents.
 pub(super) const ENDED_LIMIT: usize = 4096;
