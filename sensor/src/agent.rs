@@ -6,7 +6,6 @@ pub(crate) mod last_run;
 mod memory;
 pub(crate) mod notices;
 mod notify;
-mod priority;
 pub(crate) mod reload;
 pub(crate) mod signals;
 pub(crate) mod start;

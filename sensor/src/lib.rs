@@ -21,6 +21,7 @@ mod pipeline;
 mod process;
 mod record;
 mod rule_files;
+mod scheduling;
 mod telemetry;
 mod text;
 

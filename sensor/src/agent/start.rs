@@ -16,7 +16,7 @@ use tracing::{info, level_filters::LevelFilter, warn};
 use super::memory::{return_freed_memory, return_large_allocations, return_start_up_code};
 use super::signals::Signals;
 use super::threads::{Threads, lost};
-use super::{notify, priority};
+use super::notify;
 use crate::{
     config::Config,
     enrich::host::Host,
@@ -199,7 +199,6 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
             .stack_size(STACK_BYTES)
             .spawn(move || {
                 let _end = end;
-                priority::raise_own();
                 let counts = pipeline.run(&to_stop, &updates, &mut handler);
                 // Handler and pipeline keep watched threads running, so they outlive the supervision.
                 (handler, pipeline, updates, counts)

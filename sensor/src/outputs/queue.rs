@@ -9,15 +9,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::stdout::{Destination, Flushed, Sink};
 use super::waiting::{Block, WaitingBlocks};
 use crate::notice::{self, Notice};
+use crate::scheduling::Precedence;
 use crate::telemetry::counts::OutputCounts;
 
 /// The memory that blocks which wait for the thread may take.
 const WAITING_BYTES: usize = 8 * 1024 * 1024;
+/// The percentage of a processor that the thread may take before others.
+const SHARE: u32 = 20;
 /// How often an idle output looks whether its reader is still there.
 const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -251,7 +254,9 @@ struct Writer<D> {
 
 impl<D: Destination> Writer<D> {
     fn run(&mut self) -> Reader {
+        let mut precedence = Precedence::take("output", SHARE);
         loop {
+            precedence.keep_to_share(Instant::now());
             match self.queue.next(IDLE_INTERVAL) {
                 Next::Block(block) => {
                     if let Some(end) = self.write(block) {

@@ -15,6 +15,7 @@ use super::waiting::Block;
 use crate::alert::complete::Completion;
 use crate::alert::{ALERT_ID, AMENDMENT, Alert, BUILDING_BLOCK_TYPE};
 use crate::notice::{self, Notice};
+use crate::scheduling::Precedence;
 use crate::telemetry::counts::OutputCounts;
 use crate::text::document::{self, Document};
 
@@ -24,6 +25,8 @@ const QUEUE_BYTES: usize = 8 * 1024 * 1024;
 /// How long the thread sleeps when nothing waits to be completed or reported.
 const IDLE: Duration = Duration::from_secs(3600);
 
+/// The percentage of a processor that the thread may take before others.
+const SHARE: u32 = 20;
 /// The shortest time between two lines about what full queues refused.
 const REFUSAL_REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -277,7 +280,9 @@ fn route(queue: &Receiver<Outgoing>, mut completion: Completion, outputs: &[(For
         reported: 0,
         reported_at: Instant::now(),
     };
+    let mut precedence = Precedence::take("alerts", SHARE);
     loop {
+        precedence.keep_to_share(Instant::now());
         let until_report = refusals.look(counters.counts().refused, Instant::now());
         let pause = completion.interval().or(until_report).unwrap_or(IDLE);
         let is_open = match queue.recv_timeout(pause) {

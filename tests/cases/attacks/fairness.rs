@@ -2,13 +2,16 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use tests::document::Document;
 use tests::engine::Engine;
-use tests::sensor::Home;
+use tests::image::{FENCE, place_stand_in};
+use tests::intruder::thread_of;
+use tests::program::{run, tidewaiter};
+use tests::sensor::{Home, Sensor};
 
 const STORMED: &str = "Stormed";
 const STORMED_RULE: &str = r#"
@@ -161,4 +164,54 @@ fn an_event_years_ahead_neither_raises_an_alert_nor_prevents_one() -> Result<()>
         ![process where process.name == \"b\"]'''\n";
     assert_eq!(shown(missing, &[(0, "a"), (YEAR, "c"), (1, "b")])?, [0_i64; 0]);
     Ok(())
+}
+
+/// The threads that an alert passes.
+const ON_THE_WAY: [&str; 3] = ["events", "alerts", "output"];
+
+#[test]
+fn what_an_alert_passes_runs_before_what_containers_run() -> Result<()> {
+    let home = Home::new()?;
+    let sensor = home.run()?;
+    for thread in ON_THE_WAY {
+        assert_eq!(policy(&sensor, thread)?, libc::SCHED_RR, "{thread}");
+    }
+    // What is not on the way, or takes its time, has no part in it.
+    for thread in ["tidewaiter", "history", "notices", "log"] {
+        assert_eq!(policy(&sensor, thread)?, libc::SCHED_OTHER, "{thread}");
+    }
+    assert!(sensor.stop()?.success());
+    Ok(())
+}
+
+#[test]
+fn without_the_right_to_run_first_alerts_come_and_it_says_so() -> Result<()> {
+    let home = Home::new()?;
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--bounding-set", "-sys_nice", "--inh-caps", "-sys_nice", "prlimit", "--rtprio=0"])
+        .arg(tidewaiter()?)
+        .args(["run", "--format", "json", "--config"])
+        .arg(home.config());
+    let sensor = Sensor::start(&mut command)?;
+    let fence = home.path().join(FENCE);
+    place_stand_in(&fence)?;
+    sensor.fence(|number| run(Command::new(&fence).arg(number)).map(drop))?;
+    for thread in ON_THE_WAY {
+        assert_eq!(policy(&sensor, thread)?, libc::SCHED_OTHER, "{thread}");
+        let told = format!("the thread `{thread}` has no precedence");
+        sensor
+            .diagnostics
+            .wait_for(&told, |line| (line.contains(&told) && line.contains("CAP_SYS_NICE")).then_some(()))?;
+    }
+    Ok(())
+}
+
+/// The scheduling class of a thread of the sensor.
+fn policy(sensor: &Sensor, thread: &str) -> Result<i32> {
+    let number = thread_of(sensor.process_id(), thread)?;
+    // SAFETY: a number; a thread that is gone is an error.
+    let policy = unsafe { libc::sched_getscheduler(number) };
+    ensure!(policy >= 0, "{thread}: {}", std::io::Error::last_os_error());
+    Ok(policy & !libc::SCHED_RESET_ON_FORK)
 }

@@ -21,6 +21,7 @@ pub(crate) const CRATES: &[Crate] = &[
         rooms: &[
             "text",
             "clock",
+            "scheduling",
             "telemetry",
             "notice",
             "config",

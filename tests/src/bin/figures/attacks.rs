@@ -2,7 +2,7 @@
 //! alerts of another container and of its own.
 
 use std::fs;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio, id};
 use std::thread;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tests::image::FENCE;
 use tests::program::{compile_static, run};
 use tests::sensor::Home;
 
-use crate::latency::{latencies_of_seen, report};
+use crate::latency::{Since, latencies_of_seen, report};
 use crate::sensor::stop;
 
 /// Alerts of the other container, a second, and of the one that attacks.
@@ -65,6 +65,7 @@ impl Bench {
 
     fn during(&self, name: &str, attacks: &[&Attack]) -> Result<()> {
         let sensor = self.home.run()?;
+        read_at_once()?;
         let running = self.start(attacks)?;
         let attacker = running.first().map(|running| ("its own", running.container.as_str()));
         let alerting: Vec<(&str, Child)> = [Some(("another container's", self.container.id.as_str())), attacker]
@@ -82,7 +83,7 @@ impl Bench {
             .collect::<Result<_>>()?;
         drop(running);
         for (whose, printed) in printed {
-            let (latencies, missing) = latencies_of_seen(&sensor, &printed)?;
+            let (latencies, missing) = latencies_of_seen(&sensor, &printed, Since::Seen)?;
             report(&format!("{name}, {whose}, {missing} missing"), latencies);
         }
         println!("{name}: {:.1} MiB resident at most", peak_mib(sensor.process_id())?);
@@ -135,4 +136,11 @@ impl Bench {
             .spawn()
             .context("could not start `docker exec`")
     }
+}
+
+/// Has this program's threads run before those of the attack: it is not the reader of the alerts that is measured.
+fn read_at_once() -> Result<()> {
+    let options = ["--all-tasks", "--reset-on-fork", "--rr", "--pid", "2"];
+    run(Command::new("chrt").args(options).arg(id().to_string()))?;
+    Ok(())
 }

@@ -1,7 +1,8 @@
 //! Time from a program's exec to the line of its alert.
 //!
 //! The program that is about to exec prints the time, and the line's time is taken when its end has been read, so the
-//! figure holds everything between: exec, kernel, decoding, rules, JSON and the pipe.
+//! figure holds everything between: exec, kernel, decoding, rules, JSON and the pipe. While something else fills every
+//! processor the program itself waits too; then the time of the event is taken instead.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -70,13 +71,22 @@ pub(crate) fn at_a_rate(home: &Home, fence: &Path) -> Result<()> {
 
 /// How long the alerts took whose `NUMBER TIME` lines `exec_at` printed.
 fn latencies(sensor: &Sensor, printed: &[u8]) -> Result<Vec<Duration>> {
-    let (latencies, missing) = latencies_of_seen(sensor, printed)?;
+    let (latencies, missing) = latencies_of_seen(sensor, printed, Since::Announced)?;
     ensure!(missing == 0, "{missing} alerts did not come");
     Ok(latencies)
 }
 
+/// From when on it is measured how long an alert takes.
+#[derive(Clone, Copy)]
+pub(crate) enum Since {
+    /// When the program said that it is about to exec.
+    Announced,
+    /// When the kernel side saw the exec.
+    Seen,
+}
+
 /// The same of those that came, and how many did not.
-pub(crate) fn latencies_of_seen(sensor: &Sensor, printed: &[u8]) -> Result<(Vec<Duration>, usize)> {
+pub(crate) fn latencies_of_seen(sensor: &Sensor, printed: &[u8], since: Since) -> Result<(Vec<Duration>, usize)> {
     let mut executed = HashMap::new();
     for line in String::from_utf8_lossy(printed).lines() {
         let (number, nanoseconds) = line.split_once(' ').context("`exec_at` printed no time")?;
@@ -87,17 +97,22 @@ pub(crate) fn latencies_of_seen(sensor: &Sensor, printed: &[u8]) -> Result<(Vec<
     }
     let mut latencies = Vec::with_capacity(executed.len());
     let all = sensor.output.wait_for_line("alerts of all fences", |line| {
-        latencies.extend(latency(line, &mut executed));
+        latencies.extend(latency(line, &mut executed, since));
         executed.is_empty().then_some(())
     });
     ensure!(all.is_ok() || !latencies.is_empty(), "no alert came");
     Ok((latencies, executed.len()))
 }
 
-fn latency(line: &Line, executed: &mut HashMap<String, SystemTime>) -> Option<Duration> {
+fn latency(line: &Line, executed: &mut HashMap<String, SystemTime>, since: Since) -> Option<Duration> {
     let alert = Document::parse(&line.text).ok()?;
     let number = alert.get("process.args")?.get(1)?.as_str()?;
-    line.arrived.duration_since(executed.remove(number)?).ok()
+    let announced = executed.remove(number)?;
+    let begin = match since {
+        Since::Announced => announced,
+        Since::Seen => alert.text("@timestamp").parse::<jiff::Timestamp>().ok()?.into(),
+    };
+    line.arrived.duration_since(begin).ok()
 }
 
 pub(crate) fn report(what: &str, mut latencies: Vec<Duration>) {
