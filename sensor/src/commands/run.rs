@@ -115,8 +115,9 @@ pub(crate) fn main(
         reason,
         ..
     } = stopped;
-    run_file.end(FINISH_LIMIT);
     let written = handler.finish(counts, FINISH_LIMIT);
+    // Whoever is ended at once before here has lost what waited to be written, and the next start says so.
+    run_file.end(FINISH_LIMIT);
     report::container_engines(&directory.engines());
     reason?;
     if closed.load(Ordering::Relaxed) {
