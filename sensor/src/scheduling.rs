@@ -148,14 +148,23 @@ mod tests {
             (Class::RealTime, more, less, Class::RealTime),
             (Class::RealTime, more, more, Class::Exhausted),
             // It goes on as one of many, and what it gets then is not counted.
-            (Class::Exhausted, WINDOW - Duration::from_millis(1), WINDOW, Class::Exhausted),
+            (
+                Class::Exhausted,
+                WINDOW - Duration::from_millis(1),
+                WINDOW,
+                Class::Exhausted,
+            ),
             (Class::Exhausted, WINDOW, WINDOW, Class::RealTime),
             // What it did at once took longer than a window.
             (Class::RealTime, WINDOW * 3, WINDOW * 2, Class::Exhausted),
             (Class::RealTime, WINDOW * 3, WINDOW, Class::RealTime),
             (Class::Ordinary, WINDOW, Duration::ZERO, Class::Ordinary),
         ] {
-            assert_eq!(class_after(class, elapsed, used), expected, "{class:?} {elapsed:?} {used:?}");
+            assert_eq!(
+                class_after(class, elapsed, used),
+                expected,
+                "{class:?} {elapsed:?} {used:?}"
+            );
         }
     }
 }

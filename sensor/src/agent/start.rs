@@ -14,9 +14,9 @@ use thiserror::Error;
 use tracing::{info, level_filters::LevelFilter, warn};
 
 use super::memory::{return_freed_memory, return_large_allocations, return_start_up_code};
+use super::notify;
 use super::signals::Signals;
 use super::threads::{Threads, lost};
-use super::notify;
 use crate::{
     config::Config,
     enrich::host::Host,

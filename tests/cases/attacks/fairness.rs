@@ -189,7 +189,14 @@ fn without_the_right_to_run_first_alerts_come_and_it_says_so() -> Result<()> {
     let home = Home::new()?;
     let mut command = Command::new("setpriv");
     command
-        .args(["--bounding-set", "-sys_nice", "--inh-caps", "-sys_nice", "prlimit", "--rtprio=0"])
+        .args([
+            "--bounding-set",
+            "-sys_nice",
+            "--inh-caps",
+            "-sys_nice",
+            "prlimit",
+            "--rtprio=0",
+        ])
         .arg(tidewaiter()?)
         .args(["run", "--format", "json", "--config"])
         .arg(home.config());
@@ -200,9 +207,9 @@ fn without_the_right_to_run_first_alerts_come_and_it_says_so() -> Result<()> {
     for thread in ON_THE_WAY {
         assert_eq!(policy(&sensor, thread)?, libc::SCHED_OTHER, "{thread}");
         let told = format!("the thread `{thread}` has no precedence");
-        sensor
-            .diagnostics
-            .wait_for(&told, |line| (line.contains(&told) && line.contains("CAP_SYS_NICE")).then_some(()))?;
+        sensor.diagnostics.wait_for(&told, |line| {
+            (line.contains(&told) && line.contains("CAP_SYS_NICE")).then_some(())
+        })?;
     }
     Ok(())
 }
