@@ -1,10 +1,11 @@
-//! The configuration: what the file says, checked, with a default for what it does not say.
+//! The configuration: what the environment and the file say, checked, with a default for what they do not say.
 //!
 //! Read once at the start of a command. `RawConfig` is the file as written; a [`Config`] can only come from
-//! [`Config::default`] or [`Config::from_toml`], so whoever holds one holds values that are in range.
+//! [`Config::default`] or [`Config::load`], so whoever holds one holds values that are in range.
 //! `config/default.toml` is what users read and equals the default; a test holds that.
 
 mod containers;
+mod environment;
 mod file;
 mod problem;
 mod settings;

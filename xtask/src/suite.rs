@@ -14,7 +14,7 @@ pub(crate) use summary::Summary;
 use summary::Visibility;
 
 /// In the environment of all that a run of the tests starts, so that what outlives it is known.
-pub(crate) const MARK: &str = "TIDEWAITER_TEST_RUN";
+pub(crate) const MARK: &str = "TEST_RUN_OF_TIDEWAITER";
 
 /// The test binary that needs root, and the machine for itself.
 const END_TO_END: &str = "end_to_end";

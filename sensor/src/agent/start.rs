@@ -19,7 +19,8 @@ use super::signals::Signals;
 use super::threads::{Threads, lost};
 use crate::{
     config::Config,
-    enrich::host::Host,
+    enrich::host::{Host, HostNames},
+    enrich::node::NodeRoot,
     enrich::users::Users,
     kernel::{KernelError, KernelOptions, KernelSensor, RecordLog},
     outputs::OnClosed,
@@ -89,10 +90,10 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
     /// Its thread cannot be started.
     pub(crate) fn start(config: &'a Config, signals: Signals) -> Result<Self, AgentError> {
         let containers = &config.containers;
-        let directory = Directory::start(containers.engines.clone(), containers.directory.clone())?;
+        let directory = Directory::start(containers.engines(), containers.directory.clone())?;
         let mut threads = Threads::default();
         threads.watch(Arc::clone(&signals.thread));
-        if !containers.engines.is_empty() {
+        if !containers.engines().is_empty() {
             threads.watch(directory.thread());
         }
         directory.wait_until_synced(ENGINES_MAY_TAKE);
@@ -184,7 +185,7 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
                 report.unreadable
             );
         }
-        let users = Users::start()?;
+        let users = Users::start(&node_root(self.config))?;
         self.threads.watch(users.thread());
         table
             .live_processes()
@@ -246,17 +247,17 @@ fn reload_on<Update: Send + 'static>(
     })
 }
 
-/// What events say of this host. Names in the cluster come from the configuration or else from the environment, where a
-/// pod's description can put them.
+/// What events say of this host.
 pub(crate) fn host(config: &Config) -> Host {
-    let named = |configured: &Option<String>, variable: &str| {
-        let from_environment = || std::env::var(variable).ok().filter(|name| !name.is_empty());
-        configured.clone().or_else(from_environment)
+    let names = HostNames {
+        host: config.host_name.clone(),
+        node: config.containers.node_name.clone(),
+        cluster: config.containers.cluster_name.clone(),
     };
-    let containers = &config.containers;
-    Host {
-        cluster_name: named(&containers.cluster_name, "TIDEWAITER_CLUSTER_NAME"),
-        node_name: named(&containers.node_name, "TIDEWAITER_NODE_NAME"),
-        ..Host::read(config.host_name.as_deref())
-    }
+    Host::read(&node_root(config), names)
+}
+
+/// Where this host's own files are.
+pub(crate) fn node_root(config: &Config) -> NodeRoot {
+    NodeRoot::find(config.host_root.as_deref())
 }

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use super::{CommandError, ExitStatus, style_for};
+use crate::agent::start;
 use crate::cli::{ColorChoice, DoctorArguments};
 use crate::config::{Config, Format};
 use crate::kernel::{self, BTF_PATH, Resolved};
@@ -17,13 +18,16 @@ pub(crate) mod check;
 mod checks;
 mod engines;
 mod facts;
+mod host;
 
 use check::{Check, CheckStatus, LackingHost};
 use facts::HostFacts;
 
 /// Looks at the host, in an order in which one reads it.
 fn host_checks(config: &Config) -> Vec<Check> {
-    checks::judge(&HostFacts::gather(config), config)
+    let mut checks = checks::judge(&HostFacts::gather(config), config);
+    checks.extend(host::judge(&start::host(config), &start::node_root(config)));
+    checks
 }
 
 /// Whether the sensor can run here; says on stderr what will be missing if it can. The
@@ -46,7 +50,7 @@ pub(crate) fn main(arguments: &DoctorArguments, color: ColorChoice) -> Result<Ex
     let config = Config::load(arguments.config.config.as_deref())?;
     let mut checks = host_checks(&config);
     checks.extend(checks::kernel_fields(resolve_layout()));
-    checks.extend(engines::judge(&engines::ask(&config.containers.engines)));
+    checks.extend(engines::judge(&engines::ask(&config.containers.engines())));
     let text = match arguments.format {
         Format::Json => serde_json::json!(checks).to_string() + "\n",
         Format::Text => render(&checks, style_for(&io::stdout(), color)),

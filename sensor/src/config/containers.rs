@@ -7,19 +7,19 @@ use container_engines::{DirectoryOptions, EngineKind, EngineSocket, Place};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::problem::{Checker, parse_duration};
+use super::problem::{Checker, not_empty, parse_duration};
 
 /// The most engines beside the four usual ones.
 const FURTHER_ENGINES_AT_MOST: usize = 64;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ContainersConfig {
-    /// Asked for metadata, each only about containers that can be its own.
-    pub(crate) engines: Vec<EngineSocket>,
+    /// Of the usual engines, in the order of their kinds; an empty path means that it is not asked.
+    pub(crate) sockets: [PathBuf; EngineKind::ALL.len()],
+    pub(crate) further_engines: Vec<EngineSocket>,
     pub(crate) directory: DirectoryOptions,
     /// How long a rule that reads metadata, and a person who reads alerts, wait for it.
     pub(crate) metadata_wait: Duration,
-    /// `None`: as the environment says, if it does.
     pub(crate) cluster_name: Option<String>,
     pub(crate) node_name: Option<String>,
 }
@@ -27,14 +27,25 @@ pub(crate) struct ContainersConfig {
 impl Default for ContainersConfig {
     fn default() -> Self {
         Self {
-            engines: EngineKind::ALL
-                .map(|kind| EngineSocket::on_host(kind, usual_socket(kind)))
-                .to_vec(),
+            sockets: EngineKind::ALL.map(|kind| usual_socket(kind).into()),
+            further_engines: Vec::new(),
             directory: DirectoryOptions::default(),
             metadata_wait: Duration::from_millis(250),
             cluster_name: None,
             node_name: None,
         }
+    }
+}
+
+impl ContainersConfig {
+    /// Asked for metadata, each only about containers that can be its own.
+    pub(crate) fn engines(&self) -> Vec<EngineSocket> {
+        let usual = EngineKind::ALL.into_iter().zip(&self.sockets);
+        let usual = usual.filter(|(_, path)| !path.as_os_str().is_empty());
+        usual
+            .map(|(kind, path)| EngineSocket::on_host(kind, path))
+            .chain(self.further_engines.iter().cloned())
+            .collect()
     }
 }
 
@@ -72,39 +83,36 @@ struct RawEngine {
 }
 
 impl RawContainers {
-    pub(crate) fn check(self, checker: &mut Checker<'_>) -> ContainersConfig {
-        let default = ContainersConfig::default();
-        let mut engines = Vec::new();
-        for (kind, written) in [
-            (EngineKind::Docker, self.docker_socket),
-            (EngineKind::Podman, self.podman_socket),
-            (EngineKind::Containerd, self.containerd_socket),
-            (EngineKind::CriO, self.crio_socket),
-        ] {
-            let path = written.unwrap_or_else(|| usual_socket(kind).into());
-            // An empty path switches the engine off.
-            if !path.as_os_str().is_empty() {
-                engines.push(EngineSocket::on_host(kind, path));
-            }
+    /// What is not written stays as in `base`.
+    pub(crate) fn check(self, checker: &mut Checker<'_>, base: ContainersConfig) -> ContainersConfig {
+        let written = EngineKind::ALL.map(|kind| match kind {
+            EngineKind::Docker => self.docker_socket.clone(),
+            EngineKind::Podman => self.podman_socket.clone(),
+            EngineKind::Containerd => self.containerd_socket.clone(),
+            EngineKind::CriO => self.crio_socket.clone(),
+        });
+        let mut sockets = base.sockets;
+        for (socket, written) in sockets.iter_mut().zip(written) {
+            *socket = written.unwrap_or(std::mem::take(socket));
         }
-        engines.extend(checker.value(self.further_engines, Vec::new(), |written| {
-            if written.len() > FURTHER_ENGINES_AT_MOST {
-                return Err(format!(
-                    "there may be at most {FURTHER_ENGINES_AT_MOST} further engines"
-                ));
-            }
-            written.into_iter().map(RawEngine::check).collect()
-        }));
         ContainersConfig {
-            engines,
+            sockets,
+            further_engines: checker.value(self.further_engines, base.further_engines, |written| {
+                if written.len() > FURTHER_ENGINES_AT_MOST {
+                    return Err(format!(
+                        "there may be at most {FURTHER_ENGINES_AT_MOST} further engines"
+                    ));
+                }
+                written.into_iter().map(RawEngine::check).collect()
+            }),
             directory: DirectoryOptions {
-                pod_annotations: self.pod_annotations.unwrap_or_default(),
+                pod_annotations: self.pod_annotations.unwrap_or(base.directory.pod_annotations),
             },
-            metadata_wait: checker.value(self.metadata_wait, default.metadata_wait, |written| {
+            metadata_wait: checker.value(self.metadata_wait, base.metadata_wait, |written| {
                 parse_duration(&written)
             }),
-            cluster_name: self.cluster_name.filter(|name| !name.is_empty()),
-            node_name: self.node_name.filter(|name| !name.is_empty()),
+            cluster_name: not_empty(self.cluster_name, base.cluster_name),
+            node_name: not_empty(self.node_name, base.node_name),
         }
     }
 }

@@ -11,7 +11,7 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::containers::RawContainers;
-use super::problem::{Checker, Problem, in_range, parse_duration};
+use super::problem::{Checker, Problem, in_range, not_empty, parse_duration};
 use super::settings::{Config, Format};
 use super::unknown_keys::unknown_keys;
 
@@ -31,35 +31,43 @@ pub(crate) enum ConfigError {
     Read { path: PathBuf, source: io::Error },
     #[error("the configuration `{path}` is longer than {MAX_FILE_BYTES} bytes")]
     TooLong { path: PathBuf },
-    #[error("{}", render_problems(.path, .problems))]
-    Invalid { path: PathBuf, problems: Vec<Problem> },
+    /// All that is wrong, in the file and in the environment.
+    #[error("{}", .0.join("\n"))]
+    Invalid(Vec<String>),
 }
 
 impl Config {
-    /// Reads `named`, or without it the default file, which need not exist.
+    /// Reads `named`, or without it the default file, which need not exist; what the environment says counts before it.
     pub(crate) fn load(named: Option<&Path>) -> Result<Self, ConfigError> {
         let path = named.unwrap_or(Path::new(DEFAULT_PATH));
-        match std::fs::metadata(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => {
-                return Ok(Self::default());
+        let text = match read(path) {
+            Err(ConfigError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound && named.is_none() => {
+                String::new()
             }
-            Ok(metadata) if metadata.len() > MAX_FILE_BYTES => {
-                return Err(ConfigError::TooLong { path: path.to_owned() });
+            text => text?,
+        };
+        let (config, mut problems) = match Self::from_toml(&text) {
+            Ok(config) => (config, Vec::new()),
+            Err(problems) => {
+                let at_place = |problem| format!("{}:{problem}", path.display());
+                (Self::default(), problems.iter().map(at_place).collect())
             }
-            _ => {}
+        };
+        match config.with_environment(std::env::vars_os()) {
+            Ok(config) if problems.is_empty() => return Ok(config),
+            Ok(_) => {}
+            Err(further) => problems.extend(further),
         }
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        Self::from_toml(&text).map_err(|problems| ConfigError::Invalid {
-            path: path.to_owned(),
-            problems,
-        })
+        Err(ConfigError::Invalid(problems))
     }
 
     /// All problems of `text` that can be found at once, or the configuration it describes.
     pub(crate) fn from_toml(text: &str) -> Result<Self, Vec<Problem>> {
+        Self::from_toml_over(Self::default(), text)
+    }
+
+    /// As [`Self::from_toml`], with `base` for what the text does not say.
+    pub(super) fn from_toml_over(base: Self, text: &str) -> Result<Self, Vec<Problem>> {
         let syntax = |error: toml::de::Error| {
             vec![Problem::at(
                 text,
@@ -70,7 +78,7 @@ impl Config {
         let table = DeTable::parse(text).map_err(syntax)?;
         let mut problems = unknown_keys(text, table.get_ref());
         match toml::from_str::<RawConfig>(text) {
-            Ok(raw) if problems.is_empty() => return raw.check(text),
+            Ok(raw) if problems.is_empty() => return raw.check(text, base),
             Ok(_) => {}
             // Unknown keys of tables are reported above, all of them, with what may have been meant.
             Err(error) if error.message().starts_with("unknown field") && !problems.is_empty() => {}
@@ -94,6 +102,7 @@ struct RawConfig {
     metrics_file: Option<PathBuf>,
     heartbeat: Option<Spanned<String>>,
     host_name: Option<String>,
+    host_root: Option<PathBuf>,
     containers: RawContainers,
     kernel: RawKernel,
 }
@@ -107,36 +116,36 @@ struct RawKernel {
 }
 
 impl RawConfig {
-    fn check(self, text: &str) -> Result<Config, Vec<Problem>> {
-        let default = Config::default();
+    fn check(self, text: &str, base: Config) -> Result<Config, Vec<Problem>> {
         let mut checker = Checker {
             text,
             problems: Vec::new(),
         };
         let config = Config {
-            rules: self.rules.unwrap_or(default.rules),
-            stock_rules: self.stock_rules.unwrap_or(default.stock_rules),
-            data_streams: checker.value(self.data_streams, default.data_streams, |written| {
+            rules: self.rules.unwrap_or(base.rules),
+            stock_rules: self.stock_rules.unwrap_or(base.stock_rules),
+            data_streams: checker.value(self.data_streams, base.data_streams, |written| {
                 DataStreams::new(written).map_err(|error| error.to_string())
             }),
-            learn_for: checker.value(self.learn_for, default.learn_for, |written| parse_duration(&written)),
-            format: checker.value(self.format, default.format, |written| match written.as_str() {
+            learn_for: checker.value(self.learn_for, base.learn_for, |written| parse_duration(&written)),
+            format: checker.value(self.format, base.format, |written| match written.as_str() {
                 "auto" => Ok(None),
                 "text" => Ok(Some(Format::Text)),
                 "json" => Ok(Some(Format::Json)),
                 _ => Err("the format is one of `auto`, `text` and `json`".to_owned()),
             }),
-            state_directory: self.state_directory.unwrap_or(default.state_directory),
-            metrics_file: self.metrics_file.filter(|path| !path.as_os_str().is_empty()),
-            heartbeat: checker.value(self.heartbeat, default.heartbeat, |written| {
+            state_directory: self.state_directory.unwrap_or(base.state_directory),
+            metrics_file: not_empty(self.metrics_file, base.metrics_file),
+            heartbeat: checker.value(self.heartbeat, base.heartbeat, |written| {
                 match parse_duration(&written)? {
                     interval if interval.is_zero() || interval >= SHORTEST_HEARTBEAT => Ok(interval),
                     _ => Err("the shortest interval is `1s`; `0s` means none".to_owned()),
                 }
             }),
-            host_name: self.host_name.filter(|name| !name.is_empty()),
-            containers: self.containers.check(&mut checker),
-            ring_buffer_bytes: checker.value(self.kernel.ring_buffer_bytes, default.ring_buffer_bytes, |written| {
+            host_name: not_empty(self.host_name, base.host_name),
+            host_root: not_empty(self.host_root, base.host_root),
+            containers: self.containers.check(&mut checker, base.containers),
+            ring_buffer_bytes: checker.value(self.kernel.ring_buffer_bytes, base.ring_buffer_bytes, |written| {
                 match in_range(written, RING_BUFFER_BYTES)? {
                     bytes if bytes.is_power_of_two() => Ok(bytes),
                     bytes => Err(format!(
@@ -148,12 +157,12 @@ impl RawConfig {
             }),
             arguments_limit_bytes: checker.value(
                 self.kernel.arguments_limit_bytes,
-                default.arguments_limit_bytes,
+                base.arguments_limit_bytes,
                 |written| in_range(written, ARGUMENTS_LIMIT_BYTES),
             ),
             environment_variables: checker.value(
                 self.kernel.environment_variables,
-                default.environment_variables,
+                base.environment_variables,
                 |written| match written
                     .iter()
                     .find(|name| name.is_empty() || name.contains(['=', '\0']))
@@ -171,10 +180,13 @@ impl RawConfig {
     }
 }
 
-fn render_problems(path: &Path, problems: &[Problem]) -> String {
-    let lines: Vec<_> = problems
-        .iter()
-        .map(|problem| format!("{}:{problem}", path.display()))
-        .collect();
-    lines.join("\n")
+fn read(path: &Path) -> Result<String, ConfigError> {
+    let unreadable = |source| ConfigError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    if std::fs::metadata(path).map_err(unreadable)?.len() > MAX_FILE_BYTES {
+        return Err(ConfigError::TooLong { path: path.to_owned() });
+    }
+    std::fs::read_to_string(path).map_err(unreadable)
 }

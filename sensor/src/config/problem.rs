@@ -1,5 +1,6 @@
 //! Checks of written values, and what they find, at its place in the file.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -16,14 +17,14 @@ impl Checker<'_> {
     pub(crate) fn value<Written, Checked>(
         &mut self,
         written: Option<Spanned<Written>>,
-        default: Checked,
+        base: Checked,
         check: impl FnOnce(Written) -> Result<Checked, String>,
     ) -> Checked {
-        let Some(written) = written else { return default };
+        let Some(written) = written else { return base };
         let start = written.span().start;
         check(written.into_inner()).unwrap_or_else(|message| {
             self.problems.push(Problem::at(self.text, start, &message));
-            default
+            base
         })
     }
 }
@@ -54,6 +55,14 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}: {}", self.line, self.column, self.message)?;
         self.help.as_ref().map_or(Ok(()), |help| write!(f, " ({help})"))
+    }
+}
+
+/// A written text, of which an empty one means none.
+pub(crate) fn not_empty<Text: AsRef<OsStr>>(written: Option<Text>, base: Option<Text>) -> Option<Text> {
+    match written {
+        Some(text) => (!text.as_ref().is_empty()).then_some(text),
+        None => base,
     }
 }
 

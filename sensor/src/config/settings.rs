@@ -41,6 +41,8 @@ pub(crate) struct Config {
     pub(crate) heartbeat: Duration,
     /// `None`: the system's.
     pub(crate) host_name: Option<String>,
+    /// Where the host's root is mounted; `None`: where the sensor finds it.
+    pub(crate) host_root: Option<PathBuf>,
     pub(crate) containers: ContainersConfig,
     /// A power of two and so a multiple of the page size.
     pub(crate) ring_buffer_bytes: u32,
@@ -61,6 +63,7 @@ impl Default for Config {
             metrics_file: None,
             heartbeat: Duration::from_secs(60),
             host_name: None,
+            host_root: None,
             containers: ContainersConfig::default(),
             ring_buffer_bytes: 8 * 1024 * 1024,
             arguments_limit_bytes: 32 * 1024,

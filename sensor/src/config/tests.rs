@@ -79,7 +79,7 @@ fn a_value_of_the_wrong_type_is_reported_at_its_place() {
 fn further_engines_say_whose_containers_are_theirs() {
     let engines = |text: &str| {
         let config = Config::from_toml(&format!("[containers]\nfurther_engines = {text}\n"));
-        let engines = config.map(|config| config.containers.engines[4..].to_vec());
+        let engines = config.map(|config| config.containers.further_engines);
         format!("{engines:?}")
     };
     expect![[r#"Ok([EngineSocket { kind: Containerd, path: "/n/c.sock", place: Inside("node") }, EngineSocket { kind: Podman, path: "/p.sock", place: User(1000) }])"#]]
@@ -103,7 +103,7 @@ fn an_empty_path_switches_an_engine_off() {
     let config = Config::from_toml("[containers]\npodman_socket = \"\"\ncrio_socket = \"\"\n").unwrap();
     let kinds: Vec<&str> = config
         .containers
-        .engines
+        .engines()
         .iter()
         .map(|engine| engine.kind.name())
         .collect();

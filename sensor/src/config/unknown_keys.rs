@@ -36,7 +36,7 @@ fn collect_unknown_keys(text: &str, table: &DeTable<'_>, known: &DeTable<'_>, pr
 }
 
 /// The candidate that takes the fewest edits to reach, if a typing error could explain them.
-fn nearest<'a>(typed: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(typed: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .map(|candidate| (strsim::levenshtein(typed, candidate), candidate))
         .min()

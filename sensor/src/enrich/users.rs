@@ -1,4 +1,4 @@
-//! Names of users and groups: on the host from its `/etc/passwd` and `/etc/group`, in a container from its own.
+//! Names of users and groups: on the host from the node's `/etc/passwd` and `/etc/group`, in a container from its own.
 //!
 //! The host's files are read again when they have changed, which is checked every [`CHECK_EVERY`] at most. A
 //! container's are read on another thread ([`container`]); until then, and for ids of another user namespace, there are
@@ -8,13 +8,13 @@ mod container;
 mod names;
 
 use std::{
-    fs, io,
-    path::PathBuf,
+    io,
     sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant, SystemTime},
 };
 
+use super::node::NodeRoot;
 use crate::process::{FIRST_USER_NAMESPACE, Process, ProcessTable};
 use container::{ContainerNames, ContainerUsers};
 use names::{NamesById, ROOT};
@@ -41,10 +41,10 @@ impl Users {
     ///
     /// # Errors
     /// No thread can be started.
-    pub(crate) fn start() -> io::Result<Self> {
+    pub(crate) fn start(node: &NodeRoot) -> io::Result<Self> {
         Ok(Users {
-            users: HostFile::read("/etc/passwd"),
-            groups: HostFile::read("/etc/group"),
+            users: HostFile::read(node, "etc/passwd"),
+            groups: HostFile::read(node, "etc/group"),
             checked: Instant::now(),
             containers: ContainerUsers::start()?,
             root: ROOT.into(),
@@ -119,15 +119,17 @@ impl Users {
 
 /// One of the host's files, as it was last read.
 struct HostFile {
-    path: PathBuf,
+    node: NodeRoot,
+    path: &'static str,
     changed: Option<SystemTime>,
     by_id: NamesById,
 }
 
 impl HostFile {
-    fn read(path: &str) -> Self {
+    fn read(node: &NodeRoot, path: &'static str) -> Self {
         let mut names = HostFile {
-            path: PathBuf::from(path),
+            node: node.clone(),
+            path,
             changed: None,
             by_id: NamesById::new(),
         };
@@ -136,22 +138,12 @@ impl HostFile {
     }
 
     fn refresh(&mut self) {
-        let Ok((changed, text)) = self.read_if_changed() else {
+        let Ok((changed, text)) = self.node.read_if_changed(self.path, self.changed, FILE_LIMIT) else {
             return;
         };
         if let Some(text) = text {
             self.by_id = names::parse(&text);
         }
         self.changed = Some(changed);
-    }
-
-    fn read_if_changed(&self) -> io::Result<(SystemTime, Option<String>)> {
-        let metadata = fs::metadata(&self.path)?;
-        let changed = metadata.modified()?;
-        if self.changed == Some(changed) || metadata.len() > FILE_LIMIT {
-            return Ok((changed, None));
-        }
-        let bytes = fs::read(&self.path)?;
-        Ok((changed, Some(String::from_utf8_lossy(&bytes).into_owned())))
     }
 }

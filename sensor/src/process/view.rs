@@ -17,7 +17,8 @@ const CGROUPS_AT_MOST: usize = 100_000;
 const ROOT_CGROUP: u64 = 1;
 
 /// The namespaces that the kernel begins with have fixed inode numbers (`include/linux/proc_ns.h`).
-const FIRST_NAMESPACES: [(&str, u32); 4] = [
+const FIRST_NAMESPACES: [(&str, u32); 5] = [
+    ("uts", 0xEFFF_FFFE),
     ("user", 0xEFFF_FFFD),
     ("pid", 0xEFFF_FFFC),
     ("cgroup", 0xEFFF_FFFB),

@@ -11,6 +11,8 @@ use zerocopy::FromZeros;
 use super::*;
 use crate::clock::WallClock;
 use crate::decode::{Exec, PathsLeftOut};
+use crate::enrich::host::HostNames;
+use crate::enrich::node::NodeRoot;
 use crate::enrich::users::Users;
 use crate::event::{EventKind, ProcessAction};
 use crate::notice::{ACTIONS, ClockWay, Notice, Origin, Raised, Sender, SenderProgram, Whose};
@@ -134,10 +136,10 @@ fn filled() -> BTreeSet<FieldId> {
         os_version: name.clone(),
         cluster_name: name.clone(),
         node_name: name,
-        ..Host::read(None)
+        ..Host::read(&NodeRoot::find(None), HostNames::default())
     };
     let builder = RecordBuilder::new(host);
-    let users = Users::start().expect("a thread");
+    let users = Users::start(&NodeRoot::find(None)).expect("a thread");
     let mut record = Record::with_schema(&SCHEMA);
     let mut filled = BTreeSet::new();
     for cgroup in [CGROUP, "/"] {
@@ -370,8 +372,8 @@ fn the_rule_engines_tests_have_a_sensor_with_the_same_fields_of_ecs() {
 
 #[test]
 fn fields_with_few_values_have_no_others() {
-    let builder = RecordBuilder::new(Host::read(None));
-    let users = Users::start().expect("a thread");
+    let builder = RecordBuilder::new(Host::read(&NodeRoot::find(None), HostNames::default()));
+    let users = Users::start(&NodeRoot::find(None)).expect("a thread");
     let mut table = ProcessTable::default();
     let key = exec(&mut table, 11, 10, "/");
     let mut record = Record::with_schema(&SCHEMA);

@@ -155,8 +155,9 @@ fn privileges(facts: &HostFacts) -> Check {
             "{} missing: the kernel will refuse the eBPF programs",
             missing.join(" and ")
         ),
-        "run as root, or with CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH; in a container with \
-         --privileged",
+        "run as root, or with CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH; in Kubernetes give the \
+         container `capabilities: {add: [BPF, PERFMON, SYS_PTRACE, DAC_READ_SEARCH]}`, and where the runtime is too old \
+         to know them `privileged: true`",
     )
 }
 
@@ -176,7 +177,10 @@ fn sight(facts: &HostFacts) -> Option<Check> {
             "{} missing: processes from before the start will lack their path and terminal",
             missing.join(" and ")
         ),
-        "run as root, or give the capability",
+        format!(
+            "run as root, or give the capability; in Kubernetes `capabilities: {{add: [{}]}}`",
+            missing.join(", ").replace("CAP_", "")
+        ),
     ))
 }
 
@@ -213,7 +217,7 @@ fn namespaces(facts: &HostFacts) -> Check {
             "namespaces",
             "this is not the host's pid namespace: processes from before the start are not seen, and nothing is read of \
              later ones beside what the kernel side tells",
-            "run in the host's pid namespace (`--pid=host`)",
+            "run in the host's pid namespace (`--pid=host`; in Kubernetes give the pod `hostPID: true`)",
         );
     }
     match &facts.namespaces.cgroups {
@@ -265,7 +269,8 @@ fn state_directory(facts: &HostFacts, config: &Config) -> Check {
         return fail(
             "state directory",
             format!("{path} cannot be written: {}", error.desc()),
-            "make it writable, or set `state_directory` to another place",
+            "make it writable, or set `state_directory` to another place; in Kubernetes mount a volume there such as \
+             `hostPath: {path: /var/lib/tidewaiter, type: DirectoryOrCreate}`, without `readOnly`",
         );
     }
     match facts.state.free_bytes {

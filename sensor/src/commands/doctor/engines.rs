@@ -1,5 +1,7 @@
-//! What each container engine answers.
+//! What each container engine answers, and whether it will be found again after it was started anew.
 
+use std::fs;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Asked {
     socket: EngineSocket,
+    is_mounted_alone: bool,
     answer: Result<Answer, EngineError>,
 }
 
@@ -44,22 +47,22 @@ impl From<Probed> for Answer {
 
 /// Asks all engines at once.
 pub(crate) fn ask(sockets: &[EngineSocket]) -> Vec<Asked> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let ask_one = |socket: &EngineSocket| Asked {
+        is_mounted_alone: is_mount_point(&mounts, &socket.path),
         answer: Directory::probe(socket, ANSWER_LIMIT).map(Answer::from),
         socket: socket.clone(),
     };
     thread::scope(|scope| {
-        let asking: Vec<_> = sockets
-            .iter()
-            .map(|socket| scope.spawn(move || ask_one(socket)))
-            .collect();
+        let asking: Vec<_> = sockets.iter().map(|socket| scope.spawn(|| ask_one(socket))).collect();
         asking.into_iter().filter_map(|asked| asked.join().ok()).collect()
     })
 }
 
 pub(crate) fn judge(asked: &[Asked]) -> Vec<Check> {
-    let usual = ContainersConfig::default().engines;
+    let usual = ContainersConfig::default().engines();
     let mut checks: Vec<Check> = asked.iter().map(|engine| judge_one(engine, &usual)).collect();
+    checks.extend(asked.iter().filter_map(mounted_alone));
     if !asked.iter().any(|engine| engine.answer.is_ok()) {
         checks.push(warn(
             "engines",
@@ -68,6 +71,35 @@ pub(crate) fn judge(asked: &[Asked]) -> Vec<Check> {
         ));
     }
     checks
+}
+
+/// Whether something is mounted at this very file.
+fn is_mount_point(mounts: &str, path: &Path) -> bool {
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    // In the fifth word, with white space and backslashes as octal numbers.
+    let escaped = path
+        .to_string_lossy()
+        .replace('\\', "\\134")
+        .replace(' ', "\\040")
+        .replace('\t', "\\011")
+        .replace('\n', "\\012");
+    mounts.lines().any(|mount| mount.split(' ').nth(4) == Some(&escaped))
+}
+
+/// What is to be said of a socket that is mounted without its folder.
+fn mounted_alone(engine: &Asked) -> Option<Check> {
+    let path = &engine.socket.path;
+    let folder = path.parent().unwrap_or(path).display();
+    engine.is_mounted_alone.then(|| {
+        warn(
+            engine.socket.kind.name(),
+            format!(
+                "`{}` is mounted as a file: once the engine is started anew, nobody answers there any more",
+                path.display()
+            ),
+            format!("mount its folder: `hostPath: {{path: {folder}}}` at `{folder}`"),
+        )
+    })
 }
 
 fn judge_one(engine: &Asked, usual: &[EngineSocket]) -> Check {
@@ -106,6 +138,7 @@ mod tests {
     fn asked(path: &str, answer: Result<&str, EngineError>) -> Asked {
         Asked {
             socket: EngineSocket::on_host(EngineKind::Docker, path),
+            is_mounted_alone: false,
             answer: answer.map(|said| Answer {
                 said: said.to_owned(),
                 unread: None,
@@ -152,6 +185,24 @@ mod tests {
         let checks = judge(&[asked]);
         assert_eq!((checks.len(), checks[0].status), (1, CheckStatus::Warn));
         assert!(checks[0].found.contains("no id"), "{}", checks[0].found);
+    }
+
+    #[test]
+    fn a_socket_that_is_mounted_without_its_folder_is_a_warning_that_names_the_folder() {
+        let mut asked = asked("/run/containerd/containerd.sock", Ok("version 1"));
+        asked.is_mounted_alone = true;
+        let checks = judge(&[asked]);
+        assert_eq!((checks.len(), checks[1].status), (2, CheckStatus::Warn));
+        assert!(
+            checks[1]
+                .remedy
+                .as_ref()
+                .unwrap()
+                .contains("`hostPath: {path: /run/containerd}`")
+        );
+        let mounts = "22 1 0:21 / / rw - ext4 / rw\n33 22 0:5 /a /run/x\\040y/c.sock rw - tmpfs tmpfs rw\n";
+        assert!(is_mount_point(mounts, Path::new("/run/x y/c.sock")));
+        assert!(!is_mount_point(mounts, Path::new("/run/x y")));
     }
 
     #[test]

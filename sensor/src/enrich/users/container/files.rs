@@ -1,20 +1,17 @@
 //! Reading a container's files.
 //!
-//! A file is opened below the container's root and nowhere else, without leaving its file system, and only if it is a
-//! regular file of bounded size: never a device, a pipe or a way out. Names are bounded; only 0 is called root.
+//! A file is opened below the container's root, without leaving its file system. Names are bounded; only 0 is called root.
 
 use std::{
     collections::HashSet,
-    fs::File,
-    io::Read,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::Path,
 };
 
-use nix::{
-    fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2},
-    sys::stat::{FileStat, Mode, SFlag, fstat},
-};
+use nix::sys::stat::{FileStat, fstat};
 
+use crate::enrich::below::{self, Mounts};
+use crate::enrich::node::ROOT_OF_INIT;
 use crate::enrich::users::names::{NamesById, ROOT, entries};
 use crate::process::ProcessKey;
 
@@ -34,12 +31,7 @@ pub(crate) struct ContainerNames {
 
 /// The names in the container that this process is in, if it still is and has entered it.
 pub(super) fn read(process: ProcessKey) -> Option<ContainerNames> {
-    let root = open(
-        format!("/proc/{}/root", process.pid).as_str(),
-        OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    )
-    .ok()?;
+    let root = below::open_root(Path::new(&format!("/proc/{}/root", process.pid))).ok()?;
     let is_still_there = procfs::process::Process::new(process.pid as i32)
         .and_then(|found| found.stat())
         .is_ok_and(|stat| stat.starttime == process.start_ticks);
@@ -57,31 +49,13 @@ pub(super) fn read(process: ProcessKey) -> Option<ContainerNames> {
 fn is_root_of_host(root: &OwnedFd) -> bool {
     let file = |state: FileStat| (state.st_dev, state.st_ino);
     let Ok(root) = fstat(root).map(file) else { return true };
-    let host_roots = ["/", "/proc/1/root"].map(|path| nix::sys::stat::stat(path).map(file));
+    let host_roots = ["/", ROOT_OF_INIT].map(|path| nix::sys::stat::stat(path).map(file));
     host_roots.contains(&Ok(root))
 }
 
-/// The content of a regular file below `root`, following only what stays below it and on its file system.
+/// The content of a file below `root` and on its file system.
 fn text_below(root: BorrowedFd<'_>, path: &str) -> Option<String> {
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS | ResolveFlag::RESOLVE_NO_XDEV);
-    let place = openat2(root, path, how).ok()?;
-    // Opening a device or a pipe has side effects, so the type is checked first.
-    let state = fstat(&place).ok()?;
-    let is_regular = SFlag::from_bits_truncate(state.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG;
-    if !is_regular || u64::try_from(state.st_size).is_ok_and(|size| size > FILE_LIMIT) {
-        return None;
-    }
-    let file = open(
-        format!("/proc/self/fd/{}", place.as_raw_fd()).as_str(),
-        OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    )
-    .ok()?;
-    let mut bytes = Vec::new();
-    File::from(file).take(FILE_LIMIT).read_to_end(&mut bytes).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    below::find(root, path, Mounts::NotCrossed).ok()?.read(FILE_LIMIT).ok()
 }
 
 /// The names that are plausible, of the first users or groups. The first name of an id counts, plausible or not.
@@ -102,14 +76,13 @@ fn plausible_names(text: &str) -> NamesById {
 #[cfg(test)]
 mod tests {
     use std::{
-        fs,
+        fs::{self, File},
         os::unix::fs::symlink,
-        path::Path,
         time::{Duration, Instant},
     };
 
     use nix::{
-        sys::stat::{SFlag, mknod},
+        sys::stat::{Mode, SFlag, mknod},
         unistd::mkfifo,
     };
 
@@ -119,7 +92,7 @@ mod tests {
     const READ_LIMIT: Duration = Duration::from_secs(2);
 
     fn text_in(root: &Path) -> Option<String> {
-        let root = open(root, OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty()).unwrap();
+        let root = below::open_root(root).unwrap();
         text_below(root.as_fd(), "etc/passwd")
     }
 
