@@ -109,6 +109,28 @@ Examples:
   tidewaiter doctor --config /etc/tidewaiter/tidewaiter.toml --format json")]
     Doctor(DoctorArguments),
 
+    /// Ask the running sensor whether it goes on with its work
+    #[command(after_help = "\
+Exit status 0 means yes, 1 no, or that no sensor answers; a line says why. It is for the probes of a
+pod: alive is a sensor whose threads go on and that looks at what the kernel reports, which a new
+start may mend; ready is one that is alive, watches, writes what it remembers, and runs the rules
+and the configuration that there are.
+
+Examples:
+  tidewaiter health
+  tidewaiter health --ready --format json")]
+    Health(HealthArguments),
+
+    /// Have the running sensor read its rules and its configuration anew
+    #[command(after_help = "\
+As SIGHUP, with a line on what came of it. What rules remember stays. Where a rule is broken that was
+not before, or the configuration is wrong, everything stays as it was, and the exit status is 1. The
+sensor does so by itself when the files change.
+
+Examples:
+  tidewaiter reload")]
+    Reload(ReloadArguments),
+
     /// Print the default configuration, with comments
     #[command(after_help = "\
 Examples:
@@ -116,7 +138,7 @@ Examples:
     Config,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct ConfigArgument {
     /// Configuration file [default: /etc/tidewaiter/tidewaiter.toml, if it exists]
     #[arg(long, value_name = "FILE")]
@@ -124,7 +146,7 @@ pub(crate) struct ConfigArgument {
 }
 
 /// What decides which rules a sensor runs, and with what state.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct SensorArguments {
     #[command(flatten)]
     pub(crate) config: ConfigArgument,
@@ -229,6 +251,26 @@ pub(crate) struct RulesArguments {
     /// Text for a person, or one JSON array
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HealthArguments {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgument,
+
+    /// Whether it does all that it was told to, too
+    #[arg(long)]
+    pub(crate) ready: bool,
+
+    /// Text for a person, or a JSON object
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReloadArguments {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgument,
 }
 
 #[derive(Debug, Args)]

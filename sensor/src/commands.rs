@@ -21,6 +21,7 @@ pub(crate) mod config;
 pub(crate) mod doctor;
 mod error;
 pub(crate) mod events;
+pub(crate) mod health;
 pub(crate) mod learn;
 mod progress;
 mod recording;
@@ -55,6 +56,8 @@ pub fn main() -> ExitCode {
         Command::Config => config::main(),
         Command::Run(arguments) => run::main(arguments, line.color, log.dropped.clone()),
         Command::Events(arguments) => events::main(arguments, log.dropped.clone()),
+        Command::Health(arguments) => health::main(arguments),
+        Command::Reload(arguments) => health::reload(arguments),
         Command::Doctor(arguments) => doctor::main(arguments, line.color),
     };
     let (status, last_words) = match result {

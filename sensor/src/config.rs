@@ -4,6 +4,7 @@
 //! [`Config::default`] or [`Config::load`], so whoever holds one holds values that are in range.
 //! `config/default.toml` is what users read and equals the default; a test holds that.
 
+mod change;
 mod containers;
 mod environment;
 mod file;

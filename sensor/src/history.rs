@@ -89,6 +89,16 @@ pub(crate) struct History {
     thread: Arc<JoinHandle<()>>,
 }
 
+/// How the history is, for other threads to see.
+pub(crate) struct HistoryState(Arc<Shared>);
+
+impl HistoryState {
+    /// Whether it cannot be written at present.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.0.is_failing.load(Relaxed)
+    }
+}
+
 impl History {
     /// Opens the history in the state directory, which is made if it is missing. `keep` is the longest window of any
     /// rule. A damaged file is put aside, and an unwritable disk is tried again later: both are said, neither is an
@@ -116,10 +126,14 @@ impl History {
                 None
             }
         };
+        let is_failing = opened.is_none();
         let Opened { database, contents } = opened.unwrap_or_default();
         let (changes, queued) = mpsc::sync_channel(QUEUE_LENGTH);
         let (end, ended) = mpsc::channel();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            is_failing: is_failing.into(),
+            ..Shared::default()
+        });
         let writer = Writer::new(opener, database, queued, Arc::clone(&shared));
         let thread = thread::Builder::new()
             .name("history".to_owned())
@@ -201,6 +215,10 @@ impl History {
     /// The thread that writes.
     pub(crate) fn thread(&self) -> Arc<JoinHandle<()>> {
         Arc::clone(&self.thread)
+    }
+
+    pub(crate) fn state(&self) -> HistoryState {
+        HistoryState(Arc::clone(&self.shared))
     }
 
     /// Takes the longest window of another set of rules.

@@ -8,6 +8,7 @@ mod cli;
 mod clock;
 mod commands;
 mod config;
+mod control;
 mod decode;
 mod detection;
 mod enrich;

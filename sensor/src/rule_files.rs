@@ -20,7 +20,8 @@ mod report;
 mod stock;
 
 pub(crate) use find::RuleFilesError;
-use find::{files_below, holds_no_rule, read_bounded};
+pub(crate) use find::{files_below, folders_below};
+use find::{holds_no_rule, read_bounded};
 pub(crate) use report::{RuleReport, RuleStatus};
 use stock::STOCK_RULES;
 

@@ -3,6 +3,7 @@
 //! Stands before all stages, which count here and log through here, and imports none of them.
 
 pub(crate) mod backoff;
+pub(crate) mod beat;
 pub(crate) mod counts;
 pub(crate) mod log;
 pub(crate) mod prometheus;

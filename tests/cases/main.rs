@@ -11,6 +11,7 @@ mod lineage;
 mod losses;
 mod metrics;
 mod new_terms;
+mod node;
 mod reference;
 mod replay;
 

@@ -105,10 +105,16 @@ impl Alerting {
     }
 }
 
+/// Rules that take the place of others, and who is told then what is done with them.
+pub(crate) struct NewRules {
+    pub(crate) rules: Rules,
+    pub(crate) taken: Box<dyn FnOnce(&str) + Send>,
+}
+
 /// What other threads have for the event thread.
 pub(crate) enum Update {
     /// Other rules, from the path that the first ones came by.
-    Rules(Box<Rules>),
+    Rules(Box<NewRules>),
     /// What the sensor says of itself, for rules to look at.
     Notice(Box<Record>),
 }
@@ -162,15 +168,17 @@ impl EventHandler for Alerting {
 
     fn update(&mut self, losses: &Losses, update: Update) {
         self.release(Release::All, losses);
-        let rules = match update {
-            Update::Rules(rules) => rules,
+        let NewRules { rules, taken } = match update {
+            Update::Rules(new) => *new,
             Update::Notice(record) => return self.notice(&record, losses),
         };
         let before = self.detection.counts().engines;
         self.history.keep_for(rules.longest_window());
-        report::reload(&before, &self.detection.replace_rules(*rules));
+        report::reload(&before, &self.detection.replace_rules(rules));
         self.detection.begin(boot_clock_ns(), &mut self.history);
-        notify::ready(&format!("watching with {} rules", self.detection.rule_count()));
+        let status = format!("watching with {} rules", self.detection.rule_count());
+        notify::ready(&status);
+        taken(&status);
     }
 
     fn idle(&mut self, losses: &Losses, handled_until_ns: Option<i64>) {

@@ -20,6 +20,7 @@ use crate::clock::{boot_clock_ns, boot_time_ns, wall_clock_ns};
 use crate::notice::{self, ClockWay, Merged, Notice, Raised, Whose};
 use crate::pipeline::{Canary, Progress};
 use crate::record::{Heartbeat, RecordBuilder, SCHEMA, fill_metadata};
+use crate::telemetry::beat::Beat;
 use crate::telemetry::counts::{LostRecords, OutputCounts};
 use crate::telemetry::log::DroppedLines;
 
@@ -44,6 +45,8 @@ pub(crate) struct NoticeSources {
     pub(crate) builder: RecordBuilder,
     pub(crate) directory: Directory,
     pub(crate) progress: Progress,
+    /// Noted at each look.
+    pub(crate) beat: Beat,
     pub(crate) canary: Option<Canary>,
     pub(crate) dropped_lines: DroppedLines,
     /// Where it is noted that the sensor is alive.
@@ -174,6 +177,7 @@ impl<O: Outlet> Teller<O> {
 
     /// Notices what the counters and the clock show.
     fn look(&mut self) {
+        self.sources.beat.note();
         let now_ns = boot_clock_ns();
         let still_ns = now_ns - self.looked_at_ns;
         self.looked_at_ns = now_ns;

@@ -16,6 +16,11 @@ pub(crate) fn reloading() {
     }
 }
 
+/// All threads go on with their work.
+pub(crate) fn alive() {
+    send(&[NotifyState::Watchdog]);
+}
+
 pub(crate) fn stopping() {
     send(&[NotifyState::Stopping]);
 }

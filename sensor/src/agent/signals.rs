@@ -9,6 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::alarm;
 
+use super::request::{Cause, REQUESTS_AT_MOST, ReloadRequest};
 use crate::pipeline::Stop;
 
 /// How many seconds a clean end may take.
@@ -21,8 +22,9 @@ const EXIT_STATUS: i32 = 1;
 /// Hears the signals that end or change a running command, whatever the other threads do.
 pub(crate) struct Signals {
     pub(crate) stop: Stop,
-    /// Something comes at each SIGHUP.
-    pub(crate) reloads: Receiver<()>,
+    /// Where reloads are asked for, as each SIGHUP does.
+    pub(super) reload: SyncSender<ReloadRequest>,
+    pub(super) reloads: Receiver<ReloadRequest>,
     pub(crate) thread: Arc<JoinHandle<()>>,
 }
 
@@ -35,13 +37,14 @@ impl Signals {
         let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGALRM]);
         signals.thread_block()?;
         let stop = Stop::default();
-        let (reload, reloads) = mpsc::sync_channel(1);
-        let to_stop = stop.clone();
+        let (reload, reloads) = mpsc::sync_channel(REQUESTS_AT_MOST);
+        let (to_stop, at_signal) = (stop.clone(), reload.clone());
         let thread = thread::Builder::new()
             .name("signals".to_owned())
-            .spawn(move || listen(signals, &to_stop, &reload))?;
+            .spawn(move || listen(signals, &to_stop, &at_signal))?;
         Ok(Signals {
             stop,
+            reload,
             reloads,
             thread: Arc::new(thread),
         })
@@ -49,12 +52,12 @@ impl Signals {
 }
 
 /// Waits for nothing but signals.
-fn listen(signals: SigSet, stop: &Stop, reload: &SyncSender<()>) {
+fn listen(signals: SigSet, stop: &Stop, reload: &SyncSender<ReloadRequest>) {
     let mut is_ending = false;
     while let Ok(signal) = signals.wait() {
         match signal {
             // One that waits already reads all there is to read.
-            Signal::SIGHUP => drop(reload.try_send(())),
+            Signal::SIGHUP => drop(reload.try_send(ReloadRequest::new(Cause::Signal))),
             Signal::SIGALRM => end_at_once(&format!("it did not end within {CLEAN_END_SECONDS} seconds")),
             _ if is_ending => end_at_once("a second signal came"),
             _ => {

@@ -13,10 +13,13 @@ use container_engines::{Directory, EngineState, EngineStatus};
 use thiserror::Error;
 use tracing::{info, level_filters::LevelFilter, warn};
 
+use super::health::Vitals;
 use super::memory::{return_freed_memory, return_large_allocations, return_start_up_code};
 use super::notify;
+use super::request::ReloadRequest;
 use super::signals::Signals;
 use super::threads::{Threads, lost};
+use super::watch::Watched;
 use crate::{
     config::Config,
     enrich::host::{Host, HostNames},
@@ -53,6 +56,7 @@ pub(crate) enum AgentError {
 pub(crate) struct Agent<'a, Update> {
     config: &'a Config,
     signals: Signals,
+    pub(crate) vitals: Vitals,
     pub(crate) directory: Directory,
     /// Further ones may be added.
     pub(crate) threads: Threads,
@@ -109,12 +113,14 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
         }
         let (sender, updates) = sync_channel(UPDATES_AT_MOST);
         let own_pid = own_pid();
+        let progress = Progress::new();
         Ok(Agent {
             config,
+            vitals: Vitals::new(progress.clone(), signals.reload.clone()),
             signals,
             directory,
             threads,
-            progress: Progress::new(),
+            progress,
             own_pid,
             canary: own_pid.map(Canary::new),
             sender,
@@ -139,7 +145,8 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
     }
 
     /// Attaches to the kernel and hands every event to `handler` until a signal or somebody else stops it, or a thread is
-    /// lost. `SIGHUP` has the handler updated with what `reload` gives. `describe` says, for so many processes, what is
+    /// lost. Whoever asks for a reload has the handler updated with what `reload` gives; so do
+    /// changes of what is `watched`. `describe` says, for so many processes, what is
     /// being done.
     ///
     /// # Errors
@@ -147,7 +154,8 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
     pub(crate) fn run<H>(
         mut self,
         mut handler: H,
-        reload: impl FnMut() -> Option<Update> + Send + 'static,
+        reload: impl FnMut(ReloadRequest) -> Option<Update> + Send + 'static,
+        watched: Option<Watched>,
         describe: impl FnOnce(usize) -> String,
     ) -> Result<Stopped<H>, AgentError>
     where
@@ -193,7 +201,12 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
         let mut pipeline = Pipeline::new(kernel, table, users, self.progress, self.canary, own_pid);
 
         let (end, running) = mpsc::channel();
-        let Signals { stop, reloads, .. } = self.signals;
+        let Signals {
+            stop,
+            reload: requests,
+            reloads,
+            ..
+        } = self.signals;
         let (updates, to_stop) = (self.updates, stop.clone());
         let events = thread::Builder::new()
             .name("events".to_owned())
@@ -205,13 +218,19 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
                 (handler, pipeline, updates, counts)
             })?;
         self.threads.watch(reload_on(reloads, self.sender, reload)?);
+        if let Some(watched) = watched {
+            self.threads.watch(watched.start(requests)?);
+        }
         return_freed_memory();
         return_start_up_code();
         let numbers = self.threads.numbers(&events);
         let status = describe(report.found);
         info!("{status}; Ctrl-C ends it");
         notify::ready(&status);
-        let lost_thread = self.threads.supervise(&events, &numbers, &running, || stop.request());
+        self.vitals.watches(&status);
+        let lost_thread = self
+            .threads
+            .supervise(&events, &numbers, &running, &self.vitals, || stop.request());
         notify::stopping();
         if lost_thread.as_deref() == events.thread().name() {
             // It was made to end, and so gives nothing.
@@ -233,13 +252,13 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
 /// Starts the thread that sends what `reload` gives each time that something comes. Reading may take any time, and the
 /// event thread may be behind: nobody waits for this one.
 fn reload_on<Update: Send + 'static>(
-    reloads: Receiver<()>,
+    reloads: Receiver<ReloadRequest>,
     updates: SyncSender<Update>,
-    mut reload: impl FnMut() -> Option<Update> + Send + 'static,
+    mut reload: impl FnMut(ReloadRequest) -> Option<Update> + Send + 'static,
 ) -> io::Result<thread::JoinHandle<()>> {
     thread::Builder::new().name("reload".to_owned()).spawn(move || {
-        for () in reloads {
-            if let Some(update) = reload() {
+        for request in reloads {
+            if let Some(update) = reload(request) {
                 // The event thread takes no more when it ends; it is over then.
                 let _ = updates.send(update);
             }

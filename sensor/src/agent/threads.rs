@@ -18,7 +18,9 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use tracing::error;
 
+use super::health::Vitals;
 use super::memory::FreedMemory;
+use super::notify;
 use crate::notice::{self, Notice};
 use crate::telemetry::log::THREAD as LOG_THREAD;
 
@@ -63,6 +65,7 @@ impl Threads {
         events: &JoinHandle<Result>,
         numbers: &Numbers,
         running: &Receiver<Infallible>,
+        vitals: &Vitals,
         stop: impl Fn(),
     ) -> Option<String> {
         let number_of = |name: Option<&str>| numbers.get(name.unwrap_or_default()).copied();
@@ -78,6 +81,10 @@ impl Threads {
         let mut freed = FreedMemory::new();
         while let Err(RecvTimeoutError::Timeout) = running.recv_timeout(CHECK_INTERVAL) {
             freed.look();
+            vitals.supervision().note();
+            if vitals.not_alive().is_empty() {
+                notify::alive();
+            }
             if events_number.is_some_and(is_gone) && running.try_recv() == Err(TryRecvError::Empty) {
                 return Some(lost(events.thread().name()));
             }
@@ -135,6 +142,11 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
+    use crate::pipeline::Progress;
+
+    fn vitals() -> Vitals {
+        Vitals::new(Progress::new(), std::sync::mpsc::sync_channel(1).0)
+    }
 
     /// A thread that runs until the sender is dropped or sends.
     fn waiting(receiver: Receiver<()>) -> JoinHandle<()> {
@@ -156,9 +168,13 @@ mod tests {
         threads.watch(waiting(others));
         let broken = thread::Builder::new().name("broken".to_owned());
         threads.watch(broken.spawn(|| panic!("as the test wants it")).unwrap());
-        let ended = threads.supervise(&event_thread, &threads.numbers(&event_thread), &running, || {
-            stop.send(()).unwrap()
-        });
+        let ended = threads.supervise(
+            &event_thread,
+            &threads.numbers(&event_thread),
+            &running,
+            &vitals(),
+            || stop.send(()).unwrap(),
+        );
         assert_eq!(ended.as_deref(), Some("broken"));
         event_thread.join().unwrap();
     }
@@ -184,9 +200,13 @@ mod tests {
             thread::sleep(CHECK_INTERVAL / 2);
             begin.send(()).unwrap();
         });
-        let ended = threads.supervise(&event_thread, &threads.numbers(&event_thread), &running, || {
-            stop.send(()).unwrap()
-        });
+        let ended = threads.supervise(
+            &event_thread,
+            &threads.numbers(&event_thread),
+            &running,
+            &vitals(),
+            || stop.send(()).unwrap(),
+        );
         assert_eq!(ended.as_deref(), Some("made-to-end"));
         event_thread.join().unwrap();
         later.join().unwrap();
@@ -200,9 +220,13 @@ mod tests {
         threads.watch(waiting(others));
         let event_thread = thread::spawn(move || drop(end));
         assert_eq!(
-            threads.supervise(&event_thread, &threads.numbers(&event_thread), &running, || panic!(
-                "nothing is wrong"
-            )),
+            threads.supervise(
+                &event_thread,
+                &threads.numbers(&event_thread),
+                &running,
+                &vitals(),
+                || panic!("nothing is wrong")
+            ),
             None
         );
     }

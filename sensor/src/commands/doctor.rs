@@ -46,6 +46,13 @@ pub(crate) fn require(config: &Config) -> Result<(), LackingHost> {
     }
 }
 
+/// What this host lacks that the sensor cannot do without, if it does.
+pub(crate) fn lacking(config: &Config) -> Option<String> {
+    let mut checks = host_checks(config);
+    checks.retain(|check| check.status == CheckStatus::Fail);
+    (!checks.is_empty()).then(|| LackingHost(checks).to_string())
+}
+
 pub(crate) fn main(arguments: &DoctorArguments, color: ColorChoice) -> Result<ExitStatus, CommandError> {
     let config = Config::load(arguments.config.config.as_deref())?;
     let mut checks = host_checks(&config);

@@ -55,6 +55,7 @@ pub(crate) fn main(arguments: &EventsArguments, dropped_lines: DroppedLines) -> 
         builder: RecordBuilder::new(host(&config)),
         directory: agent.directory.clone(),
         progress: agent.progress.clone(),
+        beat: agent.vitals.notices().clone(),
         canary: agent.canary.clone(),
         dropped_lines,
         alive: None,
@@ -73,7 +74,12 @@ pub(crate) fn main(arguments: &EventsArguments, dropped_lines: DroppedLines) -> 
         record: Record::with_schema(&SCHEMA),
         which,
     };
-    let stopped = agent.run(writer, || None, |processes| format!("watching {processes} processes"));
+    let stopped = agent.run(
+        writer,
+        |_| None,
+        None,
+        |processes| format!("watching {processes} processes"),
+    );
     notices.finish(FINISH_LIMIT);
     let Stopped { counts, reason, .. } = stopped?;
     let written = output.finish(FINISH_LIMIT);

@@ -1,23 +1,31 @@
 //! `tidewaiter run`: puts the stages together, and says at the end what was seen and what was lost.
 
 use std::collections::VecDeque;
+use std::fs::DirBuilder;
 use std::io::{self, IsTerminal};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rule_engine::{EngineOptions, Record};
+use tracing::warn;
 
 use super::{CommandError, ExitStatus, configured, doctor, style_for};
 use crate::agent::handler::{Alerting, Update};
+use crate::agent::health::Vitals;
 use crate::agent::last_run::RunFile;
 use crate::agent::notices::{NoticeSources, Notices, Outlet};
-use crate::agent::reload::{load_rules, reload};
+use crate::agent::reload::{Loaded, Reloading, load_rules};
 use crate::agent::signals::Signals;
 use crate::agent::start::{Agent, AgentError, Stopped, host};
+use crate::agent::watch::Watched;
 use crate::alert::complete::{Completion, complete_from};
 use crate::cli::{ColorChoice, RunArguments};
 use crate::config::{Config, Format};
+use crate::control::Control;
 use crate::detection::Detection;
 use crate::history::History;
 use crate::notice::{self, Notice};
@@ -44,13 +52,19 @@ pub(crate) fn main(
     let signals = Signals::hear().map_err(AgentError::Thread)?;
     let config = configured(&arguments.sensor)?;
     doctor::require(&config)?;
-    let rules = load_rules(&config)?;
+    let watched = Watched::new(config.watched());
+    let Loaded { rules, broken } = load_rules(&config)?;
     let history = History::open(&config.state_directory, rules.longest_window())?;
     // The history has the directory for itself.
     let (run_file, last_alive_ns) = RunFile::begin(&config.state_directory).map_err(AgentError::Thread)?;
     let mut agent = Agent::start(&config, signals)?;
     agent.threads.watch(run_file.thread());
     agent.threads.watch(history.thread());
+    agent.vitals.set_history(history.state());
+    agent.vitals.set_rules(broken.problem());
+    if let Some(thread) = answer_questions(&config, agent.vitals.clone()) {
+        agent.threads.watch(thread);
+    }
 
     let (closed, on_closed) = agent.stop_on_closed();
     let (form, metadata_wait) = form(arguments, &config, color);
@@ -63,6 +77,7 @@ pub(crate) fn main(
         builder: RecordBuilder::new(host(&config)),
         directory: agent.directory.clone(),
         progress: agent.progress.clone(),
+        beat: agent.vitals.notices().clone(),
         canary: agent.canary.clone(),
         dropped_lines: dropped_lines.clone(),
         alive: Some(run_file.note()),
@@ -101,8 +116,17 @@ pub(crate) fn main(
     );
 
     let directory = agent.directory.clone();
-    let reload = reload(config.clone(), handler.environment());
-    let stopped = agent.run(handler, reload, |processes| {
+    let named = arguments.sensor.clone();
+    let mut reloading = Reloading {
+        load: move || configured(&named),
+        config: config.clone(),
+        broken,
+        environment: handler.environment(),
+        vitals: agent.vitals.clone(),
+        watched: watched.clone(),
+    };
+    let reload = move |request| reloading.reload(request);
+    let stopped = agent.run(handler, reload, Some(watched), |processes| {
         format!("watching {processes} processes with {rule_count} rules")
     });
     notices.finish(FINISH_LIMIT);
@@ -127,6 +151,25 @@ pub(crate) fn main(
         0 => Ok(ExitStatus::Ok),
         number => Err(CommandError::NotWritten { number, what: "alerts" }),
     }
+}
+
+/// Answers what this sensor is asked; gives the thread. One that cannot be asked runs nevertheless.
+fn answer_questions(config: &Config, vitals: Vitals) -> Option<Arc<JoinHandle<()>>> {
+    let directory = config.control_directory();
+    let started = DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .and_then(|()| Control::start(directory, vitals));
+    started
+        .map(|control| control.thread())
+        .inspect_err(|error| {
+            warn!(
+                "`tidewaiter health` and `tidewaiter reload` cannot ask this sensor: no socket in `{}`: {error}",
+                directory.display()
+            );
+        })
+        .ok()
 }
 
 /// Has what the sensor says of itself written among the alerts, and looked at by the rules.

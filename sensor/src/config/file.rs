@@ -12,11 +12,8 @@ use toml::de::DeTable;
 
 use super::containers::RawContainers;
 use super::problem::{Checker, Problem, in_range, not_empty, parse_duration};
-use super::settings::{Config, Format};
+use super::settings::{Config, DEFAULT_PATH, Format};
 use super::unknown_keys::unknown_keys;
-
-/// Read when no file is named, if it exists.
-const DEFAULT_PATH: &str = "/etc/tidewaiter/tidewaiter.toml";
 
 /// A configuration file longer than this is not one.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
@@ -54,11 +51,23 @@ impl Config {
             }
         };
         match config.with_environment(std::env::vars_os()) {
-            Ok(config) if problems.is_empty() => return Ok(config),
+            Ok(config) if problems.is_empty() => {
+                return Ok(Self {
+                    file: path.to_owned(),
+                    ..config
+                });
+            }
             Ok(_) => {}
             Err(further) => problems.extend(further),
         }
         Err(ConfigError::Invalid(problems))
+    }
+
+    /// What the environment says, as far as it is right, whatever the file says.
+    pub(crate) fn of_environment() -> Self {
+        Self::default()
+            .with_environment(std::env::vars_os())
+            .unwrap_or_default()
     }
 
     /// All problems of `text` that can be found at once, or the configuration it describes.
@@ -99,6 +108,7 @@ struct RawConfig {
     learn_for: Option<Spanned<String>>,
     format: Option<Spanned<String>>,
     state_directory: Option<PathBuf>,
+    runtime_directory: Option<PathBuf>,
     metrics_file: Option<PathBuf>,
     heartbeat: Option<Spanned<String>>,
     host_name: Option<String>,
@@ -122,6 +132,7 @@ impl RawConfig {
             problems: Vec::new(),
         };
         let config = Config {
+            file: base.file,
             rules: self.rules.unwrap_or(base.rules),
             stock_rules: self.stock_rules.unwrap_or(base.stock_rules),
             data_streams: checker.value(self.data_streams, base.data_streams, |written| {
@@ -135,6 +146,7 @@ impl RawConfig {
                 _ => Err("the format is one of `auto`, `text` and `json`".to_owned()),
             }),
             state_directory: self.state_directory.unwrap_or(base.state_directory),
+            runtime_directory: not_empty(self.runtime_directory, base.runtime_directory),
             metrics_file: not_empty(self.metrics_file, base.metrics_file),
             heartbeat: checker.value(self.heartbeat, base.heartbeat, |written| {
                 match parse_duration(&written)? {

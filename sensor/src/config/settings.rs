@@ -1,6 +1,6 @@
 //! What can be configured, and the defaults.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -8,6 +8,8 @@ use rule_engine::DataStreams;
 
 use super::containers::ContainersConfig;
 
+/// Read when no file is named, if it exists.
+pub(super) const DEFAULT_PATH: &str = "/etc/tidewaiter/tidewaiter.toml";
 /// The one rules path that need not exist.
 pub(crate) const DEFAULT_RULES_DIRECTORY: &str = "/etc/tidewaiter/rules";
 
@@ -26,6 +28,8 @@ const ENVIRONMENT_VARIABLES: [&str; 8] = [
 /// Values that are in range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Config {
+    /// The file, which need not exist.
+    pub(crate) file: PathBuf,
     pub(crate) rules: Vec<PathBuf>,
     pub(crate) stock_rules: bool,
     /// What events count as being in, for the `index` of rules.
@@ -35,6 +39,8 @@ pub(crate) struct Config {
     /// `None`: text on a terminal, JSON otherwise.
     pub(crate) format: Option<Format>,
     pub(crate) state_directory: PathBuf,
+    /// `None`: the state directory.
+    pub(crate) runtime_directory: Option<PathBuf>,
     /// `None`: no metrics are written.
     pub(crate) metrics_file: Option<PathBuf>,
     /// How often the sensor says that it is alive; zero: never.
@@ -54,12 +60,14 @@ pub(crate) struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            file: PathBuf::from(DEFAULT_PATH),
             rules: vec![PathBuf::from(DEFAULT_RULES_DIRECTORY)],
             stock_rules: true,
             data_streams: DataStreams::default(),
             learn_for: Duration::from_secs(60 * 60),
             format: None,
             state_directory: PathBuf::from("/var/lib/tidewaiter"),
+            runtime_directory: None,
             metrics_file: None,
             heartbeat: Duration::from_secs(60),
             host_name: None,
@@ -69,6 +77,13 @@ impl Default for Config {
             arguments_limit_bytes: 32 * 1024,
             environment_variables: ENVIRONMENT_VARIABLES.map(str::to_owned).to_vec(),
         }
+    }
+}
+
+impl Config {
+    /// Where a running sensor is asked.
+    pub(crate) fn control_directory(&self) -> &Path {
+        self.runtime_directory.as_deref().unwrap_or(&self.state_directory)
     }
 }
 

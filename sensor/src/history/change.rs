@@ -46,6 +46,8 @@ pub(super) struct Shared {
     pub(super) unsaved: AtomicU64,
     /// The database on disk began empty while this history ran: everything has to be written again.
     pub(super) was_replaced: AtomicBool,
+    /// What changed last could not be written.
+    pub(super) is_failing: AtomicBool,
     /// Nothing more will come.
     pub(super) is_closing: AtomicBool,
 }

@@ -130,6 +130,7 @@ impl Writer {
         match self.try_commit() {
             Ok(()) => {
                 self.batch = Batch::default();
+                self.shared.is_failing.store(false, Relaxed);
                 self.shared.committed.fetch_add(count as u64, Relaxed);
                 tracing::debug!(count, "history committed");
                 if let Some(lasted) = self.backoff.recovered() {
@@ -171,6 +172,7 @@ impl Writer {
     }
 
     fn failed(&mut self, error: &str) {
+        self.shared.is_failing.store(true, Relaxed);
         self.shared.write_errors.fetch_add(1, Relaxed);
         if let Some(lasting) = self.backoff.failed() {
             let seconds = lasting.as_secs();

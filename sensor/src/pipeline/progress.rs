@@ -67,7 +67,8 @@ impl Progress {
         }
     }
 
-    pub(super) fn begin(&self) {
+    pub(crate) fn begin(&self) {
+        self.count(PipelineCounts::default());
         self.handled_until(0);
     }
 

@@ -36,14 +36,36 @@ pub(crate) fn holds_no_rule(path: &Path) -> bool {
 
 /// The path itself if it is a file, else the rule files of the directory in the order of their paths.
 pub(crate) fn files_below(path: &Path) -> Result<Vec<PathBuf>, RuleFilesError> {
+    let Below { mut files, .. } = below(path)?;
+    if files.is_empty() {
+        return Err(RuleFilesError::NoRules { path: path.to_owned() });
+    }
+    files.sort_unstable();
+    Ok(files)
+}
+
+/// The directories that are searched for rule files; none if the path is no directory.
+pub(crate) fn folders_below(path: &Path) -> Vec<PathBuf> {
+    below(path).map(|below| below.folders).unwrap_or_default()
+}
+
+/// What is searched and found.
+#[derive(Default)]
+struct Below {
+    folders: Vec<PathBuf>,
+    files: Vec<PathBuf>,
+}
+
+fn below(path: &Path) -> Result<Below, RuleFilesError> {
     let unreadable = |source| RuleFilesError::Unreadable {
         path: path.to_owned(),
         source,
     };
+    let mut found = Below::default();
     if !fs::metadata(path).map_err(unreadable)?.is_dir() {
-        return Ok(vec![path.to_owned()]);
+        found.files.push(path.to_owned());
+        return Ok(found);
     }
-    let mut files = Vec::new();
     let mut directories = vec![(path.to_owned(), 0)];
     while let Some((directory, depth)) = directories.pop() {
         for entry in fs::read_dir(&directory).map_err(unreadable)? {
@@ -58,7 +80,7 @@ pub(crate) fn files_below(path: &Path) -> Result<Vec<PathBuf>, RuleFilesError> {
             let Ok(metadata) = fs::metadata(&entry) else {
                 // Reading it will say why not: a link into nothing may have been a rule, or a directory of them.
                 if fs::symlink_metadata(&entry).is_ok() {
-                    files.push(entry);
+                    found.files.push(entry);
                 }
                 continue;
             };
@@ -68,18 +90,15 @@ pub(crate) fn files_below(path: &Path) -> Result<Vec<PathBuf>, RuleFilesError> {
             if metadata.is_dir() {
                 directories.push((entry, depth + 1));
             } else if metadata.is_file() && is_rule {
-                files.push(entry);
+                found.files.push(entry);
             }
         }
-        if depth > MAX_DEPTH || files.len() > MAX_FILES {
+        found.folders.push(directory);
+        if depth > MAX_DEPTH || found.files.len() > MAX_FILES {
             return Err(RuleFilesError::TooMuch { path: path.to_owned() });
         }
     }
-    if files.is_empty() {
-        return Err(RuleFilesError::NoRules { path: path.to_owned() });
-    }
-    files.sort_unstable();
-    Ok(files)
+    Ok(found)
 }
 
 pub(crate) fn read_bounded(path: &Path) -> io::Result<String> {

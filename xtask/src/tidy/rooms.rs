@@ -38,6 +38,7 @@ pub(crate) const CRATES: &[Crate] = &[
             "rule_files",
             "outputs",
             "pipeline",
+            "control",
             "agent",
             "cli",
             "commands",
