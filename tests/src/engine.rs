@@ -184,7 +184,7 @@ impl Drop for Engine {
 }
 
 /// For what gives no sign of its own when it is ready.
-pub(crate) fn wait_until(failure: &str, mut is_so: impl FnMut() -> bool) -> Result<()> {
+pub fn wait_until(failure: &str, mut is_so: impl FnMut() -> bool) -> Result<()> {
     retry(failure, || is_so().then_some(()))
 }
 

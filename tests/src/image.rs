@@ -70,7 +70,10 @@ pub fn pack_labelled(root: &Path, name: &str, labels: &[(&str, &str)], folder: &
 
 fn pack_configured(root: &Path, name: &str, configuration: &Value, folder: &Path) -> Result<PathBuf> {
     let layer = folder.join("layer.tar");
-    run(Command::new("tar").arg("-C").arg(root).arg("-cf").arg(&layer).arg("."))?;
+    // With what a file's capabilities are kept in.
+    let mut archive = Command::new("tar");
+    archive.args(["--xattrs", "--xattrs-include=security.capability", "-C"]);
+    run(archive.arg(root).arg("-cf").arg(&layer).arg("."))?;
     let sum = String::from_utf8(run(Command::new("sha256sum").arg(&layer))?.stdout)?;
     let digest = sum.split_whitespace().next().context("`sha256sum` printed nothing")?;
     let config = json!({

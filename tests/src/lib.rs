@@ -6,6 +6,7 @@
 
 pub mod attack;
 pub mod cgroup;
+pub mod cluster;
 pub mod containerd;
 pub mod cri;
 pub mod document;

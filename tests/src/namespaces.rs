@@ -82,28 +82,45 @@ impl Namespaces {
 
     /// Ends all processes in here and removes the cgroups that they leave.
     pub fn end(&mut self) {
-        let deadline = Instant::now() + PATIENCE;
-        let outside: HashSet<u64> = of_process(std::process::id()).collect();
-        let mut namespaces = self.own.clone();
-        loop {
-            let members = members(&namespaces);
-            if members.is_empty() || Instant::now() > deadline {
-                break;
-            }
-            for process in &members {
-                namespaces.extend(of_process(*process).filter(|namespace| !outside.contains(namespace)));
-                if let Ok(id) = i32::try_from(*process) {
-                    let _ = kill(Pid::from_raw(id), Signal::SIGKILL);
-                }
-            }
+        end_members(self.own.clone(), || {
             let _ = self.holder.try_wait();
-            thread::sleep(POLL_INTERVAL);
-        }
+        });
         let _ = self.holder.wait();
-        let deadline = Instant::now() + CGROUPS_LIMIT;
-        while Instant::now() < deadline && cgroup::remove_new(&self.cgroups_before).is_err() {
-            thread::sleep(POLL_INTERVAL);
+        remove_cgroups(&self.cgroups_before);
+    }
+}
+
+/// As [`Namespaces::end`] of the namespaces that a process is in and this one is not, whose holder is gone.
+pub(crate) fn end_abandoned(process: u32, cgroups_before: &HashSet<PathBuf>) {
+    let outside: HashSet<u64> = of_process(std::process::id()).collect();
+    let own = of_process(process).filter(|namespace| !outside.contains(namespace));
+    end_members(own.collect(), || ());
+    remove_cgroups(cgroups_before);
+}
+
+fn end_members(mut namespaces: HashSet<u64>, mut reap: impl FnMut()) {
+    let deadline = Instant::now() + PATIENCE;
+    let outside: HashSet<u64> = of_process(std::process::id()).collect();
+    loop {
+        let members = members(&namespaces);
+        if members.is_empty() || Instant::now() > deadline {
+            return;
         }
+        for process in &members {
+            namespaces.extend(of_process(*process).filter(|namespace| !outside.contains(namespace)));
+            if let Ok(id) = i32::try_from(*process) {
+                let _ = kill(Pid::from_raw(id), Signal::SIGKILL);
+            }
+        }
+        reap();
+        thread::sleep(POLL_INTERVAL);
+    }
+}
+
+fn remove_cgroups(before: &HashSet<PathBuf>) {
+    let deadline = Instant::now() + CGROUPS_LIMIT;
+    while Instant::now() < deadline && cgroup::remove_new(before).is_err() {
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
@@ -137,6 +154,11 @@ fn parent(process: u32) -> Option<u32> {
     // The name before it may hold anything, parentheses too.
     let (_, behind_name) = stat.rsplit_once(") ")?;
     behind_name.split(' ').nth(1)?.parse().ok()
+}
+
+/// The mount namespace of a process that has not ended.
+pub(crate) fn mount_namespace(process: u32) -> Option<u64> {
+    of_process(process).next()
 }
 
 /// The mount and the network namespace of a process; a user's engine leaves the first one. One that has ended has none.

@@ -23,7 +23,7 @@ const READY: &str = "watching";
 const FENCE_RULE_NAME: &str = "Fence";
 
 /// Alerts on [`crate::image::FENCE`], wherever it runs.
-const FENCE_RULE: &str = r#"
+pub const FENCE_RULE: &str = r#"
 [rule]
 name = "Fence"
 description = "A program that only the tests run."
@@ -44,16 +44,21 @@ pub struct Home {
     _alone: File,
 }
 
+/// Waits until no other test has the machine; this one has it as long as the file is open.
+pub fn alone() -> Result<File> {
+    let alone = File::create(env::temp_dir().join("tidewaiter-end-to-end.lock"))?;
+    alone.lock()?;
+    Ok(alone)
+}
+
 impl Home {
     /// With the stock rules and the fence, and nothing to learn first.
     pub fn new() -> Result<Self> {
         // Built before the others are kept waiting.
         tidewaiter()?;
-        let alone = File::create(env::temp_dir().join("tidewaiter-end-to-end.lock"))?;
-        alone.lock()?;
         let home = Self {
+            _alone: alone()?,
             folder: TempDir::with_prefix("tidewaiter-home-")?,
-            _alone: alone,
         };
         fs::create_dir(home.state())?;
         fs::create_dir(home.rules())?;

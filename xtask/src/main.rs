@@ -1,6 +1,8 @@
 //! The project's tasks: set up a machine, build, run, test, measure. `./dev` and the alias `cargo xtask` lead here.
 
+mod apt;
 mod check;
+mod cluster;
 mod command;
 #[path = "../../sensor/build/ebpf_toolchain.rs"]
 mod ebpf_toolchain;
@@ -47,6 +49,11 @@ enum Task {
         /// Write into the repository how many instructions the verifier looked at
         #[arg(long)]
         record: bool,
+    },
+    /// Run Tidewaiter on a Kubernetes of its own, in namespaces of its own: Debian's, built once
+    Cluster {
+        #[command(subcommand)]
+        action: cluster::Action,
     },
     /// Check every shell script
     Shellcheck,
@@ -153,6 +160,10 @@ fn carry_out(task: Task) -> Result<ExitCode> {
             } else {
                 ExitCode::FAILURE
             })
+        }
+        Task::Cluster { action } => {
+            setup::for_testing()?;
+            cluster::carry_out(action)
         }
         Task::Shellcheck => tools::shellcheck().map(|()| ExitCode::SUCCESS),
         Task::Deny => tools::deny().map(|()| ExitCode::SUCCESS),

@@ -126,6 +126,58 @@ const FOR_KERNELS: [Requirement; 4] = [
     },
 ];
 
+const FOR_CLUSTER: [Requirement; 7] = [
+    Requirement {
+        purpose: "Go, to build Kubernetes with",
+        is_there: || is_installed("go"),
+        debian_packages: &["golang-go"],
+        elsewhere: "install Go 1.19",
+    },
+    Requirement {
+        purpose: "a library of Go that Kubernetes' own copy of is too old for this Go",
+        is_there: || Path::new(REFLECT2).is_dir(),
+        debian_packages: &["golang-github-modern-go-reflect2-dev"],
+        elsewhere: "place the source of github.com/modern-go/reflect2 1.0.2 there",
+    },
+    Requirement {
+        purpose: "what unpacks Debian's source packages",
+        is_there: || is_installed("dpkg-source"),
+        debian_packages: &["dpkg-dev"],
+        elsewhere: "install dpkg-source",
+    },
+    Requirement {
+        purpose: "etcd, which holds what a cluster is",
+        is_there: || is_installed("etcd"),
+        debian_packages: &["etcd-server"],
+        elsewhere: "install etcd",
+    },
+    Requirement {
+        purpose: "plugins for the network of pods",
+        is_there: || {
+            ["bridge", "host-local", "loopback"]
+                .iter()
+                .all(|plugin| Path::new("/usr/lib/cni").join(plugin).is_file())
+        },
+        debian_packages: &["containernetworking-plugins"],
+        elsewhere: "install the CNI plugins below /usr/lib/cni",
+    },
+    Requirement {
+        purpose: "setcap, for an image whose program has capabilities of its own",
+        is_there: || is_installed("setcap"),
+        debian_packages: &["libcap2-bin"],
+        elsewhere: "install setcap",
+    },
+    Requirement {
+        purpose: "openssl, for the key that signs tokens of service accounts",
+        is_there: || is_installed("openssl"),
+        debian_packages: &["openssl"],
+        elsewhere: "install openssl",
+    },
+];
+
+/// Where Debian has the source of that library.
+pub(crate) const REFLECT2: &str = "/usr/share/gocode/src/github.com/modern-go/reflect2";
+
 pub(crate) fn for_building() -> Result<()> {
     provide(&[COMPILER_WITH_SOURCE])?;
     if find_bpf_linker().is_some() {
@@ -180,6 +232,11 @@ fn install_eql_oracle() -> Result<()> {
 
 pub(crate) fn for_kernels() -> Result<()> {
     provide(&FOR_KERNELS)
+}
+
+/// Beside what [`for_testing`] installs.
+pub(crate) fn for_cluster() -> Result<()> {
+    provide(&FOR_CLUSTER)
 }
 
 pub(crate) fn for_shellcheck() -> Result<()> {

@@ -19,6 +19,9 @@ pub(crate) const MARK: &str = "TEST_RUN_OF_TIDEWAITER";
 /// The test binary that needs root, and the machine for itself.
 const END_TO_END: &str = "end_to_end";
 
+/// The one whose tests run in a Kubernetes, which [`crate::cluster`] builds.
+const CLUSTER: &str = "cluster";
+
 /// A binary with tests.
 pub(crate) struct TestBinary {
     name: String,
@@ -30,6 +33,10 @@ pub(crate) struct TestBinary {
 impl TestBinary {
     pub(crate) fn is_end_to_end(&self) -> bool {
         self.name == END_TO_END
+    }
+
+    pub(crate) fn needs_cluster(&self) -> bool {
+        self.name == CLUSTER
     }
 }
 

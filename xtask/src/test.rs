@@ -35,7 +35,9 @@ const MAY_BE_SKIPPED_IN_CI: [&str; 8] = [
 pub(crate) fn run_everything() -> Result<ExitCode> {
     let before = Machine::snapshot();
     command::run(&mut build_sensor())?;
-    let (end_to_end, others): (Vec<_>, Vec<_>) = suite::build()?.into_iter().partition(TestBinary::is_end_to_end);
+    let mut tests = suite::build()?;
+    tests.retain(|binary| !binary.needs_cluster());
+    let (end_to_end, others): (Vec<_>, Vec<_>) = tests.into_iter().partition(TestBinary::is_end_to_end);
     let lanes: [Box<dyn FnOnce() -> Result<Summary> + Send>; 3] = [
         Box::new(move || {
             let mut summary = suite::run(&others, &[])?;

@@ -41,9 +41,25 @@ pub struct Workload {
     /// As Kubernetes spells it: `Deployment`, `StatefulSet`, `DaemonSet`, `Job`, `ReplicaSet`, or
     /// `Node` for a pod from a file on the node.
     pub kind: &'static str,
-    /// Not known for a `Node`.
+    /// Not known for a `Node`, and where the pod's name holds only the beginning of a longer one.
     pub name: Option<String>,
+    /// Of a `Job`: the CronJob that made it, by the time in its name.
+    pub cron_job: Option<String>,
 }
+
+impl Workload {
+    fn new(kind: &'static str, name: Option<&str>) -> Self {
+        Self {
+            kind,
+            name: name.map(bounded),
+            cron_job: None,
+        }
+    }
+}
+
+/// How much of `NAME-` is in a name that Kubernetes makes of it, before the random letters.
+const GENERATED_FROM: usize = 58;
+const RANDOM_LETTERS: usize = 5;
 
 impl Pod {
     /// What the labels of a container of Docker's say about its pod, if its name says so too: `k8s_CONTAINER_POD_NAMESPACE_UID_`
@@ -90,10 +106,7 @@ impl Pod {
         let (annotations, cut_annotations) = bounded_labels(kept);
         Pod {
             workload: if is_static {
-                Some(Workload {
-                    kind: "Node",
-                    name: None,
-                })
+                Some(Workload::new("Node", None))
             } else {
                 workload(name, &labels)
             },
@@ -114,9 +127,10 @@ impl Pod {
             .chain(&self.annotations)
             .map(pair_bytes)
             .sum::<usize>();
-        let workload = self.workload.as_ref().and_then(|workload| workload.name.as_ref());
-        let texts = [Some(&self.name), Some(&self.namespace), Some(&self.uid), workload];
-        size_of::<Pod>() + pairs + texts.into_iter().flatten().map(String::len).sum::<usize>()
+        let workload = self.workload.iter();
+        let names = workload.flat_map(|workload| workload.name.iter().chain(&workload.cron_job));
+        let texts = [&self.name, &self.namespace, &self.uid].into_iter().chain(names);
+        size_of::<Pod>() + pairs + texts.map(String::len).sum::<usize>()
     }
 }
 
@@ -134,21 +148,32 @@ fn workload(pod: &str, labels: &[(String, String)]) -> Option<Workload> {
         let found = labels.iter().find(|(key, _)| key == wanted);
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     };
-    let named = |kind, name: &str| {
-        Some(Workload {
-            kind,
-            name: Some(bounded(name)),
-        })
-    };
+    let named = |kind, name: &str| Some(Workload::new(kind, Some(name)));
     if let Some(job) = label("batch.kubernetes.io/job-name").or_else(|| label("job-name")) {
-        return named("Job", job);
+        return Some(Workload {
+            cron_job: cron_job(job).map(bounded),
+            ..Workload::new("Job", Some(job))
+        });
     }
     // NAME-HASH-RANDOM; the hash is the ReplicaSet's, and is made by a Deployment alone.
     if let Some(hash) = label("pod-template-hash") {
-        let (replica_set, _) = pod.rsplit_once('-')?;
-        return match replica_set.strip_suffix(hash).and_then(|name| name.strip_suffix('-')) {
-            Some(deployment) => named("Deployment", deployment),
-            None => named("ReplicaSet", replica_set),
+        return match generated_from(pod)? {
+            GeneratedFrom::Whole(replica_set) => {
+                match replica_set.strip_suffix(hash).and_then(|name| name.strip_suffix('-')) {
+                    Some(deployment) => named("Deployment", deployment),
+                    None => named("ReplicaSet", replica_set),
+                }
+            }
+            GeneratedFrom::Cut(beginning) => {
+                // There is no dash in the hash: it is between the last two, or its beginning behind the last one.
+                let (name, is_whole) = match beginning.strip_suffix('-') {
+                    Some(name) => (name, true),
+                    None => (beginning, false),
+                };
+                let (deployment, of_hash) = name.rsplit_once('-')?;
+                let is_hash = of_hash == hash || (!is_whole && !of_hash.is_empty() && hash.starts_with(of_hash));
+                is_hash.then(|| Workload::new("Deployment", Some(deployment)))
+            }
         };
     }
     if label("statefulset.kubernetes.io/pod-name") == Some(pod) {
@@ -157,9 +182,41 @@ fn workload(pod: &str, labels: &[(String, String)]) -> Option<Workload> {
     }
     // NAME-RANDOM; a StatefulSet has the first label too, but not the second.
     if label("controller-revision-hash").is_some() && label("pod-template-generation").is_some() {
-        return named("DaemonSet", pod.rsplit_once('-')?.0);
+        return Some(match generated_from(pod)? {
+            GeneratedFrom::Whole(name) => Workload::new("DaemonSet", Some(name)),
+            GeneratedFrom::Cut(_) => Workload::new("DaemonSet", None),
+        });
     }
     None
+}
+
+/// What a controller had a pod's name made from.
+enum GeneratedFrom<'a> {
+    /// The name of what manages the pod.
+    Whole(&'a str),
+    /// Of `NAME-` as much as fits: perhaps all of it.
+    Cut(&'a str),
+}
+
+fn generated_from(pod: &str) -> Option<GeneratedFrom<'_>> {
+    let (beginning, _) = pod.split_at_checked(pod.len().checked_sub(RANDOM_LETTERS)?)?;
+    if beginning.len() >= GENERATED_FROM {
+        return Some(GeneratedFrom::Cut(beginning));
+    }
+    beginning.strip_suffix('-').map(GeneratedFrom::Whole)
+}
+
+/// Who made a Job of this name, if it ends with the time that it was due, in minutes or, before Kubernetes 1.21, seconds
+/// since 1970. Dates, which people end names with, are other numbers.
+fn cron_job(job: &str) -> Option<&str> {
+    let (name, due) = job.rsplit_once('-')?;
+    let number: u64 = due.parse().ok()?;
+    let is_time = match due.len() {
+        8 => (22_000_000..100_000_000).contains(&number),
+        10 => number >= 1_400_000_000,
+        _ => false,
+    };
+    (is_time && !name.is_empty()).then_some(name)
 }
 
 #[cfg(test)]
@@ -210,6 +267,57 @@ mod tests {
             &[("batch.kubernetes.io/job-name", "backup")],
             "Job backup",
         );
+    }
+
+    /// As the API server makes it.
+    fn generated(name: &str) -> String {
+        let base = format!("{name}-");
+        format!("{}x2x7p", &base[..base.len().min(GENERATED_FROM)])
+    }
+
+    #[test]
+    fn however_long_a_name_is_only_the_true_one_is_told() {
+        const HASH: &str = "7d4b9c6f5b";
+        for length in 1..=63 {
+            let name = "n".repeat(length);
+            let revision = [("controller-revision-hash", "1"), ("pod-template-generation", "2")];
+            let pod = generated(&name);
+            // Whole up to the letter before the dash.
+            let expected = if length < 57 {
+                format!("DaemonSet {name}")
+            } else {
+                "DaemonSet ".to_owned()
+            };
+            check(&pod, &revision, &expected);
+
+            let pod = generated(&format!("{name}-{HASH}"));
+            let expected = if length < 57 {
+                format!("Deployment {name}")
+            } else {
+                "nothing".to_owned()
+            };
+            check(&pod, &[("pod-template-hash", HASH)], &expected);
+        }
+    }
+
+    #[test]
+    fn a_job_of_a_cron_job_names_it() {
+        let made_by = |job: &str| {
+            let pod = Pod::new("pod", "shop", "uid", [("job-name", job)], [], &[]);
+            pod.workload.and_then(|workload| workload.cron_job)
+        };
+        assert_eq!(made_by("nightly-29941234").as_deref(), Some("nightly"));
+        assert_eq!(made_by("nightly-1795738440").as_deref(), Some("nightly"));
+        for by_hand in [
+            "nightly",
+            "nightly-1",
+            "nightly-20261127",
+            "nightly-20261127-1",
+            "29941234",
+            "-29941234",
+        ] {
+            assert_eq!(made_by(by_hand), None, "{by_hand}");
+        }
     }
 
     #[test]

@@ -145,6 +145,9 @@ fn fill_pod(record: &mut Record, pod: &Arc<Pod>, metadata: &Metadata) {
         if let Some(name) = &workload.name {
             kubernetes.push((format!("{}.name", workload.kind.to_ascii_lowercase()), name));
         }
+        if let Some(name) = &workload.cron_job {
+            kubernetes.push(("cronjob.name".to_owned(), name));
+        }
     }
     kubernetes.extend(
         pod.labels
@@ -197,6 +200,7 @@ mod tests {
                 workload: Some(Workload {
                     kind: "Deployment",
                     name: Some("web".to_owned()),
+                    cron_job: None,
                 }),
                 cut: 0,
             })),

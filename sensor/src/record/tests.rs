@@ -103,6 +103,7 @@ fn pod() -> Pod {
         workload: Some(Workload {
             kind: "StatefulSet",
             name: Some("web".to_owned()),
+            cron_job: None,
         }),
         cut: 0,
     }
