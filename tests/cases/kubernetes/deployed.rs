@@ -63,8 +63,6 @@ impl<'a> Deployed<'a> {
         } else {
             manifests.join("overlays").join(overlay)
         };
-        let old_kubernetes = manifests.join("overlays/kubernetes-1.21/patch.yaml");
-        fs::copy(old_kubernetes, folder.join("old-kubernetes.yaml"))?;
         fs::write(folder.join("fence.toml"), FENCE_RULE)?;
         fs::write(
             folder.join("tidewaiter.toml"),
@@ -95,7 +93,7 @@ spec:
             folder.join("kustomization.yaml"),
             format!(
                 "bases: [{}]
-patchesStrategicMerge: [old-kubernetes.yaml, changes.yaml]
+patchesStrategicMerge: [changes.yaml]
 generatorOptions: {{disableNameSuffixHash: true}}
 configMapGenerator:
 - {{name: tidewaiter, namespace: tidewaiter, behavior: merge, files: [tidewaiter.toml]}}
