@@ -310,7 +310,7 @@ impl Record {
 
     /// Whether the field has no value.
     pub fn is_missing(&self, field: FieldId) -> bool {
-        self.values(field).next == NONE
+        self.count(field) == 0
     }
 
     /// The fields that have a value, in the order in which they got the first one.
@@ -355,11 +355,11 @@ pub struct Values<'a> {
 impl<'a> Iterator for Values<'a> {
     type Item = Value<'a>;
 
+    // Called for every value of every event; by a call, each would go through memory, which takes twice the instructions.
+    #[inline(always)]
     fn next(&mut self) -> Option<Value<'a>> {
-        if self.next == NONE {
-            return None;
-        }
-        let stored = self.record.values[self.next as usize];
+        // `NONE` is past all of them.
+        let stored = self.record.values.get(self.next as usize)?;
         self.next = stored.next;
         Some(match stored.value {
             StoredValue::Text(span) => Value::Text(self.record.text_of(span)),

@@ -67,9 +67,9 @@ impl ConditionGraph {
         Scratch::new(self.nodes.len())
     }
 
-    /// Whether the event has so many values of a field that they are looked at once for all tests, if at all.
-    pub(crate) fn scans(&self, record: &Record, field: FieldId) -> bool {
-        scan::has_many(record, field) && self.scans.iter().any(|scan| scan.is_of(field))
+    /// Whether so many values of a field are looked at once for all tests, if at all.
+    pub(crate) fn scans(&self, field: FieldId, values: usize) -> bool {
+        scan::are_many(values) && self.scans.iter().any(|scan| scan.is_of(field))
     }
 }
 
@@ -191,7 +191,7 @@ impl NodeId {
             Node::Any(operands) => operands.by_cost.iter().any(|operand| operand.matches(event)),
             Node::Not(operand) => !operand.matches(event),
             Node::Field(matcher) => match matcher.scan {
-                Some(scan) if scan::has_many(event.record, matcher.field) => {
+                Some(scan) if scan::are_many(event.record.count(matcher.field)) => {
                     let passes = |node: usize, value: Value<'_>| match &event.graph.nodes[node] {
                         Node::Field(matcher) => matcher.passes(value, &event.scratch.folded),
                         _ => false,

@@ -161,14 +161,14 @@ impl CandidateIndex {
         }
     }
 
-    /// Leaves in `candidates` every rule that may match the event. Fields that `is_scanned` names are not
-    /// looked at: the rules look at their values once for all.
+    /// Leaves in `candidates` every rule that may match the event. Fields of which `is_scanned` says that the event has
+    /// very many values are not looked at: the rules look at their values once for all.
     pub(crate) fn find(
         &self,
         record: &Record,
         categories: Categories,
         candidates: &mut Candidates,
-        is_scanned: impl Fn(FieldId) -> bool,
+        is_scanned: impl Fn(FieldId, usize) -> bool,
     ) {
         let Candidates { rules, allowed, folded } = candidates;
         self.read_by(categories, rules);
@@ -176,15 +176,14 @@ impl CandidateIndex {
             return;
         }
         for field in &self.fields {
-            if rules.overlap(&field.needing)
-                && !is_scanned(field.field)
-                && !field.narrow(record, rules, allowed, folded)
-            {
+            if rules.overlap(&field.needing) && !field.narrow(record, rules, allowed, folded, &is_scanned) {
                 return;
             }
         }
         for parts in &self.parts {
-            if rules.count_common(&parts.needing) > FEW_RULES_WITH_PARTS && !is_scanned(parts.field) {
+            if rules.count_common(&parts.needing) > FEW_RULES_WITH_PARTS
+                && !is_scanned(parts.field, record.count(parts.field))
+            {
                 parts.narrow(record, rules, allowed, folded);
             }
         }
@@ -197,7 +196,7 @@ impl CandidateIndex {
         self.read_by(Categories::of(kind), rules);
         let mut any = rules.intersect(&self.possible);
         for field in self.fields.iter().filter(|index| KIND.contains(&index.field)) {
-            any = field.narrow(kind, rules, allowed, folded);
+            any = field.narrow(kind, rules, allowed, folded, &|_, _| false);
         }
         any
     }
@@ -258,9 +257,18 @@ impl FieldIndex {
     }
 
     /// Removes the rules that need a value the field does not have; returns whether any are left.
-    fn narrow(&self, record: &Record, rules: &mut RuleBits, allowed: &mut RuleBits, folded: &FoldBuffer) -> bool {
-        if record.is_missing(self.field) {
-            return rules.remove_all(&self.needing);
+    fn narrow(
+        &self,
+        record: &Record,
+        rules: &mut RuleBits,
+        allowed: &mut RuleBits,
+        folded: &FoldBuffer,
+        is_scanned: &impl Fn(FieldId, usize) -> bool,
+    ) -> bool {
+        match record.count(self.field) {
+            0 => return rules.remove_all(&self.needing),
+            count if is_scanned(self.field, count) => return true,
+            _ => {}
         }
         if self.texts.is_empty() && self.numbers.is_empty() && self.booleans.iter().all(RuleIds::is_empty) {
             return rules.intersect(&self.if_present);

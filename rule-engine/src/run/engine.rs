@@ -166,7 +166,7 @@ impl Engine {
             intervals,
             ..
         } = self;
-        let is_scanned = |field| rules.graph.scans(record, field);
+        let is_scanned = |field, values| rules.graph.scans(field, values);
         rules.index.find(record, Categories::of(record), candidates, is_scanned);
         let event = Evaluation::new(record, &rules.graph, scratch);
         for position in candidates.rules() {

@@ -39,8 +39,8 @@ enum Literal {
     Part(Box<[u8]>),
 }
 
-pub(super) fn has_many(record: &Record, field: FieldId) -> bool {
-    record.count(field) >= MANY_VALUES
+pub(super) fn are_many(values: usize) -> bool {
+    values >= MANY_VALUES
 }
 
 impl FieldScan {
