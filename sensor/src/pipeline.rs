@@ -334,6 +334,7 @@ impl Pipeline {
             table: self.intake.table.counts,
             events: self.intake.events,
             unread_users: self.intake.users.unread(),
+            owners_forgotten: self.intake.owners.forgotten(),
         }
     }
 

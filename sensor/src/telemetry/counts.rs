@@ -226,6 +226,8 @@ pub(crate) struct PipelineCounts {
     pub(crate) events: u64,
     /// Containers whose users' names were not read.
     pub(crate) unread_users: u64,
+    /// Cgroups of which the kernel side no longer knows the container, because there were too many.
+    pub(crate) owners_forgotten: u64,
 }
 
 /// What detection did, beside what the pipeline counts.

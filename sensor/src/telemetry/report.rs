@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use container_engines::EngineStatus;
 use rule_engine::{EngineCounters, RuleChanges, RuleCounters, RuleInfo};
-use sensor_abi::{LossReason, RecordKind};
+use sensor_abi::{LossReason, OWNERS_LIMIT, RecordKind};
 use tracing::{debug, info, warn};
 
 use super::counts::{GivenUp, PipelineCounts, Snapshot, Tampered};
@@ -127,6 +127,13 @@ pub(crate) fn losses(counts: &PipelineCounts) {
         warn!(
             "the users' names of containers were not read {} times: too many at once, or it took too long",
             counts.unread_users
+        );
+    }
+    if counts.owners_forgotten > 0 {
+        info!(
+            "the containers of {} cgroups were no longer known to the kernel side, for there were more than {OWNERS_LIMIT}; \
+             where one still ran, it shared its room in the ring buffer with those beside it for a time",
+            counts.owners_forgotten
         );
     }
 }

@@ -91,6 +91,11 @@ fn sensor(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
         "Execs of which further arguments or the environment were announced and did not all come.",
         pipeline.decode.unfinished,
     )?;
+    page.single(
+        "kernel_owners_forgotten_total",
+        "Cgroups of which the kernel side no longer knows the container, because there were too many.",
+        pipeline.owners_forgotten,
+    )?;
     let table = &pipeline.table;
     for (name, help, value) in [
         (
