@@ -4,6 +4,8 @@
 
 mod agent;
 mod alert;
+#[cfg(test)]
+mod allocated;
 mod cli;
 mod clock;
 mod commands;

@@ -150,6 +150,8 @@ impl Engines {
 }
 
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod tests {
     use super::*;
 

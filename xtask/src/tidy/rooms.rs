@@ -19,6 +19,7 @@ pub(crate) const CRATES: &[Crate] = &[
     Crate {
         root: "sensor/src/lib.rs",
         rooms: &[
+            "allocated",
             "text",
             "clock",
             "scheduling",

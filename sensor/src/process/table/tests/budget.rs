@@ -1,48 +1,10 @@
 //! The budget: what is counted is what is allocated, it is kept to, and who has the most gives first.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use proptest::prelude::*;
 
 use super::super::super::image::Kept;
 use super::*;
-
-/// Counts what each thread has allocated, as the C library rounds it.
-struct Counting;
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-thread_local! {
-    static ALLOCATED: Cell<isize> = const { Cell::new(0) };
-}
-
-fn count(pointer: *mut u8, sign: isize) {
-    const HEADER: usize = 8;
-    if !pointer.is_null() {
-        // SAFETY: the pointer is one of the C library's, which `System` is made of.
-        let usable = unsafe { libc::malloc_usable_size(pointer.cast()) };
-        let bytes = sign * (usable + HEADER).cast_signed();
-        let _ = ALLOCATED.try_with(|allocated| allocated.set(allocated.get() + bytes));
-    }
-}
-
-// SAFETY: everything is left to `System`.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: as the caller promises.
-        let pointer = unsafe { System.alloc(layout) };
-        count(pointer, 1);
-        pointer
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(pointer, -1);
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
+use crate::allocated::allocated;
 
 const LIMIT: usize = 1024 * 1024;
 
@@ -173,12 +135,12 @@ proptest! {
     ) {
         /// Empty maps, and the caches of cgroups, which have bounds of their own.
         const BESIDE: isize = 64 * 1024;
-        let before = ALLOCATED.get();
+        let before = allocated();
         let mut table = small_table();
         let mut exceeded = 0;
         story(&mut table, &acts, containers, &mut |table| exceeded += usize::from(table.budget.bytes() > LIMIT));
         prop_assert_eq!(exceeded, 0);
-        let allocated = ALLOCATED.get() - before;
+        let allocated = allocated() - before;
         let counted = table.budget.bytes().cast_signed();
         prop_assert!(allocated <= counted + BESIDE, "{} allocated, {} counted", allocated, counted);
         prop_assert!(counted <= 2 * allocated, "{} allocated, {} counted", allocated, counted);
