@@ -33,7 +33,7 @@ echo ready
 exec cat";
 
 /// Another engine of this machine may be using a cgroup that is new.
-const CGROUPS_LIMIT: Duration = Duration::from_secs(5);
+const CGROUPS_LIMIT: Duration = Duration::from_secs(20);
 /// Between two looks at what has not ended yet.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 

@@ -14,8 +14,8 @@ use crate::pipeline::Stop;
 
 /// How many seconds a clean end may take.
 const CLEAN_END_SECONDS: u32 = 10;
-/// How long the last words of an end that is not clean may take.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How long the last words of an end that is not clean may take, also where others keep the processors busy.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// The exit status then, as for an output that was closed.
 const EXIT_STATUS: i32 = 1;
 

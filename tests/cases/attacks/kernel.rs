@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use nix::sys::signal::{Signal, kill};
@@ -146,6 +147,7 @@ fn a_flood_of_signals_is_merged_and_other_alerts_still_come() -> Result<()> {
     let number = sensor.process_id().to_string();
     let times = TIMES.to_string();
     let flood = ["exec", &container, "/signaller", &number, HARMLESS, &times];
+    let begun = Instant::now();
     let mut flooding = engine.docker(&flood).spawn()?;
     wait_for_signalled(&sensor, "SIGURG")?;
     sensor.fence(|number| {
@@ -170,8 +172,9 @@ fn a_flood_of_signals_is_merged_and_other_alerts_still_come() -> Result<()> {
             counts.push(document.text("tidewaiter.sensor.count").parse::<u64>()?);
         }
     }
-    // At once, and then one each ten seconds.
-    assert!(counts.len() < 10, "{counts:?}");
+    // At once, and then one each ten seconds, however long it takes.
+    let at_most = 2 + begun.elapsed().as_secs() / 10;
+    assert!(counts.len() as u64 <= at_most, "{counts:?}");
     assert!((TIMES / 2..=TIMES).contains(&counts.iter().sum()), "{counts:?}");
     Ok(())
 }

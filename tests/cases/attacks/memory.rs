@@ -48,11 +48,12 @@ fn the_sensor_stays_within_its_memory_and_sees_others_whatever_it_is_made_to_rem
         .collect::<Result<_>>()?;
     others_are_seen(&sensor, &engine, &other)?;
     attackers.extend(all.iter().map(|running| running.container.clone()));
-    drop(all);
+    // However long they need for it.
     sensor.wait_for("whose processes had something given up", |document| {
         let is_told = document.is_notice() && document.text("event.action") == "processes-given-up";
         (is_told && attackers.contains(&document.text("container.id"))).then_some(())
     })?;
+    drop(all);
 
     let peak = peak_mib(sensor.process_id())?;
     println!("all: {peak:.1} MiB");
