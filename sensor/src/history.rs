@@ -21,12 +21,14 @@ use crate::telemetry::counts::HistoryCounts;
 
 mod change;
 mod hand_on;
+mod stand_by;
 mod store;
 mod terms;
 mod writer;
 
-use change::{Change, QUEUE_LENGTH, Seen, Shared};
-use store::{OpenError, Opened, Opener};
+use change::{Change, QUEUE_LENGTH, Seen, Shared, WhenInUse};
+pub(crate) use change::{HistoryState, TakenOver};
+use store::{Contents, OpenError, Opened, Opener};
 use terms::{Queue, RuleTerms, SMALLER, Stored, Term, term_bytes};
 use writer::Writer;
 
@@ -84,38 +86,47 @@ pub(crate) struct History {
     /// Terms that were forgotten when the queue had no room to say so.
     kept_on_disk: usize,
     shared: Arc<Shared>,
+    /// Brings what is on disk once another sensor has ended that has it.
+    awaited: Option<Receiver<Contents>>,
     /// Closed by the writing thread's end.
     ended: Receiver<()>,
     thread: Arc<JoinHandle<()>>,
-}
-
-/// How the history is, for other threads to see.
-pub(crate) struct HistoryState(Arc<Shared>);
-
-impl HistoryState {
-    /// Whether it cannot be written at present.
-    pub(crate) fn is_failing(&self) -> bool {
-        self.0.is_failing.load(Relaxed)
-    }
 }
 
 impl History {
     /// Opens the history in the state directory, which is made if it is missing. `keep` is the longest window of any
     /// rule. A damaged file is put aside, and an unwritable disk is tried again later: both are said, neither is an
     /// error.
+    ///
+    /// # Errors
+    /// Another sensor has it, or it can never be written.
     pub(crate) fn open(state_directory: &Path, keep: Duration) -> Result<Self, HistoryError> {
+        Self::open_with(Self::opener(state_directory)?, keep, WhenInUse::Refuse)
+    }
+
+    /// As [`Self::open`], but where another sensor has the history, stands by until that has ended; see
+    /// [`Self::take_over`].
+    pub(crate) fn open_or_stand_by(state_directory: &Path, keep: Duration) -> Result<Self, HistoryError> {
+        Self::open_with(Self::opener(state_directory)?, keep, WhenInUse::StandBy)
+    }
+
+    fn opener(state_directory: &Path) -> Result<Opener, HistoryError> {
         make_directory(state_directory).map_err(|source| HistoryError::Directory {
             path: state_directory.to_owned(),
             source,
         })?;
-        let path = state_directory.join(FILE_NAME);
-        Self::open_with(Opener::File(path), keep)
+        Ok(Opener::File(state_directory.join(FILE_NAME)))
     }
 
-    fn open_with(opener: Opener, keep: Duration) -> Result<Self, HistoryError> {
+    fn open_with(opener: Opener, keep: Duration, when_in_use: WhenInUse) -> Result<Self, HistoryError> {
         let path = opener.path().to_owned();
+        let mut stands_by = false;
         let opened = match store::open(&opener) {
             Ok(opened) => Some(opened),
+            Err(OpenError::InUse) if when_in_use == WhenInUse::StandBy => {
+                stands_by = true;
+                Some(Opened::default())
+            }
             Err(OpenError::InUse) => return Err(HistoryError::InUse { path }),
             Err(OpenError::Io(error)) if is_lasting(&error) => return Err(HistoryError::Open { path, source: error }),
             Err(OpenError::Io(error)) => {
@@ -132,14 +143,19 @@ impl History {
         let (end, ended) = mpsc::channel();
         let shared = Arc::new(Shared {
             is_failing: is_failing.into(),
+            stands_by: stands_by.into(),
             ..Shared::default()
         });
         let writer = Writer::new(opener, database, queued, Arc::clone(&shared));
+        let (found, awaited) = mpsc::channel();
         let thread = thread::Builder::new()
             .name("history".to_owned())
             .spawn(move || {
                 let end_of_thread = end;
-                writer.run();
+                match stands_by {
+                    true => writer.run_after_another(&found),
+                    false => writer.run(),
+                }
                 drop(end_of_thread);
             })
             .map_err(HistoryError::Thread)?;
@@ -149,7 +165,7 @@ impl History {
             totals: FairQuota::default(),
             offset_ms: 0,
             clock_ms: None,
-            ended_ms: contents.clock_ms,
+            ended_ms: None,
             keep_ms: i64::try_from(keep.as_millis()).unwrap_or(i64::MAX),
             pruned_at_ms: i64::MIN,
             evicted: 0,
@@ -157,19 +173,25 @@ impl History {
             behind: None,
             kept_on_disk: 0,
             shared,
+            awaited: stands_by.then_some(awaited),
             ended,
             thread: Arc::new(thread),
         };
+        history.load(contents);
+        Ok(history)
+    }
+
+    fn load(&mut self, contents: Contents) {
+        self.ended_ms = contents.clock_ms;
         for (rule, time_ms) in contents.rules {
-            history.rule_mut(&rule.into()).first_seen = Some(Stored::on_disk(time_ms));
+            self.rule_mut(&rule.into()).first_seen = Some(Stored::on_disk(time_ms));
         }
         for (rule, term, Seen { time_ms, holders }) in contents.terms {
             let (rule, term) = (rule.into(), term.into());
             for holder in holders.split('\n') {
-                history.set(&rule, &term, holder, time_ms, Stored::on_disk(time_ms));
+                self.set(&rule, &term, holder, time_ms, Stored::on_disk(time_ms));
             }
         }
-        Ok(history)
     }
 
     /// From now on the caller's times are of the boot clock, which shows `boot_ms` now, while the wall clock shows

@@ -39,7 +39,7 @@ use crate::{
 use backlog::Backlog;
 use canary::Watcher;
 pub(crate) use canary::{CANARY_ARGUMENT, Canary, act as act_as_canary};
-pub(crate) use handler::{EventHandler, IDLE, Stop};
+pub(crate) use handler::{EventHandler, HELD_FOR, IDLE, Stop};
 use intake::Intake;
 use pace::{POLL_INTERVAL, Pace};
 use plausible::CounterWatch;
@@ -100,7 +100,6 @@ impl Pipeline {
         canary: Option<Canary>,
         own_pid: Option<u32>,
     ) -> Self {
-        progress.begin();
         Pipeline {
             records: kernel.records,
             log: kernel.log,
@@ -135,18 +134,24 @@ impl Pipeline {
         updates: &Receiver<H::Update>,
         handler: &mut H,
     ) -> PipelineCounts {
+        self.progress.count(PipelineCounts::default());
         let mut housekeeping = Instant::now();
         let mut pace = Pace::new(housekeeping);
         let mut precedence = Precedence::take("events", SHARE);
         loop {
             // Before the look at the ring buffer: a later record may be about any time after this one.
             let looked_ns = boot_clock_ns();
-            let Drained { handled, has_room } = self.drain(BATCH, handler);
+            let hold_for = if handler.stands_by() { HELD_FOR } else { Duration::ZERO };
+            let Drained { handled, has_room } = self.drain(BATCH, hold_for, handler);
             let now = Instant::now();
             precedence.keep_to_share(now);
+            let stands_by = handler.stands_by();
+            if !stands_by && !self.progress.has_begun() {
+                self.progress.begin();
+            }
             let is_empty = handled == 0 && has_room;
             let change = if has_room { pace.handled(handled, now) } else { None };
-            if is_empty {
+            if is_empty && !stands_by {
                 // All that was sent until then has been handled.
                 self.expire(looked_ns.cast_unsigned(), handler);
                 self.backlog.end(now, &self.progress);
@@ -156,7 +161,7 @@ impl Pipeline {
             }
             let due = now.duration_since(housekeeping) >= HOUSEKEEPING;
             if is_empty || due {
-                let is_caught_up = is_empty && !self.decoder.has_unfinished();
+                let is_caught_up = is_empty && !stands_by && !self.decoder.has_unfinished();
                 let handled_until_ns = is_caught_up.then_some(looked_ns - IN_FLIGHT_NS);
                 if let Some(boot_clock_ns) = handled_until_ns {
                     self.progress.handled_until(boot_clock_ns);
@@ -170,7 +175,7 @@ impl Pipeline {
                 let counts = self.counts();
                 self.progress.count(counts);
                 // Who has ended is not known from `/proc` as long as that may stand in the ring buffer.
-                if has_room {
+                if has_room && !stands_by {
                     self.reconciliation.advance(&mut self.intake.table, counts.lost.total());
                 }
                 self.backlog.tell(now);
@@ -217,6 +222,7 @@ impl Pipeline {
     /// Detaches and handles what was produced until then, so that every record was received or is counted as lost.
     fn finish<H: EventHandler>(&mut self, handler: &mut H) -> PipelineCounts {
         self.look_after_kernel_side();
+        handler.detaching(boot_clock_ns());
         self.hooks.detach();
         let detached = Instant::now();
         loop {
@@ -240,7 +246,7 @@ impl Pipeline {
     /// Handles all records there are; returns whether the handler had room for them.
     fn drain_everything<H: EventHandler>(&mut self, handler: &mut H) -> bool {
         loop {
-            let Drained { handled, has_room } = self.drain(BATCH, handler);
+            let Drained { handled, has_room } = self.drain(BATCH, Duration::ZERO, handler);
             if handled == 0 || !has_room {
                 return has_room;
             }
@@ -263,8 +269,8 @@ impl Pipeline {
         let _ = poll(&mut descriptors, timeout);
     }
 
-    /// Handles at most `limit` records, as long as the handler has room.
-    fn drain<H: EventHandler>(&mut self, limit: usize, handler: &mut H) -> Drained {
+    /// Handles at most `limit` records, as long as the handler has room, and only those that have been held for so long.
+    fn drain<H: EventHandler>(&mut self, limit: usize, hold_for: Duration, handler: &mut H) -> Drained {
         let Pipeline {
             records,
             log,
@@ -277,15 +283,22 @@ impl Pipeline {
         }
         let gaps = decoder.counts.gaps;
         let (mut handled, mut has_room) = (0, handler.has_room());
-        while handled < limit
-            && has_room
-            && records.next_record(|bytes| {
+        loop {
+            let consume = |bytes: &[u8]| {
                 let result = decoder.push(bytes, &mut |event| intake.take(&event, handler));
                 if let Err(error) = result {
                     tracing::debug!("a record from the kernel was left out: {error}");
                 }
-            })
-        {
+            };
+            let is_one = handled < limit
+                && has_room
+                && match hold_for {
+                    Duration::ZERO => records.next_record(consume),
+                    age => records.next_record_after(age, consume),
+                };
+            if !is_one {
+                break;
+            }
             handled += 1;
             has_room = handler.has_room();
         }

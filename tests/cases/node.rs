@@ -1,6 +1,8 @@
 //! The sensor as a part of a node: what it takes from its environment, what it says of the node from within a container,
 //! how it is asked, and how it takes other rules.
 
+mod handover;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -278,6 +280,12 @@ fn lay_out(folder: &Path, version: u32, files: &[(&str, &str)]) -> Result<()> {
     for (name, _) in files {
         if fs::symlink_metadata(folder.join(name)).is_err() {
             symlink(format!("..data/{name}"), folder.join(name))?;
+        }
+    }
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?.path();
+        if fs::metadata(&entry).is_err() {
+            fs::remove_file(&entry)?;
         }
     }
     if version > 1 {

@@ -5,18 +5,20 @@
 use std::time::{Duration, Instant};
 
 use rule_engine::{Match, Record, fields};
+use tracing::info;
 
+use super::health::Vitals;
 use super::notify;
 use crate::alert::loss::Losses;
 use crate::alert::{Alert, ChainLink, chain_of};
 use crate::clock::{WallClock, boot_clock_ns};
 use crate::detection::{Detection, Release, Rules, WAITING_POLL_INTERVAL, WaitingEvent};
 use crate::event::Event;
-use crate::history::History;
+use crate::history::{History, TakenOver};
 use crate::kernel::Environment;
 use crate::notice;
 use crate::outputs::Router;
-use crate::pipeline::{EventHandler, IDLE};
+use crate::pipeline::{EventHandler, HELD_FOR, IDLE};
 use crate::record::{RecordBuilder, SCHEMA, fill_metadata};
 use crate::telemetry::counts::{OutputCounts, PipelineCounts, Snapshot};
 use crate::telemetry::log::DroppedLines;
@@ -34,6 +36,9 @@ pub(crate) struct Alerting {
     outputs: Router,
     metrics: Option<Metrics>,
     dropped_lines: DroppedLines,
+    vitals: Vitals,
+    /// Events up to this time of the boot clock are those of the sensor that ran before.
+    theirs_until_ns: i64,
     /// Filled for an event that matched.
     whole: Record,
     evictions: EvictionReport,
@@ -41,26 +46,49 @@ pub(crate) struct Alerting {
 
 impl Alerting {
     pub(crate) fn new(
-        mut detection: Detection<Vec<ChainLink>>,
+        detection: Detection<Vec<ChainLink>>,
         builder: RecordBuilder,
-        mut history: History,
+        history: History,
         outputs: Router,
         metrics: Option<Metrics>,
         dropped_lines: DroppedLines,
+        vitals: Vitals,
     ) -> Self {
-        let (now_ns, clock) = (boot_clock_ns(), WallClock::read());
-        history.follow_boot_clock(now_ns / 1_000_000, clock.at(now_ns as u64) / 1_000_000);
-        detection.begin(now_ns, &mut history);
-        Alerting {
+        let mut alerting = Alerting {
             detection,
             builder,
             history,
             outputs,
             metrics,
             dropped_lines,
+            vitals,
+            theirs_until_ns: i64::MIN,
             whole: Record::with_schema(&SCHEMA),
             evictions: EvictionReport::default(),
+        };
+        if !alerting.history.stands_by() {
+            alerting.begin(boot_clock_ns());
         }
+        alerting
+    }
+
+    /// Has the rules run from this time on.
+    fn begin(&mut self, from_ns: i64) {
+        let (now_ns, clock) = (boot_clock_ns(), WallClock::read());
+        self.history
+            .follow_boot_clock(now_ns / 1_000_000, clock.at(now_ns as u64) / 1_000_000);
+        self.detection.begin(from_ns, &mut self.history);
+    }
+
+    /// Goes on from where the sensor that had the state directory has ended.
+    fn take_over(&mut self, taken: TakenOver) {
+        self.theirs_until_ns = taken.watched_until_ns.unwrap_or(i64::MIN);
+        let held_for_ns = i64::try_from(HELD_FOR.as_nanos()).unwrap_or(i64::MAX);
+        self.begin(self.theirs_until_ns.max(boot_clock_ns() - held_for_ns));
+        let status = format!("watching with {} rules", self.detection.rule_count());
+        info!("the other sensor has ended, and this one takes its place: {status}");
+        notify::ready(&status);
+        self.vitals.set_status(&status);
     }
 
     /// Writes what is left, all in all for at most `time_limit`, and reports everything; gives what became of the alerts.
@@ -68,6 +96,7 @@ impl Alerting {
         let deadline = Instant::now() + time_limit;
         let left = || deadline.saturating_duration_since(Instant::now());
         let output = self.outputs.finish(left());
+        let stands_by = self.history.stands_by();
         let snapshot = Snapshot {
             rules: self.detection.rule_count(),
             pipeline,
@@ -78,7 +107,9 @@ impl Alerting {
             notices: notice::counts().to_vec(),
         };
         report::summary(&snapshot);
-        if let Some(metrics) = self.metrics {
+        if let Some(metrics) = self.metrics
+            && !stands_by
+        {
             metrics.finish(snapshot, left().max(LEAST_FOR_EACH));
         }
         output
@@ -130,7 +161,14 @@ impl EventHandler for Alerting {
         }
     }
 
+    fn stands_by(&self) -> bool {
+        self.history.stands_by()
+    }
+
     fn event(&mut self, event: &Event<'_>, losses: &Losses) {
+        if self.history.stands_by() || event.head.time_ns as i64 <= self.theirs_until_ns {
+            return;
+        }
         let Alerting {
             detection,
             builder,
@@ -168,20 +206,31 @@ impl EventHandler for Alerting {
 
     fn update(&mut self, losses: &Losses, update: Update) {
         self.release(Release::All, losses);
+        let stands_by = self.history.stands_by();
         let NewRules { rules, taken } = match update {
             Update::Rules(new) => *new,
+            Update::Notice(_) if stands_by => return,
             Update::Notice(record) => return self.notice(&record, losses),
         };
         let before = self.detection.counts().engines;
         self.history.keep_for(rules.longest_window());
         report::reload(&before, &self.detection.replace_rules(rules));
-        self.detection.begin(boot_clock_ns(), &mut self.history);
-        let status = format!("watching with {} rules", self.detection.rule_count());
+        if !stands_by {
+            self.detection.begin(boot_clock_ns(), &mut self.history);
+        }
+        let doing = if stands_by { "standing by" } else { "watching" };
+        let status = format!("{doing} with {} rules", self.detection.rule_count());
         notify::ready(&status);
         taken(&status);
     }
 
     fn idle(&mut self, losses: &Losses, handled_until_ns: Option<i64>) {
+        if self.history.stands_by() {
+            if let Some(taken) = self.history.take_over() {
+                self.take_over(taken);
+            }
+            return;
+        }
         self.release(Release::Ready, losses);
         if let Some(time_ns) = handled_until_ns {
             let outputs = &self.outputs;
@@ -194,12 +243,18 @@ impl EventHandler for Alerting {
         self.evictions.report_new(|| self.detection.counts().engines);
     }
 
+    fn detaching(&mut self, boot_clock_ns: i64) {
+        self.history.watched_until(boot_clock_ns);
+    }
+
     fn finish(&mut self, losses: &Losses) {
         self.release(Release::All, losses);
     }
 
     fn counted(&mut self, counts: &PipelineCounts) {
-        if let Some(metrics) = &mut self.metrics {
+        if let Some(metrics) = &mut self.metrics
+            && !self.history.stands_by()
+        {
             metrics.offer(|| Snapshot {
                 rules: self.detection.rule_count(),
                 pipeline: *counts,

@@ -156,9 +156,7 @@ mod tests {
     fn vitals() -> Vitals {
         let (reload, requests) = mpsc::sync_channel(1);
         thread::spawn(move || requests.into_iter().for_each(drop));
-        let progress = Progress::new();
-        progress.begin();
-        Vitals::new(progress, reload)
+        Vitals::new(Progress::new(), reload)
     }
 
     #[test]

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use crate::clock::wall_clock_ns;
+use crate::history::HistoryState;
 use crate::notice::{self, Notice};
 use crate::telemetry::backoff::Backoff;
 
@@ -38,29 +39,38 @@ pub(crate) struct RunFile {
     path: PathBuf,
     notes: SyncSender<i64>,
     ended: Receiver<()>,
+    history: HistoryState,
     thread: Arc<JoinHandle<()>>,
 }
 
 /// Where it is noted that the sensor is alive. Never waits.
 #[derive(Clone)]
-pub(crate) struct AliveNote(SyncSender<i64>);
+pub(crate) struct AliveNote {
+    notes: SyncSender<i64>,
+    history: HistoryState,
+}
 
 impl AliveNote {
-    pub(super) fn put(&self) {
-        // While the disk is slow, a note is left out.
-        let _ = self.0.try_send(wall_clock_ns());
+    /// Whether it is this sensor's to put: as long as another one has the state directory, the file is that one's.
+    pub(super) fn put(&self) -> bool {
+        let is_own = !self.history.stands_by();
+        if is_own {
+            // While the disk is slow, a note is left out.
+            let _ = self.notes.try_send(wall_clock_ns());
+        }
+        is_own
     }
 }
 
 impl RunFile {
     /// Begins this run's file; gives also when the run before was last alive if it did not end as it should, in
-    /// nanoseconds since the epoch. To be called by whoever has the state directory for itself.
+    /// nanoseconds since the epoch. The directory is this run's once the history is.
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub(crate) fn begin(state_directory: &Path) -> io::Result<(Self, Option<i64>)> {
+    pub(crate) fn begin(state_directory: &Path, history: HistoryState) -> io::Result<(Self, Option<i64>)> {
         let path = state_directory.join(FILE_NAME);
-        let before = read(&path);
+        let before = if history.stands_by() { None } else { read(&path) };
         let (notes, received) = mpsc::sync_channel::<i64>(1);
         let (end, ended) = mpsc::channel();
         let to_write = path.clone();
@@ -86,6 +96,7 @@ impl RunFile {
             path,
             notes,
             ended,
+            history,
             thread: Arc::new(thread),
         };
         file.note().put();
@@ -97,14 +108,18 @@ impl RunFile {
     }
 
     pub(crate) fn note(&self) -> AliveNote {
-        AliveNote(self.notes.clone())
+        AliveNote {
+            notes: self.notes.clone(),
+            history: self.history.clone(),
+        }
     }
 
     /// Removes the file, for the run has ended as it should. No [`AliveNote`] may be left.
     pub(crate) fn end(self, time_limit: Duration) {
         drop(self.notes);
         // Nothing is ever sent: this returns when the thread has ended, or at the time limit.
-        if self.ended.recv_timeout(time_limit) == Err(mpsc::RecvTimeoutError::Disconnected) {
+        if self.ended.recv_timeout(time_limit) == Err(mpsc::RecvTimeoutError::Disconnected) && !self.history.stands_by()
+        {
             let _ = std::fs::remove_file(&self.path);
         }
     }
@@ -155,7 +170,7 @@ mod tests {
     fn a_run_that_ended_as_it_should_leaves_nothing() {
         let directory = tempfile::tempdir().unwrap();
         for _ in 0..2 {
-            let (file, before) = RunFile::begin(directory.path()).unwrap();
+            let (file, before) = RunFile::begin(directory.path(), HistoryState::default()).unwrap();
             assert_eq!(before, None);
             file.end(LONG);
             assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
@@ -175,7 +190,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let (file, before) = RunFile::begin(directory.path()).unwrap();
+        let (file, before) = RunFile::begin(directory.path(), HistoryState::default()).unwrap();
         assert_eq!(before, Some(7));
         file.end(LONG);
     }

@@ -227,8 +227,10 @@ impl<O: Outlet> Teller<O> {
         }
         let heartbeat = self.sources.heartbeat;
         if self.noted_alive.elapsed() >= last_run::INTERVAL.min(heartbeat.max(LOOK_INTERVAL)) {
-            self.noted_alive = Instant::now();
-            self.sources.alive.iter().for_each(AliveNote::put);
+            let is_noted = self.sources.alive.as_ref().is_none_or(AliveNote::put);
+            if is_noted {
+                self.noted_alive = Instant::now();
+            }
         }
         if !heartbeat.is_zero() && self.sources.progress.has_begun() && self.last_heartbeat.0.elapsed() >= heartbeat {
             self.beat(counted.at.elapsed());

@@ -54,9 +54,11 @@ pub(crate) fn main(
     doctor::require(&config)?;
     let watched = Watched::new(config.watched());
     let Loaded { rules, broken } = load_rules(&config)?;
-    let history = History::open(&config.state_directory, rules.longest_window())?;
+    let history = History::open_or_stand_by(&config.state_directory, rules.longest_window())?;
+    let stands_by = history.stands_by();
     // The history has the directory for itself.
-    let (run_file, last_alive_ns) = RunFile::begin(&config.state_directory).map_err(AgentError::Thread)?;
+    let (run_file, last_alive_ns) =
+        RunFile::begin(&config.state_directory, history.state()).map_err(AgentError::Thread)?;
     let mut agent = Agent::start(&config, signals)?;
     agent.threads.watch(run_file.thread());
     agent.threads.watch(history.thread());
@@ -113,6 +115,7 @@ pub(crate) fn main(
         outputs,
         metrics,
         dropped_lines,
+        agent.vitals.clone(),
     );
 
     let directory = agent.directory.clone();
@@ -127,7 +130,14 @@ pub(crate) fn main(
     };
     let reload = move |request| reloading.reload(request);
     let stopped = agent.run(handler, reload, Some(watched), |processes| {
-        format!("watching {processes} processes with {rule_count} rules")
+        let watching = format!("watching {processes} processes with {rule_count} rules");
+        match stands_by {
+            true => format!(
+                "standing by: another tidewaiter has the state directory `{}`; until that ends it alone alerts; {watching}",
+                config.state_directory.display()
+            ),
+            false => watching,
+        }
     });
     notices.finish(FINISH_LIMIT);
     let mut stopped = stopped?;

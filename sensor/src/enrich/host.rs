@@ -6,7 +6,7 @@ use std::thread;
 
 use nix::sys::utsname::{UtsName, uname};
 
-use super::node::{NodeRoot, RELEASE_FILES, RootPlace, Whose, namespace_of_init};
+use super::node::{NodeRoot, RELEASE_FILES, RootPlace, Whose, first_processes, namespace_of_init};
 use crate::process::is_in_first;
 
 const ID_FILES: [&str; 2] = ["etc/machine-id", "var/lib/dbus/machine-id"];
@@ -136,7 +136,9 @@ fn host_name(node: &NodeRoot, names: &HostNames, own: Option<&UtsName>) -> (Stri
 
 /// The name in the first process's UTS namespace, which another thread goes to for it. That takes `CAP_SYS_ADMIN`.
 fn name_of_init() -> Option<String> {
-    let namespace = File::open("/proc/1/ns/uts").ok()?;
+    let namespace = first_processes()
+        .iter()
+        .find_map(|process| File::open(format!("/proc/{process}/ns/uts")).ok())?;
     let asking = thread::Builder::new().spawn(move || {
         // SAFETY: a system call on a descriptor that is open; it changes this thread's own view alone.
         let result = unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWUTS) };

@@ -14,9 +14,11 @@ use super::below::{self, Found, Mounts};
 use crate::process::is_in_first;
 
 /// The root of the first process.
-pub(crate) const ROOT_OF_INIT: &str = "/proc/1/root";
+pub(super) const ROOT_OF_INIT: &str = "/proc/1/root";
 /// Where systems describe themselves. One without is no system, but what holds a pod's namespaces.
 pub(super) const RELEASE_FILES: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
+
+const RELEASE_LIMIT: u64 = 64 * 1024;
 
 /// The node's root. Cheap to copy.
 #[derive(Clone)]
@@ -59,19 +61,23 @@ impl NodeRoot {
         };
         let found = NodeRoot {
             root: match place {
-                RootPlace::Init => open(Path::new(ROOT_OF_INIT)),
                 RootPlace::Own => open(Path::new("/")),
-                RootPlace::Configured(_) | RootPlace::Nowhere => None,
+                RootPlace::Init | RootPlace::Configured(_) | RootPlace::Nowhere => None,
             },
             place,
         };
-        match found.place {
-            RootPlace::Init if found.read_first(&RELEASE_FILES, 1 << 16).is_err() => NodeRoot {
-                root: None,
-                place: RootPlace::Nowhere,
-            },
-            _ => found,
+        if found.place != RootPlace::Init {
+            return found;
         }
+        let roots = first_processes().iter().map(|process| NodeRoot {
+            root: open(Path::new(&format!("/proc/{process}/root"))),
+            place: RootPlace::Init,
+        });
+        let is_system = |root: &NodeRoot| root.read_first(&RELEASE_FILES, RELEASE_LIMIT).is_ok();
+        roots.into_iter().find(is_system).unwrap_or(NodeRoot {
+            root: None,
+            place: RootPlace::Nowhere,
+        })
     }
 
     pub(crate) fn place(&self) -> &RootPlace {
@@ -121,6 +127,16 @@ impl NodeRoot {
     }
 }
 
+/// The host's first process and, for where nobody may look at that, its first kernel thread, which none but the first
+/// pid namespace has.
+pub(super) fn first_processes() -> &'static [u32] {
+    if is_in_first("pid") == Some(true) {
+        &[1, 2]
+    } else {
+        &[1]
+    }
+}
+
 /// Whose namespace the first process is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Whose {
@@ -130,8 +146,10 @@ pub(super) enum Whose {
 
 /// `None` where nobody tells: that takes `CAP_SYS_PTRACE` for a process with more rights.
 pub(super) fn namespace_of_init(kind: &str) -> Option<Whose> {
-    let of = |process: &str| fs::read_link(format!("/proc/{process}/ns/{kind}")).ok();
-    let (init, own) = (of("1")?, of("self")?);
+    let init = first_processes()
+        .iter()
+        .find_map(|process| fs::read_link(format!("/proc/{process}/ns/{kind}")).ok())?;
+    let own = fs::read_link(format!("/proc/self/ns/{kind}")).ok()?;
     Some(if init == own { Whose::Own } else { Whose::Another })
 }
 

@@ -27,6 +27,8 @@ const RULES: TableDefinition<&str, i64> = TableDefinition::new("rules");
 /// How far the history's time had come, in milliseconds, under [`NOW`].
 const CLOCK: TableDefinition<&str, i64> = TableDefinition::new("clock");
 const NOW: &str = "now";
+/// And in the same table, in nanoseconds of the boot clock, when the last sensor that ended as it should detached.
+const WATCHED_UNTIL: &str = "watched until";
 
 /// Everything is read once, at the start, so a large cache would only be memory.
 const CACHE_BYTES: usize = 1024 * 1024;
@@ -60,6 +62,7 @@ pub(crate) struct Opened {
 #[derive(Default)]
 pub(crate) struct Contents {
     pub(crate) clock_ms: Option<i64>,
+    pub(crate) watched_until_ns: Option<i64>,
     pub(crate) rules: Vec<(String, i64)>,
     pub(crate) terms: Vec<(String, String, Seen)>,
 }
@@ -68,6 +71,7 @@ pub(crate) struct Contents {
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) clock_ms: Option<i64>,
+    pub(crate) watched_until_ns: Option<i64>,
     pub(crate) rules: BTreeMap<Arc<str>, i64>,
     /// All terms on disk are removed before those here are written.
     pub(crate) is_anew: bool,
@@ -158,6 +162,9 @@ pub(crate) fn write(database: &Database, batch: &Batch) -> Result<(), String> {
             if let Some(clock_ms) = batch.clock_ms {
                 transaction.open_table(CLOCK)?.insert(NOW, clock_ms)?;
             }
+            if let Some(boot_ns) = batch.watched_until_ns {
+                transaction.open_table(CLOCK)?.insert(WATCHED_UNTIL, boot_ns)?;
+            }
             let mut rules = transaction.open_table(RULES)?;
             for (rule, time_ms) in &batch.rules {
                 rules.insert(rule.as_ref(), time_ms)?;
@@ -240,7 +247,10 @@ fn read(database: &Database) -> Result<Contents, redb::Error> {
         table => table?,
     };
     match transaction.open_table(CLOCK) {
-        Ok(clock) => contents.clock_ms = clock.get(NOW)?.map(|time_ms| time_ms.value()),
+        Ok(clock) => {
+            contents.clock_ms = clock.get(NOW)?.map(|time_ms| time_ms.value());
+            contents.watched_until_ns = clock.get(WATCHED_UNTIL)?.map(|boot_ns| boot_ns.value());
+        }
         // Only a running sensor has one.
         Err(redb::TableError::TableDoesNotExist(_)) => {}
         Err(error) => return Err(error.into()),

@@ -113,7 +113,7 @@ impl Disk {
             })
         };
         let opener = Opener::Backend(self.directory.path().join(FILE_NAME), Box::new(backend));
-        History::open_with(opener, FOREVER).unwrap()
+        History::open_with(opener, FOREVER, WhenInUse::Refuse).unwrap()
     }
 
     fn wait_for_failures(&self, failures: usize) {
@@ -432,4 +432,35 @@ fn write_until_killed(directory: &Path) -> ! {
         }
     }
     unreachable!("numbers do not end");
+}
+
+#[test]
+fn one_that_stands_by_takes_over_what_the_other_one_leaves_and_says_until_when_that_watched() {
+    let directory = tempfile::tempdir().unwrap();
+    let stand_by = || History::open_or_stand_by(directory.path(), FOREVER).unwrap();
+    let mut first = stand_by();
+    assert!(!first.stands_by());
+    let mut second = stand_by();
+    assert!(second.stands_by() && second.state().stands_by());
+    // One that ends before leaves nothing.
+    second.watched_until(3);
+    second.close(LONG);
+    let mut second = stand_by();
+    first.observe("rule", "sh", "", 5);
+    assert!(second.take_over().is_none());
+    first.watched_until(7);
+    first.close(LONG);
+    let deadline = Instant::now() + LONG;
+    let taken = loop {
+        if let Some(taken) = second.take_over() {
+            break taken;
+        }
+        assert!(Instant::now() < deadline);
+        thread::sleep(Duration::from_millis(1));
+    };
+    assert_eq!(taken.watched_until_ns, Some(7));
+    assert!(!second.stands_by() && !second.state().stands_by());
+    assert_eq!(second.observe("rule", "sh", "", 9), Some(5));
+    second.close(LONG);
+    assert!(!stand_by().stands_by());
 }

@@ -6,14 +6,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use redb::Database;
 
 use super::change::{Change, QUEUE_LENGTH, Shared};
-use super::store::{self, Batch, OpenError, Opener};
+use super::store::{self, Batch, Contents, OpenError, Opener};
 use crate::notice::{self, Notice};
 use crate::telemetry::backoff::Backoff;
 
@@ -26,6 +26,9 @@ const IDLE: Duration = Duration::from_secs(3600);
 const BATCH_AT_MOST: usize = QUEUE_LENGTH;
 /// How often the thread looks meanwhile whether the history is being closed.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How often it is tried to have what another sensor still has.
+const STAND_BY_INTERVAL: Duration = Duration::from_millis(50);
 
 pub(crate) struct Writer {
     opener: Opener,
@@ -50,6 +53,32 @@ impl Writer {
             batch: Batch::default(),
             shared,
             backoff: Backoff::new(FIRST_DELAY, LONGEST_DELAY),
+        }
+    }
+
+    /// Waits until no other sensor has the database, and hands on what that holds, before it does its work; unless the
+    /// sending side is gone before.
+    pub(crate) fn run_after_another(mut self, contents: &Sender<Contents>) {
+        let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
+        loop {
+            match self.changes.recv_timeout(STAND_BY_INTERVAL) {
+                Ok(change) => self.add(change),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            match store::open(&self.opener) {
+                Ok(opened) => {
+                    self.database = opened.database;
+                    // Who takes it has gone only if the sensor ends.
+                    let _ = contents.send(opened.contents);
+                    return self.run();
+                }
+                Err(OpenError::InUse) => {}
+                Err(OpenError::Io(error)) if backoff.failed().is_some() => {
+                    tracing::error!("cannot open the history `{}`: {error}", self.opener.path().display());
+                }
+                Err(OpenError::Io(_)) => {}
+            }
         }
     }
 
@@ -83,7 +112,7 @@ impl Writer {
         let left = self
             .changes
             .try_iter()
-            .filter(|change| !matches!(change, Change::Clock { .. }));
+            .filter(|change| !matches!(change, Change::Clock { .. } | Change::WatchedUntil { .. }));
         self.shared
             .unsaved
             .store((self.batch.len() + left.count()) as u64, Relaxed);
@@ -106,6 +135,7 @@ impl Writer {
     fn add(&mut self, change: Change) {
         match change {
             Change::Clock { time_ms } => self.batch.clock_ms = Some(time_ms),
+            Change::WatchedUntil { boot_ns } => self.batch.watched_until_ns = Some(boot_ns),
             Change::RuleFirstSeen { rule, time_ms } => {
                 self.batch.rules.insert(rule, time_ms);
             }
@@ -124,7 +154,7 @@ impl Writer {
 
     fn commit(&mut self) {
         let count = self.batch.len();
-        if count == 0 && self.batch.clock_ms.is_none() {
+        if count == 0 && self.batch.clock_ms.is_none() && self.batch.watched_until_ns.is_none() {
             return;
         }
         match self.try_commit() {

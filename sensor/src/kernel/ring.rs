@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
 use aya::{
     Ebpf,
@@ -20,12 +21,17 @@ const HELD_BYTES: usize = 16 * 1024 * 1024;
 /// The records in the ring buffer.
 pub(crate) struct Records {
     /// Records that were taken out of the ring buffer and are still to be passed on, and how many bytes they have.
-    held: VecDeque<Box<[u8]>>,
+    held: VecDeque<Held>,
     held_bytes: usize,
     ring_buffer: RingBuf<MapData>,
     wake_up: Array<MapData, u32>,
     /// What was set last.
     wanted: WakeUp,
+}
+
+struct Held {
+    since: Instant,
+    bytes: Box<[u8]>,
 }
 
 /// Which records wake a thread that waits for them.
@@ -53,9 +59,9 @@ impl Records {
 
     /// Passes the bytes of the next record to `consume`; returns whether there was one.
     pub(crate) fn next_record(&mut self, consume: impl FnOnce(&[u8])) -> bool {
-        if let Some(record) = self.held.pop_front() {
-            self.held_bytes -= record.len();
-            consume(&record);
+        if let Some(Held { bytes, .. }) = self.held.pop_front() {
+            self.held_bytes -= bytes.len();
+            consume(&bytes);
             return true;
         }
         match self.ring_buffer.next() {
@@ -67,13 +73,23 @@ impl Records {
         }
     }
 
+    /// As [`Self::next_record`], but for a record alone that has been held for so long, or for which there is no room.
+    pub(crate) fn next_record_after(&mut self, age: Duration, consume: impl FnOnce(&[u8])) -> bool {
+        self.hold();
+        let is_due = self.held.front().is_some_and(|held| held.since.elapsed() >= age);
+        (is_due || self.held_bytes >= HELD_BYTES) && self.next_record(consume)
+    }
+
     /// Makes room in the ring buffer, as far as the memory for it goes: its records are held until they are asked for.
     pub(crate) fn hold(&mut self) {
         while self.held_bytes < HELD_BYTES
             && let Some(item) = self.ring_buffer.next()
         {
             self.held_bytes += item.len();
-            self.held.push_back((*item).into());
+            self.held.push_back(Held {
+                since: Instant::now(),
+                bytes: (*item).into(),
+            });
         }
     }
 

@@ -10,6 +10,10 @@ use crate::{alert::loss::Losses, event::Event, kernel::Environment, telemetry::c
 /// arrived by then is emitted without them.
 pub(crate) const IDLE: Duration = Duration::from_millis(100);
 
+/// For how long events are kept while another sensor does the work: longer than that one takes to end, from when it
+/// detaches until its state is written.
+pub(crate) const HELD_FOR: Duration = Duration::from_secs(20);
+
 /// Whether the event thread is to end; whoever wants that says so and never waits.
 #[derive(Clone, Default)]
 pub(crate) struct Stop(Arc<AtomicBool>);
@@ -32,6 +36,12 @@ pub(crate) trait EventHandler {
     /// Whether it looks at processes' environments, as far as is known at the start.
     fn environment(&self) -> Environment;
 
+    /// Whether another sensor still does the work of this one: events come late then, and only so that the process table
+    /// is right; what came within the last [`HELD_FOR`] is still to come when that has ended.
+    fn stands_by(&self) -> bool {
+        false
+    }
+
     /// Takes one event.
     fn event(&mut self, event: &Event<'_>, losses: &Losses);
 
@@ -49,6 +59,9 @@ pub(crate) trait EventHandler {
     /// Called when the ring buffer is empty, and at least once a second. If it is empty, every event before
     /// `handled_until_ns` of the boot clock has been passed in.
     fn idle(&mut self, losses: &Losses, handled_until_ns: Option<i64>);
+
+    /// The hooks are about to be detached, at this time of the boot clock: all events from before will have been passed in.
+    fn detaching(&mut self, _boot_clock_ns: i64) {}
 
     /// Called after the last event.
     fn finish(&mut self, losses: &Losses);

@@ -67,8 +67,7 @@ impl Progress {
         }
     }
 
-    pub(crate) fn begin(&self) {
-        self.count(PipelineCounts::default());
+    pub(super) fn begin(&self) {
         self.handled_until(0);
     }
 
