@@ -85,6 +85,7 @@ pub(crate) struct History {
     behind: Option<Instant>,
     /// Terms that were forgotten when the queue had no room to say so.
     kept_on_disk: usize,
+    directory: PathBuf,
     shared: Arc<Shared>,
     /// Brings what is on disk once another sensor has ended that has it.
     awaited: Option<Receiver<Contents>>,
@@ -146,6 +147,7 @@ impl History {
             stands_by: stands_by.into(),
             ..Shared::default()
         });
+        let directory = opener.directory().to_owned();
         let writer = Writer::new(opener, database, queued, Arc::clone(&shared));
         let (found, awaited) = mpsc::channel();
         let thread = thread::Builder::new()
@@ -172,6 +174,7 @@ impl History {
             changes,
             behind: None,
             kept_on_disk: 0,
+            directory,
             shared,
             awaited: stands_by.then_some(awaited),
             ended,

@@ -14,6 +14,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tests::document::Document;
 use tests::image::{FENCE, place_stand_in};
+use tests::intruder::{Intruder, thread_of};
 use tests::lines::PATIENCE;
 use tests::program::{run, tidewaiter};
 use tests::sensor::{Home, Sensor};
@@ -249,6 +250,20 @@ fn a_running_sensor_is_alive_and_ready_and_one_that_hangs_or_has_ended_is_neithe
 }
 
 #[test]
+fn a_sensor_with_threads_that_hang_is_not_alive_until_they_go_on() -> Result<()> {
+    let home = Home::new()?;
+    let sensor = home.run()?;
+    let attach = |name| Intruder::attach(thread_of(sensor.process_id(), name)?);
+    let hanging = ["events", "notices"].map(attach);
+    ensure!(hanging.iter().all(Result::is_ok), "they could not be stopped");
+    let said = ask_until(&home, &["health"], 1)?;
+    assert!(said.contains("last looked at"), "{said}");
+    drop(hanging);
+    ask_until(&home, &["health", "--ready"], 0)?;
+    Ok(())
+}
+
+#[test]
 fn where_nobody_answers_health_says_what_the_host_lacks() -> Result<()> {
     let home = Home::new()?;
     let mut command = Command::new("setpriv");
@@ -313,9 +328,14 @@ fn a_config_map_is_taken_when_it_changes_and_a_wrong_one_leaves_the_rules_that_r
         .args(["run", "--format", "json", "--config"])
         .arg(folder.join("config"));
     let sensor = Sensor::start(&mut command)?;
+    // A program that ran before other rules were taken was not looked at by them.
     let alerts_of = |name: &str| -> Result<()> {
-        fence.run("any")?;
-        sensor.wait_for(name, |alert| (alert.rule() == name).then_some(()))
+        let deadline = Instant::now() + PATIENCE;
+        while !sensor.alerts_so_far().iter().any(|alert| alert.rule() == name) {
+            ensure!(Instant::now() < deadline, "no alert of `{name}`");
+            fence.alert(&sensor)?;
+        }
+        Ok(())
     };
     alerts_of("one")?;
 

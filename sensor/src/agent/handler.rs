@@ -39,6 +39,8 @@ pub(crate) struct Alerting {
     vitals: Vitals,
     /// Events up to this time of the boot clock are those of the sensor that ran before.
     theirs_until_ns: i64,
+    /// Later ones are those of the sensor that comes after this one.
+    ours_until_ns: i64,
     /// Filled for an event that matched.
     whole: Record,
     evictions: EvictionReport,
@@ -63,6 +65,7 @@ impl Alerting {
             dropped_lines,
             vitals,
             theirs_until_ns: i64::MIN,
+            ours_until_ns: i64::MAX,
             whole: Record::with_schema(&SCHEMA),
             evictions: EvictionReport::default(),
         };
@@ -166,7 +169,8 @@ impl EventHandler for Alerting {
     }
 
     fn event(&mut self, event: &Event<'_>, losses: &Losses) {
-        if self.history.stands_by() || event.head.time_ns as i64 <= self.theirs_until_ns {
+        let time_ns = event.head.time_ns as i64;
+        if self.history.stands_by() || time_ns <= self.theirs_until_ns || time_ns > self.ours_until_ns {
             return;
         }
         let Alerting {
@@ -226,6 +230,7 @@ impl EventHandler for Alerting {
 
     fn idle(&mut self, losses: &Losses, handled_until_ns: Option<i64>) {
         if self.history.stands_by() {
+            self.history.holds_events();
             if let Some(taken) = self.history.take_over() {
                 self.take_over(taken);
             }
@@ -244,7 +249,9 @@ impl EventHandler for Alerting {
     }
 
     fn detaching(&mut self, boot_clock_ns: i64) {
-        self.history.watched_until(boot_clock_ns);
+        if self.history.watched_until(boot_clock_ns) {
+            self.ours_until_ns = boot_clock_ns;
+        }
     }
 
     fn finish(&mut self, losses: &Losses) {

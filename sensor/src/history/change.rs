@@ -50,6 +50,8 @@ pub(super) struct Shared {
     pub(super) unsaved: AtomicU64,
     /// The database on disk began empty while this history ran: everything has to be written again.
     pub(super) was_replaced: AtomicBool,
+    /// While this one stands by: its hooks are attached, and it holds what comes.
+    pub(super) is_holding: AtomicBool,
     /// Another sensor still has the state directory.
     pub(super) stands_by: AtomicBool,
     /// What changed last could not be written.

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::History;
 use super::change::{Change, TakenOver};
+use super::store;
 
 impl History {
     /// Whether another sensor still has the history, so that this one must not be asked.
@@ -22,10 +23,18 @@ impl History {
         Some(TakenOver { watched_until_ns })
     }
 
-    /// Events up to this time of the boot clock are this sensor's; later ones are whose comes after it.
-    pub(crate) fn watched_until(&mut self, boot_ns: i64) {
-        if !self.stands_by() {
-            self.hand_on(Change::WatchedUntil { boot_ns });
+    /// From now on this sensor holds what comes, so that the other one may leave it all from any moment on.
+    pub(crate) fn holds_events(&self) {
+        self.shared.is_holding.store(true, Relaxed);
+    }
+
+    /// Notes that events up to this time of the boot clock are this sensor's; gives whether another one holds what comes
+    /// later.
+    pub(crate) fn watched_until(&mut self, boot_ns: i64) -> bool {
+        if self.stands_by() {
+            return false;
         }
+        self.hand_on(Change::WatchedUntil { boot_ns });
+        store::is_another_standing_by(&self.directory)
     }
 }

@@ -4,7 +4,7 @@
 //! should redb panic over one nevertheless, that counts as damage.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -94,6 +94,11 @@ impl Opener {
         }
     }
 
+    /// The state directory.
+    pub(crate) fn directory(&self) -> &Path {
+        self.path().parent().unwrap_or(Path::new(""))
+    }
+
     fn open(&self) -> Result<Database, redb::DatabaseError> {
         let mut builder = Builder::new();
         builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
@@ -152,6 +157,19 @@ pub(crate) fn open(opener: &Opener) -> Result<Opened, OpenError> {
             })
         }
     }
+}
+
+/// Shows the sensor that has the state directory that another one holds what comes, as long as this lasts: by a lock of the
+/// directory itself, which ends with who has it.
+pub(super) fn show_standing_by(state_directory: &Path) -> Option<File> {
+    let directory = File::open(state_directory).ok()?;
+    directory.try_lock_shared().ok()?;
+    Some(directory)
+}
+
+/// Whether one does so.
+pub(super) fn is_another_standing_by(state_directory: &Path) -> bool {
+    File::open(state_directory).is_ok_and(|directory| matches!(directory.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
 /// Writes a batch whole or not at all, and safely to disk.

@@ -448,7 +448,13 @@ fn one_that_stands_by_takes_over_what_the_other_one_leaves_and_says_until_when_t
     let mut second = stand_by();
     first.observe("rule", "sh", "", 5);
     assert!(second.take_over().is_none());
-    first.watched_until(7);
+    assert!(!first.watched_until(6));
+    second.holds_events();
+    let deadline = Instant::now() + LONG;
+    while !first.watched_until(7) {
+        assert!(Instant::now() < deadline);
+        thread::sleep(Duration::from_millis(1));
+    }
     first.close(LONG);
     let deadline = Instant::now() + LONG;
     let taken = loop {

@@ -60,7 +60,11 @@ impl Writer {
     /// sending side is gone before.
     pub(crate) fn run_after_another(mut self, contents: &Sender<Contents>) {
         let mut backoff = Backoff::new(FIRST_DELAY, LONGEST_DELAY);
+        let mut sign = None;
         loop {
+            if sign.is_none() && self.shared.is_holding.load(Relaxed) {
+                sign = store::show_standing_by(self.opener.directory());
+            }
             match self.changes.recv_timeout(STAND_BY_INTERVAL) {
                 Ok(change) => self.add(change),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -69,6 +73,7 @@ impl Writer {
             match store::open(&self.opener) {
                 Ok(opened) => {
                     self.database = opened.database;
+                    drop(sign);
                     // Who takes it has gone only if the sensor ends.
                     let _ = contents.send(opened.contents);
                     return self.run();
