@@ -125,13 +125,17 @@ mod tests {
     #[test]
     fn a_running_sensor_answers_and_its_socket_is_its_owners_alone() {
         let (_folder, directory) = folder();
-        let _control = Control::start(&directory, Fixed(7)).unwrap();
+        let control = Control::start(&directory, Fixed(7)).unwrap();
         let answer: Health = ask(&directory, Question::Health, PATIENCE).unwrap();
         assert_eq!(answer, health(7));
         let answer: Reloaded = ask(&directory, Question::Reload, PATIENCE).unwrap();
         assert_eq!((answer.is_taken, answer.what.as_str()), (false, "no"));
         let mode = fs::metadata(directory.join(SOCKET)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+        // It is there before the thread notes that it is its own.
+        ask::<Health>(&directory, Question::Health, PATIENCE).unwrap();
+        drop(control);
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 0);
     }
 
     #[test]

@@ -246,6 +246,8 @@ fn a_running_sensor_is_alive_and_ready_and_one_that_hangs_or_has_ended_is_neithe
     sensor.kill()?;
     let (status, said) = ask(&home, &["health"])?;
     assert_eq!(status, Some(1), "{said}");
+    home.run()?.stop()?;
+    assert!(!home.state().join("control.sock").exists());
     Ok(())
 }
 

@@ -4,10 +4,8 @@ use std::collections::VecDeque;
 use std::fs::DirBuilder;
 use std::io::{self, IsTerminal};
 use std::os::unix::fs::DirBuilderExt as _;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, TrySendError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rule_engine::{EngineOptions, Record};
@@ -64,8 +62,9 @@ pub(crate) fn main(
     agent.threads.watch(history.thread());
     agent.vitals.set_history(history.state());
     agent.vitals.set_rules(broken.problem());
-    if let Some(thread) = answer_questions(&config, agent.vitals.clone()) {
-        agent.threads.watch(thread);
+    let control = answer_questions(&config, agent.vitals.clone());
+    if let Some(control) = &control {
+        agent.threads.watch(control.thread());
     }
 
     let (closed, on_closed) = agent.stop_on_closed();
@@ -163,8 +162,8 @@ pub(crate) fn main(
     }
 }
 
-/// Answers what this sensor is asked; gives the thread. One that cannot be asked runs nevertheless.
-fn answer_questions(config: &Config, vitals: Vitals) -> Option<Arc<JoinHandle<()>>> {
+/// Answers what this sensor is asked. One that cannot be asked runs nevertheless.
+fn answer_questions(config: &Config, vitals: Vitals) -> Option<Control> {
     let directory = config.control_directory();
     let started = DirBuilder::new()
         .recursive(true)
@@ -172,7 +171,6 @@ fn answer_questions(config: &Config, vitals: Vitals) -> Option<Arc<JoinHandle<()
         .create(directory)
         .and_then(|()| Control::start(directory, vitals));
     started
-        .map(|control| control.thread())
         .inspect_err(|error| {
             warn!(
                 "`tidewaiter health` and `tidewaiter reload` cannot ask this sensor: no socket in `{}`: {error}",

@@ -33,8 +33,10 @@ pub(crate) trait Answering: Send + Sync + 'static {
     fn reload(&self) -> Reloaded;
 }
 
-/// Answers until the process ends.
+/// Answers until the process ends. The socket is removed by dropping this, which is to come last.
 pub(crate) struct Control {
+    place: Arc<Place>,
+    is_taken: Arc<AtomicBool>,
     thread: Arc<JoinHandle<()>>,
 }
 
@@ -44,12 +46,16 @@ impl Control {
     /// # Errors
     /// The directory is not there, or the thread cannot be started.
     pub(crate) fn start(directory: &Path, answering: impl Answering) -> io::Result<Self> {
-        let place = Place::in_directory(directory)?;
+        let place = Arc::new(Place::in_directory(directory)?);
         let first = take(&place);
+        let is_taken = Arc::new(AtomicBool::new(false));
+        let (at, taken) = (Arc::clone(&place), Arc::clone(&is_taken));
         let thread = thread::Builder::new()
             .name("control".to_owned())
-            .spawn(move || serve(&place, first, &Arc::new(answering)))?;
+            .spawn(move || serve(&at, first, &taken, &Arc::new(answering)))?;
         Ok(Control {
+            place,
+            is_taken,
             thread: Arc::new(thread),
         })
     }
@@ -60,7 +66,21 @@ impl Control {
     }
 }
 
-fn serve(place: &Place, mut taken: io::Result<Option<UnixListener>>, answering: &Arc<impl Answering>) {
+impl Drop for Control {
+    fn drop(&mut self) {
+        // As long as this one listens nobody else takes it.
+        if self.is_taken.load(Ordering::Relaxed) {
+            let _ = fs::remove_file(self.place.path_of(SOCKET));
+        }
+    }
+}
+
+fn serve(
+    place: &Place,
+    mut taken: io::Result<Option<UnixListener>>,
+    is_taken: &AtomicBool,
+    answering: &Arc<impl Answering>,
+) {
     let mut is_told = false;
     let listener = loop {
         match taken {
@@ -78,6 +98,7 @@ fn serve(place: &Place, mut taken: io::Result<Option<UnixListener>>, answering: 
         thread::sleep(TAKE_INTERVAL);
         taken = take(place);
     };
+    is_taken.store(true, Ordering::Relaxed);
     let is_reloading = Arc::new(AtomicBool::new(false));
     loop {
         match listener.accept() {
