@@ -31,6 +31,8 @@ pub(crate) struct Changes<'a> {
     pub(crate) container: &'a str,
     /// And of its pod.
     pub(crate) pod: &'a str,
+    /// The text of another file of rules.
+    pub(crate) rules: &'a str,
 }
 
 impl<'a> Deployed<'a> {
@@ -63,12 +65,16 @@ impl<'a> Deployed<'a> {
         } else {
             manifests.join("overlays").join(overlay)
         };
+        let old_kubernetes = manifests.join("overlays/kubernetes-1.21/patch.yaml");
+        fs::copy(old_kubernetes, folder.join("old-kubernetes.yaml"))?;
         fs::write(folder.join("fence.toml"), FENCE_RULE)?;
         fs::write(
             folder.join("tidewaiter.toml"),
             "learn_for = \"0s\"\nheartbeat = \"5s\"\n[containers]\ncluster_name = \"own\"\n",
         )?;
-        let Changes { container, pod } = changes;
+        let Changes { container, pod, rules } = changes;
+        fs::write(folder.join("more.toml"), rules)?;
+        let more = if rules.is_empty() { "" } else { ", more.toml" };
         fs::write(
             folder.join("changes.yaml"),
             format!(
@@ -84,6 +90,7 @@ spec:
       - name: tidewaiter
         image: {}
         imagePullPolicy: Never
+        readinessProbe: {{periodSeconds: 1}}
         {container}
 ",
                 sensor_image(rights)
@@ -93,11 +100,11 @@ spec:
             folder.join("kustomization.yaml"),
             format!(
                 "bases: [{}]
-patchesStrategicMerge: [changes.yaml]
+patchesStrategicMerge: [old-kubernetes.yaml, changes.yaml]
 generatorOptions: {{disableNameSuffixHash: true}}
 configMapGenerator:
 - {{name: tidewaiter, namespace: tidewaiter, behavior: merge, files: [tidewaiter.toml]}}
-- {{name: tidewaiter-rules, namespace: tidewaiter, behavior: merge, files: [fence.toml]}}
+- {{name: tidewaiter-rules, namespace: tidewaiter, behavior: merge, files: [fence.toml{more}]}}
 ",
                 relative(&folder, &base).display()
             ),

@@ -3,6 +3,7 @@
 //! `up` leaves a cluster with Tidewaiter on it running until it is told to end, `down` tells it; `xtask cluster` calls both.
 //! However this program ends, the cluster ends with it: of one that was killed, the next start ends what is left.
 
+mod chart;
 mod deployed;
 mod owners;
 mod restarts;
@@ -99,7 +100,14 @@ fn down() -> Result<()> {
 }
 
 fn run_cases(programs: &Path, name: &str) -> Result<ExitCode> {
-    let all = [shells::CASES, owners::CASES, restarts::CASES, rights::CASES].concat();
+    let all = [
+        chart::CASES,
+        shells::CASES,
+        owners::CASES,
+        restarts::CASES,
+        rights::CASES,
+    ]
+    .concat();
     let cases: Vec<Case> = all.into_iter().filter(|(case, _)| case.contains(name)).collect();
     ensure!(!cases.is_empty(), "no case has `{name}` in its name");
     let _alone = alone()?;

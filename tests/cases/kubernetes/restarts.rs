@@ -1,5 +1,7 @@
 //! Parts of the cluster, and the sensor itself, end and come again.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use anyhow::Result;
 use tests::cluster::{Daemon, PodContainer, WEB_IMAGE};
 use tests::engine::retry;
@@ -9,6 +11,10 @@ use super::Case;
 use super::deployed::{Changes, Deployed, NAMESPACE, Rights, SHOP, container};
 
 pub(crate) const CASES: &[Case] = &[
+    (
+        "a_changed_config_map_is_taken_by_the_running_sensor_and_a_wrong_one_is_not",
+        a_changed_config_map_is_taken_by_the_running_sensor_and_a_wrong_one_is_not,
+    ),
     (
         "after_a_restart_of_the_engine_containers_are_known_still_and_new_ones_too",
         after_a_restart_of_the_engine_containers_are_known_still_and_new_ones_too,
@@ -40,7 +46,8 @@ fn run_pod(deployed: &Deployed<'_>, name: &str) -> Result<()> {
 /// Of the fence in a pod's container, as soon as something can be run there.
 fn assert_is_known(deployed: &Deployed<'_>, sensor: &Sensor, pod: &str) -> Result<()> {
     let place = PodContainer { pod, ..WEB };
-    let word = format!("known-{pod}");
+    static WORDS: AtomicU32 = AtomicU32::new(0);
+    let word = format!("known-{}", WORDS.fetch_add(1, Ordering::Relaxed));
     retry("nothing can be run in the pod", || {
         deployed.cluster.exec(&place, &["/usr/bin/fence", &word]).ok()
     })?;
@@ -65,6 +72,50 @@ fn after_a_restart_of_the_kubelet_new_pods_are_known(deployed: &Deployed<'_>) ->
     run_pod(deployed, "after-kubelet")?;
     let sensor = deployed.follow()?;
     assert_is_known(deployed, &sensor, "after-kubelet")
+}
+
+fn a_changed_config_map_is_taken_by_the_running_sensor_and_a_wrong_one_is_not(deployed: &Deployed<'_>) -> Result<()> {
+    const RULE: &str = r#"
+[rule]
+name = "Ordinary"
+description = "Tells of a program that no other rule names."
+rule_id = "0d1f4f5a-7f55-4b7e-9d43-1a1d3a9c5e03"
+risk_score = 1
+severity = "low"
+type = "eql"
+language = "eql"
+query = 'process where event.action == "exec" and process.name == "ordinary"'
+"#;
+    run_pod(deployed, "web")?;
+    let pod = deployed.pod()?;
+    let sensor = deployed.follow()?;
+    let change = |rules| {
+        let changes = Changes {
+            rules,
+            ..Changes::default()
+        };
+        deployed.deploy("base", Rights::OfRoot, &changes)
+    };
+    change(RULE)?;
+    retry("the new rule raises no alert", || {
+        deployed.cluster.exec(&WEB, &["/usr/bin/ordinary"]).ok()?;
+        let alerts = sensor.alerts_so_far();
+        alerts.iter().any(|alert| alert.rule() == "Ordinary").then_some(())
+    })?;
+    change("[rule]\nname = 1\n")?;
+    let ready = "--output=jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
+    let question = ["-n", NAMESPACE, "get", "pod", &pod, ready];
+    let is_unready = |answer: &str| (answer == "False").then_some(());
+    deployed
+        .cluster
+        .wait_for("the sensor is ready with a wrong rule", &question, is_unready)?;
+    let is_told = |line: &str| line.contains("more.toml").then_some(());
+    sensor.diagnostics.wait_for("word of the wrong rule", is_told)?;
+    assert_is_known(deployed, &sensor, "web")?;
+    change("")?;
+    deployed.cluster.wait_for_running(NAMESPACE, &pod)?;
+    assert_eq!(deployed.pod()?, pod);
+    Ok(())
 }
 
 /// What is typed into a shell after the sensor was replaced.

@@ -93,7 +93,7 @@ fn network(folder: &Path) -> String {
     )
 }
 
-/// Looks often, so that tests wait less; writes no iptables; asks for nothing that takes more rights than tests have.
+/// Looks often, so that tests wait less; keeps logs whole; writes no iptables; asks for nothing that takes more rights than tests have.
 fn kubelet(folder: &Path) -> String {
     format!(
         "apiVersion: kubelet.config.k8s.io/v1beta1
@@ -115,6 +115,7 @@ nodeStatusUpdateFrequency: 1s
 fileCheckFrequency: 1s
 configMapAndSecretChangeDetectionStrategy: Watch
 imageGCHighThresholdPercent: 100
+containerLogMaxSize: 1Gi
 evictionHard: {{memory.available: 50Mi}}
 featureGates: {{EphemeralContainers: true}}
 serializeImagePulls: false

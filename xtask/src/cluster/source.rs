@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result};
 use crate::apt::{Apt, Contents};
 use crate::setup::REFLECT2;
 
-const ARCHIVE: &str = "Debian-Security";
-const SUITE: &str = "bookworm-security";
+const ARCHIVE: &str = "Debian";
+const SUITE: &str = "bookworm";
 const PACKAGE: &str = "kubernetes";
 
 /// The source, and what is known of it.
