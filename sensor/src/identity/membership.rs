@@ -131,6 +131,8 @@ pub(crate) struct Located {
     pub evidence: Evidence,
     pub conflict: Option<Arc<str>>,
     pub came_into: Option<Arc<str>>,
+    /// Whether it is the first process that was seen in its mount namespace.
+    pub is_first: bool,
 }
 
 impl Located {
@@ -140,6 +142,7 @@ impl Located {
             evidence,
             conflict: None,
             came_into: None,
+            is_first: false,
         }
     }
 
@@ -150,6 +153,7 @@ impl Located {
             evidence: Evidence::Cgroup,
             conflict: None,
             came_into: None,
+            is_first: false,
         }
     }
 
@@ -161,7 +165,7 @@ impl Located {
     }
 }
 
-impl<Key: Copy> Containers<Key> {
+impl<Key: Copy + PartialEq> Containers<Key> {
     pub(crate) fn new(engines: Box<dyn Engines>) -> Self {
         Containers {
             places: Places::new(engines),
@@ -176,7 +180,9 @@ impl<Key: Copy> Containers<Key> {
         seen.before.container = self.places.now(seen.before.container, seen.before.came_into.as_deref());
         let named = self.places.named(seen.cgroup);
         let owner = self.owners.get(&seen.namespaces.mount);
-        let owner = owner.filter(|owner| is_live(owner.witness)).map(|owner| Owning {
+        let owner = owner.filter(|owner| is_live(owner.witness));
+        let is_first = seen.namespaces.mount != 0 && owner.is_none_or(|owner| owner.witness == seen.key);
+        let owner = owner.map(|owner| Owning {
             container: self.places.now(owner.container.clone(), owner.came_into.as_deref()),
             pid_namespace: owner.pid_namespace,
         });
@@ -185,6 +191,7 @@ impl<Key: Copy> Containers<Key> {
             .places
             .keep(seen.cgroup, seen.cgroup_id, named, outermost(&located.container));
         located.came_into = came_into(&seen.before.container, seen.before.came_into.as_ref(), &located, path);
+        located.is_first = is_first;
         self.learn(&seen, &located, is_live);
         located
     }

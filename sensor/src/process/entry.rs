@@ -15,8 +15,8 @@ const LAST_VIRTUAL_CONSOLE: u32 = 63;
 const KERNEL_THREADS: u32 = 2;
 
 /// The entry of a process that runs a new image; `parent` if it is known. A process that is not an entry leader keeps
-/// the entry it was forked into, or else takes its parent's.
-pub(super) fn entry_of(process: &Process, parent: Option<&Process>) -> Option<Entry> {
+/// the entry it was forked into, or else takes its parent's. `is_first`: none was in its mount namespace before.
+pub(super) fn entry_of(process: &Process, parent: Option<&Process>, is_first: bool) -> Option<Entry> {
     if is_kernel_thread(process) || parent.is_some_and(is_kernel_thread) {
         return None;
     }
@@ -33,8 +33,9 @@ pub(super) fn entry_of(process: &Process, parent: Option<&Process>) -> Option<En
         Some(kind) => Some(Entry {
             leader: process.key,
             kind,
+            start_depth: (is_first && kind == EntryKind::Container).then_some(0),
         }),
-        None => process.entry.or_else(|| parent?.entry),
+        None => process.entry.or_else(|| parent?.entry.map(Entry::inherited)),
     }
 }
 

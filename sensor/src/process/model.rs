@@ -42,6 +42,19 @@ impl EntryKind {
 pub struct Entry {
     pub leader: ProcessKey,
     pub kind: EntryKind,
+    /// If it descends from the program that its container was started with: how many generations after that one it is.
+    /// `None` if it came in later, or if that is not known.
+    pub start_depth: Option<u32>,
+}
+
+impl Entry {
+    /// That of a child.
+    pub(super) fn inherited(self) -> Self {
+        Entry {
+            start_depth: self.start_depth.map(|depth| depth.saturating_add(1)),
+            ..self
+        }
+    }
 }
 
 /// User and group ids, in the host's user namespace, and capabilities.

@@ -20,7 +20,7 @@ use super::given_up::Untold;
 use super::image::{Image, Kept, SharedImage};
 use super::kept::KeptProcess;
 use super::key::ProcessKey;
-use super::model::{CHAIN_LIMIT, Credentials, Groups, Process};
+use super::model::{CHAIN_LIMIT, Credentials, Entry, Groups, Process};
 use super::names::program_name;
 use super::started::{noted_container, started_container};
 use super::terminal::is_interactive;
@@ -139,8 +139,11 @@ impl ProcessTable {
         // Who has another process for its child's parent is known by its pid alone.
         let creator = parent.filter(|parent| parent.key.pid == record.creator_pid);
         let prior = scanned.or(creator).or_else(|| self.live(record.creator_pid)).cloned();
-        let child = self.describe(fixed, prior.as_ref(), find_cgroup);
+        let mut child = self.describe(fixed, prior.as_ref(), find_cgroup);
         let key = child.key;
+        if prior.is_some_and(|prior| prior.key != key) {
+            child.entry = child.entry.map(Entry::inherited);
+        }
         let known = self.processes.remove(&key);
         self.keep(child, known);
         self.lead_session(fixed.session_pid);
@@ -157,7 +160,7 @@ impl ProcessTable {
         process.namespaces = exec.fixed.namespaces;
         let is_v1 = exec.fixed.head.flags & FLAG_CGROUP_V1 != 0;
         let cgroup_id = if is_v1 { 0 } else { fixed.cgroup_id };
-        self.locate(&mut process, &exec.cgroup, cgroup_id, prior, None);
+        let is_first = self.locate(&mut process, &exec.cgroup, cgroup_id, prior, None);
         process.interactive = is_interactive(fixed.terminal, &exec.fixed.descriptors);
         process.groups = Groups {
             ids: exec.groups.as_slice().into(),
@@ -188,7 +191,7 @@ impl ProcessTable {
             kept: Kept::Whole,
         };
         process.image = SharedImage::new(image, process.groups.allocated());
-        self.enter(process, known)
+        self.enter(process, known, is_first)
     }
 
     /// Takes an exit in: the process stays known for a while. Threads that end at the same time may each find themselves
@@ -220,10 +223,10 @@ impl ProcessTable {
         if self.processes.contains_key(&process.key) {
             return;
         }
-        self.locate(&mut process, cgroup, 0, None, noted);
+        let is_first = self.locate(&mut process, cgroup, 0, None, noted);
         process.session_leader = self.leader(&process, session_pid);
         process.group_leader = self.leader(&process, group_pid);
-        self.enter(process, None);
+        self.enter(process, None, is_first);
         self.give_up_surplus();
     }
 
@@ -247,8 +250,8 @@ impl ProcessTable {
     }
 
     /// Keeps a process with a new image, after finding its entry.
-    fn enter(&mut self, mut process: Process, known: Option<Box<KeptProcess>>) -> ProcessKey {
-        process.entry = entry_of(&process, self.get(process.parent));
+    fn enter(&mut self, mut process: Process, known: Option<Box<KeptProcess>>, is_first: bool) -> ProcessKey {
+        process.entry = entry_of(&process, self.get(process.parent), is_first);
         self.keep(process, known)
     }
 
@@ -311,7 +314,8 @@ impl ProcessTable {
         self.live.get(&pid).copied()
     }
 
-    /// Sets the container of a process that starts a program, or is found running one. `known` is what it was before.
+    /// Sets the container of a process that starts a program, or is found running one; returns whether it is the first in
+    /// its mount namespace. `known` is what it was before.
     fn locate(
         &mut self,
         process: &mut Process,
@@ -319,7 +323,7 @@ impl ProcessTable {
         cgroup_id: u64,
         known: Option<&Process>,
         noted: Option<Started>,
-    ) {
+    ) -> bool {
         let before = known.or_else(|| self.get(process.parent)).map(|before| Before {
             container: before.container.clone(),
             namespaces: before.namespaces,
@@ -345,6 +349,7 @@ impl ProcessTable {
             came_into: located.came_into,
         };
         process.container = located.container;
+        located.is_first
     }
 }
 

@@ -99,6 +99,7 @@ own_fields! {
     PROCESS_SCRIPT: "tidewaiter.process.script", Keyword, Single;
     PROCESS_SHORTENED: "tidewaiter.process.shortened", Keyword, Single;
     PROCESS_SIGNAL: "tidewaiter.process.signal", Long, Single;
+    PROCESS_START_DEPTH: "tidewaiter.process.start_depth", Long, Single;
     PROCESS_WORKING_DIRECTORY_CUT: "tidewaiter.process.working_directory_cut", Boolean, Single;
     SENSOR_COUNT: "tidewaiter.sensor.count", Long, Single;
     SENSOR_EVENTS: "tidewaiter.sensor.events", Long, Single;

@@ -65,6 +65,9 @@ impl Processes {
         }
         if let Some(entry) = process.entry {
             record.text(fields::PROCESS_ENTRY_LEADER_ENTRY_META_TYPE, entry.kind.name());
+            if let Some(depth) = entry.start_depth {
+                record.long(own::PROCESS_START_DEPTH, i64::from(depth));
+            }
         }
     }
 }

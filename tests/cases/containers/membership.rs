@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
+use tests::document::Document;
 use tests::engine::Engine;
 use tests::program::run;
-use tests::sensor::Home;
+use tests::sensor::{Home, Sensor};
 
 use super::exec_of;
 
@@ -95,5 +96,49 @@ fn what_sets_a_container_up_is_distinguished_from_what_runs_in_it() -> Result<()
             && event.text("event.action") == "fork"
             && event.text("process.args").contains("cgroup.procs");
         is_helper.then_some(())
+    })
+}
+
+#[test]
+fn what_a_container_was_started_with_is_told_from_what_came_in_later() -> Result<()> {
+    const FIRST: &str = "/usr/bin/ordinary start; busybox mkfifo /tmp/go; read line < /tmp/go; /usr/bin/ordinary later";
+    let home = Home::new()?;
+    let engine = Engine::start(&home)?;
+    let beside = engine.container("beside")?;
+    let of_another = format!("--pid=container:{}", beside.id);
+    let namespaces = [&[][..], &["--pid=host"], &[&of_another]];
+    let command = ["/bin/sh", "-c", &format!("({FIRST}); exec sleep infinity")];
+    let before = home.events()?;
+    let ids: Vec<String> = namespaces
+        .into_iter()
+        .map(|options| engine.run_detached(options, &command))
+        .collect::<Result<_>>()?;
+    for id in &ids {
+        let program = |name: &'static str| {
+            move |event: &Document| event.text("container.id") == *id && event.text("process.executable") == name
+        };
+        assert_eq!(depth_of(&before, program("/bin/busybox"))?, "0");
+        assert_eq!(depth_of(&before, program("/usr/bin/ordinary"))?, "2");
+    }
+    assert!(before.stop()?.success());
+
+    // One that starts while they run knows it too.
+    let after = home.events()?;
+    for id in &ids {
+        let with = |argument: &'static str| {
+            move |event: &Document| event.text("container.id") == *id && event.text("process.args").contains(argument)
+        };
+        run(&mut engine.docker(&["exec", id, "/usr/bin/ordinary", "came-in"]))?;
+        assert_eq!(depth_of(&after, with("came-in"))?, "");
+        run(&mut engine.docker(&["exec", id, "/bin/sh", "-c", "echo > /tmp/go"]))?;
+        assert_eq!(depth_of(&after, with("later"))?, "2");
+    }
+    Ok(())
+}
+
+/// How far the first exec that is meant is from its container's start.
+fn depth_of(recorder: &Sensor, is_meant: impl Fn(&Document) -> bool) -> Result<String> {
+    recorder.wait_for("exec in the container", |event| {
+        (event.text("event.action") == "exec" && is_meant(event)).then(|| event.text("tidewaiter.process.start_depth"))
     })
 }

@@ -2,6 +2,7 @@ use sensor_abi::{Descriptor, ExecFixed, RecordHead};
 use zerocopy::FromZeros;
 
 mod budget;
+mod start_depth;
 mod start_up;
 
 use super::keep::{AGE_CHECK_INTERVAL_NS, ENDED_AGE_NS, ENDED_LIMIT};
@@ -62,6 +63,10 @@ fn fork(table: &mut ProcessTable, who: Who) -> ProcessKey {
 }
 
 fn exec(table: &mut ProcessTable, who: Who, executable: &str, cgroup: &str) -> ProcessKey {
+    table.exec(&exec_of(who, executable, cgroup))
+}
+
+fn exec_of(who: Who, executable: &str, cgroup: &str) -> Exec {
     let mut exec_fixed = ExecFixed::new_zeroed();
     exec_fixed.process = fixed(who);
     let on_terminal = Descriptor {
@@ -69,7 +74,7 @@ fn exec(table: &mut ProcessTable, who: Who, executable: &str, cgroup: &str) -> P
         device: who.terminal,
     };
     exec_fixed.descriptors = [on_terminal; 3];
-    table.exec(&Exec {
+    Exec {
         fixed: exec_fixed,
         executable: executable.to_owned(),
         filename: executable.to_owned(),
@@ -83,7 +88,7 @@ fn exec(table: &mut ProcessTable, who: Who, executable: &str, cgroup: &str) -> P
         arguments_gap: None,
         environment: Vec::new(),
         environment_complete: false,
-    })
+    }
 }
 
 fn exit(table: &mut ProcessTable, who: Who) -> Option<ProcessKey> {
@@ -144,7 +149,8 @@ fn a_child_is_like_its_creator_until_it_runs_another_image() {
                 pid: 30,
                 start_ticks: 30
             },
-            kind: EntryKind::Container
+            kind: EntryKind::Container,
+            start_depth: None,
         })
     );
     assert_eq!(
