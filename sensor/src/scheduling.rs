@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
 
-/// What a thread may use is counted anew after so long.
-const WINDOW: Duration = Duration::from_millis(100);
+/// What a thread may use is counted anew after so long. The kernel counts all real-time threads of a processor over the
+/// same time, and leaves others a twentieth of it.
+const WINDOW: Duration = Duration::from_secs(1);
 /// With it a thread gets some ten times what one of a container's gets that is in the same cgroup.
 const NICENESS: i32 = -10;
 /// The least there is, so that no other real-time thread of the host waits for this one.
