@@ -60,7 +60,7 @@ fn build() -> Result<(), String> {
         .join("ebpf");
 
     rerun_if_changed(repository, &[&compiler.rustc, &bpf_linker]);
-    compile(&compiler, &bpf_linker, &repository.join("sensor-ebpf"), &target_folder)?;
+    compile(&compiler, &bpf_linker, repository, &target_folder)?;
 
     let built = target_folder.join(TARGET).join("release").join(OBJECT);
     fs::copy(&built, out_folder.join(OBJECT))
@@ -86,25 +86,26 @@ fn rerun_if_changed(repository: &Path, tools: &[&Path]) {
     }
 }
 
-fn compile(compiler: &Compiler, bpf_linker: &Path, source: &Path, target_folder: &Path) -> Result<(), String> {
+fn compile(compiler: &Compiler, bpf_linker: &Path, repository: &Path, target_folder: &Path) -> Result<(), String> {
     let architecture = env::var("CARGO_CFG_TARGET_ARCH").map_err(|error| error.to_string())?;
     let mut linker = OsString::from("-Clinker=");
     linker.push(bpf_linker);
-    let flags = [
+    let mut flags = compiler.path_flags(repository);
+    flags.extend([
         linker,
         "-Clink-arg=--btf".into(),
         // BTF is made from the debug information.
         "-Cdebuginfo=2".into(),
         // Which layout of registers the kernel's arguments come in; `aya-ebpf` reads it.
         format!("--cfg=bpf_target_arch=\"{architecture}\"").into(),
-    ];
+    ]);
 
     let mut cargo = Command::new(&compiler.cargo);
     for variable in NOT_INHERITED {
         cargo.env_remove(variable);
     }
     cargo
-        .current_dir(source)
+        .current_dir(repository.join("sensor-ebpf"))
         .args([
             "build",
             "--locked",

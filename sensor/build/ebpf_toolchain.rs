@@ -4,6 +4,7 @@
 //! so that both always look in the same places.
 
 use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -28,6 +29,28 @@ pub(crate) fn find_compiler() -> Option<Compiler> {
     .find_map(|sysroot| compiler_in(&sysroot))
 }
 
+impl Compiler {
+    /// Flags that have it name its sources, cargo's and the repository's by where they are in these, not on this
+    /// machine.
+    pub(crate) fn path_flags(&self, repository: &Path) -> Vec<OsString> {
+        let sysroot = self.rustc.ancestors().nth(2);
+        let cargo_home = cargo_home();
+        let folders = [
+            (sysroot, "rust"),
+            (cargo_home.as_deref(), "cargo"),
+            (Some(repository), "tidewaiter"),
+        ];
+        // Of two that fit, the compiler takes the last.
+        let flags = folders.map(|(folder, name)| {
+            let mut flag = OsString::from("--remap-path-prefix=");
+            flag.push(folder?);
+            flag.push(format!("=/{name}"));
+            Some(flag)
+        });
+        flags.into_iter().flatten().collect()
+    }
+}
+
 /// `bpf-linker` on the search path, else where `cargo install` puts it.
 pub(crate) fn find_bpf_linker() -> Option<PathBuf> {
     find_program("bpf-linker", cargo_install_folder())
@@ -44,12 +67,13 @@ pub(crate) fn find_program(name: &str, other_folders: impl IntoIterator<Item = P
 
 /// Where `cargo install` puts programs.
 pub(crate) fn cargo_install_folder() -> Option<PathBuf> {
+    Some(cargo_home()?.join("bin"))
+}
+
+/// Where cargo keeps the sources of dependencies, and what it installs.
+fn cargo_home() -> Option<PathBuf> {
     let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);
-    Some(
-        cargo_home
-            .or_else(|| Some(env::home_dir()?.join(".cargo")))?
-            .join("bin"),
-    )
+    cargo_home.or_else(|| Some(env::home_dir()?.join(".cargo")))
 }
 
 /// Fails where rustup or a nightly is not installed: only rustup's `rustc` understands `+nightly`.

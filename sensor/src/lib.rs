@@ -30,6 +30,12 @@ mod text;
 
 pub use commands::main;
 
+/// The command line's definition, for manual pages and completions.
+#[doc(hidden)]
+pub fn command_line() -> clap::Command {
+    <cli::CommandLine as clap::CommandFactory>::command()
+}
+
 /// What the fuzz targets call.
 #[doc(hidden)]
 pub mod fuzzing {

@@ -102,17 +102,15 @@ impl Precedence {
 
 /// Sets the class of the calling thread; what it starts is ordinary.
 fn set_scheduler(policy: i32, priority: i32) -> io::Result<()> {
-    let parameters = libc::sched_param {
-        sched_priority: priority,
-    };
-    // The system call itself, as not every C library has it do anything.
-    // SAFETY: the parameters outlive the call; 0 stands for the calling thread.
+    // The system call itself, as not every C library has it do anything. The priority is all that the kernel's
+    // `sched_param` holds.
+    // SAFETY: the priority outlives the call; 0 stands for the calling thread.
     let result = unsafe {
         libc::syscall(
             libc::SYS_sched_setscheduler,
             0,
             policy | libc::SCHED_RESET_ON_FORK,
-            &raw const parameters,
+            &raw const priority,
         )
     };
     match result {

@@ -14,10 +14,13 @@ pub fn repository() -> PathBuf {
     own_folder.parent().unwrap_or(own_folder).to_owned()
 }
 
-/// The release build of `tidewaiter`, brought up to date.
+/// The release build of `tidewaiter`, brought up to date; instead of it, the program that `TIDEWAITER_PROGRAM` names.
 pub fn tidewaiter() -> Result<&'static Path> {
     static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     built_once(&PROGRAM, || {
+        if let Some(program) = env::var_os("TIDEWAITER_PROGRAM") {
+            return Ok(program.into());
+        }
         run(cargo_tool("CARGO", "cargo").args(["build", "--quiet", "--release", "--package", "sensor"]))?;
         Ok(target_folder().join("release/tidewaiter"))
     })

@@ -82,7 +82,7 @@ APT::Sandbox::User "root";
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    /// Downloads a package and gives the folder with its files.
+    /// Downloads a package and gives the folder with its files, and with those of the packages before it.
     pub(crate) fn unpack(&self, package: &str) -> Result<PathBuf> {
         let packages = self.folder.join("packages");
         run_logged(
@@ -93,7 +93,9 @@ APT::Sandbox::User "root";
         )?;
         let file = only(&packages, |_| true)?;
         let unpacked = self.folder.join("unpacked");
-        run_logged("dpkg.log", Command::new("dpkg").arg("-x").arg(file).arg(&unpacked))?;
+        run_logged("dpkg.log", Command::new("dpkg").arg("-x").arg(&file).arg(&unpacked))?;
+        // The next one is to be the only one again.
+        fs::remove_file(file)?;
         Ok(unpacked)
     }
 

@@ -65,7 +65,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     let mut summary = Summary::default();
     run_steps(&LINTS, &mut summary)?;
     let mut tests = suite::build()?;
-    tests.retain(|binary| !binary.is_end_to_end() && !binary.needs_cluster());
+    tests.retain(|binary| !binary.is_end_to_end() && !binary.needs_cluster() && !binary.needs_release());
     summary.add(suite::run(&tests, &[("PROPTEST_CASES", GENERATED_CASES)])?);
     run_steps(&DOC_TESTS, &mut summary)?;
     print!("{summary}");

@@ -4,6 +4,7 @@ mod apt;
 mod check;
 mod cluster;
 mod command;
+mod dist;
 #[path = "../../sensor/build/ebpf_toolchain.rs"]
 mod ebpf_toolchain;
 mod kernels;
@@ -54,6 +55,14 @@ enum Task {
     Cluster {
         #[command(subcommand)]
         action: cluster::Action,
+    },
+    /// Build what is released into `target/dist`: all of it, if nothing is named
+    Dist {
+        #[arg(value_enum)]
+        artifact: Option<dist::Artifact>,
+        /// Build everything a second time, elsewhere, and compare
+        #[arg(long)]
+        twice: bool,
     },
     /// Check every shell script
     Shellcheck,
@@ -164,6 +173,12 @@ fn carry_out(task: Task) -> Result<ExitCode> {
         Task::Cluster { action } => {
             setup::for_testing()?;
             cluster::carry_out(action)
+        }
+        Task::Dist { artifact, twice } => {
+            setup::for_building()?;
+            let times = if twice { dist::Times::Twice } else { dist::Times::Once };
+            dist::run(artifact, times)?;
+            Ok(ExitCode::SUCCESS)
         }
         Task::Shellcheck => tools::shellcheck().map(|()| ExitCode::SUCCESS),
         Task::Deny => tools::deny().map(|()| ExitCode::SUCCESS),

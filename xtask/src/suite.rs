@@ -22,6 +22,9 @@ const END_TO_END: &str = "end_to_end";
 /// The one whose tests run in a Kubernetes, which [`crate::cluster`] builds.
 const CLUSTER: &str = "cluster";
 
+/// The one whose tests try what [`crate::dist`] builds.
+const RELEASED: &str = "released";
+
 /// A binary with tests.
 pub(crate) struct TestBinary {
     name: String,
@@ -33,6 +36,10 @@ pub(crate) struct TestBinary {
 impl TestBinary {
     pub(crate) fn is_end_to_end(&self) -> bool {
         self.name == END_TO_END
+    }
+
+    pub(crate) fn needs_release(&self) -> bool {
+        self.name == RELEASED
     }
 
     pub(crate) fn needs_cluster(&self) -> bool {

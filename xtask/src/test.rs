@@ -36,7 +36,7 @@ pub(crate) fn run_everything() -> Result<ExitCode> {
     let before = Machine::snapshot();
     command::run(&mut build_sensor())?;
     let mut tests = suite::build()?;
-    tests.retain(|binary| !binary.needs_cluster());
+    tests.retain(|binary| !binary.needs_cluster() && !binary.needs_release());
     let (end_to_end, others): (Vec<_>, Vec<_>) = tests.into_iter().partition(TestBinary::is_end_to_end);
     let lanes: [Box<dyn FnOnce() -> Result<Summary> + Send>; 3] = [
         Box::new(move || {

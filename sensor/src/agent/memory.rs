@@ -1,4 +1,7 @@
 //! Memory that the sensor needs no longer, given back to the system: what the start needed, and what was freed later.
+//!
+//! The C library of the binary that is released (musl) has one heap for all threads and gives back what is freed, group
+//! by group, so nothing has to be asked of it. The other one (glibc) has to be told.
 
 use std::ffi::c_void;
 use std::ptr::NonNull;

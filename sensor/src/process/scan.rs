@@ -350,10 +350,12 @@ fn namespace(process: &process::Process, kind: &str) -> u32 {
 fn state(path: &str) -> Option<libc::statx> {
     let path = CString::new(path).ok()?;
     let mut state = MaybeUninit::zeroed();
-    // SAFETY: the path is a C string, and the buffer is a `statx`, for which zeros are valid.
+    // Not each C library has a function for it. SAFETY: the path is a C string, and the buffer is a `statx`, for which
+    // zeros are valid.
     unsafe {
         let flags = libc::AT_STATX_DONT_SYNC;
-        let result = libc::statx(
+        let result = libc::syscall(
+            libc::SYS_statx,
             libc::AT_FDCWD,
             path.as_ptr(),
             flags,

@@ -84,6 +84,7 @@ pub(crate) const CRATES: &[Crate] = &[
             "ebpf_toolchain",
             "setup",
             "apt",
+            "dist",
             "kernels",
             "tidy",
             "suite",

@@ -1,0 +1,129 @@
+//! The Debian package: binary, unit, configuration, the stock rules to read, manual pages and completions.
+
+use std::fs;
+
+use anyhow::{Context as _, Result};
+
+use super::architecture::Architecture;
+use super::archive::{Files, gzip};
+use super::release::Release;
+use crate::command::repository;
+
+const CONFIGURATION: &str = "etc/tidewaiter/tidewaiter.toml";
+const SCRIPTS: [&str; 3] = ["postinst", "postrm", "prerm"];
+const BYTES_IN_KIB: usize = 1024;
+
+/// The package with the program and these files.
+pub(crate) fn build(
+    release: &Release,
+    architecture: &Architecture,
+    program: &[u8],
+    mut files: Files,
+) -> Result<Vec<u8>> {
+    files.add("usr/bin/tidewaiter", 0o755, program);
+    let data = gzip(&files.tar("./", release.time)?)?;
+
+    let mut control = Files::default();
+    control.add("control", 0o644, description(release, architecture, files.bytes()));
+    control.add("conffiles", 0o644, format!("/{CONFIGURATION}\n"));
+    for script in SCRIPTS {
+        control.add(script, 0o755, read(&format!("packaging/debian/{script}"))?);
+    }
+    let control = gzip(&control.tar("./", release.time)?)?;
+
+    let mut package = ar::Builder::new(Vec::new());
+    let members: [(&str, &[u8]); 3] = [
+        ("debian-binary", b"2.0\n"),
+        ("control.tar.gz", &control),
+        ("data.tar.gz", &data),
+    ];
+    for (name, bytes) in members {
+        let mut header = ar::Header::new(name.into(), bytes.len() as u64);
+        header.set_mtime(release.time);
+        header.set_mode(0o100_644);
+        package.append(&header, bytes)?;
+    }
+    package.into_inner().context("could not write the package")
+}
+
+/// What is installed beside the program, but for what is generated.
+pub(crate) fn add_sources(files: &mut Files) -> Result<()> {
+    files.add(
+        CONFIGURATION,
+        0o644,
+        commented(&String::from_utf8(read("sensor/src/config/default.toml")?)?),
+    );
+    files.add_folder("etc/tidewaiter/rules", 0o755);
+    files.add(
+        "lib/systemd/system/tidewaiter.service",
+        0o644,
+        read("packaging/tidewaiter.service")?,
+    );
+    for entry in fs::read_dir(repository().join("rules"))? {
+        let file = entry?.path();
+        let name = file
+            .file_name()
+            .and_then(|name| name.to_str())
+            .context("a rule without a name")?;
+        files.add(
+            &format!("usr/share/doc/tidewaiter/rules/{name}"),
+            0o644,
+            fs::read(&file)?,
+        );
+    }
+    Ok(())
+}
+
+/// The default configuration with each setting commented out, so that a default which a later version changes is taken.
+fn commented(default: &str) -> String {
+    let line = |line: &str| match line {
+        "" => "\n".to_owned(),
+        comment if comment.starts_with('#') => format!("{comment}\n"),
+        section if section.starts_with('[') => format!("{section}\n"),
+        setting => format!("# {setting}\n"),
+    };
+    default.lines().map(line).collect()
+}
+
+fn description(release: &Release, architecture: &Architecture, installed: usize) -> String {
+    let summary = release.description.trim_start_matches("Tidewaiter: ");
+    format!(
+        "Package: tidewaiter\n\
+         Version: {version}\n\
+         Architecture: {architecture}\n\
+         Maintainer: The Tidewaiter developers\n\
+         Section: admin\n\
+         Priority: optional\n\
+         Installed-Size: {size}\n\
+         Description: {summary}\n \
+         It sees every fork, exec and exit on the host, says which container, session and\n \
+         terminal each process belongs to, and runs detection rules in Elastic's rule\n \
+         format on each event, at the moment it happens.\n",
+        version = release.version,
+        architecture = architecture.debian,
+        size = installed.div_ceil(BYTES_IN_KIB),
+    )
+}
+
+fn read(path: &str) -> Result<Vec<u8>> {
+    fs::read(repository().join(path)).with_context(|| format!("could not read `{path}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_installed_configuration_changes_nothing_until_it_is_edited() {
+        let text = String::from_utf8(read("sensor/src/config/default.toml").unwrap()).unwrap();
+        let installed = commented(&text);
+        let settings: Vec<&str> = installed
+            .lines()
+            .filter(|line| !line.is_empty() && !line.starts_with(['#', '[']))
+            .collect();
+        assert_eq!(settings, [""; 0]);
+        // Nothing is lost of what can be set.
+        assert!(installed.contains("\n# heartbeat = \"1m\"\n"));
+        assert_eq!(installed.lines().count(), text.lines().count());
+    }
+}

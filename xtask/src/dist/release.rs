@@ -1,0 +1,73 @@
+//! What is released: its version, and the commit that it is of.
+
+use std::env;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use crate::command::{cargo, repository};
+
+/// Of the sources as they are.
+pub(crate) struct Release {
+    pub version: String,
+    pub description: String,
+    pub licence: String,
+    /// Where the sources are published, if they are.
+    pub source: Option<String>,
+    pub revision: String,
+    /// When the commit was made, in seconds; the time of every file in every artifact.
+    pub time: u64,
+}
+
+impl Release {
+    pub(crate) fn of_repository() -> Result<Self> {
+        let output = cargo()
+            .args(["metadata", "--locked", "--format-version", "1"])
+            .output()
+            .context("could not start cargo")?;
+        ensure!(
+            output.status.success(),
+            "cargo metadata: {}",
+            String::from_utf8_lossy(&output.stderr).trim_end()
+        );
+        let metadata: Value = serde_json::from_slice(&output.stdout)?;
+        let packages = metadata["packages"].as_array().context("cargo names no packages")?;
+        let sensor = packages
+            .iter()
+            .find(|package| package["name"] == "sensor" && package["source"].is_null())
+            .context("cargo knows no package `sensor`")?;
+        let text = |key: &str| sensor[key].as_str().map(str::to_owned);
+        let time = match env::var("SOURCE_DATE_EPOCH") {
+            Ok(time) => time,
+            Err(_) => git(&["log", "-1", "--format=%ct"])?,
+        };
+        Ok(Self {
+            version: text("version").context("no version")?,
+            description: text("description").context("no description")?,
+            licence: text("license").context("no licence")?,
+            source: text("repository"),
+            revision: git(&["rev-parse", "HEAD"])?,
+            time: time.parse().with_context(|| format!("`{time}` is no time"))?,
+        })
+    }
+
+    /// The time as RFC 3339 writes it.
+    pub(crate) fn timestamp(&self) -> Result<String> {
+        Ok(jiff::Timestamp::from_second(i64::try_from(self.time)?)?.to_string())
+    }
+}
+
+fn git(arguments: &[&str]) -> Result<String> {
+    let output = Command::new("git")
+        .current_dir(repository())
+        .args(arguments)
+        .output()
+        .context("could not start git")?;
+    ensure!(
+        output.status.success(),
+        "git: {}",
+        String::from_utf8_lossy(&output.stderr).trim_end()
+    );
+    Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
+}
