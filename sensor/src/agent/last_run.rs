@@ -40,6 +40,7 @@ pub(crate) struct RunFile {
     notes: SyncSender<i64>,
     ended: Receiver<()>,
     history: HistoryState,
+    since_ns: i64,
     thread: Arc<JoinHandle<()>>,
 }
 
@@ -70,7 +71,7 @@ impl RunFile {
     /// The thread cannot be started.
     pub(crate) fn begin(state_directory: &Path, history: HistoryState) -> io::Result<(Self, Option<i64>)> {
         let path = state_directory.join(FILE_NAME);
-        let before = if history.stands_by() { None } else { read(&path) };
+        let before = if history.stands_by() { None } else { alive_ns(&path) };
         let (notes, received) = mpsc::sync_channel::<i64>(1);
         let (end, ended) = mpsc::channel();
         let to_write = path.clone();
@@ -97,6 +98,7 @@ impl RunFile {
             notes,
             ended,
             history,
+            since_ns,
             thread: Arc::new(thread),
         };
         file.note().put();
@@ -114,31 +116,36 @@ impl RunFile {
         }
     }
 
-    /// Removes the file, for the run has ended as it should. No [`AliveNote`] may be left.
+    /// Removes the file, for the run has ended as it should, unless it is already that of the next one, which has had
+    /// the directory since the history was closed. No [`AliveNote`] may be left.
     pub(crate) fn end(self, time_limit: Duration) {
         drop(self.notes);
         // Nothing is ever sent: this returns when the thread has ended, or at the time limit.
-        if self.ended.recv_timeout(time_limit) == Err(mpsc::RecvTimeoutError::Disconnected) && !self.history.stands_by()
-        {
+        let is_written = self.ended.recv_timeout(time_limit) == Err(mpsc::RecvTimeoutError::Disconnected);
+        let is_own = || read(&self.path).1.is_none_or(|file| file.since_ns == self.since_ns);
+        if is_written && !self.history.stands_by() && is_own() {
             let _ = std::fs::remove_file(&self.path);
         }
     }
 }
 
 /// When the run that left the file was last alive; if the text is not to be understood, when the file was written.
-fn read(path: &Path) -> Option<i64> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-        .open(path)
-        .ok()?;
+fn alive_ns(path: &Path) -> Option<i64> {
+    let (file, alive) = read(path);
+    alive.map(|alive| alive.alive_ns).or_else(|| modified_ns(&file?))
+}
+
+/// The file, if there is one, and what it says, if that is to be understood.
+fn read(path: &Path) -> (Option<File>, Option<Alive>) {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let Ok(file) = options.open(path) else {
+        return (None, None);
+    };
     let mut text = String::new();
-    let alive = (&file)
-        .take(MAX_BYTES)
-        .read_to_string(&mut text)
-        .ok()
-        .and_then(|_| serde_json::from_str::<Alive>(&text).ok());
-    alive.map(|alive| alive.alive_ns).or_else(|| modified_ns(&file))
+    let read = (&file).take(MAX_BYTES).read_to_string(&mut text);
+    let alive = read.ok().and_then(|_| serde_json::from_str(&text).ok());
+    (Some(file), alive)
 }
 
 fn modified_ns(file: &File) -> Option<i64> {
@@ -196,15 +203,32 @@ mod tests {
     }
 
     #[test]
+    fn the_file_of_the_next_run_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILE_NAME);
+        let (file, _) = RunFile::begin(directory.path(), HistoryState::default()).unwrap();
+        while !path.exists() {
+            thread::yield_now();
+        }
+        let of_next = Alive {
+            since_ns: 3,
+            alive_ns: 7,
+        };
+        write(&path, of_next).unwrap();
+        file.end(LONG);
+        assert_eq!(alive_ns(&path), Some(7));
+    }
+
+    #[test]
     fn a_damaged_file_tells_by_its_time_and_a_planted_link_is_not_followed() {
         let directory = tempfile::tempdir().unwrap();
         let (path, target) = (directory.path().join(FILE_NAME), directory.path().join("target"));
         fs::write(&path, "").unwrap();
-        assert!(read(&path).is_some());
+        assert!(alive_ns(&path).is_some());
         fs::remove_file(&path).unwrap();
         fs::write(&target, "kept").unwrap();
         symlink(&target, &path).unwrap();
-        assert_eq!(read(&path), None);
+        assert_eq!(alive_ns(&path), None);
         write(
             &path,
             Alive {
@@ -214,6 +238,6 @@ mod tests {
         )
         .unwrap();
         assert_eq!(fs::read_to_string(&target).unwrap(), "kept");
-        assert_eq!(read(&path), Some(7));
+        assert_eq!(alive_ns(&path), Some(7));
     }
 }

@@ -117,7 +117,7 @@ fn what_a_container_was_started_with_is_told_from_what_came_in_later() -> Result
         let program = |name: &'static str| {
             move |event: &Document| event.text("container.id") == *id && event.text("process.executable") == name
         };
-        assert_eq!(depth_of(&before, program("/bin/busybox"))?, "0");
+        assert_eq!(depth_of(&before, program("/bin/sh"))?, "0");
         assert_eq!(depth_of(&before, program("/usr/bin/ordinary"))?, "2");
     }
     assert!(before.stop()?.success());

@@ -80,19 +80,20 @@ fn archives(folder: &Path) -> Result<Vec<PathBuf>> {
         archives.push(pack(
             &sensor,
             &format!("docker.io/library/{}", sensor_image(rights)),
-            &["/tidewaiter"],
+            &[&format!("/{PROGRAM}")],
         )?);
     }
     Ok(archives)
 }
 
 /// In the sensor's image.
-const PROGRAM: &str = "tidewaiter";
+const PROGRAM: &str = "usr/bin/tidewaiter";
 
 /// The program and the libraries that it is linked with.
 fn fill_sensor(root: &Path) -> Result<()> {
-    fs::create_dir_all(root)?;
-    copy(tidewaiter()?, &root.join(PROGRAM))?;
+    let program = root.join(PROGRAM);
+    fs::create_dir_all(program.parent().context("the program is in no folder")?)?;
+    copy(tidewaiter()?, &program)?;
     let libraries = run(Command::new("ldd").arg(tidewaiter()?))?;
     for library in String::from_utf8(libraries.stdout)?
         .split_whitespace()

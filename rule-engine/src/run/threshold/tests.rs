@@ -166,16 +166,14 @@ fn an_event_with_many_values_takes_no_more_memory_than_the_threshold_asks_for() 
 /// What is left of the times that were noted, one of each value, after forgetting the farthest from each new one.
 fn nearest(noted: &mut Vec<(i64, u128)>, new: (i64, u128), most: usize) {
     noted.push(new);
-    // The earlier of two that are as far.
     noted.sort();
+    let (Some(first), Some(last)) = (noted.first(), noted.last()) else {
+        return;
+    };
     if noted.len() > most {
-        let farthest = noted
-            .iter()
-            .enumerate()
-            .rev()
-            .max_by_key(|(_, (time, _))| (time - new.0).abs());
-        let farthest = farthest.map(|(place, _)| place);
-        farthest.map(|place| noted.remove(place));
+        // The earlier of two that are as far.
+        let is_first = (first.0 - new.0).abs() >= (last.0 - new.0).abs();
+        noted.remove(if is_first { 0 } else { most });
     }
 }
 
