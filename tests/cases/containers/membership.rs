@@ -101,7 +101,8 @@ fn what_sets_a_container_up_is_distinguished_from_what_runs_in_it() -> Result<()
 
 #[test]
 fn what_a_container_was_started_with_is_told_from_what_came_in_later() -> Result<()> {
-    const FIRST: &str = "/usr/bin/ordinary start; busybox mkfifo /tmp/go; read line < /tmp/go; /usr/bin/ordinary later";
+    const FIRST: &str =
+        "/usr/bin/ordinary start; busybox mkfifo /tmp/go; read line < /tmp/go; /usr/bin/ordinary later; :";
     let home = Home::new()?;
     let engine = Engine::start(&home)?;
     let beside = engine.container("beside")?;
