@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
-use crate::command::run_logged;
+use crate::command::{output_of, run_logged};
 
 /// What is fetched from an archive.
 #[derive(Copy, Clone, PartialEq, Eq)]
@@ -71,15 +71,7 @@ APT::Sandbox::User "root";
     }
 
     pub(crate) fn ask(&self, arguments: &[&str]) -> Result<String> {
-        let output = self
-            .command("apt-cache")
-            .args(arguments)
-            .output()
-            .context("could not start `apt-cache`")?;
-        if !output.status.success() {
-            bail!("apt-cache: {}", String::from_utf8_lossy(&output.stderr).trim_end());
-        }
-        Ok(String::from_utf8(output.stdout)?)
+        output_of(self.command("apt-cache").args(arguments))
     }
 
     /// Downloads a package and gives the folder with its files, and with those of the packages before it.

@@ -26,6 +26,13 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
+/// What cargo says of the packages of a workspace, as JSON; none of the lock file is changed.
+pub(crate) fn cargo_metadata() -> Command {
+    let mut cargo = cargo();
+    cargo.args(["metadata", "--locked", "--format-version", "1"]);
+    cargo
+}
+
 /// Builds what users run.
 pub(crate) fn build_sensor() -> Command {
     let mut cargo = cargo();
@@ -39,6 +46,18 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
         bail!("{command:?} failed");
     }
     Ok(())
+}
+
+/// What a program writes; its complaints are the error if it fails.
+pub(crate) fn output_of(command: &mut Command) -> Result<String> {
+    let program = command.get_program().display().to_string();
+    let output = command
+        .output()
+        .with_context(|| format!("could not start `{program}`"))?;
+    if !output.status.success() {
+        bail!("{program}: {}", String::from_utf8_lossy(&output.stderr).trim_end());
+    }
+    String::from_utf8(output.stdout).with_context(|| format!("what `{program}` writes is not UTF-8"))
 }
 
 /// Runs with the output in a log file, the end of which is shown if the program fails.

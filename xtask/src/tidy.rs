@@ -13,9 +13,9 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
-use crate::command::repository;
+use crate::command::{output_of, repository};
 use crate::kernels::verified::Counts;
 
 /// A file is one concept that can be read in one go.
@@ -79,18 +79,8 @@ fn findings(repository: &Path) -> Result<Vec<String>> {
 
 /// Tracked and new files that are still there.
 fn tracked_files(repository: &Path) -> Result<Vec<String>> {
-    let output = Command::new("git")
-        .current_dir(repository)
-        .args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"])
-        .output()
-        .context("could not start git")?;
-    if !output.status.success() {
-        bail!(
-            "git ls-files failed: {}",
-            String::from_utf8_lossy(&output.stderr).trim_end()
-        );
-    }
-    let names = String::from_utf8(output.stdout).context("a file name is not UTF-8")?;
+    let listing = ["ls-files", "--cached", "--others", "--exclude-standard", "-z"];
+    let names = output_of(Command::new("git").current_dir(repository).args(listing))?;
     let names = names.split_terminator('\0');
     Ok(names
         .filter(|name| repository.join(name).is_file())

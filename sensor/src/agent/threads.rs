@@ -144,8 +144,14 @@ mod tests {
     use super::*;
     use crate::pipeline::Progress;
 
-    fn vitals() -> Vitals {
-        Vitals::new(Progress::new(), std::sync::mpsc::sync_channel(1).0)
+    fn supervise(
+        threads: &Threads,
+        events: &JoinHandle<()>,
+        running: &Receiver<Infallible>,
+        stop: impl Fn(),
+    ) -> Option<String> {
+        let vitals = Vitals::new(Progress::new(), std::sync::mpsc::sync_channel(1).0);
+        threads.supervise(events, &threads.numbers(events), running, &vitals, stop)
     }
 
     /// A thread that runs until the sender is dropped or sends.
@@ -168,13 +174,7 @@ mod tests {
         threads.watch(waiting(others));
         let broken = thread::Builder::new().name("broken".to_owned());
         threads.watch(broken.spawn(|| panic!("as the test wants it")).unwrap());
-        let ended = threads.supervise(
-            &event_thread,
-            &threads.numbers(&event_thread),
-            &running,
-            &vitals(),
-            || stop.send(()).unwrap(),
-        );
+        let ended = supervise(&threads, &event_thread, &running, || stop.send(()).unwrap());
         assert_eq!(ended.as_deref(), Some("broken"));
         event_thread.join().unwrap();
     }
@@ -200,13 +200,7 @@ mod tests {
             thread::sleep(CHECK_INTERVAL / 2);
             begin.send(()).unwrap();
         });
-        let ended = threads.supervise(
-            &event_thread,
-            &threads.numbers(&event_thread),
-            &running,
-            &vitals(),
-            || stop.send(()).unwrap(),
-        );
+        let ended = supervise(&threads, &event_thread, &running, || stop.send(()).unwrap());
         assert_eq!(ended.as_deref(), Some("made-to-end"));
         event_thread.join().unwrap();
         later.join().unwrap();
@@ -219,15 +213,7 @@ mod tests {
         let mut threads = Threads::default();
         threads.watch(waiting(others));
         let event_thread = thread::spawn(move || drop(end));
-        assert_eq!(
-            threads.supervise(
-                &event_thread,
-                &threads.numbers(&event_thread),
-                &running,
-                &vitals(),
-                || panic!("nothing is wrong")
-            ),
-            None
-        );
+        let ended = supervise(&threads, &event_thread, &running, || panic!("nothing is wrong"));
+        assert_eq!(ended, None);
     }
 }

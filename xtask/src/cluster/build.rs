@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use super::source::{self, Source};
-use crate::command::run_logged;
+use crate::command::{output_of, run_logged};
 
 const PROGRAMS: [&str; 5] = [
     "kube-apiserver",
@@ -176,9 +176,6 @@ fn compiler_version() -> Result<String> {
 }
 
 fn go(arguments: &[&str]) -> Result<String> {
-    let output = Command::new("go")
-        .args(arguments)
-        .output()
-        .context("could not start `go`")?;
-    Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
+    let said = output_of(Command::new("go").args(arguments))?;
+    Ok(said.trim_end().to_owned())
 }

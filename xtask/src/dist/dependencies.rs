@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::architecture::Architecture;
-use crate::command::{cargo, repository};
+use crate::command::{cargo_metadata, output_of, repository};
 use crate::ebpf_toolchain::find_compiler;
 
 /// Something linked.
@@ -72,28 +72,14 @@ fn rust_library() -> Result<PathBuf> {
 }
 
 fn metadata(manifest: &Path, features: &str, target: &str) -> Result<Value> {
-    let output = cargo()
-        .args([
-            "metadata",
-            "--locked",
-            "--format-version",
-            "1",
-            "--filter-platform",
-            target,
-        ])
-        .args(["--features", features])
+    let mut command = cargo_metadata();
+    command
+        .args(["--filter-platform", target, "--features", features])
         .arg("--manifest-path")
         .arg(manifest)
         // Rust's own library is written in what is unstable.
-        .env("RUSTC_BOOTSTRAP", "1")
-        .output()
-        .context("could not start cargo")?;
-    ensure!(
-        output.status.success(),
-        "cargo metadata: {}",
-        String::from_utf8_lossy(&output.stderr).trim_end()
-    );
-    Ok(serde_json::from_slice(&output.stdout)?)
+        .env("RUSTC_BOOTSTRAP", "1");
+    Ok(serde_json::from_str(&output_of(&mut command)?)?)
 }
 
 /// What a lock file says of each package of the registry, by name and version.

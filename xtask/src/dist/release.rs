@@ -3,10 +3,10 @@
 use std::env;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use crate::command::{cargo, repository};
+use crate::command::{cargo_metadata, output_of, repository};
 
 /// Of the sources as they are.
 pub(crate) struct Release {
@@ -22,16 +22,7 @@ pub(crate) struct Release {
 
 impl Release {
     pub(crate) fn of_repository() -> Result<Self> {
-        let output = cargo()
-            .args(["metadata", "--locked", "--format-version", "1"])
-            .output()
-            .context("could not start cargo")?;
-        ensure!(
-            output.status.success(),
-            "cargo metadata: {}",
-            String::from_utf8_lossy(&output.stderr).trim_end()
-        );
-        let metadata: Value = serde_json::from_slice(&output.stdout)?;
+        let metadata: Value = serde_json::from_str(&output_of(&mut cargo_metadata())?)?;
         let packages = metadata["packages"].as_array().context("cargo names no packages")?;
         let sensor = packages
             .iter()
@@ -59,15 +50,6 @@ impl Release {
 }
 
 fn git(arguments: &[&str]) -> Result<String> {
-    let output = Command::new("git")
-        .current_dir(repository())
-        .args(arguments)
-        .output()
-        .context("could not start git")?;
-    ensure!(
-        output.status.success(),
-        "git: {}",
-        String::from_utf8_lossy(&output.stderr).trim_end()
-    );
-    Ok(String::from_utf8(output.stdout)?.trim_end().to_owned())
+    let said = output_of(Command::new("git").current_dir(repository()).args(arguments))?;
+    Ok(said.trim_end().to_owned())
 }

@@ -1,7 +1,7 @@
 //! What both engines remember takes no more than the limit of each, as allocated and together, whatever events bring.
 
 use proptest::prelude::*;
-use rule_engine::{DataStreams, EngineLimits, fields, parse_rule};
+use rule_engine::{DataStreams, EngineLimits, MemoryHistory, fields, parse_rule};
 
 use super::*;
 use crate::allocated::allocated;
@@ -49,23 +49,6 @@ fn engines() -> Engines {
     limits.state_bytes = STATE_BYTES;
     let options = EngineOptions::default().with_limits(limits);
     Engines::new(rules(), options.expect("sound limits"))
-}
-
-/// New terms are no concern of these rules.
-struct Nothing;
-
-impl TermHistory for Nothing {
-    fn rule_first_seen(&mut self, _: &str, now_ms: i64) -> i64 {
-        now_ms
-    }
-
-    fn last_seen(&self, _: &str, _: &str) -> Option<i64> {
-        None
-    }
-
-    fn observe(&mut self, _: &str, _: &str, _: &str, _: i64) -> Option<i64> {
-        None
-    }
 }
 
 /// Events of an attacker, who makes up arguments anew for each, and containers if there can be many.
@@ -124,8 +107,8 @@ fn most(storms: &[Storm]) -> usize {
                 let filling = "a".repeat(storm.argument_bytes);
                 record.text(fields::PROCESS_ARGS, &format!("{number}-{argument}{filling}"));
             }
-            engines.evaluate_immediate(&record, &mut Nothing, &mut |_| {});
-            engines.evaluate_deferred(&record, &mut Nothing, &mut |_| {});
+            engines.evaluate_immediate(&record, &mut MemoryHistory::default(), &mut |_| {});
+            engines.evaluate_deferred(&record, &mut MemoryHistory::default(), &mut |_| {});
             let now = allocated() - before - record.allocated_bytes().cast_signed();
             most = most.max(now);
         }
