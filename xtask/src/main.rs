@@ -84,10 +84,11 @@ enum Task {
 enum Figures {
     /// What a container gains that works against the sensor at full speed: its peak memory, other containers' alerts
     Attacks {
-        /// How long each lasts, and all together
+        /// How long each lasts
         #[arg(long, default_value = "1")]
         minutes: String,
-        /// One of `tests/src/attack.rs`; otherwise all
+        /// One of `tests/src/attack.rs`, or at-rest, all-together, unread (all together, and nobody reads the alerts);
+        /// otherwise each of these
         name: Option<String>,
     },
     /// What is known of 1,000 short-lived containers of each of two engines, and at what cost

@@ -22,24 +22,31 @@ const RATE: u64 = 20;
 const ALONE: usize = usize::MAX;
 const TOGETHER: usize = 8000;
 
-pub(crate) fn measure(minutes: f64, name: Option<&str>) -> Result<()> {
-    let chosen: Vec<&Attack> = ATTACKS
-        .iter()
-        .filter(|attack| name.is_none_or(|name| name == attack.name))
+const AT_REST: &str = "at-rest";
+const ALL_TOGETHER: &str = "all-together";
+const UNREAD: &str = "unread";
+
+/// Each attack by itself, or `phase` alone, for so many minutes.
+pub(crate) fn measure(minutes: f64, phase: Option<&str>) -> Result<()> {
+    let all: Vec<&Attack> = ATTACKS.iter().collect();
+    let phases: Vec<(&str, &[&Attack])> = [(AT_REST, [].as_slice())]
+        .into_iter()
+        .chain(all.iter().map(|attack| (attack.name, std::slice::from_ref(attack))))
+        .chain([(ALL_TOGETHER, all.as_slice()), (UNREAD, all.as_slice())])
         .collect();
-    if chosen.is_empty() {
-        let names: Vec<&str> = ATTACKS.iter().map(|attack| attack.name).collect();
+    let chosen = |(name, _): &&(&str, &[&Attack])| phase.is_none_or(|phase| phase == *name);
+    if !phases.iter().any(|each| chosen(&each)) {
+        let names: Vec<&str> = phases.iter().map(|(name, _)| *name).collect();
         bail!("no such attack; there are {}", names.join(", "));
     }
     let bench = Bench::new(Duration::from_secs_f64(60.0 * minutes))?;
-    bench.during("at rest", &[])?;
-    for attack in &chosen {
-        bench.during(attack.name, &[attack])?;
+    for (name, attacks) in phases.iter().filter(chosen) {
+        match *name {
+            UNREAD => bench.unread(attacks)?,
+            name => bench.during(name, attacks)?,
+        }
     }
-    if chosen.len() > 1 {
-        bench.during("all together", &chosen)?;
-    }
-    bench.unread(&chosen)
+    Ok(())
 }
 
 struct Bench {
@@ -105,7 +112,7 @@ impl Bench {
         sensor.wait()?;
         fs::remove_file(rule)?;
         println!(
-            "the same, and nobody reads the alerts: {:.1} MiB resident at most",
+            "all together, and nobody reads the alerts: {:.1} MiB resident at most",
             peak?
         );
         Ok(())

@@ -30,14 +30,14 @@ fn measure() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["attacks", minutes] => attacks::measure(minutes.parse()?, None),
-        ["attacks", minutes, name] => attacks::measure(minutes.parse()?, Some(name)),
+        ["attacks", minutes, phase] => attacks::measure(minutes.parse()?, Some(phase)),
         ["containers"] => containers::measure(),
         ["latency"] => latency::measure(),
         ["rules"] => rules::measure(None),
         ["rules", rules, events] => rules::measure(Some((rules.parse()?, events.parse()?))),
         ["sensor"] => sensor::measure(sensor::WHOLE),
         ["sensor", "--short"] => sensor::measure(sensor::SHORT),
-        _ => bail!("usage: figures attacks MINUTES [NAME]|containers|latency|rules [RULES EVENTS]|sensor [--short]"),
+        _ => bail!("usage: figures attacks MINUTES [PHASE]|containers|latency|rules [RULES EVENTS]|sensor [--short]"),
     }
 }
 
