@@ -9,10 +9,13 @@ use super::report::describe;
 use crate::engine::Engine;
 use crate::meter;
 use crate::model::{EngineError, Place};
-use std::fs::{File, OpenOptions};
+use nix::errno::Errno;
+use nix::fcntl::{self, OFlag};
+use nix::sys::stat::Mode;
+use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -89,12 +92,13 @@ impl Socket {
 }
 
 fn open(path: &Path) -> Result<File, EngineError> {
-    // Without opening what is there, which could be a pipe that nobody writes to.
-    let place = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path);
-    let place = place.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => EngineError::Absent,
-        _ => EngineError::Client(describe(&error)),
-    })?;
+    // Without opening what is there, which could be a pipe that nobody writes to. `OpenOptions` would leave `O_PATH` out:
+    // to the C library musl it is an access mode, and these are not taken from custom flags.
+    let place = fcntl::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
+    let place = File::from(place.map_err(|error| match error {
+        Errno::ENOENT => EngineError::Absent,
+        error => EngineError::Client(describe(&io::Error::from(error))),
+    })?);
     match place.metadata() {
         Ok(metadata) if metadata.file_type().is_socket() => Ok(place),
         Ok(_) => Err(EngineError::Client(
