@@ -29,6 +29,7 @@ use crate::command::{repository, target_folder};
 use architecture::Architecture;
 use archive::Files;
 use digest::hexadecimal;
+use image::{Image, Rights};
 use release::Release;
 use toolchain::Toolchain;
 
@@ -37,7 +38,7 @@ use toolchain::Toolchain;
 pub(crate) enum Artifact {
     /// One file that needs nothing beside it, its licences and its bill of materials
     Binary,
-    /// A container image that holds nothing else: an archive that engines load, and an OCI layout
+    /// Container images that hold nothing else, for root and for another user: archives that engines load, and OCI layouts
     Image,
     /// A Debian package
     Package,
@@ -109,7 +110,7 @@ fn assemble(
 ) -> Result<Released> {
     let is_wanted = |other| artifact.is_none_or(|artifact| artifact == other);
     let mut released = Released::new();
-    let mut images = Vec::new();
+    let mut images = BTreeMap::new();
     let installed = if is_wanted(Artifact::Package) {
         let mut files = documents::build(folder)?;
         package::add_sources(&mut files)?;
@@ -131,9 +132,11 @@ fn assemble(
             );
         }
         if is_wanted(Artifact::Image) {
-            let image = image::Image::new(release, architecture, program, licences.clone())?;
-            released.insert(format!("{name}.docker.tar"), image.docker_archive()?);
-            images.push(image);
+            for rights in Rights::ALL {
+                let image = Image::new(release, architecture, rights, program, licences.clone())?;
+                released.insert(format!("{name}{}.docker.tar", rights.suffix()), image.docker_archive()?);
+                images.entry(rights).or_insert_with(Vec::new).push(image);
+            }
         }
         if is_wanted(Artifact::Package) {
             let mut files = installed.clone();
@@ -150,9 +153,9 @@ fn assemble(
         }
         released.insert(name, program.clone());
     }
-    if is_wanted(Artifact::Image) {
-        let name = format!("tidewaiter-{}.oci.tar", release.version);
-        released.insert(name, image::oci_archive(release, &images)?);
+    for (rights, images) in images {
+        let name = format!("tidewaiter-{}{}.oci.tar", release.version, rights.suffix());
+        released.insert(name, image::oci_archive(release, rights, &images)?);
     }
     if artifact.is_none() {
         let lines = released

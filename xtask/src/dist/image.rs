@@ -1,6 +1,6 @@
 //! The container image: one layer with the binary and the folders that it uses, and nothing that could be run beside
 //! it. It is written as an archive for `docker load` and `ctr images import`, and for all processors together as an
-//! OCI layout.
+//! OCI layout. Another one is for whoever must not be root.
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
@@ -17,6 +17,22 @@ const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 
+/// Where the sensor's rights come from.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rights {
+    /// The user is root, and has the capabilities that the container has.
+    OfRoot,
+    /// The user is not, and has the capabilities of the program's file.
+    OfFile,
+}
+
+/// Whom the image is run by that needs no root. The group is the one that an engine's socket belongs to.
+const USER: &str = "65532:0";
+
+/// What the file gives, by the kernel's numbers: `CAP_DAC_READ_SEARCH`, `CAP_SYS_PTRACE`, `CAP_PERFMON`, `CAP_BPF`. The
+/// kernel starts it only in a container that may have all of them.
+const CAPABILITIES: [u32; 4] = [2, 19, 38, 39];
+
 /// Bytes and what they are called by.
 struct Blob {
     digest: String,
@@ -32,17 +48,34 @@ pub(crate) struct Image {
     time: u64,
 }
 
+impl Rights {
+    pub(crate) const ALL: [Self; 2] = [Self::OfRoot, Self::OfFile];
+
+    /// What the names of images and files have in addition.
+    pub(crate) fn suffix(self) -> &'static str {
+        match self {
+            Self::OfRoot => "",
+            Self::OfFile => "-nonroot",
+        }
+    }
+}
+
 impl Image {
     pub(crate) fn new(
         release: &Release,
         architecture: &'static Architecture,
+        rights: Rights,
         program: &[u8],
         mut files: Files,
     ) -> Result<Self> {
-        files.add(PROGRAM, 0o755, program);
+        let (user, capabilities, state_mode): (_, &[u32], _) = match rights {
+            Rights::OfRoot => ("0:0", &[], 0o700),
+            Rights::OfFile => (USER, &CAPABILITIES, 0o770),
+        };
+        files.add_program(PROGRAM, 0o755, program, capabilities);
         // Where rules, what is remembered and the engines' sockets are mounted, on a root that may be read-only.
         files.add_folder("etc/tidewaiter/rules", 0o755);
-        files.add_folder("var/lib/tidewaiter", 0o700);
+        files.add_folder("var/lib/tidewaiter", state_mode);
         files.add_folder("run", 0o755);
         let unpacked = files.tar("", release.time)?;
         let labels = labels(release)?;
@@ -53,6 +86,7 @@ impl Image {
                 "Entrypoint": [format!("/{PROGRAM}")],
                 "Env": ["PATH=/usr/bin"],
                 "Labels": labels,
+                "User": user,
                 "WorkingDir": "/",
             },
             "created": release.timestamp()?,
@@ -64,7 +98,7 @@ impl Image {
             architecture,
             configuration: Blob::of_json(&configuration)?,
             layer: Blob::new(gzip(&unpacked)?),
-            name: format!("tidewaiter:{}", release.version),
+            name: format!("tidewaiter:{}{}", release.version, rights.suffix()),
             time: release.time,
         })
     }
@@ -94,7 +128,8 @@ impl Image {
 }
 
 /// The images of all processors as one OCI layout.
-pub(crate) fn oci_archive(release: &Release, images: &[Image]) -> Result<Vec<u8>> {
+pub(crate) fn oci_archive(release: &Release, rights: Rights, images: &[Image]) -> Result<Vec<u8>> {
+    let tag = format!("{}{}", release.version, rights.suffix());
     let manifests: Vec<Blob> = images.iter().map(Image::manifest).collect::<Result<_>>()?;
     let descriptors: Vec<Value> = images
         .iter()
@@ -113,8 +148,8 @@ pub(crate) fn oci_archive(release: &Release, images: &[Image]) -> Result<Vec<u8>
     }))?;
     let mut descriptor = index.descriptor(INDEX_TYPE);
     descriptor["annotations"] = json!({
-        "io.containerd.image.name": format!("docker.io/library/tidewaiter:{}", release.version),
-        "org.opencontainers.image.ref.name": release.version,
+        "io.containerd.image.name": format!("docker.io/library/tidewaiter:{tag}"),
+        "org.opencontainers.image.ref.name": tag,
     });
     let layout = json!({"imageLayoutVersion": "1.0.0"});
     let outer = json!({"manifests": [descriptor], "mediaType": INDEX_TYPE, "schemaVersion": 2});
@@ -193,10 +228,10 @@ mod tests {
         }
     }
 
-    fn image() -> Image {
+    fn image(rights: Rights) -> Image {
         let mut files = Files::default();
         files.add("usr/share/doc/licence", 0o644, "text");
-        Image::new(&release(), Architecture::ALL[0], &[7; 100_000], files).unwrap()
+        Image::new(&release(), Architecture::ALL[0], rights, &[7; 100_000], files).unwrap()
     }
 
     /// Files by their names, with what the archive says of each.
@@ -229,9 +264,20 @@ mod tests {
         bytes
     }
 
+    /// The only layer's files, as an archive.
+    fn layer_of(archive: &[u8]) -> Vec<u8> {
+        let manifest = json_in(archive, "manifest.json");
+        let layer = &entries(archive)[manifest[0]["Layers"][0].as_str().unwrap()].2;
+        let mut unpacked = Vec::new();
+        flate2::read::GzDecoder::new(&**layer)
+            .read_to_end(&mut unpacked)
+            .unwrap();
+        unpacked
+    }
+
     #[test]
     fn every_digest_of_the_layout_is_that_of_its_bytes() {
-        let archive = oci_archive(&release(), &[image()]).unwrap();
+        let archive = oci_archive(&release(), Rights::OfRoot, &[image(Rights::OfRoot)]).unwrap();
         assert_eq!(json_in(&archive, "oci-layout")["imageLayoutVersion"], "1.0.0");
         let outer = json_in(&archive, "index.json");
         let index: Value = serde_json::from_slice(&described(&archive, &outer["manifests"][0])).unwrap();
@@ -254,15 +300,9 @@ mod tests {
 
     #[test]
     fn the_layer_holds_the_program_and_nothing_else_that_runs() {
-        let archive = image().docker_archive().unwrap();
-        let manifest = json_in(&archive, "manifest.json");
-        assert_eq!(manifest[0]["RepoTags"][0], "tidewaiter:1.2.3");
-        let layer = &entries(&archive)[manifest[0]["Layers"][0].as_str().unwrap()].2;
-        let mut unpacked = Vec::new();
-        flate2::read::GzDecoder::new(&**layer)
-            .read_to_end(&mut unpacked)
-            .unwrap();
-        let files = entries(&unpacked);
+        let archive = image(Rights::OfRoot).docker_archive().unwrap();
+        assert_eq!(json_in(&archive, "manifest.json")[0]["RepoTags"][0], "tidewaiter:1.2.3");
+        let files = entries(&layer_of(&archive));
         let programs = files
             .iter()
             .filter(|(_, (mode, _, bytes))| mode & 0o111 != 0 && !bytes.is_empty());
@@ -274,11 +314,43 @@ mod tests {
     #[test]
     fn the_same_image_has_the_same_bytes() {
         let archives = || {
-            (
-                image().docker_archive().unwrap(),
-                oci_archive(&release(), &[image()]).unwrap(),
-            )
+            Rights::ALL.map(|rights| {
+                (
+                    image(rights).docker_archive().unwrap(),
+                    oci_archive(&release(), rights, &[image(rights)]).unwrap(),
+                )
+            })
         };
         assert_eq!(archives(), archives());
+    }
+
+    #[test]
+    fn of_two_images_one_is_for_a_user_who_is_not_root_and_gets_rights_of_the_file() {
+        for (rights, name, user, attribute) in [
+            (Rights::OfRoot, "tidewaiter:1.2.3", "0:0", None),
+            (
+                Rights::OfFile,
+                "tidewaiter:1.2.3-nonroot",
+                "65532:0",
+                // As `setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search=ep` writes it.
+                Some(*b"\x01\0\0\x02\x04\0\x08\0\0\0\0\0\xc0\0\0\0\0\0\0\0"),
+            ),
+        ] {
+            let archive = image(rights).docker_archive().unwrap();
+            let manifest = &json_in(&archive, "manifest.json")[0];
+            assert_eq!(manifest["RepoTags"][0], name);
+            let configuration = json_in(&archive, manifest["Config"].as_str().unwrap());
+            assert_eq!(configuration["config"]["User"], user);
+            let layer = layer_of(&archive);
+            let mut found = None;
+            for entry in tar::Archive::new(layer.as_slice()).entries().unwrap() {
+                for extension in entry.unwrap().pax_extensions().unwrap().into_iter().flatten() {
+                    let extension = extension.unwrap();
+                    assert_eq!(extension.key().unwrap(), "SCHILY.xattr.security.capability");
+                    found = Some(extension.value_bytes().to_vec());
+                }
+            }
+            assert_eq!(found, attribute.map(Vec::from));
+        }
     }
 }
