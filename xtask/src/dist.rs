@@ -51,6 +51,9 @@ pub(crate) enum Times {
     Twice,
 }
 
+/// To tests: the folder with what is released.
+pub(crate) const RELEASED: &str = "TIDEWAITER_RELEASED";
+
 /// How a program begins.
 const ELF: &[u8] = b"\x7fELF";
 
@@ -62,12 +65,14 @@ pub(crate) fn folder() -> PathBuf {
     target_folder().join("dist")
 }
 
-/// Fetches what the binaries are linked with, unless it is there.
+/// Fetches what the binaries are made of beside this repository's crates, unless it is there.
 pub(crate) fn fetch() -> Result<()> {
     let folder = folder();
     fs::create_dir_all(&folder).with_context(|| format!("could not create `{}`", folder.display()))?;
     for architecture in Architecture::ALL {
         toolchain::provide(architecture, &folder)?;
+        // Cargo has to have all crates to say what they need.
+        dependencies::linked(architecture)?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! are collected from the tests' own output (`--show-output`) and taken out of that count again.
 //!
 //! The end-to-end tests mostly wait, one after the other, and an emulated kernel takes one processor: both run beside
-//! the checks and the other tests.
+//! the checks and the other tests. After those, what is released is built and tried.
 
 mod machine;
 
@@ -15,13 +15,14 @@ use anyhow::{Result, anyhow};
 
 use crate::check;
 use crate::command::{self, build_sensor};
+use crate::dist;
 use crate::kernels::{self, Kernel, Outcome, Record};
 use crate::suite::{self, Summary, TestBinary};
 use machine::Machine;
 
 /// Tests that may be skipped in CI: they need Elastic's rule files, whose licence keeps them out of this repository, or
-/// kernels from Debian's archive.
-const MAY_BE_SKIPPED_IN_CI: [&str; 8] = [
+/// kernels or libraries from Debian's archive.
+const MAY_BE_SKIPPED_IN_CI: [&str; 9] = [
     "elastic_rules_find_what_they_are_about_and_not_what_is_nearly_that",
     "every_rule_is_ok_and_warns_of_what_no_source_produces",
     "the_package_accepts_elastic_queries_as_we_do",
@@ -30,19 +31,25 @@ const MAY_BE_SKIPPED_IN_CI: [&str; 8] = [
     "the_unusual_process_rule_fires_on_the_first_event_of_each_name",
     "kernel 5.10",
     "kernel newest",
+    RELEASE,
 ];
+
+/// In the summary, what is released.
+const RELEASE: &str = "release";
 
 pub(crate) fn run_everything() -> Result<ExitCode> {
     let before = Machine::snapshot();
     command::run(&mut build_sensor())?;
     let mut tests = suite::build()?;
-    tests.retain(|binary| !binary.needs_cluster() && !binary.needs_release());
+    tests.retain(|binary| !binary.needs_cluster());
     let (end_to_end, others): (Vec<_>, Vec<_>) = tests.into_iter().partition(TestBinary::is_end_to_end);
+    let (of_release, others): (Vec<_>, Vec<_>) = others.into_iter().partition(TestBinary::needs_release);
     let lanes: [Box<dyn FnOnce() -> Result<Summary> + Send>; 3] = [
         Box::new(move || {
             let mut summary = suite::run(&others, &[])?;
             check::run_steps(&check::DOC_TESTS, &mut summary)?;
             check::run_steps(&check::LINTS, &mut summary)?;
+            summary.add(check_release(&of_release)?);
             Ok(summary)
         }),
         Box::new(move || suite::run(&end_to_end, &[])),
@@ -68,6 +75,25 @@ pub(crate) fn run_everything() -> Result<ExitCode> {
     }
     print!("{summary}");
     Ok(summary.exit_code())
+}
+
+/// Builds what is released and tries it. The binary is built once: `./dev dist --twice` compares two.
+fn check_release(tests: &[TestBinary]) -> Result<Summary> {
+    let mut summary = Summary::default();
+    if let Err(error) = dist::fetch() {
+        summary.skip(RELEASE, &format!("{error:#}"));
+        return Ok(summary);
+    }
+    let built = dist::run(None, dist::Times::Once);
+    summary.check(RELEASE, built.is_ok());
+    match built {
+        Ok(()) => summary.add(suite::run(
+            tests,
+            &[(dist::RELEASED, &dist::folder().to_string_lossy())],
+        )?),
+        Err(error) => println!("{RELEASE}: {error:#}"),
+    }
+    Ok(summary)
 }
 
 /// The oldest, the newest and the running one; `./dev kernels` has those between.
