@@ -16,7 +16,7 @@ use crate::model::{
 };
 use crate::watch::{self, Timing};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -33,6 +33,8 @@ const PROBED_AT_MOST: usize = 16;
 pub struct Directory {
     links: Arc<[Link]>,
     thread: Arc<JoinHandle<()>>,
+    /// The id of the container that this host is.
+    host_container: Arc<OnceLock<String>>,
 }
 
 /// An engine and the way to ask it.
@@ -68,7 +70,14 @@ impl Directory {
         Ok(Directory {
             links: links.into(),
             thread: Arc::new(thread),
+            host_container: Arc::default(),
         })
+    }
+
+    /// This host is a container of another one, as a node of kind is: the containers of its engines are inside of that.
+    /// To be said once, before anything is asked.
+    pub fn place_inside(&self, id: &str) {
+        let _ = self.host_container.set(id.to_owned());
     }
 
     /// The thread that talks to the engines. Without any it ends at once.
@@ -142,7 +151,7 @@ impl Directory {
             && self
                 .links
                 .iter()
-                .filter(|link| link.engine.socket.place == Place::Host)
+                .filter(|link| self.is_of_first_host(link))
                 .any(|link| link.engine.is_complete(claim.container.id))
     }
 
@@ -150,7 +159,7 @@ impl Directory {
     /// thought over. Other engines have no part in [`Self::refutes`] and [`Self::container_in`].
     pub fn revision(&self) -> u64 {
         let links = self.links.iter();
-        let on_host = links.filter(|link| link.engine.socket.place == Place::Host);
+        let on_host = links.filter(|link| self.is_of_first_host(link));
         on_host.map(|link| link.engine.revision()).sum()
     }
 
@@ -159,7 +168,7 @@ impl Directory {
     pub fn container_in(&self, paths: &[&str]) -> Option<(usize, String, Runtime)> {
         self.links
             .iter()
-            .filter(|link| link.engine.socket.place == Place::Host)
+            .filter(|link| self.is_of_first_host(link))
             .find_map(|link| {
                 let (position, id) = link.engine.in_cgroup(paths)?;
                 Some((position, id, link.engine.socket.kind.runtime()))
@@ -182,11 +191,18 @@ impl Directory {
             return false;
         }
         match (&socket.place, claim.nested_in) {
+            (Place::Host, Some(outermost)) => self.host_container.get().is_some_and(|id| outermost.id == *id),
+            (Place::Host, None) if self.host_container.get().is_some() => false,
             (Place::Host, None) => claim.rootless_owner.is_none(),
             (Place::User(user), None) => claim.rootless_owner == Some(*user),
             (Place::Inside(name_or_id), Some(outermost)) => self.is_called(outermost, claim.rootless_owner, name_or_id),
-            (Place::Host | Place::User(_), Some(_)) | (Place::Inside(_), None) => false,
+            (Place::User(_), Some(_)) | (Place::Inside(_), None) => false,
         }
+    }
+
+    /// Whether an engine is of a host that is no container.
+    fn is_of_first_host(&self, link: &Link) -> bool {
+        link.engine.socket.place == Place::Host && self.host_container.get().is_none()
     }
 
     fn is_called(&self, outermost: ContainerRef<'_>, rootless_owner: Option<u32>, name_or_id: &str) -> bool {

@@ -27,6 +27,7 @@ pub use record::exec::{
 pub use record::head::RecordHead;
 pub use record::process::{Descriptor, ExitRecord, ForkRecord, Namespaces, ProcessFixed};
 pub use record::signal::{CODE_KERNEL, SIGNAL_TO_PARENT, SignalRecord};
+pub use record::task::{TASK_CGROUP_CUT, TASK_CGROUP_LEVELS, TASK_NAME_BYTES, TaskRecord};
 pub use ring::{
     CGROUP_V1_KEY, Counters, Limits, OWNER_LEVELS, OWNERS_LIMIT, cgroup_share, pressure_counted_from, short_from,
 };

@@ -17,6 +17,7 @@ mod ring;
 mod scratch;
 mod share;
 mod task;
+mod tasks;
 
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo) -> ! {

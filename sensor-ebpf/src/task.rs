@@ -52,7 +52,7 @@ fn own_upid(pid: Address) -> Address {
 
 /// The pid of type `pid_type` (group or session) of a process, in the host's namespace.
 #[inline(always)]
-fn linked_pid(signal: Address, pid_type: u32) -> u32 {
+pub(crate) fn linked_pid(signal: Address, pid_type: u32) -> u32 {
     let pid = pointer(signal + layout!(signal_pids) as u64, pid_type * 8);
     read(pid + layout!(pid_numbers) as u64, layout!(upid_number))
 }

@@ -14,6 +14,7 @@ mod processors;
 mod resolve;
 mod ring;
 mod system_call;
+mod tasks;
 
 use std::{collections::BTreeSet, time::Instant};
 
@@ -27,6 +28,7 @@ pub(crate) use log_lines::KernelLog;
 pub(crate) use owners::Owners;
 pub(crate) use resolve::{BTF_PATH, Resolved, resolve};
 pub(crate) use ring::{Records, WakeUp};
+pub(crate) use tasks::Task;
 
 /// The loaded and attached kernel side.
 pub(crate) struct KernelSensor {
@@ -72,5 +74,13 @@ impl KernelSensor {
             disabled: resolved.disabled,
             hooks,
         })
+    }
+
+    /// The processes that run, in this pid namespace and those below it, as the kernel numbers them.
+    ///
+    /// # Errors
+    /// The kernel cannot tell, or refuses to.
+    pub(crate) fn running_processes(&mut self) -> Result<Vec<Task>, KernelError> {
+        tasks::running(self.hooks.programs())
     }
 }

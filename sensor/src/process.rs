@@ -31,4 +31,4 @@ pub(crate) use scan::{cgroup_path, scan};
 pub use table::ProcessTable;
 pub(crate) use terminal::device_numbers;
 pub(crate) use texts::Texts;
-pub(crate) use view::{CgroupView, enter_hosts_view, is_in_first, own_pid};
+pub(crate) use view::{CgroupView, enter_hosts_view, has_hosts_pids, is_in_first, own_pid};

@@ -9,11 +9,12 @@ use anyhow::Result;
 use tests::document::Document;
 use tests::engine::{Container, Engine};
 use tests::image::{PACKAGE_MANAGERS, SCRIPT_PACKAGE_MANAGER, place_stand_in};
+use tests::podman::{Owner, Podman};
 use tests::program::run;
 use tests::sensor::{Home, Sensor};
 use tests::terminal::Terminal;
 
-use crate::{INSTALLATION, described};
+use crate::{INSTALLATION, SHELL, described};
 
 fn alerts_so_far(sensor: &Sensor, engine: &Engine, container: &Container) -> Result<Vec<Document>> {
     sensor.alerts_until_now(|number| engine.exec(container, &["/usr/bin/fence", number]))
@@ -111,6 +112,45 @@ fn every_package_manager_is_recognised() -> Result<()> {
     let of_rule = alerts.iter().filter(|alert| alert.rule() == INSTALLATION);
     let recognised: BTreeSet<String> = of_rule.map(|alert| alert.text("process.name")).collect();
     assert_eq!(recognised, names.into_iter().map(str::to_owned).collect());
+    Ok(())
+}
+
+/// As `tty: true` has it in many a service's description, and `docker run -t` in a pipeline.
+#[test]
+fn a_containers_start_at_a_terminal_at_which_nobody_can_type_is_no_session() -> Result<()> {
+    const START: &str = "/usr/bin/apt-get install -y curl; /bin/sh -c '/usr/bin/ordinary; :'; exec sleep infinity";
+    let home = Home::new()?;
+    let engine = Engine::start(&home)?;
+    let podman = Podman::start(&home.engine().join("podman"), &home.podman_socket(), Owner::Root)?;
+    let sensor = home.run()?;
+    let command = ["/bin/sh", "-c", START];
+    let unattended = [
+        engine.run_detached(&["--tty"], &command)?,
+        podman.run_detached(&["--tty"], &command)?,
+    ];
+    // Events of a container are judged in their order.
+    let come_in = ["exec", "--tty", &unattended[0], "/bin/sh", "-c", ": came-in"];
+    run(&mut engine.docker(&come_in))?;
+    run(&mut podman.podman(&["exec", "--tty", &unattended[1], "/bin/sh", "-c", ": came-in"]))?;
+    for id in &unattended {
+        sensor.wait_for("alert of the shell that came in", |alert| {
+            let is_it = alert.rule() == SHELL && alert.text("container.id") == *id;
+            (is_it && alert.text("process.args").contains("came-in")).then_some(())
+        })?;
+        let alerts = sensor.alerts_so_far();
+        let own = alerts.iter().filter(|alert| alert.text("container.id") == *id);
+        let of_start = own.filter(|alert| !alert.text("process.args").contains("came-in"));
+        assert_eq!(of_start.map(Document::rule).collect::<Vec<_>>(), [""; 0]);
+    }
+    let attended = [
+        engine.run_detached(&["--tty", "--interactive"], &command)?,
+        podman.run_detached(&["--tty", "--interactive"], &command)?,
+    ];
+    for id in &attended {
+        sensor.wait_for("alert of the installation where somebody can type", |alert| {
+            (alert.rule() == INSTALLATION && alert.text("container.id") == *id).then_some(())
+        })?;
+    }
     Ok(())
 }
 

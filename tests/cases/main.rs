@@ -18,6 +18,7 @@ mod replay;
 use tests::document::Document;
 
 /// The stock rules.
+const SHELL: &str = "Interactive shell opened in a container";
 const INSTALLATION: &str = "Tool installed by hand in a container";
 const NEW_PROCESS: &str = "Program new to interactive sessions in containers";
 

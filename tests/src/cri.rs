@@ -38,6 +38,8 @@ pub struct PodDescription {
     pub cgroup_parent: String,
     pub labels: Vec<(&'static str, String)>,
     pub annotations: Vec<(&'static str, String)>,
+    /// Whether its processes are among the node's (`hostPID`).
+    pub is_among_nodes_processes: bool,
 }
 
 /// A pod that runs.
@@ -66,6 +68,18 @@ impl PodDescription {
             cgroup_parent,
             labels: Vec::new(),
             annotations: Vec::new(),
+            is_among_nodes_processes: false,
+        }
+    }
+
+    fn namespaces(&self) -> NamespaceOption {
+        NamespaceOption {
+            network: ON_NODE,
+            process: if self.is_among_nodes_processes {
+                ON_NODE
+            } else {
+                OF_CONTAINER
+            },
         }
     }
 
@@ -99,7 +113,7 @@ impl PodDescription {
             linux: Some(LinuxPodSandboxConfig {
                 cgroup_parent: self.cgroup_parent.clone(),
                 security_context: Some(LinuxSandboxSecurityContext {
-                    namespace_options: Some(NamespaceOption { network: ON_NODE }),
+                    namespace_options: Some(self.namespaces()),
                     privileged: true,
                 }),
             }),
@@ -113,8 +127,12 @@ pub struct ContainerDescription<'a> {
     pub name: &'a str,
     pub command: &'a [&'a str],
     pub is_privileged: bool,
+    /// With these alone, a root that is read-only, no new privileges, and the runtime's seccomp profile.
+    pub only_capabilities: Option<&'a [&'a str]>,
     /// Paths of the host and where the container sees them.
     pub mounts: &'a [(&'a str, &'a str)],
+    /// A path of the host that the container may write to, under the same name.
+    pub writable: Option<&'a str>,
 }
 
 impl Kubelet {
@@ -146,11 +164,16 @@ impl Kubelet {
     pub fn run(&self, pod: &RunningPod, container: &ContainerDescription<'_>) -> Result<String> {
         let mut labels = pod.description.kubernetes_labels();
         labels.insert("io.kubernetes.container.name".to_owned(), container.name.to_owned());
-        let mounts = container.mounts.iter().map(|(host_path, container_path)| Mount {
-            container_path: (*container_path).to_owned(),
-            host_path: (*host_path).to_owned(),
-            readonly: true,
-        });
+        let mount = |host_path: &str, container_path: &str, readonly| Mount {
+            container_path: container_path.to_owned(),
+            host_path: host_path.to_owned(),
+            readonly,
+        };
+        let read_only = container.mounts.iter();
+        let read_only = read_only.map(|(host_path, container_path)| mount(host_path, container_path, true));
+        let mounts = read_only.chain(container.writable.map(|path| mount(path, path, false)));
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let only = container.only_capabilities;
         let config = ContainerConfig {
             metadata: Some(ContainerMetadata {
                 name: container.name.to_owned(),
@@ -164,7 +187,14 @@ impl Kubelet {
             linux: Some(LinuxContainerConfig {
                 security_context: Some(LinuxContainerSecurityContext {
                     privileged: container.is_privileged,
-                    namespace_options: Some(NamespaceOption { network: ON_NODE }),
+                    namespace_options: Some(pod.description.namespaces()),
+                    capabilities: only.map(|names| Capability {
+                        add: owned(names),
+                        drop: owned(&["ALL"]),
+                    }),
+                    readonly_rootfs: only.is_some(),
+                    no_new_privs: only.is_some(),
+                    seccomp: only.map(|_| Empty {}),
                 }),
             }),
         };

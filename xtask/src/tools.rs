@@ -15,7 +15,14 @@ const CARGO_FUZZ_VERSION: &str = "0.13.2";
 /// Every script of the repository that a shell reads.
 pub(crate) fn shellcheck() -> Result<()> {
     setup::for_shellcheck()?;
-    let scripts = tracked(&["dev", ".ci/run", ".githooks/*", "*.sh", "packaging/debian/*"])?;
+    let scripts = tracked(&[
+        "dev",
+        ".ci/run",
+        ".githooks/*",
+        "*.sh",
+        "packaging/debian/*",
+        "deploy/kind/try",
+    ])?;
     // Below that it asks for quotes where no name has a blank.
     let mut shellcheck = Command::new("shellcheck");
     shellcheck.current_dir(repository()).args(["--severity", "warning"]);

@@ -6,7 +6,7 @@
 
 mod messages;
 
-use super::cri::{Pods, SANDBOX_NAME};
+use super::cri::{Pods, SANDBOX_NAME, terminal_input};
 use super::grpc::{Connection, unless_not_found};
 use super::oci::Specification;
 use super::report::{EngineEvent, Listed, ListedState, describe};
@@ -306,6 +306,9 @@ impl Shared {
             labels,
             cut_labels,
             privileged: Some(specification.is_privileged()),
+            terminal_input: request
+                .as_ref()
+                .and_then(|request| terminal_input(request.as_ref()?.config())),
             user: specification.user(),
             started: None,
             mounts: model::notable_mounts(specification.mounts()),

@@ -150,6 +150,7 @@ impl Client {
             labels: Vec::new(),
             cut_labels: 0,
             privileged: None,
+            terminal_input: None,
             user: None,
             started: None,
             mounts: Vec::new(),
@@ -219,6 +220,12 @@ impl Details {
     }
 }
 
+/// Of a container's configuration as containerd keeps it, which leaves out what is not so. CRI-O has none.
+pub(crate) fn terminal_input(config: &Value) -> Option<bool> {
+    let is_set = |key| config.get(key).and_then(Value::as_bool) == Some(true);
+    is_set("tty").then(|| is_set("stdin"))
+}
+
 fn metadata_of_status(runtime: Runtime, status: ContainerStatus<'_>, details: &Details) -> Metadata {
     let mut image = Image::from_reference(status.image());
     for reference in status.image_references() {
@@ -244,6 +251,7 @@ fn metadata_of_status(runtime: Runtime, status: ContainerStatus<'_>, details: &D
         labels,
         cut_labels,
         privileged: details.is_privileged(),
+        terminal_input: details.0.get("config").and_then(terminal_input),
         user: specification.as_ref().and_then(Specification::user),
         started: Some(status.started_at()).filter(|nanoseconds| *nanoseconds > 0),
         mounts: model::notable_mounts(mounts),

@@ -347,6 +347,7 @@ fn metadata_of_event(kind: EngineKind, attributes: &Value) -> Metadata {
         labels,
         cut_labels,
         privileged: None,
+        terminal_input: None,
         user: None,
         started: None,
         mounts: Vec::new(),
@@ -370,6 +371,7 @@ pub(super) fn metadata_of_answer(kind: EngineKind, container: &Value) -> Metadat
         labels,
         cut_labels,
         privileged: host.get("Privileged").and_then(Value::as_bool),
+        terminal_input: terminal_input(config),
         user: Some(text(config, "User"))
             .filter(|user| !user.is_empty())
             .map(model::bounded),
@@ -380,6 +382,11 @@ pub(super) fn metadata_of_answer(kind: EngineKind, container: &Value) -> Metadat
         mounts: model::notable_mounts(mounts.into_iter().flatten().filter_map(host_mount)),
         cgroup: cgroup(kind, text(host, "CgroupParent"), text(container, "Id")),
     }
+}
+
+fn terminal_input(config: &Value) -> Option<bool> {
+    let is_set = |key| config.get(key).and_then(Value::as_bool);
+    is_set("Tty").filter(|tty| *tty).and_then(|_| is_set("OpenStdin"))
 }
 
 /// The kubelet has containers of Docker's, through dockershim and cri-dockerd, and none of Podman's.

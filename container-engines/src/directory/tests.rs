@@ -42,6 +42,7 @@ fn directory(sockets: &[EngineSocket]) -> (Directory, Vec<mpsc::Receiver<String>
     let directory = Directory {
         links: links.into(),
         thread: Arc::new(std::thread::spawn(|| {})),
+        host_container: Arc::default(),
     };
     (directory, unread)
 }
@@ -116,6 +117,24 @@ fn an_engine_inside_a_container_counts_only_for_what_is_nested_there() {
     };
     assert_eq!(name(&directory, rootless), None);
     assert!(!directory.refutes(nested_in("node")));
+}
+
+#[test]
+fn the_engines_of_a_host_that_is_a_container_count_for_what_is_nested_there_alone() {
+    let (directory, _unread) = directory(&[in_place(EngineKind::Containerd, Place::Host)]);
+    directory.links[0].engine.complete("inner", Metadata::named("web"));
+    let nested_in = |outer| ContainerClaim {
+        nested_in: Some(container(outer)),
+        ..claim("inner")
+    };
+    assert!(directory.refutes(nested_in("node")), "before that is known");
+    directory.place_inside("node");
+    assert_eq!(name(&directory, nested_in("node")).as_deref(), Some("web"));
+    assert_eq!(name(&directory, nested_in("other")), None);
+    assert_eq!(name(&directory, claim("inner")), None);
+    assert!(!directory.refutes(nested_in("node")));
+    assert!(!directory.refutes(nested_in("other")), "it may be another one's");
+    assert_eq!(directory.revision(), 0);
 }
 
 #[test]

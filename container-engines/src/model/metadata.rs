@@ -42,6 +42,9 @@ pub struct Metadata {
     pub cut_labels: u64,
     /// `None` while only the creation event is known, which does not say.
     pub privileged: Option<bool>,
+    /// Of a container that was started with a terminal: whether its engine holds that open for input. Where it does not, as
+    /// with `docker run -t` without `-i`, nobody can type there by way of the engine. `None` if it did not say.
+    pub terminal_input: Option<bool>,
     /// The user that the container is configured to run as, if any: `name`, `uid` or either with `:group`.
     pub user: Option<String>,
     /// Nanoseconds since the epoch.
@@ -245,6 +248,7 @@ impl Metadata {
             labels: Vec::new(),
             cut_labels: 0,
             privileged: None,
+            terminal_input: None,
             user: None,
             started: None,
             mounts: Vec::new(),

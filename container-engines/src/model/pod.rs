@@ -23,7 +23,7 @@ pub struct Pod {
     pub name: String,
     /// The namespace in the cluster.
     pub namespace: String,
-    /// The id that no other pod has.
+    /// The id that no other pod has; of a pod from a file on the node, a hash of that.
     pub uid: String,
     /// Sorted by key.
     pub labels: Vec<(String, String)>,
@@ -62,6 +62,16 @@ const GENERATED_FROM: usize = 58;
 const RANDOM_LETTERS: usize = 5;
 
 impl Pod {
+    /// The kind of what manages a pod from a file on the node.
+    pub const STATIC: &str = "Node";
+
+    /// Whether it comes from a file on the node. Its uid is then a hash of that.
+    pub fn is_static(&self) -> bool {
+        self.workload
+            .as_ref()
+            .is_some_and(|workload| workload.kind == Pod::STATIC)
+    }
+
     /// What the labels of a container of Docker's say about its pod, if its name says so too: `k8s_CONTAINER_POD_NAMESPACE_UID_`
     /// and more, which the kubelet chose and an image cannot.
     pub(crate) fn of_docker(name: &str, labels: &[(String, String)]) -> Option<Pod> {
@@ -106,7 +116,7 @@ impl Pod {
         let (annotations, cut_annotations) = bounded_labels(kept);
         Pod {
             workload: if is_static {
-                Some(Workload::new("Node", None))
+                Some(Workload::new(Pod::STATIC, None))
             } else {
                 workload(name, &labels)
             },

@@ -25,10 +25,11 @@ use crate::{
     enrich::host::{Host, HostNames},
     enrich::node::NodeRoot,
     enrich::users::Users,
-    kernel::{KernelError, KernelOptions, KernelSensor, RecordLog},
+    identity::identify,
+    kernel::{KernelError, KernelOptions, KernelSensor, RecordLog, Task},
     outputs::OnClosed,
     pipeline::{Canary, EventHandler, Pipeline, Progress},
-    process::{ProcessTable, enter_hosts_view, own_pid, scan},
+    process::{ProcessTable, enter_hosts_view, has_hosts_pids, own_pid, scan},
     telemetry::counts::PipelineCounts,
 };
 
@@ -186,7 +187,12 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
             .environment_variables
             .clone_from(&self.config.environment_variables);
         enter_hosts_view();
-        let report = scan(&mut table, &mut || kernel.records.hold())?;
+        let running = if has_hosts_pids() {
+            None
+        } else {
+            running_below(&mut kernel, &self.directory)
+        };
+        let report = scan(&mut table, running, &mut || kernel.records.hold())?;
         if report.unreadable > 0 {
             info!(
                 "{} processes ended, or could not be read, while /proc was scanned",
@@ -279,4 +285,21 @@ pub(crate) fn host(config: &Config) -> Host {
 /// Where this host's own files are.
 pub(crate) fn node_root(config: &Config) -> NodeRoot {
     NodeRoot::find(config.host_root.as_deref())
+}
+
+/// The processes that run in a pid namespace that is not the first one. If it is in a container, the engines that were
+/// configured as the host's are that one's, as in a node of kind.
+fn running_below(kernel: &mut KernelSensor, directory: &Directory) -> Option<Vec<Task>> {
+    let running = kernel.running_processes();
+    let running = running.inspect_err(|error| warn!("processes from before the start are not known: {error}"));
+    let running = running.ok()?;
+    let own = running
+        .iter()
+        .find(|task| task.record.visible_pid == std::process::id());
+    let container = own.and_then(|own| identify(&own.cgroup));
+    if let Some(node) = container.and_then(|container| container.nested_in) {
+        info!("the host is the container {}", node.id);
+        directory.place_inside(&node.id);
+    }
+    Some(running)
 }

@@ -46,6 +46,10 @@ impl Hooks {
         Ok(Hooks { attached, ebpf })
     }
 
+    pub(super) fn programs(&mut self) -> &mut Ebpf {
+        &mut self.ebpf
+    }
+
     /// Stops the production of records. A program that is already running on another processor may still send one.
     pub(crate) fn detach(&mut self) {
         self.attached.clear();

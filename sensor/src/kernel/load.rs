@@ -3,7 +3,7 @@
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader, Endianness,
     maps::{Map, MapError, ProgramArray},
-    programs::{BtfTracePoint, ProgramError},
+    programs::{BtfTracePoint, ProgramError, ProgramInfo},
 };
 use nix::sys::resource::{Resource, rlim_t, setrlimit};
 use sensor_abi::{ARGUMENTS_LIMIT, Attach, ENVIRONMENT_LIMIT, Hook, Limits, TailCall};
@@ -117,11 +117,15 @@ fn load_program(ebpf: &mut Ebpf, hook: &Hook, name: &str, btf: &Btf) -> Result<(
         Attach::BtfTracepoint(tracepoint) => program.load(tracepoint, btf),
     }
     .map_err(|error| KernelError::new(format!("load the program {name}"), &error))?;
-    // Reported by Linux 5.16 and later.
-    if let Some(verified) = program.info().ok().and_then(|info| info.verified_instruction_count()) {
+    report_verified(name, program.info());
+    Ok(())
+}
+
+/// Linux 5.16 and later tell it.
+pub(super) fn report_verified(name: &str, info: Result<ProgramInfo, ProgramError>) {
+    if let Some(verified) = info.ok().and_then(|info| info.verified_instruction_count()) {
         debug!("the verifier passed `{name}` after {verified} instructions");
     }
-    Ok(())
 }
 
 /// Puts a program into the array that it is called through. (The kernel empties the array when its last descriptor is

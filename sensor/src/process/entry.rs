@@ -1,6 +1,6 @@
 //! Entry leaders: the process through which somebody came in, and by which way.
 
-use super::model::{Entry, EntryKind, Process};
+use super::model::{Entry, EntryKind, Process, Start};
 use super::names::base_name;
 use super::started::starts_containers;
 use super::terminal::device_numbers;
@@ -33,10 +33,19 @@ pub(super) fn entry_of(process: &Process, parent: Option<&Process>, is_first: bo
         Some(kind) => Some(Entry {
             leader: process.key,
             kind,
-            start_depth: (is_first && kind == EntryKind::Container).then_some(0),
+            start: (is_first && kind == EntryKind::Container).then(|| start_of(process)),
         }),
         None => process.entry.or_else(|| parent?.entry.map(Entry::inherited)),
     }
+}
+
+/// Of what a container is started with. It may run another program later, at another terminal.
+fn start_of(process: &Process) -> Start {
+    let before = process.entry.filter(|entry| entry.leader == process.key);
+    before.and_then(|entry| entry.start).unwrap_or(Start {
+        depth: 0,
+        terminal: process.terminal,
+    })
 }
 
 fn is_kernel_thread(process: &Process) -> bool {

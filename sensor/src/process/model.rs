@@ -42,16 +42,28 @@ impl EntryKind {
 pub struct Entry {
     pub leader: ProcessKey,
     pub kind: EntryKind,
-    /// If it descends from the program that its container was started with: how many generations after that one it is.
-    /// `None` if it came in later, or if that is not known.
-    pub start_depth: Option<u32>,
+    /// If it descends from the program that its container was started with. `None` if it came in later, or if that is not
+    /// known.
+    pub start: Option<Start>,
+}
+
+/// How a process is related to what its container was started with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// How many generations after that one it is.
+    pub depth: u32,
+    /// The terminal with which that one was started, a kernel `dev_t`; 0 if none.
+    pub terminal: u32,
 }
 
 impl Entry {
     /// That of a child.
     pub(super) fn inherited(self) -> Self {
         Entry {
-            start_depth: self.start_depth.map(|depth| depth.saturating_add(1)),
+            start: self.start.map(|start| Start {
+                depth: start.depth.saturating_add(1),
+                ..start
+            }),
             ..self
         }
     }
@@ -137,6 +149,16 @@ impl Process {
     pub fn is_container_entry(&self) -> bool {
         let entry = self.entry;
         entry.is_some_and(|entry| entry.kind == EntryKind::Container && entry.leader == self.key)
+    }
+
+    /// Whether it is in the session of what its container was started with, at the terminal with which that one was: no
+    /// other session can have it.
+    pub fn is_at_start_terminal(&self) -> bool {
+        self.terminal != 0
+            && self.entry.is_some_and(|entry| {
+                self.session_leader == Some(entry.leader)
+                    && entry.start.is_some_and(|start| start.terminal == self.terminal)
+            })
     }
 
     /// Whether it is in a container without running a program that was started there: an engine's

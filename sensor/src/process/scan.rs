@@ -35,6 +35,7 @@ use crate::{
     clock::WallClock,
     decode::PathsLeftOut,
     identity::{Membership, Started},
+    kernel::Task,
 };
 
 /// How long reading one process may take, and how long when one has taken that already: where a file system does not
@@ -66,18 +67,26 @@ struct Found {
     noted: Option<Started>,
 }
 
-/// Puts every process of `/proc` into the table, unless their ids are other ones than the kernel side's. `meanwhile` is
-/// called often while that lasts.
+/// Puts every process of `/proc` into the table. Where their ids are other ones than the kernel side's, they are those that
+/// `running` has by its ids; without that, none. `meanwhile` is called often while that lasts.
 ///
 /// Each is read on another thread, because reading one may have to wait for a file system that never answers.
 ///
 /// # Errors
 /// `/proc` cannot be listed at all.
-pub(crate) fn scan(table: &mut ProcessTable, meanwhile: &mut dyn FnMut()) -> ProcResult<ScanReport> {
+pub(crate) fn scan(
+    table: &mut ProcessTable,
+    running: Option<Vec<Task>>,
+    meanwhile: &mut dyn FnMut(),
+) -> ProcResult<ScanReport> {
     let mut report = ScanReport::default();
-    if !view().has_hosts_pids {
+    if !view().has_hosts_pids && running.is_none() {
         return Ok(report);
     }
+    let numbers = running.map(|tasks| -> HashMap<u32, Task> {
+        let by_visible_pid = tasks.into_iter().map(|task| (task.record.visible_pid, task));
+        by_visible_pid.collect()
+    });
     let mut stats = Vec::new();
     for process in process::all_processes()? {
         match process.and_then(|process| process.stat()) {
@@ -98,7 +107,10 @@ pub(crate) fn scan(table: &mut ProcessTable, meanwhile: &mut dyn FnMut()) -> Pro
         };
         let mut found = read(stat, parent, clock).ok()?;
         found.noted = noted.get(&found.process.key).cloned();
-        Some(found)
+        match &numbers {
+            Some(numbers) => renumbered(found, numbers),
+            None => Some(found),
+        }
     };
     let total = stats.len();
     in_time(
@@ -115,6 +127,23 @@ pub(crate) fn scan(table: &mut ProcessTable, meanwhile: &mut dyn FnMut()) -> Pro
     );
     report.unreadable += total - report.found;
     Ok(report)
+}
+
+/// A process by the kernel side's ids and the path of its cgroup; `None` if its own is another one's by now.
+fn renumbered(found: Found, numbers: &HashMap<u32, Task>) -> Option<Found> {
+    let Task { record, cgroup } = numbers.get(&found.process.key.pid)?;
+    let key = ProcessKey::new(record.pid, record.start_ns);
+    (key.start_ticks == found.process.key.start_ticks).then(|| Found {
+        process: Process {
+            key,
+            parent: ProcessKey::new(record.parent_pid, record.parent_start_ns),
+            ..found.process
+        },
+        session_pid: record.session_pid,
+        group_pid: record.group_pid,
+        cgroup: cgroup.clone(),
+        noted: found.noted,
+    })
 }
 
 /// Passes on what `read` makes of each item, in their order. Items that take too long are left out; after some of them,
@@ -420,7 +449,7 @@ mod tests {
     fn a_scan_finds_who_runs_it() {
         let mut table = ProcessTable::default();
         let mut turns = 0;
-        let report = scan(&mut table, &mut || turns += 1).unwrap();
+        let report = scan(&mut table, None, &mut || turns += 1).unwrap();
         let own = table.live(std::process::id()).unwrap();
         assert!(!own.image().name.is_empty());
         assert!(report.found > 1 && turns >= report.found, "{report:?}, {turns}");

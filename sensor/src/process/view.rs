@@ -70,6 +70,11 @@ pub(crate) fn enter_hosts_view() {
     });
 }
 
+/// Whether `/proc` numbers processes as the kernel does, as [`enter_hosts_view`] found it.
+pub(crate) fn has_hosts_pids() -> bool {
+    view().has_hosts_pids
+}
+
 /// As [`enter_hosts_view`] found it; before that, the host's own.
 pub(super) fn view() -> &'static View {
     const HOSTS: &View = &View {

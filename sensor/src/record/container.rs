@@ -12,7 +12,7 @@ use super::own;
 use crate::process::Process;
 
 /// Fields that only a container engine can fill: a rule that reads one of them has to wait for its answer.
-pub(crate) const ENGINE_FIELDS: [FieldId; 22] = [
+pub(crate) const ENGINE_FIELDS: [FieldId; 23] = [
     fields::CONTAINER_NAME,
     fields::CONTAINER_IMAGE_NAME,
     fields::CONTAINER_IMAGE_TAG,
@@ -33,6 +33,7 @@ pub(crate) const ENGINE_FIELDS: [FieldId; 22] = [
     own::CONTAINER_METADATA_FAILURE,
     own::CONTAINER_MOUNTS,
     own::CONTAINER_STARTED,
+    own::CONTAINER_TERMINAL_INPUT,
     own::CONTAINER_USER,
     // Where the path does not show it.
     fields::CONTAINER_RUNTIME,
@@ -101,6 +102,9 @@ fn fill_engine_metadata(record: &mut Record, metadata: &Metadata) {
             &[Value::Boolean(privileged)],
         );
     }
+    if let Some(input) = metadata.terminal_input {
+        record.replace(own::CONTAINER_TERMINAL_INPUT, &[Value::Boolean(input)]);
+    }
     if let Some(user) = &metadata.user {
         put_text(record, own::CONTAINER_USER, user);
     }
@@ -122,7 +126,10 @@ fn fill_pod(record: &mut Record, pod: &Arc<Pod>, metadata: &Metadata) {
     put_text(record, fields::ORCHESTRATOR_RESOURCE_TYPE, "pod");
     put_text(record, fields::ORCHESTRATOR_NAMESPACE, &pod.namespace);
     put_text(record, fields::ORCHESTRATOR_RESOURCE_NAME, &pod.name);
+    // Of a pod from a file it is that file's hash, by which the node's engine knows it; the API server knows its mirror by a
+    // uid, which nobody here does.
     put_text(record, fields::ORCHESTRATOR_RESOURCE_ID, &pod.uid);
+    let uid = if pod.is_static() { "" } else { &pod.uid };
     // ECS wants `key:value` here.
     let joined = |pairs: &[(String, String)]| -> Vec<String> {
         pairs.iter().map(|(key, value)| format!("{key}:{value}")).collect()
@@ -137,7 +144,7 @@ fn fill_pod(record: &mut Record, pod: &Arc<Pod>, metadata: &Metadata) {
     let mut kubernetes: Vec<(String, &str)> = vec![
         ("namespace".to_owned(), &pod.namespace),
         ("pod.name".to_owned(), &pod.name),
-        ("pod.uid".to_owned(), &pod.uid),
+        ("pod.uid".to_owned(), uid),
         ("container.name".to_owned(), &metadata.name),
     ];
     if let Some(workload) = &pod.workload {
@@ -188,6 +195,7 @@ mod tests {
             labels: vec![label("io.kubernetes.container.name", "app")],
             cut_labels: 0,
             privileged: Some(false),
+            terminal_input: Some(false),
             user: Some("1000:0".to_owned()),
             started: Some(1_795_306_434_000_000_000),
             mounts: vec![Mount::new("/run", "/host/run", Access::ReadOnly)],
@@ -271,11 +279,36 @@ mod tests {
                     "/run:/host/run:ro"
                   ],
                   "started": "2026-11-22T00:13:54.000Z",
+                  "terminal_input": false,
                   "user": "1000:0"
                 }
               }
             }"#]]
         .assert_eq(&document);
+    }
+
+    #[test]
+    fn a_pod_from_a_file_has_no_uid_that_the_api_server_would_know() {
+        let mut container = pods_container();
+        container.pod = Some(Arc::new(Pod {
+            name: "etcd-node-1".to_owned(),
+            uid: "0123456789abcdef0123456789abcdef".to_owned(),
+            workload: Some(Workload {
+                kind: Pod::STATIC,
+                name: None,
+                cron_job: None,
+            }),
+            ..Pod::default()
+        }));
+        let mut record = Record::with_schema(&own::SCHEMA);
+        fill_metadata(&mut record, &Lookup::Complete(Arc::new(container)));
+        let document = record.to_document();
+        assert_eq!(document["kubernetes"].get("pod.uid"), None);
+        assert_eq!(document["kubernetes"]["pod.name"], "etcd-node-1");
+        assert_eq!(
+            document["orchestrator"]["resource"]["id"],
+            "0123456789abcdef0123456789abcdef"
+        );
     }
 
     #[test]

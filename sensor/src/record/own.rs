@@ -69,6 +69,7 @@ own_fields! {
     CONTAINER_MOUNTS: "tidewaiter.container.mounts", Keyword, List;
     CONTAINER_NESTED_IN: "tidewaiter.container.nested_in", Keyword, Single;
     CONTAINER_STARTED: "tidewaiter.container.started", Date, Single;
+    CONTAINER_TERMINAL_INPUT: "tidewaiter.container.terminal_input", Boolean, Single;
     CONTAINER_USER: "tidewaiter.container.user", Keyword, Single;
     PROCESS_APPLET: "tidewaiter.process.applet", Keyword, Single;
     PROCESS_ARGUMENTS_BYTES: "tidewaiter.process.arguments_bytes", Long, Single;
@@ -100,6 +101,7 @@ own_fields! {
     PROCESS_SHORTENED: "tidewaiter.process.shortened", Keyword, Single;
     PROCESS_SIGNAL: "tidewaiter.process.signal", Long, Single;
     PROCESS_START_DEPTH: "tidewaiter.process.start_depth", Long, Single;
+    PROCESS_START_TERMINAL: "tidewaiter.process.start_terminal", Boolean, Single;
     PROCESS_WORKING_DIRECTORY_CUT: "tidewaiter.process.working_directory_cut", Boolean, Single;
     SENSOR_COUNT: "tidewaiter.sensor.count", Long, Single;
     SENSOR_EVENTS: "tidewaiter.sensor.events", Long, Single;

@@ -65,8 +65,11 @@ impl Processes {
         }
         if let Some(entry) = process.entry {
             record.text(fields::PROCESS_ENTRY_LEADER_ENTRY_META_TYPE, entry.kind.name());
-            if let Some(depth) = entry.start_depth {
-                record.long(own::PROCESS_START_DEPTH, i64::from(depth));
+            if let Some(start) = entry.start {
+                record.long(own::PROCESS_START_DEPTH, i64::from(start.depth));
+                if process.is_at_start_terminal() {
+                    record.boolean(own::PROCESS_START_TERMINAL, true);
+                }
             }
         }
     }

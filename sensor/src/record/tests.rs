@@ -84,6 +84,7 @@ fn metadata() -> Metadata {
         labels: vec![("team".to_owned(), "shop".to_owned())],
         cut_labels: 0,
         privileged: Some(true),
+        terminal_input: Some(true),
         user: Some("1000".to_owned()),
         started: Some(1),
         mounts: vec![Mount::new("/run", "/run", Access::ReadOnly)],

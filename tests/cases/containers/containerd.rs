@@ -31,7 +31,9 @@ const SLEEPING: ContainerDescription<'static> = ContainerDescription {
     name: "app",
     command: &["/bin/sleep", "infinity"],
     is_privileged: false,
+    only_capabilities: None,
     mounts: &[],
+    writable: None,
 };
 
 #[test]

@@ -119,6 +119,14 @@ fn a_static_pod_is_told_with_its_node(deployed: &Deployed<'_>) -> Result<()> {
     let alert = deployed.fence_alert(&sensor, "static")?;
     assert_eq!(alert.text("orchestrator.resource.name"), format!("static-{NODE}"));
     assert_eq!(alert.text("orchestrator.namespace"), "kube-system");
+    assert_eq!(alert.text("kubernetes.pod.uid"), "", "the mirror pod's is another");
+    let hash = r"--output=jsonpath={.metadata.annotations.kubernetes\.io/config\.hash}";
+    let pod = format!("static-{NODE}");
+    deployed.cluster.wait_for(
+        "the mirror pod does not have the hash that is told",
+        &["-n", "kube-system", "get", "pod", &pod, hash],
+        |hash| (alert.text("orchestrator.resource.id") == hash).then_some(()),
+    )?;
     fs::remove_file(file)?;
     Ok(())
 }

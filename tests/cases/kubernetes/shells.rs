@@ -25,6 +25,10 @@ pub(crate) const CASES: &[Case] = &[
         a_program_from_an_empty_dir_is_told_as_foreign_with_its_pod,
     ),
     (
+        "a_pods_start_at_a_terminal_is_a_session_only_where_somebody_can_type",
+        a_pods_start_at_a_terminal_is_a_session_only_where_somebody_can_type,
+    ),
+    (
         "exec_probes_stay_quiet_for_a_minute",
         exec_probes_stay_quiet_for_a_minute,
     ),
@@ -153,6 +157,39 @@ fn a_program_from_an_empty_dir_is_told_as_foreign_with_its_pod(deployed: &Deploy
         (alert.text("process.executable") == "/tmp/dropped").then(|| alert.clone())
     })?;
     assert_eq!(alert.text("orchestrator.resource.name"), "hardened");
+    Ok(())
+}
+
+fn a_pods_start_at_a_terminal_is_a_session_only_where_somebody_can_type(deployed: &Deployed<'_>) -> Result<()> {
+    let sensor = deployed.follow()?;
+    let start = "command: ['/bin/sh', '-c', '/usr/bin/apt-get install -y curl; exec sleep infinity'], tty: true";
+    for (name, more) in [("unattended", ""), ("attended", ", stdin: true")] {
+        let spec = container("web", WEB_IMAGE, &format!("{start}{more}"));
+        deployed.run_pod(name, &format!("  containers:\n{spec}"))?;
+        let place = PodContainer {
+            namespace: SHOP,
+            pod: name,
+            container: "web",
+        };
+        // Judged after what the start did, for both wait for the engine.
+        let mut shell = deployed.cluster.shell(&place)?;
+        shell.type_command("apt-get install -y wget")?;
+        shell.leave()?;
+        let came_in = "apt-get install -y wget";
+        sensor.wait_for("alert of what came in", |alert| {
+            let is_it = alert.text("kubernetes.pod.name") == name && alert.text("process.command_line") == came_in;
+            is_it.then_some(())
+        })?;
+        let alerts = sensor.alerts_so_far();
+        let is_of_start = |alert: &&Document| {
+            alert.text("kubernetes.pod.name") == name && alert.text("process.command_line").contains("curl")
+        };
+        assert_eq!(
+            alerts.iter().any(|alert| is_of_start(&alert)),
+            name == "attended",
+            "{name}"
+        );
+    }
     Ok(())
 }
 

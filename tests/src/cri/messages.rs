@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use prost::Message;
 
-/// A namespace that is the node's.
+/// A namespace that is the node's, and one that is the container's own.
 pub(crate) const ON_NODE: i32 = 2;
+pub(crate) const OF_CONTAINER: i32 = 1;
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Empty {}
@@ -60,6 +61,8 @@ pub(crate) struct LinuxSandboxSecurityContext {
 pub(crate) struct NamespaceOption {
     #[prost(int32, tag = "1")]
     pub network: i32,
+    #[prost(int32, tag = "2")]
+    pub process: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -124,10 +127,27 @@ pub(crate) struct LinuxContainerConfig {
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct LinuxContainerSecurityContext {
+    #[prost(message, optional, tag = "1")]
+    pub capabilities: Option<Capability>,
     #[prost(bool, tag = "2")]
     pub privileged: bool,
     #[prost(message, optional, tag = "3")]
     pub namespace_options: Option<NamespaceOption>,
+    #[prost(bool, tag = "7")]
+    pub readonly_rootfs: bool,
+    #[prost(bool, tag = "11")]
+    pub no_new_privs: bool,
+    /// The runtime's own, if there is one.
+    #[prost(message, optional, tag = "15")]
+    pub seccomp: Option<Empty>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Capability {
+    #[prost(string, repeated, tag = "1")]
+    pub add: Vec<String>,
+    #[prost(string, repeated, tag = "2")]
+    pub drop: Vec<String>,
 }
 
 #[derive(Clone, PartialEq, Message)]

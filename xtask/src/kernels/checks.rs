@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 pub(crate) type NamedCheck = (&'static str, fn(&Evidence) -> Result<()>);
 
 /// In the order of the table.
-pub(crate) const CHECKS: [NamedCheck; 20] = [
+pub(crate) const CHECKS: [NamedCheck; 21] = [
     ("loads, attaches, ends well", loads),
     ("doctor finds nothing missing", doctor),
     ("executable behind a symlink, arguments, directory", fields),
@@ -24,6 +24,7 @@ pub(crate) const CHECKS: [NamedCheck; 20] = [
     ("environment, only what is listed", environment),
     ("threads are no processes", threads),
     ("process id in a pid namespace", pid_namespace),
+    ("processes from before, in a pid namespace", before_in_pid_namespace),
     ("paths across mounts and in another root", paths),
     ("interactive on a pseudo-terminal, and only there", interactive),
     ("container of every cgroup hierarchy", containers),
@@ -239,6 +240,21 @@ fn pid_namespace(evidence: &Evidence) -> Result<()> {
     let event = evidence.exec("in-pid-namespace")?;
     expect(event, "/process/vpid", json!(1))?;
     ensure!(event["process"]["pid"] != 1, "the pid is that of the namespace");
+    Ok(())
+}
+
+/// The sensor is in a pid namespace with who starts the program, which ran before it.
+fn before_in_pid_namespace(evidence: &Evidence) -> Result<()> {
+    let events = documents(&evidence.folder.join("below.stdout"))?;
+    let event = events.iter().find(|event| last_argument(event) == Some("below"));
+    let event = event.context("there is no exec of the program")?;
+    expect(event, "/process/parent/name", json!("below.sh"))?;
+    expect(event, "/process/parent/executable", json!("/bin/busybox"))?;
+    expect(event, "/process/parent/vpid", json!(1))?;
+    ensure!(
+        event["process"]["parent"]["pid"] != 1,
+        "the pid is that of the namespace"
+    );
     Ok(())
 }
 

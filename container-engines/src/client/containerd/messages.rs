@@ -75,6 +75,11 @@ impl CriRequest {
         Some(CriRequest(config))
     }
 
+    /// The whole of it.
+    pub(crate) fn config(&self) -> &Value {
+        &self.0
+    }
+
     /// Its name, or the namespace or uid of a sandbox.
     pub(crate) fn own(&self, key: &str) -> &str {
         let own = self.0.get("metadata").and_then(|own| own.get(key));

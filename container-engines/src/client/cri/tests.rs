@@ -103,6 +103,16 @@ fn each_engine_reports_privileged_in_its_own_way() {
 }
 
 #[test]
+fn whether_a_terminal_is_open_for_input_is_told_where_there_is_one_and_the_engine_says_it() {
+    let input = |json: &str| read(&status(), &details(json)).terminal_input;
+    assert_eq!(input(r#"{"config": {"tty": true, "stdin": true}}"#), Some(true));
+    // What is not so is not written.
+    assert_eq!(input(r#"{"config": {"tty": true}}"#), Some(false));
+    assert_eq!(input(r#"{"config": {"stdin": true}}"#), None);
+    assert_eq!(input(CRI_O_DETAILS), None);
+}
+
+#[test]
 fn an_answer_without_details_still_names_the_container() {
     let metadata = read(&status(), &Details::default());
     assert_eq!(metadata.name, "redis");

@@ -28,6 +28,8 @@ fn an_answer_is_read_whole() {
             "Config": {
                 "Image": "localhost:5000/team/web:1.2",
                 "User": "1000:1000",
+                "Tty": true,
+                "OpenStdin": false,
                 "Labels": { "b": "2", "a": "1" },
             },
         }),
@@ -46,6 +48,7 @@ fn an_answer_is_read_whole() {
             labels: vec![("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned()),],
             cut_labels: 0,
             privileged: Some(true),
+            terminal_input: Some(false),
             user: Some("1000:1000".to_owned()),
             started: Some(1_795_306_434_973_969_881),
             mounts: vec![
@@ -123,7 +126,7 @@ fn odd_members_cost_themselves_alone() {
         json!({
             "Id": id('a'), "Name": "/web", "Image": 7, "State": { "Status": "stopped", "StartedAt": {} },
             "HostConfig": [], "Mounts": { "Type": "bind" },
-            "Config": { "Image": "nginx:1", "User": ["root"], "Labels": { "a": "1", "b": 2 } },
+            "Config": { "Image": "nginx:1", "User": ["root"], "Tty": true, "OpenStdin": "no", "Labels": { "a": "1", "b": 2 } },
         }),
     );
     let directory = fake.directory(LONG_TIMEOUTS);
@@ -131,8 +134,13 @@ fn odd_members_cost_themselves_alone() {
     assert_eq!((metadata.name.as_str(), metadata.image.name.as_str()), ("web", "nginx"));
     assert_eq!(metadata.labels, [("a".to_owned(), "1".to_owned())]);
     assert_eq!(
-        (metadata.privileged, metadata.started, metadata.user.as_deref()),
-        (None, None, None)
+        (
+            metadata.privileged,
+            metadata.terminal_input,
+            metadata.started,
+            metadata.user.as_deref()
+        ),
+        (None, None, None, None)
     );
 }
 

@@ -215,8 +215,8 @@ fn namespaces(facts: &HostFacts) -> Check {
     if !facts.namespaces.is_host_pid {
         return warn(
             "namespaces",
-            "this is not the host's pid namespace: processes from before the start are not seen, and nothing is read of \
-             later ones beside what the kernel side tells",
+            "this is not the host's pid namespace: of processes from before the start only those in it are seen, and \
+             nothing is read of later ones beside what the kernel side tells",
             "run in the host's pid namespace (`--pid=host`; in Kubernetes give the pod `hostPID: true`)",
         );
     }

@@ -150,7 +150,7 @@ fn a_child_is_like_its_creator_until_it_runs_another_image() {
                 start_ticks: 30
             },
             kind: EntryKind::Container,
-            start_depth: None,
+            start: None,
         })
     );
     assert_eq!(

@@ -17,6 +17,8 @@ env -i HISTFILE=/of/the/scenario TOKEN=secret /bin/true environment
 stop run
 stop events
 
+unshare -p -f -m /guest/below.sh
+
 start busy events
 /guest/busy.sh > /out/busy.counts
 stop busy
