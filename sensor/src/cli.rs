@@ -106,7 +106,8 @@ Run it as the user that is to run the sensor. Nothing is changed on the host.
 
 Examples:
   tidewaiter doctor
-  tidewaiter doctor --config /etc/tidewaiter/tidewaiter.toml --format json")]
+  tidewaiter doctor --config /etc/tidewaiter/tidewaiter.toml --format json
+  tidewaiter doctor --security         what the running sensor can still do")]
     Doctor(DoctorArguments),
 
     /// Ask the running sensor whether it goes on with its work
@@ -278,7 +279,12 @@ pub(crate) struct DoctorArguments {
     #[command(flatten)]
     pub(crate) config: ConfigArgument,
 
-    /// Text for a person, or one JSON array
+    /// Say instead what the running sensor can still do: capabilities, system calls and files of each thread. Exit
+    /// status 1 means that it can do more than it was configured to
+    #[arg(long)]
+    pub(crate) security: bool,
+
+    /// Text for a person, or JSON
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: Format,
 }

@@ -1,4 +1,4 @@
-//! A socket through which a running sensor is asked how it is, and to take its rules anew.
+//! A socket through which a running sensor is asked how it is, what it can still do, and to take its rules anew.
 //!
 //! It is in the runtime directory, its owner's alone. A question is a line with one word, the answer a line of JSON. A
 //! sensor that has ended, is stopped or hangs gives none, so nothing that is left of it can pass for an answer.
@@ -23,15 +23,17 @@ const SOCKET: &str = "control.sock";
 pub(crate) enum Question {
     Health,
     Reload,
+    Security,
 }
 
 impl Question {
-    const ALL: [Question; 2] = [Question::Health, Question::Reload];
+    const ALL: [Question; 3] = [Question::Health, Question::Reload, Question::Security];
 
     fn word(self) -> &'static str {
         match self {
             Question::Health => "health",
             Question::Reload => "reload",
+            Question::Security => "security",
         }
     }
 

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use rule_engine::{FairQuota, Owner, TermHistory};
 
 use crate::clock::boot_clock_ns;
+use crate::sandbox::{self, Role};
 use crate::telemetry::counts::HistoryCounts;
 
 mod change;
@@ -153,6 +154,7 @@ impl History {
         let thread = thread::Builder::new()
             .name("history".to_owned())
             .spawn(move || {
+                sandbox::enter(Role::Files);
                 let end_of_thread = end;
                 match stands_by {
                     true => writer.run_after_another(&found),

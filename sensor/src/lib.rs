@@ -24,6 +24,7 @@ mod pipeline;
 mod process;
 mod record;
 mod rule_files;
+mod sandbox;
 mod scheduling;
 mod telemetry;
 mod text;

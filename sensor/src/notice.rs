@@ -24,7 +24,7 @@ pub(crate) use sender::{Origin, Sender, SenderProgram};
 const QUEUE_LENGTH: usize = 4096;
 
 /// All that [`Notice::action`] gives.
-pub(crate) const ACTIONS: [&str; 18] = [
+pub(crate) const ACTIONS: [&str; 19] = [
     "records-lost",
     "container-over-share",
     "output-refused",
@@ -42,6 +42,7 @@ pub(crate) const ACTIONS: [&str; 18] = [
     "processes-given-up",
     "state-not-written",
     "engine-failing",
+    "call-refused",
     "notices-missed",
 ];
 
@@ -96,6 +97,8 @@ pub(crate) enum Notice {
     StateNotWritten { what: &'static str },
     /// A container engine, by its name and socket, does not answer, or not as it should.
     EngineFailing { engine: String },
+    /// A thread of the sensor made a system call that none of its kind makes.
+    CallRefused { call: String },
     /// Notices were not taken by a full queue.
     NoticesMissed,
 }
@@ -130,6 +133,7 @@ impl Notice {
             Notice::ProcessesGivenUp { .. } => "processes-given-up",
             Notice::StateNotWritten { .. } => "state-not-written",
             Notice::EngineFailing { .. } => "engine-failing",
+            Notice::CallRefused { .. } => "call-refused",
             Notice::NoticesMissed => "notices-missed",
         }
     }
@@ -144,6 +148,7 @@ impl Notice {
             Notice::ProcessesGivenUp { what } => Some(what.name()),
             Notice::StateNotWritten { what } => Some(what),
             Notice::EngineFailing { engine } => Some(engine),
+            Notice::CallRefused { call } => Some(call),
             Notice::Signalled { signal, .. } => Some(signal),
             _ => None,
         }
@@ -248,6 +253,9 @@ impl Notice {
                     Visible(engine)
                 )
             }
+            Notice::CallRefused { call } => format!(
+                "the system call `{call}` was refused to a thread of the sensor {count} times: nothing that it does needs it"
+            ),
             Notice::NoticesMissed => format!("{count} notices came faster than they could be merged"),
         }
     }

@@ -3,6 +3,7 @@
 mod arguments;
 mod attacks;
 mod bad_input;
+mod confinement;
 mod containers;
 mod hostile;
 mod identity;

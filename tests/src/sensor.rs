@@ -7,6 +7,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 
 use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{Signal, kill};
@@ -19,6 +20,9 @@ use crate::program::tidewaiter;
 
 /// What the sensor says on stderr once it sees every event.
 const READY: &str = "watching";
+
+/// What the sensor says on stderr of a system call that it makes although it is not on the list of the thread's role.
+const CALL_REFUSED: &str = "was refused to a thread of the sensor";
 
 const FENCE_RULE_NAME: &str = "Fence";
 
@@ -297,8 +301,12 @@ impl Sensor {
 }
 
 impl Drop for Sensor {
+    /// No thread of the sensor may have made a system call that its role does not: the list of those is wrong then.
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        let lines = self.diagnostics.so_far();
+        let refused = lines.iter().find(|line| line.contains(CALL_REFUSED));
+        assert!(thread::panicking() || refused.is_none(), "{refused:?}");
     }
 }

@@ -19,6 +19,7 @@ use tracing::warn;
 use crate::clock::wall_clock_ns;
 use crate::history::HistoryState;
 use crate::notice::{self, Notice};
+use crate::sandbox::{self, Role};
 use crate::telemetry::backoff::Backoff;
 
 const FILE_NAME: &str = "running.json";
@@ -77,6 +78,7 @@ impl RunFile {
         let to_write = path.clone();
         let since_ns = wall_clock_ns();
         let thread = thread::Builder::new().name("run-file".to_owned()).spawn(move || {
+            sandbox::enter(Role::Files);
             let _end = end;
             let mut backoff = Backoff::new(INTERVAL, INTERVAL);
             for alive_ns in received {

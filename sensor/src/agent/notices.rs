@@ -20,6 +20,7 @@ use crate::clock::{boot_clock_ns, boot_time_ns, wall_clock_ns};
 use crate::notice::{self, ClockWay, Merged, Notice, Raised, Whose};
 use crate::pipeline::{Canary, Progress};
 use crate::record::{Heartbeat, RecordBuilder, SCHEMA, fill_metadata};
+use crate::sandbox::{self, Refused, Role};
 use crate::telemetry::beat::Beat;
 use crate::telemetry::counts::{LostRecords, OutputCounts};
 use crate::telemetry::log::DroppedLines;
@@ -74,6 +75,7 @@ impl Notices {
         let raised = notice::take().ok_or_else(|| io::Error::other("somebody takes the notices already"))?;
         let mut teller = Teller::new(sources, outlet)?;
         let thread = thread::Builder::new().name("notices".to_owned()).spawn(move || {
+            sandbox::enter(Role::Notices);
             let _at_end = at_end;
             teller.run(&raised, &is_ending);
         })?;
@@ -218,6 +220,9 @@ impl<O: Outlet> Teller<O> {
         let log_lines = seen.log_lines_lost - before.log_lines_lost;
         self.add(Notice::LogLinesDropped, log_lines, before.at_ns);
         self.add(Notice::NoticesMissed, notice::take_missed(), before.at_ns);
+        for Refused { call, count } in sandbox::refused() {
+            self.add(Notice::CallRefused { call }, count.into(), before.at_ns);
+        }
         for engine in self.newly_failing() {
             self.add(Notice::EngineFailing { engine }, 1, before.at_ns);
         }

@@ -11,6 +11,7 @@ use nix::unistd::alarm;
 
 use super::request::{Cause, REQUESTS_AT_MOST, ReloadRequest};
 use crate::pipeline::Stop;
+use crate::sandbox::{self, Role};
 
 /// How many seconds a clean end may take.
 const CLEAN_END_SECONDS: u32 = 10;
@@ -53,6 +54,7 @@ impl Signals {
 
 /// Waits for nothing but signals.
 fn listen(signals: SigSet, stop: &Stop, reload: &SyncSender<ReloadRequest>) {
+    sandbox::enter(Role::Signals);
     let mut is_ending = false;
     while let Ok(signal) = signals.wait() {
         match signal {

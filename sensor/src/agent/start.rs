@@ -30,6 +30,7 @@ use crate::{
     outputs::OnClosed,
     pipeline::{Canary, EventHandler, Pipeline, Progress},
     process::{ProcessTable, enter_hosts_view, has_hosts_pids, own_pid, scan},
+    sandbox::{self, Role},
     telemetry::counts::PipelineCounts,
 };
 
@@ -95,7 +96,8 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
     /// Its thread cannot be started.
     pub(crate) fn start(config: &'a Config, signals: Signals) -> Result<Self, AgentError> {
         let containers = &config.containers;
-        let directory = Directory::start(containers.engines(), containers.directory.clone())?;
+        let start = || Directory::start(containers.engines(), containers.directory.clone());
+        let directory = sandbox::within(Role::Engines, start)??;
         let mut threads = Threads::default();
         threads.watch(Arc::clone(&signals.thread));
         if !containers.engines().is_empty() {
@@ -219,6 +221,7 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
             .stack_size(STACK_BYTES)
             .spawn(move || {
                 let _end = end;
+                sandbox::enter(Role::Events);
                 let counts = pipeline.run(&to_stop, &updates, &mut handler);
                 // Handler and pipeline keep watched threads running, so they outlive the supervision.
                 (handler, pipeline, updates, counts)
@@ -229,6 +232,7 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
         }
         return_freed_memory();
         return_start_up_code();
+        sandbox::enter(Role::Main);
         let numbers = self.threads.numbers(&events);
         let status = describe(report.found);
         info!("{status}; Ctrl-C ends it");
@@ -263,6 +267,7 @@ fn reload_on<Update: Send + 'static>(
     mut reload: impl FnMut(ReloadRequest) -> Option<Update> + Send + 'static,
 ) -> io::Result<thread::JoinHandle<()>> {
     thread::Builder::new().name("reload".to_owned()).spawn(move || {
+        sandbox::enter(Role::Rules);
         for request in reloads {
             if let Some(update) = reload(request) {
                 // The event thread takes no more when it ends; it is over then.

@@ -22,6 +22,7 @@ use tracing::info;
 
 use super::request::{Cause, ReloadRequest};
 use crate::rule_files::{files_below, folders_below};
+use crate::sandbox::{self, Role};
 
 /// For how long nothing may have changed before files are read, and how long changes in a row can put that off.
 const QUIET: Duration = Duration::from_millis(500);
@@ -76,6 +77,7 @@ impl Watched {
     /// Starts the thread that asks for a reload at each change, as long as the process runs.
     pub(super) fn start(self, requests: SyncSender<ReloadRequest>) -> io::Result<JoinHandle<()>> {
         thread::Builder::new().name("watch".to_owned()).spawn(move || {
+            sandbox::enter(Role::Rules);
             loop {
                 let told = tell_of(&self.lock().paths);
                 if self.is_changed() {

@@ -19,9 +19,11 @@ mod checks;
 mod engines;
 mod facts;
 mod host;
+mod security;
 
 use check::{Check, CheckStatus, LackingHost};
 use facts::HostFacts;
+use security::Security;
 
 /// Looks at the host, in an order in which one reads it.
 fn host_checks(config: &Config) -> Vec<Check> {
@@ -55,6 +57,14 @@ pub(crate) fn lacking(config: &Config) -> Option<String> {
 
 pub(crate) fn main(arguments: &DoctorArguments, color: ColorChoice) -> Result<ExitStatus, CommandError> {
     let config = Config::load(arguments.config.config.as_deref())?;
+    if arguments.security {
+        let security = Security::look(&config);
+        io::stdout().write_all(security.render(arguments.format).as_bytes())?;
+        return Ok(match security.is_as_configured() {
+            true => ExitStatus::Ok,
+            false => ExitStatus::Findings,
+        });
+    }
     let mut checks = host_checks(&config);
     checks.extend(checks::kernel_fields(resolve_layout()));
     checks.extend(engines::judge(&engines::ask(&config.containers.engines())));

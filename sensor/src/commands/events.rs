@@ -29,6 +29,7 @@ use crate::{
     outputs::{Block, Output, json::write_line, stdout},
     pipeline::EventHandler,
     record::{RecordBuilder, SCHEMA, fill_metadata},
+    sandbox,
     telemetry::{counts::OutputCounts, log::DroppedLines, report},
 };
 
@@ -39,8 +40,9 @@ const FINISH_LIMIT: Duration = Duration::from_secs(3);
 
 /// Writes events until a signal, or until nobody reads them any more.
 pub(crate) fn main(arguments: &EventsArguments, dropped_lines: DroppedLines) -> Result<ExitStatus, CommandError> {
-    let signals = Signals::hear().map_err(AgentError::Thread)?;
     let config = Config::load(arguments.config.config.as_deref())?;
+    sandbox::begin(config.sandbox, config.places());
+    let signals = Signals::hear().map_err(AgentError::Thread)?;
     doctor::require(&config)?;
     let which = if arguments.containers_only {
         Which::OnlyContainers

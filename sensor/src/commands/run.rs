@@ -31,6 +31,7 @@ use crate::outputs::text::ReasonDetail;
 use crate::outputs::{Form, Output, Router, RouterInput, stdout};
 use crate::pipeline::EventHandler;
 use crate::record::RecordBuilder;
+use crate::sandbox;
 use crate::telemetry::counts::OutputCounts;
 use crate::telemetry::log::DroppedLines;
 use crate::telemetry::prometheus::Metrics;
@@ -47,8 +48,9 @@ pub(crate) fn main(
     color: ColorChoice,
     dropped_lines: DroppedLines,
 ) -> Result<ExitStatus, CommandError> {
-    let signals = Signals::hear().map_err(AgentError::Thread)?;
     let config = configured(&arguments.sensor)?;
+    sandbox::begin(config.sandbox, config.places());
+    let signals = Signals::hear().map_err(AgentError::Thread)?;
     doctor::require(&config)?;
     let watched = Watched::new(config.watched());
     let Loaded { rules, broken } = load_rules(&config)?;

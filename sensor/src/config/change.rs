@@ -34,6 +34,7 @@ impl Config {
             runtime_directory,
             metrics_file,
             heartbeat,
+            sandbox,
             host_name,
             host_root,
             containers:
@@ -58,6 +59,7 @@ impl Config {
             ("runtime_directory", *runtime_directory != other.runtime_directory),
             ("metrics_file", *metrics_file != other.metrics_file),
             ("heartbeat", *heartbeat != other.heartbeat),
+            ("sandbox", *sandbox != other.sandbox),
             ("host_name", *host_name != other.host_name),
             ("host_root", *host_root != other.host_root),
             ("docker_socket", sockets_differ(0)),

@@ -14,6 +14,7 @@ use super::containers::RawContainers;
 use super::problem::{Checker, Problem, in_range, not_empty, parse_duration};
 use super::settings::{Config, DEFAULT_PATH, Format};
 use super::unknown_keys::unknown_keys;
+use crate::sandbox::Mode;
 
 /// A configuration file longer than this is not one.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
@@ -111,6 +112,7 @@ struct RawConfig {
     runtime_directory: Option<PathBuf>,
     metrics_file: Option<PathBuf>,
     heartbeat: Option<Spanned<String>>,
+    sandbox: Option<Spanned<String>>,
     host_name: Option<String>,
     host_root: Option<PathBuf>,
     containers: RawContainers,
@@ -153,6 +155,10 @@ impl RawConfig {
                     interval if interval.is_zero() || interval >= SHORTEST_HEARTBEAT => Ok(interval),
                     _ => Err("the shortest interval is `1s`; `0s` means none".to_owned()),
                 }
+            }),
+            sandbox: checker.value(self.sandbox, base.sandbox, |written| {
+                let mode = Mode::ALL.into_iter().find(|mode| mode.name() == written);
+                mode.ok_or_else(|| "the sandbox is one of `off`, `log` and `enforce`".to_owned())
             }),
             host_name: not_empty(self.host_name, base.host_name),
             host_root: not_empty(self.host_root, base.host_root),

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use rule_engine::DataStreams;
 
 use super::containers::ContainersConfig;
+use crate::sandbox::{Mode, Places};
 
 /// Read when no file is named, if it exists.
 pub(super) const DEFAULT_PATH: &str = "/etc/tidewaiter/tidewaiter.toml";
@@ -45,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) metrics_file: Option<PathBuf>,
     /// How often the sensor says that it is alive; zero: never.
     pub(crate) heartbeat: Duration,
+    /// What becomes of what threads do not use.
+    pub(crate) sandbox: Mode,
     /// `None`: the system's.
     pub(crate) host_name: Option<String>,
     /// Where the host's root is mounted; `None`: where the sensor finds it.
@@ -70,6 +73,7 @@ impl Default for Config {
             runtime_directory: None,
             metrics_file: None,
             heartbeat: Duration::from_secs(60),
+            sandbox: Mode::Enforce,
             host_name: None,
             host_root: None,
             containers: ContainersConfig::default(),
@@ -84,6 +88,24 @@ impl Config {
     /// Where a running sensor is asked.
     pub(crate) fn control_directory(&self) -> &Path {
         self.runtime_directory.as_deref().unwrap_or(&self.state_directory)
+    }
+
+    /// Where the running sensor needs more than to read files.
+    pub(crate) fn places(&self) -> Places {
+        let metrics = self.metrics_file.as_deref().map(|file| match file.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        });
+        let folders = [
+            Some(self.state_directory.as_path()),
+            self.runtime_directory.as_deref(),
+            metrics,
+        ];
+        let engines = self.containers.engines();
+        Places {
+            folders: folders.into_iter().flatten().map(Path::to_owned).collect(),
+            engines_are_in_processes: engines.iter().any(|engine| engine.path.starts_with("/proc")),
+        }
     }
 }
 

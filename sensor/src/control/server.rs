@@ -14,6 +14,7 @@ use serde::Serialize;
 use tracing::warn;
 
 use super::{Health, Place, Question, Reloaded, SOCKET};
+use crate::sandbox::{self, Role};
 
 /// How long somebody may take for a question, and to take its answer.
 const TALK_LIMIT: Duration = Duration::from_secs(1);
@@ -50,9 +51,10 @@ impl Control {
         let first = take(&place);
         let is_taken = Arc::new(AtomicBool::new(false));
         let (at, taken) = (Arc::clone(&place), Arc::clone(&is_taken));
-        let thread = thread::Builder::new()
-            .name("control".to_owned())
-            .spawn(move || serve(&at, first, &taken, &Arc::new(answering)))?;
+        let thread = thread::Builder::new().name("control".to_owned()).spawn(move || {
+            sandbox::enter(Role::Control);
+            serve(&at, first, &taken, &Arc::new(answering));
+        })?;
         Ok(Control {
             place,
             is_taken,
@@ -128,6 +130,7 @@ fn answer(mut stream: UnixStream, answering: &Arc<impl Answering>, is_reloading:
     stream.set_write_timeout(Some(TALK_LIMIT))?;
     match question(&mut stream)? {
         Some(Question::Health) => write(&mut stream, &answering.health()),
+        Some(Question::Security) => write(&mut stream, &sandbox::report()),
         Some(Question::Reload) if is_reloading.swap(true, Ordering::Relaxed) => {
             let answer = Reloaded {
                 is_taken: false,

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use super::stdout::{Destination, Flushed, Sink};
 use super::waiting::{Block, WaitingBlocks};
 use crate::notice::{self, Notice};
+use crate::sandbox::{self, Role};
 use crate::scheduling::Precedence;
 use crate::telemetry::counts::OutputCounts;
 
@@ -84,6 +85,7 @@ impl Output {
             counters: Arc::clone(&counters),
         };
         let thread = thread::Builder::new().name("output".to_owned()).spawn(move || {
+            sandbox::enter(Role::Output);
             let _end = end;
             if let Reader::Gone = writer.run() {
                 writer.queue.abandon();

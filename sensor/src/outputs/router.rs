@@ -15,6 +15,7 @@ use super::waiting::Block;
 use crate::alert::complete::Completion;
 use crate::alert::{ALERT_ID, AMENDMENT, Alert, BUILDING_BLOCK_TYPE};
 use crate::notice::{self, Notice};
+use crate::sandbox::{self, Role};
 use crate::scheduling::Precedence;
 use crate::telemetry::counts::OutputCounts;
 use crate::text::document::{self, Document};
@@ -144,6 +145,7 @@ impl Router {
         });
         let counted = Arc::clone(&counters);
         let thread = thread::Builder::new().name("alerts".to_owned()).spawn(move || {
+            sandbox::enter(Role::Output);
             let _end = end;
             route(&queue, completion, &outputs, &counted);
             drop(offering);

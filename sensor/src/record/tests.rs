@@ -206,6 +206,9 @@ fn notices() -> [Notice; ACTIONS.len()] {
         Notice::EngineFailing {
             engine: "docker at `/run/docker.sock`".to_owned(),
         },
+        Notice::CallRefused {
+            call: "ptrace".to_owned(),
+        },
         Notice::NoticesMissed,
     ]
 }

@@ -22,6 +22,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::sandbox::without_capabilities;
 use crate::text::escape::Line;
 
 /// Lines that may wait for stderr.
@@ -154,7 +155,7 @@ pub(crate) fn start(level: LevelFilter) -> io::Result<Log> {
         .with_target("rule_engine", level)
         .with_default(level.min(LevelFilter::WARN));
     let stderr = File::from(io::stderr().as_fd().try_clone_to_owned()?);
-    let log = without_signals(|| Log::new(stderr, QUEUE_LENGTH, END_LIMIT));
+    let log = without_signals(|| without_capabilities(|| Log::new(stderr, QUEUE_LENGTH, END_LIMIT)));
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(log.lines.clone())
         .with_target(false)

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use container_engines::Directory;
 use tracing::{info, warn};
 
+use crate::sandbox::{self, Role};
 use crate::telemetry::backoff::Backoff;
 use crate::telemetry::counts::Snapshot;
 
@@ -44,6 +45,7 @@ impl Metrics {
         let (snapshots, received) = mpsc::sync_channel::<Snapshot>(1);
         let (end, ended) = mpsc::channel();
         let thread = thread::Builder::new().name("metrics".to_owned()).spawn(move || {
+            sandbox::enter(Role::Files);
             let _end = end;
             let mut backoff = Backoff::new(INTERVAL, INTERVAL);
             for snapshot in received {

@@ -23,6 +23,7 @@ pub(crate) const CRATES: &[Crate] = &[
             "text",
             "clock",
             "scheduling",
+            "sandbox",
             "telemetry",
             "notice",
             "config",

@@ -20,7 +20,12 @@ use std::{
 
 use tracing::{info, warn};
 
-use crate::{identity::ContainerIdentity, process::ProcessKey, text::escape::Visible};
+use crate::{
+    identity::ContainerIdentity,
+    process::ProcessKey,
+    sandbox::{self, Role},
+    text::escape::Visible,
+};
 pub(crate) use files::ContainerNames;
 use files::read;
 use kept::KeptNames;
@@ -100,7 +105,10 @@ impl ContainerUsers {
         let thread = thread::Builder::new()
             .name("users".to_owned())
             .stack_size(STACK_BYTES)
-            .spawn(move || serve(&serving, &read))?;
+            .spawn(move || {
+                sandbox::enter(Role::Users);
+                serve(&serving, &read);
+            })?;
         Ok(ContainerUsers {
             shared,
             thread: Arc::new(thread),
