@@ -11,73 +11,25 @@ mod calls;
 mod capabilities;
 mod files;
 mod filter;
+mod mode;
 mod needs;
 mod report;
 mod role;
+mod state;
 
-use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
 use tracing::{info, warn};
 
 pub(crate) use capabilities::without_capabilities;
 pub(crate) use filter::{Refused, refused};
+pub(crate) use mode::{Mode, Places};
 pub(crate) use report::{Report, ThreadReport, report};
 pub(crate) use role::Role;
 
 use needs::Needs;
-
-/// What becomes of what a role does not use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// Nothing.
-    Off,
-    /// The kernel logs system calls that would be refused.
-    Log,
-    /// It is refused.
-    Enforce,
-}
-
-impl Mode {
-    pub(crate) const ALL: [Mode; 3] = [Mode::Off, Mode::Log, Mode::Enforce];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Mode::Off => "off",
-            Mode::Log => "log",
-            Mode::Enforce => "enforce",
-        }
-    }
-}
-
-/// What the configuration says of files.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Places {
-    /// In which the sensor writes while it runs.
-    pub(crate) folders: Vec<PathBuf>,
-    /// Whether sockets of engines are reached through another process's root.
-    pub(crate) engines_are_in_processes: bool,
-}
-
-static PLAN: OnceLock<Plan> = OnceLock::new();
-/// By the names of threads.
-static ENTERED: Mutex<BTreeMap<String, Entered>> = Mutex::new(BTreeMap::new());
-
-struct Plan {
-    mode: Mode,
-    places: Places,
-    needs: Needs,
-}
-
-/// What a thread has entered.
-#[derive(Clone, Copy)]
-struct Entered {
-    role: Role,
-    has_landlock: bool,
-}
+use state::{Entered, PLAN, Plan, entered};
 
 /// Has threads enter their roles from now on, and takes from all threads what no role uses. To be called once, before
 /// further threads are started.
@@ -143,10 +95,6 @@ pub(crate) fn within<T: Send>(role: Role, start: impl FnOnce() -> T + Send) -> i
         })?;
         starting.join().map_err(|_| io::Error::other("the thread panicked"))
     })
-}
-
-fn entered() -> MutexGuard<'static, BTreeMap<String, Entered>> {
-    ENTERED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

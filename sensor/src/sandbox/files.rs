@@ -14,8 +14,8 @@ use landlock::{
     RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
 };
 
-use super::Plan;
 use super::role::{FileUse, Role};
+use super::state::Plan;
 
 /// The newest whose rights are known here; an older kernel limits fewer.
 const NEWEST: ABI = ABI::V6;

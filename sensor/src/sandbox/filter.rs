@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, SeccompRule, TargetArch};
 
-use super::Mode;
 use super::calls::{self, Call};
+use super::mode::Mode;
 use super::role::Role;
 
 #[cfg(target_arch = "x86_64")]

@@ -8,8 +8,8 @@ use std::thread;
 use caps::{CapSet, Capability};
 use nix::unistd::{AccessFlags, access};
 
-use super::Places;
 use super::capabilities;
+use super::mode::Places;
 
 /// Entries of a folder that are looked at.
 const ENTRIES_AT_MOST: usize = 1000;

@@ -5,7 +5,9 @@ use std::fs;
 use caps::Capability;
 use serde::{Deserialize, Serialize};
 
-use super::{Mode, PLAN, entered, files};
+use super::files;
+use super::mode::Mode;
+use super::state::{PLAN, entered};
 
 /// The state of a process, its threads in the order of their numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
