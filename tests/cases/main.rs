@@ -5,6 +5,7 @@ mod attacks;
 mod bad_input;
 mod confinement;
 mod containers;
+mod documented;
 mod hostile;
 mod identity;
 mod interactive;
