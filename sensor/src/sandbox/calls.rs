@@ -88,8 +88,9 @@ macro_rules! calls {
     };
 }
 
-/// What may not be in the flags of a file that is opened for reading alone.
-const WRITES: c_int = libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC | (libc::O_TMPFILE & !libc::O_DIRECTORY);
+/// What may not be in the flags of a file that is opened for reading alone. Not `O_ACCMODE`, in which musl has `O_PATH`.
+const WRITES: c_int =
+    libc::O_WRONLY | libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC | (libc::O_TMPFILE & !libc::O_DIRECTORY);
 /// Namespaces that a new process may not be in.
 const NAMESPACES: c_int = libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP
