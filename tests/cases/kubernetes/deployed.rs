@@ -148,7 +148,26 @@ configMapGenerator:
     }
 
     /// Waits until a new pod of the sensor has taken an old one's place.
+    ///
+    /// The new one is made once the old one is removed, and a kubelet of this age at times takes more than a minute to find
+    /// out that a container has ended which it was to end; so this says it in its stead, as soon as that has no more to say.
     pub(crate) fn wait_for_another_pod(&self, old: &str) -> Result<()> {
+        let until_it_ends = [
+            "-n",
+            NAMESPACE,
+            "logs",
+            "--follow",
+            "--tail=1",
+            "--request-timeout=60s",
+            old,
+        ];
+        let ended = self.cluster.kubectl(&until_it_ends).output()?;
+        let removed_from = "--output=jsonpath={.metadata.deletionTimestamp}";
+        let is_to_end = self.cluster.ask(&["-n", NAMESPACE, "get", "pod", old, removed_from]);
+        if ended.status.success() && is_to_end.is_ok_and(|time| !time.is_empty()) {
+            // Or it is removed just now.
+            let _ = self.cluster.delete(NAMESPACE, "pod", old);
+        }
         retry("the sensor's pod is not replaced", || {
             self.pod().ok().filter(|pod| pod != old)
         })
