@@ -73,7 +73,7 @@ impl Default for Config {
             runtime_directory: None,
             metrics_file: None,
             heartbeat: Duration::from_secs(60),
-            sandbox: Mode::Enforce,
+            sandbox: Mode::Log,
             host_name: None,
             host_root: None,
             containers: ContainersConfig::default(),
