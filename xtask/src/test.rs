@@ -8,21 +8,24 @@
 
 mod machine;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 
 use anyhow::{Result, anyhow};
 
 use crate::check;
+use crate::cluster;
 use crate::command::{self, build_sensor};
 use crate::dist;
 use crate::kernels::{self, Kernel, Outcome, Record};
+use crate::setup;
 use crate::suite::{self, Summary, TestBinary};
 use machine::Machine;
 
 /// Tests that may be skipped in CI: they need Elastic's rule files, whose licence keeps them out of this repository, or
-/// kernels or libraries from Debian's archive.
-const MAY_BE_SKIPPED_IN_CI: [&str; 9] = [
+/// kernels, libraries or Kubernetes' source from Debian's archive.
+const MAY_BE_SKIPPED_IN_CI: [&str; 10] = [
     "elastic_rules_find_what_they_are_about_and_not_what_is_nearly_that",
     "every_rule_is_ok_and_warns_of_what_no_source_produces",
     "the_package_accepts_elastic_queries_as_we_do",
@@ -32,16 +35,21 @@ const MAY_BE_SKIPPED_IN_CI: [&str; 9] = [
     "kernel 5.10",
     "kernel newest",
     RELEASE,
+    CLUSTER,
 ];
 
 /// In the summary, what is released.
 const RELEASE: &str = "release";
 
+/// And the cases in a Kubernetes.
+const CLUSTER: &str = "cluster";
+
 pub(crate) fn run_everything() -> Result<ExitCode> {
     let before = Machine::snapshot();
     command::run(&mut build_sensor())?;
-    let mut tests = suite::build()?;
-    tests.retain(|binary| !binary.needs_cluster());
+    // Before anything else installs packages.
+    let for_cluster = setup::for_cluster();
+    let (in_cluster, tests): (Vec<_>, Vec<_>) = suite::build()?.into_iter().partition(TestBinary::needs_cluster);
     let (end_to_end, others): (Vec<_>, Vec<_>) = tests.into_iter().partition(TestBinary::is_end_to_end);
     let (of_release, others): (Vec<_>, Vec<_>) = others.into_iter().partition(TestBinary::needs_release);
     let lanes: [Box<dyn FnOnce() -> Result<Summary> + Send>; 3] = [
@@ -52,7 +60,16 @@ pub(crate) fn run_everything() -> Result<ExitCode> {
             summary.add(check_release(&of_release)?);
             Ok(summary)
         }),
-        Box::new(move || suite::run(&end_to_end, &[])),
+        Box::new(move || {
+            // Built while the others wait, and run after them: both need the machine.
+            let programs = thread::spawn(|| for_cluster.and_then(|()| cluster::programs()));
+            let mut summary = suite::run(&end_to_end, &[])?;
+            let programs = programs
+                .join()
+                .map_err(|_| anyhow!("the build of Kubernetes panicked"))?;
+            summary.add(check_in_cluster(&in_cluster, programs)?);
+            Ok(summary)
+        }),
         Box::new(check_kernels),
     ];
     let mut summary = thread::scope(|scope| -> Result<Summary> {
@@ -75,6 +92,20 @@ pub(crate) fn run_everything() -> Result<ExitCode> {
     }
     print!("{summary}");
     Ok(summary.exit_code())
+}
+
+/// Runs the cases in a Kubernetes of these programs.
+fn check_in_cluster(tests: &[TestBinary], programs: Result<PathBuf>) -> Result<Summary> {
+    match programs {
+        Ok(programs) => suite::run(tests, &[(cluster::PROGRAMS, &programs.to_string_lossy())]),
+        Err(error) => {
+            let reason = format!("{error:#}");
+            println!("SKIPPED {CLUSTER}: {reason}");
+            let mut summary = Summary::default();
+            summary.skip(CLUSTER, &reason);
+            Ok(summary)
+        }
+    }
 }
 
 /// Builds what is released and tries it. The binary is built once: `./dev dist --twice` compares two.

@@ -32,7 +32,9 @@ type Case = (&'static str, fn(&Deployed<'_>) -> Result<()>);
 const READY: &str = "ready: ";
 
 fn main() -> ExitCode {
-    let argument = env::args().nth(1).unwrap_or_default();
+    // Options are libtest's, which this is no part of.
+    let argument = env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let argument = argument.unwrap_or_default();
     let Some(programs) = env::var_os(PROGRAMS).map(PathBuf::from) else {
         println!("test cluster ... ok");
         println!("SKIPPED cluster: `xtask cluster test` builds what it needs");
