@@ -37,6 +37,7 @@ pub(crate) fn begin(mode: Mode, places: Places) {
     let plan = PLAN.get_or_init(|| Plan {
         mode,
         needs: Needs::find(&places),
+        landlock_version: files::version(),
         places,
     });
     if plan.mode == Mode::Off {
@@ -45,7 +46,7 @@ pub(crate) fn begin(mode: Mode, places: Places) {
     if let Err(error) = filter::apply_to_all_threads(plan.mode) {
         warn!("system calls are not limited: {error}");
     }
-    if plan.mode == Mode::Enforce && files::version().is_none() {
+    if plan.mode == Mode::Enforce && plan.landlock_version.is_none() {
         info!("this kernel has no Landlock: files are limited by system calls and capabilities alone");
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn version() -> Option<u32> {
 /// Limits the calling thread; whether it is limited now.
 pub(super) fn restrict(role: Role, plan: &Plan) -> Result<bool, RulesetError> {
     let file_use = role.file_use(&plan.needs);
-    if file_use == FileUse::OtherProcesses || version().is_none() {
+    if file_use == FileUse::OtherProcesses || plan.landlock_version.is_none() {
         return Ok(false);
     }
     let mut rules = Ruleset::default()

@@ -60,7 +60,7 @@ pub(crate) fn report() -> Report {
     Report {
         pid,
         mode: PLAN.get().map(|plan| plan.mode.name().to_owned()),
-        landlock_version: files::version(),
+        landlock_version: PLAN.get().map_or_else(files::version, |plan| plan.landlock_version),
         user: second_number(&own, "Uid:"),
         group: second_number(&own, "Gid:"),
         writable_mounts: writable_mounts(&mounts),

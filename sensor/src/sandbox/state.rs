@@ -15,6 +15,8 @@ pub(super) struct Plan {
     pub(super) mode: Mode,
     pub(super) places: Places,
     pub(super) needs: Needs,
+    /// Asked for once: no role may ask.
+    pub(super) landlock_version: Option<u32>,
 }
 
 /// What a thread has entered.

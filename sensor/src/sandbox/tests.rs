@@ -19,6 +19,7 @@ fn plan(folders: &[&Path]) -> Plan {
     Plan {
         mode: Mode::Enforce,
         needs: Needs::find(&places),
+        landlock_version: files::version(),
         places,
     }
 }
