@@ -2,11 +2,12 @@
 
 use std::sync::LazyLock;
 
-use crate::diagnostic::Diagnostic;
-use crate::language::ParseOptions;
+use crate::condition::Detection;
+use crate::diagnostic::{Diagnostic, Findings};
+use crate::language::{ParseOptions, eql};
 use crate::record::Producer;
 use crate::rule::{CheckedRule, Report, parse_rule};
-use crate::schema::Schema;
+use crate::schema::{FieldReference, Schema, fields};
 
 include!("../tests/data/options.rs");
 
@@ -14,6 +15,12 @@ pub(crate) static OPTIONS: LazyLock<ParseOptions> = LazyLock::new(options);
 
 pub(crate) fn parse(text: &str) -> Result<CheckedRule, Report> {
     parse_rule(text, &OPTIONS)
+}
+
+/// EQL of a rule without an override.
+pub(crate) fn parse_eql(options: &ParseOptions, query: &str, findings: &mut Findings) -> Option<Detection> {
+    let category = FieldReference::new(options.schema(), fields::EVENT_CATEGORY);
+    eql::parse(options, &category, query, findings)
 }
 
 /// What came of a rule in one word, and what was found.

@@ -20,3 +20,19 @@ fn check_length(options: &ParseOptions, query: &str, findings: &mut Findings) ->
     }
     Some(())
 }
+
+/// A pattern with wildcards, wherever it stands, may be so long.
+pub(crate) fn check_pattern_length(
+    options: &ParseOptions,
+    pattern: &str,
+    span: Span,
+    findings: &mut Findings,
+) -> Option<()> {
+    let most = options.limits().pattern_bytes;
+    if pattern.len() > most {
+        let message = format!("the pattern is longer than {most} bytes");
+        findings.add(span, Code::PatternTooLong, message);
+        return None;
+    }
+    Some(())
+}

@@ -49,7 +49,8 @@ pub use limits::{EngineLimits, LimitError, RuleLimits};
 pub use record::streams::{DataStreamError, DataStreams};
 pub use record::{DocumentCounts, DocumentReader, MAX_RECORD_TEXT, Producer, Record, Value, Values};
 pub use rule::{
-    CheckedRule, Example, Expectation, Format, Report, RuleInfo, RuleSeverity, RuleType, parse_rule, parse_rules,
+    CheckedRule, Example, Expectation, Format, Rating, Report, RuleInfo, RuleSeverity, RuleType, parse_rule,
+    parse_rules,
 };
 pub use run::alert_limiter::HeldBack;
 pub use run::counters::{EngineCounters, RuleCounters};

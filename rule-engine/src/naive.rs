@@ -9,8 +9,8 @@ use serde_json::{Map, Value as Json};
 use crate::compile::graph::CompiledCondition;
 use crate::condition::{Condition, Detection};
 use crate::diagnostic::Findings;
-use crate::fixture::OPTIONS;
-use crate::language::{ParseOptions, eql, kql};
+use crate::fixture::{self, OPTIONS};
+use crate::language::{ParseOptions, kql};
 use crate::limits::MAX_REASON_LINES;
 use crate::record::Record;
 use crate::schema::Schema;
@@ -23,7 +23,6 @@ pub(crate) mod query;
 mod regex;
 pub(crate) mod sequence;
 
-use generate::Language;
 use query::Query;
 
 /// All fields of generated events, and what their values are.
@@ -40,13 +39,13 @@ const FIELDS: [&str; 10] = [
     "source.ip",
 ];
 
-/// Dates as documents write them, and the half seconds since the first.
-const DATES: [(&str, i64); 5] = [
-    ("2026-01-01T00:00:00Z", 0),
-    ("2026-01-01T00:00:00.500Z", 1),
-    ("2026-01-02", 172_800),
-    ("2025-12-31T23:59:59+01:00", -7_202),
-    ("2026-01-01T01:00:00+01:00", 0),
+/// Dates as documents write them, the half seconds since the first, and the last one that KQL means by it.
+const DATES: [(&str, i64, i64); 5] = [
+    ("2026-01-01T00:00:00Z", 0, 1),
+    ("2026-01-01T00:00:00.500Z", 1, 1),
+    ("2026-01-02", 172_800, 345_599),
+    ("2025-12-31T23:59:59+01:00", -7_202, -7_201),
+    ("2026-01-01T01:00:00+01:00", 0, 1),
 ];
 const ADDRESSES: [&str; 5] = ["10.1.2.3", "10.200.0.1", "192.168.7.9", "fe80::1", "2001:db8::ff"];
 const NETWORKS: [&str; 6] = [
@@ -139,8 +138,8 @@ fn value(field: &str, json: &Json) -> Value {
 fn date(text: &str) -> Option<i64> {
     DATES
         .iter()
-        .find(|(known, _)| *known == text)
-        .map(|(_, half_seconds)| *half_seconds)
+        .find(|(known, ..)| *known == text)
+        .map(|(_, half_seconds, _)| *half_seconds)
 }
 
 /// Whether the bits of the address begin with those of the network.
@@ -156,6 +155,12 @@ fn is_within(address: &str, network: &str) -> bool {
         return false;
     };
     address.len() == base.len() && address[..length.min(address.len())] == base[..length.min(base.len())]
+}
+
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Language {
+    Eql,
+    Kql,
 }
 
 /// Which letters are the same: of ASCII those that differ only in case, if any.
@@ -211,7 +216,7 @@ fn is_like(pattern: &[char], text: &[char], letters: Letters) -> bool {
 }
 
 fn parse_eql(options: &ParseOptions, text: &str, findings: &mut Findings) -> Option<Condition> {
-    match eql::parse(options, text, findings)? {
+    match fixture::parse_eql(options, text, findings)? {
         Detection::Single { condition, .. } => Some(condition),
         other => panic!("{text} is no event query: {other:?}"),
     }

@@ -16,13 +16,18 @@ mod examples;
 pub(crate) mod exceptions;
 mod export;
 mod info;
+mod keys;
+mod kinds;
+mod overrides;
 mod query_position;
 mod report;
 mod source;
 mod table;
 
 pub use examples::{Example, Expectation};
-pub use info::{RuleInfo, RuleSeverity, RuleType};
+pub use info::RuleInfo;
+pub use kinds::{RuleSeverity, RuleType};
+pub use overrides::Rating;
 pub use report::Report;
 
 /// The forms of rule files.

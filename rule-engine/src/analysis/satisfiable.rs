@@ -14,9 +14,8 @@ use crate::value::case::fold;
 use crate::value::hash::{HashMap, HashSet};
 use crate::value::{Case, Number, Order, Pattern};
 
-/// More comparisons than this are not made to find out whether tests exclude one another; they then count as
-/// compatible.
-const MAX_TRIES: usize = 1 << 20;
+/// More than this is not done to find out whether tests exclude one another; they then count as compatible.
+const MAX_STEPS: usize = 1 << 24;
 
 /// A condition and whether it can hold.
 #[derive(Debug)]
@@ -268,6 +267,13 @@ enum Candidate {
 }
 
 impl Candidate {
+    fn length(&self) -> usize {
+        match self {
+            Candidate::Text(text) => text.len().max(1),
+            Candidate::Number(_) | Candidate::Boolean(_) | Candidate::Date(_) => 1,
+        }
+    }
+
     fn value(&self, field: &FieldReference) -> Value<'_> {
         match self {
             Candidate::Text(text) => Value::Text(text),
@@ -320,8 +326,10 @@ fn exclude_each_other(field: &FieldReference, tests: &[Wanted<'_>]) -> bool {
         .iter()
         .map(|wanted| PreparedTest::new(*wanted, field.value_type()))
         .collect();
+    // A pattern costs at most its length for each byte of a text.
     let one_by_one: usize = tests.iter().map(|test| test.one_by_one).sum();
-    candidates.len().saturating_mul(one_by_one) <= MAX_TRIES
+    let length: usize = candidates.iter().map(Candidate::length).sum();
+    length.saturating_mul(one_by_one) <= MAX_STEPS
         && !candidates
             .iter()
             .any(|candidate| tests.iter().all(|test| test.comes_out(candidate.value(field))))
@@ -333,7 +341,7 @@ struct PreparedTest<'a> {
     texts: HashSet<Box<[u8]>>,
     patterns: Vec<&'a Pattern>,
     whole: HashSet<i64>,
-    /// Comparisons that remain for each value.
+    /// What remains to be done for each byte of a value.
     one_by_one: usize,
 }
 
@@ -350,7 +358,7 @@ impl<'a> PreparedTest<'a> {
                         None => patterns.push(pattern),
                     }
                 }
-                one_by_one += patterns.len();
+                one_by_one += patterns.iter().map(|pattern| pattern.symbols().len()).sum::<usize>();
             }
             Test::DateIn(dates) => whole.extend(dates.iter().copied()),
             Test::NumberIn(numbers) => {

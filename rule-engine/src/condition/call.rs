@@ -1,8 +1,11 @@
 //! Calls of functions, checked.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use super::functions::Function;
+use smallvec::SmallVec;
+
+use super::functions::{Computed, Function};
 use crate::schema::FieldReference;
 use crate::value::{Case, Number};
 
@@ -34,6 +37,32 @@ impl Call {
                 Argument::Null | Argument::Text(_) | Argument::Number(_) | Argument::Boolean(_) => {}
             }
         }
+    }
+}
+
+impl Call {
+    /// What the call gives, where its fields have these values.
+    pub(crate) fn compute<'a>(&'a self, value: &dyn Fn(&FieldReference) -> Computed<'a>) -> Computed<'a> {
+        let arguments: SmallVec<[Computed<'a>; 4]> = self
+            .arguments
+            .iter()
+            .map(|argument| match argument {
+                Argument::Null => Computed::Null,
+                Argument::Text(text) => Computed::Text(Cow::Borrowed(text)),
+                Argument::Number(number) => Computed::Number(*number),
+                Argument::Boolean(truth) => Computed::Boolean(*truth),
+                Argument::Field(field) => value(field),
+                Argument::Call(inner) => inner.compute(value),
+            })
+            .collect();
+        self.function.apply(self.case, &arguments)
+    }
+
+    /// What the call gives in every event, if it has no field.
+    pub(crate) fn constant(&self) -> Option<Computed<'_>> {
+        let mut has_field = false;
+        self.visit_fields(&mut |_| has_field = true);
+        (!has_field).then(|| self.compute(&|_| Computed::Null))
     }
 }
 

@@ -41,6 +41,8 @@ static ALL: [FunctionDefinition; 16] = [
     text::STRING,
 ];
 
+type AsTest = fn(&[&str], Case) -> Option<Test>;
+
 /// All there is to know of a function.
 pub(crate) struct FunctionDefinition {
     pub name: &'static str,
@@ -54,8 +56,8 @@ pub(crate) struct FunctionDefinition {
     /// Computes the value; none of the arguments is null. `None` if there is no value: a division by zero, a text that
     /// is no number, an overflow.
     compute: for<'a> fn(&Arguments<'_, 'a>) -> Option<Computed<'a>>,
-    /// The test of a field that is the same as the function of that field and these constants.
-    pub as_test: Option<fn(&[&str], Case) -> Test>,
+    /// The test of a field that is the same as the function of that field and these constants, if there is one.
+    pub as_test: Option<AsTest>,
 }
 
 impl FunctionDefinition {

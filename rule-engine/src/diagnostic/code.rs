@@ -137,6 +137,8 @@ codes! {
     UnclosedName = "unclosed-name", Error, "end the name with a backtick";
     /// A text has no closing quotes.
     UnclosedText = "unclosed-text", Error, "end the text with the quotes that it begins with";
+    /// In KQL: the schema does not have the field, so no event does.
+    UndeclaredField = "undeclared-field", Warning, "name a field that is known here, or one below `labels.`";
     /// A character that the language has no use for.
     UnexpectedCharacter = "unexpected-character", Error,
         "put text into double quotes, and names with unusual characters into backticks";

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value as Json};
 
-use super::ParseOptions;
+use super::{ParseOptions, check_pattern_length};
 use crate::condition::{Condition, Test};
 use crate::diagnostic::{Code, Findings, Span};
 use crate::language::kql;
@@ -143,7 +143,10 @@ impl Reader<'_> {
         let run = || std::iter::once(Symbol::AnyRun);
         let patterns: Vec<Pattern> = match (kind, text(value), value) {
             ("term" | "match" | "match_phrase", Some(text), _) => vec![Pattern::literal(&text)],
-            ("wildcard", Some(text), _) => vec![Pattern::from_wildcard_query(&text)],
+            ("wildcard", Some(text), _) => {
+                check_pattern_length(self.options, &text, self.span, self.findings)?;
+                vec![Pattern::from_wildcard_query(&text)]
+            }
             ("prefix", Some(text), _) => vec![Pattern::new(text.chars().map(Symbol::Character).chain(run()))],
             ("regexp", Some(text), _) => return self.regex(field, &text),
             ("terms", _, Json::Array(values)) if (1..=self.options.limits().list_length).contains(&values.len()) => {

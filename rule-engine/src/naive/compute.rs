@@ -175,7 +175,10 @@ fn call(name: &str, letters: Letters, arguments: &[Value]) -> Option<Value> {
         "length" => Value::Whole(units(text(0)?, Letters::Exact).len() as i64),
         "startsWith" => Value::Boolean(folded(0)?.starts_with(&folded(1)?)),
         "endsWith" => Value::Boolean(folded(0)?.ends_with(&folded(1)?)),
-        "stringContains" => Value::Boolean(find(&folded(0)?, &folded(1)?, 0).is_some()),
+        "stringContains" => {
+            let (whole, part) = (folded(0)?, folded(1)?);
+            Value::Boolean(!part.is_empty() && find(&whole, &part, 0).is_some())
+        }
         "indexOf" => {
             let from = if arguments.len() > 2 {
                 usize::try_from(whole(2)?).ok()?

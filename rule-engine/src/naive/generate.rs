@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 use super::compute::Expression;
 use super::query::{Query, Test};
 use super::regex::Regex;
-use super::{ADDRESSES, DATES, Letters, NETWORKS, Value};
+use super::{ADDRESSES, DATES, Language, Letters, NETWORKS, Value};
 
 const TEXT_FIELDS: [&str; 8] = [
     "process.name",
@@ -24,12 +24,6 @@ const BOOLEAN_FIELD: &str = "process.interactive";
 const DATE_FIELD: &str = "process.start";
 const ADDRESS_FIELD: &str = "source.ip";
 const ORDERS: [&str; 4] = ["<", "<=", ">", ">="];
-
-#[derive(Copy, Clone, PartialEq, Eq)]
-pub(crate) enum Language {
-    Eql,
-    Kql,
-}
 
 fn one_of<T: Clone + std::fmt::Debug + 'static>(choices: &[T]) -> impl Strategy<Value = T> + use<T> {
     prop::sample::select(choices.to_vec())
@@ -214,8 +208,8 @@ fn field_test(language: Language) -> BoxedStrategy<Query> {
         Language::Kql => TEXT_FIELDS.into_iter().filter(|name| !name.contains('`')).collect(),
     };
     let date = prop_oneof![
-        few(0..DATES.len()).prop_map(Test::DateIn),
-        (one_of(&ORDERS), 0..DATES.len()).prop_map(|(order, limit)| Test::DateOrder(order, limit)),
+        few(0..DATES.len()).prop_map(move |dates| Test::DateIn(language, dates)),
+        (one_of(&ORDERS), 0..DATES.len()).prop_map(move |(order, limit)| Test::DateOrder(language, order, limit)),
     ];
     prop_oneof![
         6 => (one_of(&text_fields), text_test(language)).prop_map(field),
@@ -267,7 +261,7 @@ pub(crate) fn event() -> impl Strategy<Value = Map<String, Json>> {
     let longs = || prop::collection::vec((-3..4_i64).prop_map(Json::from), 0..3);
     let floats = prop::collection::vec((-6..7_i64).prop_map(|half| json!(half as f64 / 2.0)), 0..2);
     let truths = prop::collection::vec(any::<bool>(), 0..3);
-    let dates = prop::collection::vec(one_of(&DATES).prop_map(|(text, _)| text), 0..3);
+    let dates = prop::collection::vec(one_of(&DATES).prop_map(|(text, ..)| text), 0..3);
     let addresses = prop::collection::vec(one_of(&ADDRESSES), 0..3);
     let all = (
         texts(),

@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json};
 
 use super::compute::Expression;
 use super::regex::Regex;
-use super::{DATES, FIELDS, Letters, Value, date, is_within, like, type_of, values};
+use super::{DATES, FIELDS, Language, Letters, Value, date, is_within, like, type_of, values};
 
 #[derive(Clone, Debug)]
 pub(crate) enum Query {
@@ -28,8 +28,8 @@ pub(crate) enum Test {
     NumberIn(Vec<Value>),
     Boolean(bool),
     /// Positions in [`DATES`].
-    DateIn(Vec<usize>),
-    DateOrder(&'static str, usize),
+    DateIn(Language, Vec<usize>),
+    DateOrder(Language, &'static str, usize),
     Within(Vec<&'static str>),
 }
 
@@ -45,6 +45,10 @@ impl Query {
                 let name = base.unwrap_or(field.strip_suffix(".text").unwrap_or(field));
                 let found = values(event, name.strip_prefix('?').unwrap_or(name));
                 found.iter().any(|value| test.passes(value, letters))
+            }
+            // Not the function's value `false`, but the negation of the condition that it is.
+            Query::Computed(expression, Test::Boolean(false)) => {
+                !Query::Computed(expression.clone(), Test::Boolean(true)).holds(event)
             }
             Query::Computed(expression, test) => {
                 let found = expression.values(event);
@@ -142,9 +146,20 @@ impl Test {
                 _ => value.as_float().is_some() && value.as_float() == wanted.as_float(),
             }),
             Test::Boolean(wanted) => *value == Value::Boolean(*wanted),
-            Test::DateIn(dates) => dates.iter().any(|wanted| date(text) == Some(DATES[*wanted].1)),
-            Test::DateOrder(operator, limit) => {
-                date(text).is_some_and(|date| in_order(operator, date.cmp(&DATES[*limit].1)))
+            Test::DateIn(language, dates) => dates.iter().any(|wanted| {
+                let (_, first, last) = DATES[*wanted];
+                match language {
+                    Language::Eql => date(text) == Some(first),
+                    Language::Kql => date(text).is_some_and(|date| (first..=last).contains(&date)),
+                }
+            }),
+            Test::DateOrder(language, operator, limit) => {
+                let (_, first, last) = DATES[*limit];
+                let limit = match (language, *operator) {
+                    (Language::Kql, "<=" | ">") => last,
+                    _ => first,
+                };
+                date(text).is_some_and(|date| in_order(operator, date.cmp(&limit)))
             }
             Test::Within(networks) => networks.iter().any(|network| is_within(text, network)),
         }
@@ -171,8 +186,8 @@ impl Test {
                 format!("{operand} in ({})", written.join(", "))
             }
             Test::Boolean(truth) => format!("{operand} == {truth}"),
-            Test::DateIn(dates) => format!("{operand} in ({})", list(&written_dates(dates))),
-            Test::DateOrder(operator, limit) => format!("{operand} {operator} {:?}", DATES[*limit].0),
+            Test::DateIn(_, dates) => format!("{operand} in ({})", list(&written_dates(dates))),
+            Test::DateOrder(_, operator, limit) => format!("{operand} {operator} {:?}", DATES[*limit].0),
             Test::Within(networks) => format!("cidrMatch({operand}, {})", list(networks)),
         }
     }
@@ -198,8 +213,8 @@ impl Test {
             Test::NumberIn(numbers) => any(numbers.iter().map(Value::written).collect()),
             Test::Order(operator, limit) => format!(" {operator} {}", limit.written()),
             Test::Boolean(truth) => format!(":{truth}"),
-            Test::DateIn(dates) => any(quoted(&written_dates(dates))),
-            Test::DateOrder(operator, limit) => format!(" {operator} {:?}", DATES[*limit].0),
+            Test::DateIn(_, dates) => any(quoted(&written_dates(dates))),
+            Test::DateOrder(_, operator, limit) => format!(" {operator} {:?}", DATES[*limit].0),
             Test::Within(networks) => any(quoted(networks)),
             Test::Regex(..) => panic!("KQL has no regular expressions"),
         }

@@ -1,7 +1,7 @@
 //! The rule's keys that decide which matches become alerts: `alert_suppression`, `max_signals`, `interval`.
 
-use super::RuleType;
 use super::table::Table;
+use super::{RuleType, keys};
 use crate::condition::{AlertLimits, Detection, KeyField, ListKeys, MissingKey, Suppression};
 use crate::diagnostic::{Code, Findings};
 use crate::limits::MAX_SUPPRESSION_FIELDS;
@@ -65,6 +65,7 @@ fn suppression(
     interval_ns: i64,
     findings: &mut Findings,
 ) -> Option<Suppression> {
+    keys::check_table(table, &["group_by", "duration", "missing_fields_strategy"], findings);
     let strategy = table.text("missing_fields_strategy", findings);
     let missing = match strategy.map(|strategy| strategy.value) {
         Some("suppress") | None => Some(MissingKey::Joins),
@@ -124,6 +125,7 @@ fn suppression(
 
 /// `duration = { value = 5, unit = "h" }`
 fn duration_ns(table: Table<'_>, findings: &mut Findings) -> Option<i64> {
+    keys::check_table(table, &["value", "unit"], findings);
     let value = table.integer("value", findings);
     let unit = table.text("unit", findings);
     let length = value

@@ -20,6 +20,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
+use super::keys;
 use super::table::Table;
 use crate::diagnostic::{Code, Findings};
 use crate::record::{DocumentCounts, Record};
@@ -65,16 +66,7 @@ fn read_example(
     every_event: &Map<String, Json>,
     findings: &mut Findings,
 ) -> Option<Example> {
-    for key in table
-        .keys()
-        .filter(|key| !["name", "expect", "events"].contains(&key.value))
-    {
-        findings.add(
-            key.span,
-            Code::UnknownKey,
-            format!("unknown key `{}` in an example", key.value),
-        );
-    }
+    keys::check_table(table, &["name", "expect", "events"], findings);
     let name = table.text("name", findings);
     let expect = table.text("expect", findings).and_then(|expect| match expect.value {
         "match" => Some(Expectation::Match),

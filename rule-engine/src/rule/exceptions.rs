@@ -4,12 +4,36 @@
 //! before the rule sees it, also as an event of a sequence. A form that is not read is an error that names it: left
 //! out, the rule would mean something else.
 
+use super::keys;
 use super::table::{Located, Table};
 use crate::condition::{Condition, Test};
 use crate::diagnostic::{Code, Findings, Span};
-use crate::language::{ParseOptions, kql, query_dsl};
+use crate::language::{ParseOptions, check_pattern_length, kql, query_dsl};
 use crate::schema::{FieldReference, fields};
 use crate::value::{Case, Order, Pattern, Symbol, timestamp};
+
+/// Keys of an exception item, and of a reference to a list of them.
+const OF_ITEM: &[&str] = &[
+    "_version",
+    "comments",
+    "created_at",
+    "created_by",
+    "description",
+    "entries",
+    "expire_time",
+    "id",
+    "item_id",
+    "list_id",
+    "meta",
+    "name",
+    "namespace_type",
+    "os_types",
+    "tags",
+    "tie_breaker_id",
+    "type",
+    "updated_at",
+    "updated_by",
+];
 
 /// What an event has to satisfy for the rule to look at it.
 pub(super) fn read(options: &ParseOptions, rule: Table<'_>, findings: &mut Findings) -> Option<Condition> {
@@ -28,6 +52,7 @@ pub(super) fn read(options: &ParseOptions, rule: Table<'_>, findings: &mut Findi
 
 /// An exception: all of its entries hold, and the event is older than its end.
 fn item(options: &ParseOptions, table: Table<'_>, findings: &mut Findings) -> Option<Condition> {
+    keys::check_table(table, OF_ITEM, findings);
     if !table.has("entries") {
         let list = table.text("list_id", findings).map_or("", |list| list.value);
         let message = format!("the items of the exception list `{list}` are not in the file");
@@ -64,6 +89,11 @@ fn item(options: &ParseOptions, table: Table<'_>, findings: &mut Findings) -> Op
 
 /// An entry; `prefix` is what comes before its field's name.
 fn entry(options: &ParseOptions, table: Table<'_>, prefix: &str, findings: &mut Findings) -> Option<Condition> {
+    keys::check_table(
+        table,
+        &["entries", "field", "list", "operator", "type", "value"],
+        findings,
+    );
     let needed = |key, findings: &mut Findings| {
         if !table.has(key) {
             let message = format!("`{key}` is missing in an entry of an exception");
@@ -76,7 +106,11 @@ fn entry(options: &ParseOptions, table: Table<'_>, prefix: &str, findings: &mut 
     let patterns: Vec<Pattern> = match entry_type.value {
         "exists" => vec![Pattern::new([Symbol::AnyRun])],
         "match" => vec![Pattern::literal(needed("value", findings)?.value)],
-        "wildcard" => vec![Pattern::from_wildcard_query(needed("value", findings)?.value)],
+        "wildcard" => {
+            let pattern = needed("value", findings)?;
+            check_pattern_length(options, pattern.value, pattern.span, findings)?;
+            vec![Pattern::from_wildcard_query(pattern.value)]
+        }
         "match_any" => {
             let values = table.texts("value", findings);
             values.into_iter().map(|value| Pattern::literal(value.value)).collect()

@@ -4,6 +4,8 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::examples::Example;
+use super::kinds::{RuleSeverity, RuleType};
+use super::overrides::{Overrides, Rating};
 
 /// What alerts and lists say about a rule.
 #[derive(Clone, Debug, Serialize)]
@@ -37,74 +39,20 @@ pub struct RuleInfo {
     /// The rule's own examples.
     #[serde(skip)]
     pub examples: Vec<Example>,
+    /// Which fields of an event its alert's severity, risk score and name are taken from.
+    #[serde(skip)]
+    pub(super) overrides: Overrides,
 }
 
-/// How bad a match of a rule is, the least first.
-#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RuleSeverity {
-    /// `low`
-    Low,
-    /// `medium`
-    Medium,
-    /// `high`
-    High,
-    /// `critical`
-    Critical,
-}
-
-impl RuleSeverity {
-    /// As a rule file writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            RuleSeverity::Low => "low",
-            RuleSeverity::Medium => "medium",
-            RuleSeverity::High => "high",
-            RuleSeverity::Critical => "critical",
-        }
-    }
-
-    pub(super) fn from_name(name: &str) -> Option<RuleSeverity> {
-        [
-            RuleSeverity::Low,
-            RuleSeverity::Medium,
-            RuleSeverity::High,
-            RuleSeverity::Critical,
-        ]
-        .into_iter()
-        .find(|severity| severity.as_str() == name)
-    }
-}
-
-/// Of which kind a rule is.
-#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum RuleType {
-    /// An event query or a sequence in EQL.
-    Eql,
-    /// A query in KQL.
-    Query,
-    /// A query in KQL, of whose events those count that have values not seen before.
-    NewTerms,
-    /// A query in KQL, of whose events a number has to come together.
-    Threshold,
-}
-
-impl RuleType {
-    /// As a rule file writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            RuleType::Eql => "eql",
-            RuleType::Query => "query",
-            RuleType::NewTerms => "new_terms",
-            RuleType::Threshold => "threshold",
-        }
-    }
-
-    pub(super) fn from_name(name: &str) -> Option<RuleType> {
-        [RuleType::Eql, RuleType::Query, RuleType::NewTerms, RuleType::Threshold]
-            .into_iter()
-            .find(|rule_type| rule_type.as_str() == name)
+impl RuleInfo {
+    /// What an alert of the rule says of itself for an event, whose values `value` gives by the name of the field: one
+    /// or a list.
+    pub fn rating<'a>(&self, value: &dyn Fn(&str) -> Option<&'a Json>) -> Rating {
+        let own = Rating {
+            severity: self.severity,
+            risk_score: self.risk_score,
+            name: self.name.clone(),
+        };
+        self.overrides.applied(own, value)
     }
 }

@@ -4,14 +4,18 @@ use serde_json::Value as Json;
 use toml::de::DeTable;
 
 use super::table::{Located, Table, span};
-use super::{CheckedRule, RuleInfo, RuleSeverity, RuleType, alert_limits, examples, exceptions, query_position};
+use super::{
+    CheckedRule, RuleInfo, RuleSeverity, RuleType, alert_limits, examples, exceptions, keys, overrides, query_position,
+};
 use crate::analysis::{category, cost, satisfiable};
-use crate::condition::{Cardinality, Detection, KeyField, MissingKey, NewTerms, Then, Threshold};
+use crate::condition::{Detection, Then};
 use crate::diagnostic::{Code, Findings, Span};
 use crate::language::{ParseOptions, eql, kql};
 use crate::record::streams::Categories;
-use crate::schema::FieldReference;
+use crate::schema::{FieldReference, FieldType, fields};
 use crate::value::duration;
+
+mod then;
 
 /// What a rule file says, as far as it could be read.
 #[derive(Default)]
@@ -26,11 +30,6 @@ pub(super) struct ReadRule {
 
 /// Types of Elastic's rules that ask for a search engine or a model.
 const UNSUPPORTED_TYPES: [&str; 4] = ["esql", "machine_learning", "threat_match", "saved_query"];
-/// Keys of `[rule]` without which the rule would mean something else.
-const UNSUPPORTED_KEYS: [&str; 1] = ["event_category_override"];
-/// What Kibana takes where a rule has no `from`.
-const DEFAULT_LOOK_BACK_MS: i64 = 6 * 60 * 1_000;
-const MAX_NEW_TERMS_FIELDS: usize = 3;
 
 pub(super) fn read(options: &ParseOptions, text: &str, findings: &mut Findings) -> ReadRule {
     let most = options.limits().file_bytes;
@@ -45,6 +44,7 @@ pub(super) fn read(options: &ParseOptions, text: &str, findings: &mut Findings) 
         findings.add(span(error.span().unwrap_or_default()), Code::Toml, message);
     }
     let file = Table::new("file", &file);
+    keys::check_file(file, options.own_table(), findings);
     let Some(rule) = file.table("rule", findings) else {
         if !findings.has_errors() {
             findings.add(Span::default(), Code::MissingKey, "the file has no `[rule]` table");
@@ -121,7 +121,7 @@ impl<'a> Reader<'a, '_> {
 
     /// Reads everything before it gives up, so that all errors are reported.
     fn checked_rule(&mut self, file: Table<'a>, read_rule: &ReadRule, rule_type: RuleType) -> Option<CheckedRule> {
-        self.refuse_unsupported_keys();
+        keys::check_rule(self.rule, rule_type, self.findings);
         let query = self.query(rule_type);
         let own = file.table(self.options.own_table(), self.findings);
         let learn_for_ms = own.and_then(|table| self.learn_for(table, rule_type));
@@ -150,6 +150,7 @@ impl<'a> Reader<'a, '_> {
         let description = self.required("description");
         let severity = self.severity();
         let risk_score = self.risk_score();
+        let overrides = overrides::read(self.options.schema(), self.rule, self.findings);
         let note = self.rule.text("note", self.findings).map(|note| note.value.to_owned());
         let tags = self.texts("tags");
         let references = self.texts("references");
@@ -172,6 +173,7 @@ impl<'a> Reader<'a, '_> {
                 note,
                 references,
                 examples,
+                overrides,
             },
             warnings: Vec::new(),
             line: 1,
@@ -181,15 +183,6 @@ impl<'a> Reader<'a, '_> {
             limits: limits?,
             detection,
         })
-    }
-
-    fn refuse_unsupported_keys(&mut self) {
-        for key in UNSUPPORTED_KEYS {
-            if let Some(span) = self.rule.has_content(key) {
-                self.findings
-                    .add(span, Code::UnsupportedKey, format!("`{key}` is not supported yet"));
-            }
-        }
     }
 
     fn texts(&mut self, key: &str) -> Vec<String> {
@@ -202,12 +195,7 @@ impl<'a> Reader<'a, '_> {
 
     fn severity(&mut self) -> Option<RuleSeverity> {
         let name = self.required("severity")?;
-        let severity = RuleSeverity::from_name(name.value);
-        if severity.is_none() {
-            let message = format!("`{}` is none of `low`, `medium`, `high`, `critical`", name.value);
-            self.findings.add(name.span, Code::BadValue, message);
-        }
-        severity
+        RuleSeverity::check(name, self.findings)
     }
 
     fn risk_score(&mut self) -> Option<u8> {
@@ -225,7 +213,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn categories(&mut self) -> Categories {
-        if !self.rule.has("index") {
+        if self.rule.has_content("index").is_none() {
             return Categories::ALL;
         }
         let index = self.rule.texts("index", self.findings);
@@ -267,30 +255,42 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// What an event that satisfies the query leads to, by the rule's type.
-    fn then(&mut self, rule_type: RuleType, learn_for_ms: Option<i64>) -> Option<Then> {
-        match rule_type {
-            RuleType::Eql | RuleType::Query => Some(Then::Alert),
-            RuleType::NewTerms => self.new_terms(learn_for_ms).map(Then::NewTerms),
-            RuleType::Threshold => self.threshold().map(Then::Threshold),
+    /// What the category before `where` is compared with.
+    fn category_field(&mut self) -> Option<FieldReference> {
+        let schema = self.options.schema();
+        match self.rule.text("event_category_override", self.findings) {
+            Some(name) if !name.value.is_empty() => {
+                let field = FieldReference::check(schema, name.value, name.span, self.findings)?;
+                if field.value_type() != FieldType::Keyword {
+                    let message = format!("`{}` holds no names of categories", name.value);
+                    self.findings.add(name.span, Code::BadValue, message);
+                    return None;
+                }
+                Some(field)
+            }
+            _ => Some(FieldReference::new(schema, fields::EVENT_CATEGORY)),
         }
     }
 
     fn query(&mut self, rule_type: RuleType) -> Option<Detection> {
+        let category = self.category_field();
+        let parse_eql =
+            |options: &_, query: &_, findings: &mut _| eql::parse(options, category.as_ref()?, query, findings);
         let language = self.rule.text("language", self.findings);
-        let parse = match (rule_type, language.map(|language| language.value)) {
-            (RuleType::Eql, Some("eql") | None) => eql::parse,
-            (RuleType::Query | RuleType::NewTerms | RuleType::Threshold, Some("kuery") | None) => parse_kql,
-            (_, Some(other)) => {
-                let message = format!("rules of type `{}` in `{other}` are not supported", rule_type.as_str());
-                self.findings.add(
-                    language.map_or(self.rule.span, |l| l.span),
-                    Code::UnsupportedLanguage,
-                    message,
-                );
-                return None;
-            }
-        };
+        let parse: &dyn Fn(&ParseOptions, &str, &mut Findings) -> Option<Detection> =
+            match (rule_type, language.map(|language| language.value)) {
+                (RuleType::Eql, Some("eql") | None) => &parse_eql,
+                (RuleType::Query | RuleType::NewTerms | RuleType::Threshold, Some("kuery") | None) => &parse_kql,
+                (_, Some(other)) => {
+                    let message = format!("rules of type `{}` in `{other}` are not supported", rule_type.as_str());
+                    self.findings.add(
+                        language.map_or(self.rule.span, |l| l.span),
+                        Code::UnsupportedLanguage,
+                        message,
+                    );
+                    return None;
+                }
+            };
         let query = self.required("query")?;
         let mut found = Findings::default();
         let detection = parse(self.options, query.value, &mut found);
@@ -305,14 +305,7 @@ impl<'a> Reader<'a, '_> {
 
     /// The engine's own table of the file, so an unknown key in it is a mistake.
     fn learn_for(&mut self, own: Table<'a>, rule_type: RuleType) -> Option<i64> {
-        let known = ["learn_for", "every_event", "examples"];
-        for key in own.keys().filter(|key| !known.contains(&key.value)) {
-            self.findings.add(
-                key.span,
-                Code::UnknownKey,
-                format!("unknown key `{}` in `[{}]`", key.value, own.name),
-            );
-        }
+        keys::check_table(own, &["learn_for", "every_event", "examples"], self.findings);
         let learn_for = own.text("learn_for", self.findings)?;
         if rule_type != RuleType::NewTerms {
             self.findings
@@ -330,127 +323,5 @@ impl<'a> Reader<'a, '_> {
         self.findings
             .add(text.span, Code::BadValue, message)
             .help("units are `s`, `m`, `h`, `d` and `w`");
-    }
-
-    /// `[rule.new_terms]` with `field = "new_terms_fields"` and `[[rule.new_terms.history_window_start]]`, or in the flat
-    /// form `new_terms_fields` and `history_window_start`.
-    fn new_terms(&mut self, learn_for_ms: Option<i64>) -> Option<NewTerms> {
-        let is_flat = self.rule.has("new_terms_fields");
-        let table = if is_flat {
-            Some(self.rule)
-        } else {
-            self.rule.table("new_terms", self.findings)
-        };
-        let Some(table) = table else {
-            self.findings
-                .add(self.rule.span, Code::MissingKey, "`[rule.new_terms]` is missing");
-            return None;
-        };
-        let names = table.texts(if is_flat { "new_terms_fields" } else { "value" }, self.findings);
-        if names.is_empty() || names.len() > MAX_NEW_TERMS_FIELDS {
-            let message = format!("`value` in `[rule.new_terms]` must name 1 to {MAX_NEW_TERMS_FIELDS} fields");
-            self.findings.add(table.span, Code::BadValue, message);
-        }
-        let fields: Vec<FieldReference> = names.into_iter().filter_map(|name| self.needed_field(name)).collect();
-        let start = if is_flat {
-            table.text("history_window_start", self.findings)
-        } else {
-            let starts = table.tables("history_window_start", self.findings);
-            starts.first().and_then(|start| start.text("value", self.findings))
-        };
-        let Some(start) = start else {
-            let message = "`[[rule.new_terms.history_window_start]]` with a `value` is missing";
-            self.findings.add(table.span, Code::MissingKey, message);
-            return None;
-        };
-        let window_ms = duration::parse_look_back(start.value);
-        if window_ms.is_none() {
-            self.not_a_duration(start, "`now-14d`");
-        }
-        Some(NewTerms {
-            fields,
-            window_ms: window_ms?,
-            learn_for_ms,
-        })
-    }
-
-    /// `[rule.threshold]` with `field`, `value` and `[[rule.threshold.cardinality]]`; its window is the rule's `from`.
-    fn threshold(&mut self) -> Option<Threshold> {
-        let Some(table) = self.rule.table("threshold", self.findings) else {
-            self.findings
-                .add(self.rule.span, Code::MissingKey, "`[rule.threshold]` is missing");
-            return None;
-        };
-        let fields: Vec<KeyField> = table
-            .text_or_texts("field", self.findings)
-            .into_iter()
-            .filter_map(|name| self.needed_field(name))
-            .map(|field| KeyField {
-                field: Some(field),
-                missing: MissingKey::Excludes,
-            })
-            .collect();
-        let events = self.threshold_value(table);
-        let cardinalities = table.tables("cardinality", self.findings);
-        if let Some(second) = cardinalities.get(1) {
-            self.findings.add(
-                second.span,
-                Code::UnsupportedKey,
-                "more than one `cardinality` is not supported",
-            );
-        }
-        let cardinality = cardinalities.first().map(|cardinality| self.cardinality(*cardinality));
-        let window_ms = match self.rule.text("from", self.findings) {
-            None => Some(DEFAULT_LOOK_BACK_MS),
-            Some(from) => {
-                let window = duration::parse_look_back(from.value);
-                if window.is_none() {
-                    self.not_a_duration(from, "`now-9m`");
-                }
-                window
-            }
-        };
-        let cardinality = match cardinality {
-            Some(cardinality) => Some(cardinality?),
-            None => None,
-        };
-        Some(Threshold {
-            fields,
-            events: events?,
-            cardinality,
-            window_ns: window_ms?.checked_mul(1_000_000)?,
-        })
-    }
-
-    /// A field of which an event must have a value to count.
-    fn needed_field(&mut self, name: Located<&str>) -> Option<FieldReference> {
-        let field = FieldReference::check(self.options.schema(), name.value, name.span, self.findings)?;
-        satisfiable::warn_of_missing(self.options.producer(), &field, name.span, self.findings);
-        Some(field)
-    }
-
-    fn cardinality(&mut self, table: Table<'a>) -> Option<Cardinality> {
-        let values = self.threshold_value(table);
-        let Some(name) = table.text("field", self.findings) else {
-            self.findings
-                .add(table.span, Code::MissingKey, "`cardinality` needs a `field`");
-            return None;
-        };
-        let field = self.needed_field(name)?;
-        Some(Cardinality { field, values: values? })
-    }
-
-    fn threshold_value(&mut self, table: Table<'a>) -> Option<usize> {
-        let most = self.options.limits().threshold;
-        let value = table.integer("value", self.findings);
-        match value {
-            Some(value) if (1..=most as i64).contains(&value.value) => Some(value.value as usize),
-            _ => {
-                let message = format!("`value` in `[{}]` must be a number from 1 to {most}", table.name);
-                self.findings
-                    .add(value.map_or(table.span, |value| value.span), Code::BadValue, message);
-                None
-            }
-        }
     }
 }

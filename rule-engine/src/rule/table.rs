@@ -55,6 +55,11 @@ impl<'a> Table<'a> {
         (!empty).then(|| span(value.span()))
     }
 
+    /// Whether the key has just this text.
+    pub(super) fn is_text(&self, key: &str, text: &str) -> bool {
+        self.table.get(key).and_then(|value| value.get_ref().as_str()) == Some(text)
+    }
+
     pub(super) fn text(&self, key: &str, findings: &mut Findings) -> Option<Located<&'a str>> {
         self.typed(key, "a text", findings, DeValue::as_str)
     }

@@ -5,6 +5,8 @@ use super::*;
 use crate::examples::{ExampleOutcome, run_examples};
 use crate::fixture::{outcome, parse};
 
+mod keys;
+mod overrides;
 mod warnings;
 
 const HEAD: &str = r#"[rule]
@@ -196,13 +198,11 @@ fn what_the_engine_cannot_run_is_named_and_never_skipped() {
             "#]],
         ),
         (
-            eql("process where true")
-                + "event_category_override = \"x\"\nindex = [\"winlogbeat-*\"]\n[[rule.filters]]\nx = 1\n",
+            eql("process where true") + "index = [\"winlogbeat-*\"]\n[[rule.filters]]\nx = 1\n",
             expect![[r#"
                 Error
-                12:27 Error unsupported-key: `event_category_override` is not supported yet (take it out if the rule means the same without it)
-                13:10 Warning index-without-source: no source here produces events of the rule's `index` patterns (events here are in `logs-endpoint.events.process-default` and `logs-cloud_defend.process-default`)
-                14:1 Error unsupported-filter: a filter of this form (`x`) is not supported (write it into the query)
+                12:10 Warning index-without-source: no source here produces events of the rule's `index` patterns (events here are in `logs-endpoint.events.process-default` and `logs-cloud_defend.process-default`)
+                13:1 Error unsupported-filter: a filter of this form (`x`) is not supported (write it into the query)
             "#]],
         ),
     ] {
@@ -252,7 +252,7 @@ fn new_terms_need_known_fields_and_a_window() {
             expect![[r#"
                 Error
                 16:13 Error bad-value: `soon` is not a length of time such as `1h` (units are `s`, `m`, `h`, `d` and `w`)
-                17:1 Error unknown-key: unknown key `learnfor` in `[engine]` (take it out, or see docs/rules.md for the keys that there are)
+                17:1 Error unknown-key: unknown key `learnfor` in `[engine]` (did you mean `learn_for`?)
             "#]],
         ),
     ] {
@@ -346,7 +346,7 @@ fn examples_that_say_nothing_are_errors() {
             12:1 Error bad-example: an example needs `name`, `expect` and at least one of `events` (an example has a `name`, `expect` (`match` or `no-match`) and `events`, a list of ECS documents)
             14:10 Error bad-value: `maybe` is neither `match` nor `no-match` (see docs/rules.md for the values that this key takes)
             15:11 Error bad-example: the example's event has 1 unknown fields and 1 values that do not fit theirs (an example has a `name`, `expect` (`match` or `no-match`) and `events`, a list of ECS documents)
-            16:1 Error unknown-key: unknown key `evnts` in an example (take it out, or see docs/rules.md for the keys that there are)
+            16:1 Error unknown-key: unknown key `evnts` in `[examples]` (did you mean `events`?)
         "#]],
     );
 }

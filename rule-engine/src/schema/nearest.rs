@@ -12,7 +12,7 @@ pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
     let lower = name.to_ascii_lowercase();
     known
         .filter(|known| known.len().abs_diff(name.len()) <= most)
-        .map(|known| (strsim::levenshtein(&lower, &known.to_ascii_lowercase()), known))
+        .map(|known| (strsim::osa_distance(&lower, &known.to_ascii_lowercase()), known))
         .filter(|(distance, _)| *distance <= most)
         .min()
         .map(|(_, nearest)| nearest)

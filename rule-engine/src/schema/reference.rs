@@ -58,7 +58,7 @@ impl FieldReference {
                 let nearest = if findings.is_full() {
                     None
                 } else {
-                    nearest_name(schema, name)
+                    FieldReference::nearest_name(schema, name)
                 };
                 let finding = findings.add(span, Code::UnknownField, format!("unknown field `{name}`"));
                 if let Some(nearest) = nearest {
@@ -78,6 +78,11 @@ impl FieldReference {
         reference
     }
 
+    /// The known field whose name is nearest, if one is near.
+    pub(crate) fn nearest_name<'a>(schema: &'a Schema, name: &str) -> Option<&'a str> {
+        nearest(name, schema.fields().map(|field| schema.name(field)))
+    }
+
     /// The type of the values that are compared.
     pub(crate) fn value_type(&self) -> FieldType {
         match self.definition.field_type {
@@ -92,10 +97,6 @@ impl FieldReference {
             Some(key) => format!("{}.{key}", self.definition.name),
         }
     }
-}
-
-fn nearest_name<'a>(schema: &'a Schema, name: &str) -> Option<&'a str> {
-    nearest(name, schema.fields().map(|field| schema.name(field)))
 }
 
 #[cfg(test)]
@@ -128,7 +129,7 @@ mod tests {
     #[test]
     fn the_nearest_name_is_suggested_only_when_it_is_near() {
         let schema = Schema::ecs();
-        let nearest_name = |name: &str| nearest_name(&schema, name);
+        let nearest_name = |name: &str| FieldReference::nearest_name(&schema, name);
         assert_eq!(nearest_name("process.nam"), Some("process.name"));
         assert_eq!(nearest_name("process.parrent.name"), Some("process.parent.name"));
         assert_eq!(nearest_name("container.Id"), Some("container.id"));

@@ -132,24 +132,24 @@ impl Alert {
     /// The alert document.
     pub(crate) fn into_document(self) -> Document {
         let uuid = self.uuid();
+        let rule = Arc::clone(&self.rule);
+        let rating = rule.rating(&|field| document::get(&self.event, field));
         let reason = match &self.held_back {
-            Some(held_back) => held_back::reason(held_back, &self.event, &self.rule),
-            None => reason(&self.event, &self.rule, &self.new_terms),
+            Some(held_back) => held_back::reason(held_back, &self.event, &rule),
+            None => reason(&self.event, &rating, &self.new_terms),
         };
         let original_event: Vec<(String, Value)> = document::fields_below(&self.event, "event")
             .into_iter()
             .map(|(name, value)| (format!("kibana.alert.original_event.{name}"), value.clone()))
             .collect();
-        let rule = &self.rule;
-
         let mut alert = self.event;
         let original_time = document::get(&alert, "@timestamp").cloned();
         set_event_kind(&mut alert);
         let mut set = |key: &str, value: Value| alert.insert(key.to_owned(), value);
         set(ALERT_ID, json!(uuid.to_string()));
         set("kibana.alert.reason", json!(reason));
-        set("kibana.alert.severity", json!(rule.severity.as_str()));
-        set("kibana.alert.risk_score", json!(rule.risk_score));
+        set("kibana.alert.severity", json!(rating.severity.as_str()));
+        set("kibana.alert.risk_score", json!(rating.risk_score));
         if let Some(time) = original_time {
             set("kibana.alert.original_time", time);
         }
@@ -161,7 +161,7 @@ impl Alert {
         }
         set("kibana.alert.rule.rule_id", json!(rule.rule_id));
         set("kibana.alert.rule.uuid", json!(rule_uuid(&rule.rule_id).to_string()));
-        set("kibana.alert.rule.name", json!(rule.name));
+        set("kibana.alert.rule.name", json!(rating.name));
         set("kibana.alert.rule.type", json!(rule.rule_type.as_str()));
         set("kibana.alert.rule.severity", json!(rule.severity.as_str()));
         set("kibana.alert.rule.risk_score", json!(rule.risk_score));

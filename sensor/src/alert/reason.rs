@@ -1,6 +1,6 @@
 //! The sentence that an alert opens with.
 
-use rule_engine::RuleInfo;
+use rule_engine::Rating;
 
 use crate::text::document::{self, Document};
 use crate::text::escape::{self, Ends, Visible};
@@ -10,7 +10,7 @@ const REASON_COMMAND_CHARACTERS: usize = 160;
 const REASON_ARGUMENT_CHARACTERS: usize = 80;
 
 /// One sentence that says what happened, where and to whom, and which rule it concerns.
-pub(crate) fn reason(event: &Document, rule: &RuleInfo, new_terms: &[String]) -> String {
+pub(crate) fn reason(event: &Document, rating: &Rating, new_terms: &[String]) -> String {
     let text = |field| document::text(event, field);
     let arguments = document::texts(event, "process.args");
     let process = match text("process.name") {
@@ -37,6 +37,10 @@ pub(crate) fn reason(event: &Document, rule: &RuleInfo, new_terms: &[String]) ->
         let terms = escape::command_line(terms, REASON_COMMAND_CHARACTERS, REASON_ARGUMENT_CHARACTERS);
         reason.push_str(&format!(" with the new term `{terms}`"));
     }
-    reason.push_str(&format!(": {} alert `{}`", rule.severity.as_str(), Visible(&rule.name)));
+    reason.push_str(&format!(
+        ": {} alert `{}`",
+        rating.severity.as_str(),
+        Visible(&rating.name)
+    ));
     reason
 }

@@ -1,8 +1,8 @@
 use expect_test::{Expect, expect};
 
 use super::*;
-use crate::fixture::OPTIONS;
-use crate::language::{eql, kql};
+use crate::fixture::{OPTIONS, parse_eql};
+use crate::language::kql;
 
 fn rendered(findings: &Findings, query: &str) -> String {
     assert!(!findings.has_errors(), "{query}: {:?}", findings.list);
@@ -15,7 +15,7 @@ fn rendered(findings: &Findings, query: &str) -> String {
 
 fn warnings_of_eql(query: &str) -> String {
     let mut findings = Findings::default();
-    eql::parse(&OPTIONS, query, &mut findings);
+    parse_eql(&OPTIONS, query, &mut findings);
     rendered(&findings, query)
 }
 

@@ -9,7 +9,7 @@ use super::scratch::Scratch;
 use super::value::ValueTest;
 use super::words::{show, wanted};
 use crate::condition::functions::Computed;
-use crate::condition::{Argument, Call, ComputedCondition};
+use crate::condition::{Call, ComputedCondition};
 use crate::limits::{MAX_FUNCTION_BYTES, MAX_FUNCTION_COMBINATIONS};
 use crate::record::{Record, Value};
 use crate::schema::FieldReference;
@@ -76,7 +76,7 @@ impl ComputedMatcher {
             let mut computed = values(field, record).map(|value| {
                 #[cfg(test)]
                 crate::value::steps::add(value.text_bytes());
-                self.compute(&self.call, &|_| value.clone())
+                self.call.compute(&|_| value.clone())
             });
             return computed.find(|computed| wanted(computed));
         }
@@ -97,7 +97,7 @@ impl ComputedMatcher {
                 scratch.note_cut(combinations - number);
                 return None;
             }
-            let computed = self.compute(&self.call, &|field| {
+            let computed = self.call.compute(&|field| {
                 let value = self.value(field, &fields, number);
                 bytes.set(bytes.get() + value.text_bytes());
                 #[cfg(test)]
@@ -122,22 +122,6 @@ impl ComputedMatcher {
             rest /= count;
         }
         Computed::Null
-    }
-
-    fn compute<'a>(&'a self, call: &'a Call, value: &dyn Fn(&FieldReference) -> Computed<'a>) -> Computed<'a> {
-        let arguments: SmallVec<[Computed<'a>; 4]> = call
-            .arguments
-            .iter()
-            .map(|argument| match argument {
-                Argument::Null => Computed::Null,
-                Argument::Text(text) => Computed::Text(Cow::Borrowed(text)),
-                Argument::Number(number) => Computed::Number(*number),
-                Argument::Boolean(truth) => Computed::Boolean(*truth),
-                Argument::Field(field) => value(field),
-                Argument::Call(inner) => self.compute(inner, value),
-            })
-            .collect();
-        call.function.apply(call.case, &arguments)
     }
 }
 

@@ -5,7 +5,8 @@ use serde_json::Value as Json;
 
 use crate::compile::rules::Rules;
 use crate::fixture::parse;
-use crate::naive::generate::{Language, event, query};
+use crate::naive::Language;
+use crate::naive::generate::{event, query};
 use crate::naive::query::Query;
 use crate::record::Record;
 use crate::rule::CheckedRule;

@@ -10,7 +10,11 @@ pub(super) const CIDR_MATCH: FunctionDefinition = FunctionDefinition {
     further: Some(Kind::Network),
     result: Kind::Boolean,
     compute,
-    as_test: Some(|networks, _| Test::Within(networks.iter().filter_map(|text| Network::parse(text)).collect())),
+    as_test: Some(|networks, _| {
+        Some(Test::Within(
+            networks.iter().filter_map(|text| Network::parse(text)).collect(),
+        ))
+    }),
     ..FunctionDefinition::NONE
 };
 

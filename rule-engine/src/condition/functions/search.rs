@@ -12,7 +12,7 @@ pub(super) const STARTS_WITH: FunctionDefinition = FunctionDefinition {
             arguments.folded(0)?.starts_with(&*arguments.folded(1)?),
         ))
     },
-    as_test: Some(|texts, case| like(literal(texts).chain([Symbol::AnyRun]), case)),
+    as_test: Some(|texts, case| Some(like(literal(texts).chain([Symbol::AnyRun]), case))),
     ..OF_TEXTS
 };
 
@@ -23,16 +23,22 @@ pub(super) const ENDS_WITH: FunctionDefinition = FunctionDefinition {
             arguments.folded(0)?.ends_with(&*arguments.folded(1)?),
         ))
     },
-    as_test: Some(|texts, case| like([Symbol::AnyRun].into_iter().chain(literal(texts)), case)),
+    as_test: Some(|texts, case| Some(like([Symbol::AnyRun].into_iter().chain(literal(texts)), case))),
     ..OF_TEXTS
 };
 
 pub(super) const STRING_CONTAINS: FunctionDefinition = FunctionDefinition {
     name: "stringContains",
-    compute: |arguments| Some(Computed::Boolean(arguments.folded(0)?.contains(&*arguments.folded(1)?))),
+    // No text contains the empty one.
+    compute: |arguments| {
+        let wanted = arguments.folded(1)?;
+        let contains = !wanted.is_empty() && arguments.folded(0)?.contains(&*wanted);
+        Some(Computed::Boolean(contains))
+    },
     as_test: Some(|texts, case| {
         let run = [Symbol::AnyRun];
-        like(run.into_iter().chain(literal(texts)).chain(run), case)
+        let is_empty = texts.iter().any(|text| text.is_empty());
+        (!is_empty).then(|| like(run.into_iter().chain(literal(texts)).chain(run), case))
     }),
     ..OF_TEXTS
 };

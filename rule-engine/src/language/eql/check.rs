@@ -4,21 +4,31 @@ use checker::Checker;
 use operand::Operand;
 
 use super::super::ParseOptions;
-use super::syntax::{Comparison, EventQuery, Expression, ExpressionKind, Membership, Query};
+use super::syntax::{EventQuery, Expression, ExpressionKind, Membership, Query};
 use crate::analysis::satisfiable::AnalyzedCondition;
 use crate::condition::{Condition, Detection, Test, Then};
 use crate::diagnostic::{Code, Findings, Span};
-use crate::schema::{FieldReference, FieldType, fields};
+use crate::schema::{FieldReference, FieldType};
+use crate::value::Case;
 use crate::value::regex::{self, Regex};
-use crate::value::{Case, Order};
 
 mod checker;
+mod comparison;
 mod literal;
 mod operand;
 mod sequence;
 
-pub(super) fn check(options: &ParseOptions, query: &Query, findings: &mut Findings) -> Option<Detection> {
-    let mut checker = Checker { options, findings };
+pub(super) fn check(
+    options: &ParseOptions,
+    category: &FieldReference,
+    query: &Query,
+    findings: &mut Findings,
+) -> Option<Detection> {
+    let mut checker = Checker {
+        options,
+        category,
+        findings,
+    };
     match query {
         Query::Event(query) => {
             let condition = checker.event(query)?.whole(checker.findings);
@@ -37,8 +47,10 @@ impl Checker<'_> {
         let Some(category) = &query.category else {
             return Some(condition);
         };
-        let field = FieldReference::new(self.options.schema(), fields::EVENT_CATEGORY);
-        let category = Condition::field(field, Test::TextIn(vec![category.clone()], Case::Sensitive));
+        let category = Condition::field(
+            self.category.clone(),
+            Test::TextIn(vec![category.clone()], self.category.case),
+        );
         let category = AnalyzedCondition::leaf(self.options.producer(), category, query.category_span);
         let parts = vec![category, condition];
         Some(AnalyzedCondition::all(parts, query.condition.span))
@@ -55,6 +67,7 @@ impl Checker<'_> {
                 Some(AnalyzedCondition::any(parts, self.findings))
             }
             ExpressionKind::Not(operand) => self.condition(operand).map(AnalyzedCondition::negate),
+            ExpressionKind::Comparison { operator, left, right } => self.comparison(*operator, left, right),
             _ => {
                 let condition = self.test(expression)?;
                 Some(AnalyzedCondition::leaf(self.options.producer(), condition, span))
@@ -67,7 +80,6 @@ impl Checker<'_> {
         match &expression.kind {
             ExpressionKind::Boolean(true) => Some(Condition::Always),
             ExpressionKind::Boolean(false) => Some(Condition::Never),
-            ExpressionKind::Comparison { operator, left, right } => self.comparison(*operator, left, right),
             ExpressionKind::Membership {
                 operand,
                 kind,
@@ -84,6 +96,7 @@ impl Checker<'_> {
             ExpressionKind::And(_)
             | ExpressionKind::Or(_)
             | ExpressionKind::Not(_)
+            | ExpressionKind::Comparison { .. }
             | ExpressionKind::Null
             | ExpressionKind::Number(_)
             | ExpressionKind::Text(_) => {
@@ -98,94 +111,6 @@ impl Checker<'_> {
         checked.into_iter().collect()
     }
 
-    fn comparison(&mut self, operator: Comparison, left: &Expression, right: &Expression) -> Option<Condition> {
-        let is_value = |side: &Expression| {
-            matches!(
-                side.kind,
-                ExpressionKind::Null | ExpressionKind::Boolean(_) | ExpressionKind::Number(_) | ExpressionKind::Text(_)
-            )
-        };
-        let (field, operator, value) = match (is_value(left), is_value(right)) {
-            (false, true) => (left, operator, right),
-            (true, false) => {
-                let operator = match operator {
-                    Comparison::Order(order) => Comparison::Order(order.exchanged()),
-                    equality => equality,
-                };
-                (right, operator, left)
-            }
-            (true, true) => return self.error(left.span.to(right.span), Code::Constant, "both sides are constant"),
-            (false, false) => {
-                let both = [self.operand(left), self.operand(right)];
-                if both.iter().all(Option::is_some) {
-                    let message = "a field cannot be compared with another field";
-                    self.findings
-                        .add(left.span.to(right.span), Code::FieldComparison, message);
-                }
-                return None;
-            }
-        };
-        let operand = self.operand(field)?;
-        let test = match operator {
-            Comparison::Equal | Comparison::NotEqual => self.equality(&operand, value)?,
-            Comparison::Order(order) => self.order(&operand, order, value)?,
-        };
-        Some(if operator == Comparison::NotEqual {
-            test.negate()
-        } else {
-            test
-        })
-    }
-
-    /// `field == value`
-    fn equality(&mut self, operand: &Operand, value: &Expression) -> Option<Condition> {
-        if matches!(value.kind, ExpressionKind::Null) {
-            return Some(operand.condition(Test::Exists).negate());
-        }
-        self.one_of(operand, std::slice::from_ref(value), Case::Sensitive)
-    }
-
-    /// Equal to one of the values, which must all fit the field.
-    fn one_of(&mut self, operand: &Operand, values: &[Expression], case: Case) -> Option<Condition> {
-        if operand.is_unknown() {
-            return Some(Condition::Never);
-        }
-        let test = match operand.value_type {
-            FieldType::Long | FieldType::Float => Test::NumberIn(self.each(operand, values, Checker::number)?),
-            FieldType::Date => Test::DateIn(self.each(operand, values, Checker::date)?),
-            FieldType::Boolean => {
-                let truths = self.each(operand, values, Checker::truth)?;
-                let tests = truths.into_iter().map(|truth| operand.condition(Test::Boolean(truth)));
-                return Some(Condition::any(tests.collect()));
-            }
-            FieldType::Keyword | FieldType::Text | FieldType::Ip | FieldType::Object | FieldType::Group => {
-                Test::TextIn(self.each(operand, values, Checker::text)?, case.or(operand.case))
-            }
-        };
-        Some(operand.condition(test))
-    }
-
-    fn order(&mut self, operand: &Operand, order: Order, value: &Expression) -> Option<Condition> {
-        if operand.is_unknown() {
-            return Some(Condition::Never);
-        }
-        let test = match operand.value_type {
-            FieldType::Long | FieldType::Float => Test::NumberOrder(order, self.number(operand, value)?),
-            FieldType::Date => Test::DateOrder(order, self.date(operand, value)?),
-            FieldType::Boolean => {
-                return self.error(
-                    value.span,
-                    Code::TypeMismatch,
-                    format!("`{}` has no order: it is a boolean", operand.name),
-                );
-            }
-            FieldType::Keyword | FieldType::Text | FieldType::Ip | FieldType::Object | FieldType::Group => {
-                Test::TextOrder(order, self.text(operand, value)?)
-            }
-        };
-        Some(operand.condition(test))
-    }
-
     fn membership(
         &mut self,
         operand: &Expression,
@@ -195,10 +120,11 @@ impl Checker<'_> {
     ) -> Option<Condition> {
         let operand_span = operand.span;
         let operand = self.operand(operand)?;
+        let list = self.constants(list)?;
         if kind == Membership::In {
-            return self.one_of(&operand, list, case);
+            return self.one_of(&operand, &list, case);
         }
-        if operand.is_unknown() {
+        if operand.is_unknown() || list.is_empty() {
             return Some(Condition::Never);
         }
         if !matches!(operand.value_type, FieldType::Keyword | FieldType::Text | FieldType::Ip) {
@@ -207,8 +133,8 @@ impl Checker<'_> {
         }
         let case = case.or(operand.case);
         let test = match kind {
-            Membership::Regex => self.regex(&operand, case, list)?,
-            Membership::In | Membership::Like => Test::Like(self.each(&operand, list, Checker::pattern)?, case),
+            Membership::Regex => self.regex(&operand, case, &list)?,
+            Membership::In | Membership::Like => Test::Like(self.each(&operand, &list, Checker::pattern)?, case),
         };
         Some(operand.condition(test))
     }

@@ -269,7 +269,7 @@ impl Lexer<'_> {
             't' => Some('\t'),
             'b' => Some('\u{8}'),
             'f' => Some('\u{c}'),
-            '\\' | '"' => Some(escaped),
+            '\\' | '"' | '\'' => Some(escaped),
             'u' => {
                 let digits = self.rest().strip_prefix('{')?.split_once('}')?.0;
                 let are_digits = digits.bytes().all(|digit| digit.is_ascii_hexdigit());

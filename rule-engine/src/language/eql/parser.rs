@@ -400,7 +400,7 @@ impl Parser<'_> {
                 match self.peek() {
                     Some(Token::Number(Number::Long(number))) => ExpressionKind::Number(Number::Long(-number)),
                     Some(Token::Number(Number::Float(number))) => ExpressionKind::Number(Number::Float(-number)),
-                    _ => return self.unexpected("a number after `-`"),
+                    _ => return self.negative(start),
                 }
             }
             Some(Token::Name(name)) => {
@@ -424,6 +424,23 @@ impl Parser<'_> {
         Some(Expression {
             kind,
             span: start.to(self.last_span()),
+        })
+    }
+
+    /// `-x`, which is another way to write `0 - x`.
+    fn negative(&mut self, start: Span) -> Option<Expression> {
+        let operand = self.nested(Parser::primary)?;
+        let zero = Expression {
+            kind: ExpressionKind::Number(Number::Long(0)),
+            span: start,
+        };
+        Some(Expression {
+            span: start.to(operand.span),
+            kind: ExpressionKind::Call {
+                function: "subtract".to_owned(),
+                case: Case::Sensitive,
+                arguments: vec![zero, operand],
+            },
         })
     }
 

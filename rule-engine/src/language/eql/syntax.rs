@@ -45,13 +45,13 @@ pub(super) struct EventQuery {
     pub condition: Expression,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Expression {
     pub kind: ExpressionKind,
     pub span: Span,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum ExpressionKind {
     Null,
     Boolean(bool),

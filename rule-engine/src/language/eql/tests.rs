@@ -6,16 +6,17 @@ use super::*;
 use crate::compile::graph::CompiledCondition;
 use crate::condition::Condition;
 use crate::diagnostic::{Code, Severity};
-use crate::fixture::OPTIONS;
+use crate::fixture::{OPTIONS, parse_eql};
 use crate::naive::generate::broken;
 use crate::record::Record;
 
+mod conditions;
 mod errors;
 mod functions;
 
 /// An event query's condition.
 fn parse(query: &str, findings: &mut Findings) -> Option<Condition> {
-    match super::parse(&OPTIONS, query, findings)? {
+    match parse_eql(&OPTIONS, query, findings)? {
         Detection::Single { condition, .. } => Some(condition),
         other => panic!("{query} is no event query: {other:?}"),
     }
@@ -52,7 +53,7 @@ fn check_each(document: &Json, cases: &[(&str, bool)]) {
 
 fn check_errors(query: &str, expected: Expect) {
     let mut findings = Findings::default();
-    let parsed = super::parse(&OPTIONS, query, &mut findings);
+    let parsed = parse_eql(&OPTIONS, query, &mut findings);
     assert!(
         parsed.is_none() || !findings.has_errors(),
         "a condition in spite of errors"
@@ -319,7 +320,7 @@ proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(text in r#"(any where )?([a-z.?~`"'()\[\]{}<>=!:,|*/\\ \n0-9é]|process\.(name|pid)|and|or|not |in|like|==|"a"|null|"""|true){0,60}"#) {
         let mut findings = Findings::default();
-        let parsed = super::parse(&OPTIONS, &text, &mut findings);
+        let parsed = parse_eql(&OPTIONS, &text, &mut findings);
         prop_assert!(parsed.is_some() || findings.has_errors());
     }
 }

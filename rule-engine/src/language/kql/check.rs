@@ -6,8 +6,10 @@ use super::syntax::{Literal, Query};
 use crate::analysis::satisfiable::AnalyzedCondition;
 use crate::condition::{Condition, Test};
 use crate::diagnostic::{Code, Findings, Span};
-use crate::schema::{FieldReference, FieldType};
+use crate::schema::{FieldReference, FieldType, fields};
 use crate::value::{Case, Network, Number, Order, Pattern, timestamp};
+
+mod relative;
 
 /// Field tests that the field wildcards of one query may become.
 const MAX_EXPANDED_FIELDS: usize = 20_000;
@@ -17,15 +19,19 @@ pub(super) fn check(options: &ParseOptions, query: &Query, findings: &mut Findin
         options,
         findings,
         expanded: 0,
+        told_of_cost: false,
     };
     let whole = checker.query(query)?;
     Some(whole.whole(findings))
 }
 
+struct Undeclared;
+
 struct Checker<'a> {
     options: &'a ParseOptions,
     findings: &'a mut Findings,
     expanded: usize,
+    told_of_cost: bool,
 }
 
 impl Checker<'_> {
@@ -60,7 +66,10 @@ impl Checker<'_> {
                 None if field.is_anything() && any_of.iter().any(Literal::is_anything) => Some(Condition::Always),
                 None => self.any_field(Some(field), any_of),
                 Some(name) => {
-                    let field = FieldReference::check(self.options.schema(), &name, field.span, self.findings)?;
+                    let field = match self.field(&name, field.span)? {
+                        Ok(field) => field,
+                        Err(Undeclared) => return Some(Condition::Never),
+                    };
                     let condition = is(&field, any_of);
                     if condition.is_never() {
                         self.never_fits(&field, &any_of[0]);
@@ -82,6 +91,12 @@ impl Checker<'_> {
     /// A field with wildcards, or none: any field that it can mean.
     fn any_field(&mut self, wildcard: Option<&Literal>, any_of: &[Literal]) -> Option<Condition> {
         let span = wildcard.unwrap_or(&any_of[0]).span;
+        if wildcard.is_none() && !std::mem::replace(&mut self.told_of_cost, true) {
+            let message = "text without a field is looked for in every field of every event";
+            self.findings
+                .add(span, Code::Costly, message)
+                .help("name the field: `process.name: value`");
+        }
         let names = wildcard.map(Literal::pattern);
         let schema = self.options.schema();
         let tests: Vec<Condition> = schema
@@ -108,6 +123,21 @@ impl Checker<'_> {
         Some(Condition::any(tests))
     }
 
+    /// A field that nobody has declared is as in an index without it: nothing has it. That is told.
+    fn field(&mut self, name: &str, span: Span) -> Option<Result<FieldReference, Undeclared>> {
+        let schema = self.options.schema();
+        if FieldReference::resolve(schema, name).is_some() {
+            return FieldReference::check(schema, name, span, self.findings).map(Ok);
+        }
+        let message = format!("no event has the field `{name}`, which is not known here");
+        let nearest = (!self.findings.is_full()).then(|| FieldReference::nearest_name(schema, name));
+        let finding = self.findings.add(span, Code::UndeclaredField, message);
+        if let Some(nearest) = nearest.flatten() {
+            finding.help(format!("did you mean `{nearest}`?"));
+        }
+        Some(Err(Undeclared))
+    }
+
     fn never_fits(&mut self, field: &FieldReference, value: &Literal) {
         let message = format!("this can never match: `{}` does not hold such values", field.name());
         self.findings.add(value.span, Code::NeverMatches, message);
@@ -119,7 +149,10 @@ impl Checker<'_> {
                 .add(value.span, Code::RangeWildcard, "a range takes no wildcards");
             return None;
         };
-        let field = FieldReference::check(self.options.schema(), &name, field.span, self.findings)?;
+        let field = match self.field(&name, field.span)? {
+            Ok(field) => field,
+            Err(Undeclared) => return Some(Condition::Never),
+        };
         let condition = in_order(&field, order, text);
         if condition.is_never() {
             self.never_fits(&field, value);
@@ -132,11 +165,26 @@ impl Checker<'_> {
 pub(super) fn in_order(field: &FieldReference, order: Order, text: String) -> Condition {
     let test = match field.value_type() {
         FieldType::Long | FieldType::Float => number(&text).map(|number| Test::NumberOrder(order, number)),
-        FieldType::Date => timestamp::parse(&text).map(|date| Test::DateOrder(order, date)),
+        FieldType::Date => return dates_in_order(field, order, &text),
         FieldType::Keyword | FieldType::Text | FieldType::Ip => Some(Test::TextOrder(order, text)),
         FieldType::Boolean | FieldType::Object | FieldType::Group => None,
     };
     test.map_or(Condition::Never, |test| Condition::field(field.clone(), test))
+}
+
+/// As Elasticsearch rounds: after a day is after its end, until a day is until its end.
+fn dates_in_order(field: &FieldReference, order: Order, text: &str) -> Condition {
+    let test = match (timestamp::interval(text), order) {
+        (Some((first, _)), Order::Less | Order::GreaterOrEqual) => Test::DateOrder(order, first),
+        (Some((_, last)), Order::LessOrEqual | Order::Greater) => Test::DateOrder(order, last),
+        // Rules run on each event when it happens, so its time is now.
+        (None, _) if field.field == fields::TIMESTAMP => match relative::holds_now(order, text) {
+            Some(true) => Test::Exists,
+            Some(false) | None => return Condition::Never,
+        },
+        (None, _) => return Condition::Never,
+    };
+    Condition::field(field.clone(), test)
 }
 
 /// From the first to the last literal.
@@ -192,22 +240,22 @@ pub(super) fn is(field: &FieldReference, any_of: &[Literal]) -> Condition {
         }
         FieldType::Boolean => tests.extend(texts.iter().filter_map(|text| text.parse().ok()).map(Test::Boolean)),
         FieldType::Date => {
-            let dates: Vec<i64> = texts.iter().filter_map(|text| timestamp::parse(text)).collect();
-            if !dates.is_empty() {
-                tests.push(Test::DateIn(dates));
-            }
+            let intervals = texts.iter().filter_map(|text| timestamp::interval(text));
+            return Condition::any_or_never(intervals.map(|interval| date_within(field, interval)).collect());
         }
         FieldType::Group => {}
     }
-    if tests.is_empty() {
-        return Condition::Never;
+    let conditions = tests.into_iter().map(|test| Condition::field(field.clone(), test));
+    Condition::any_or_never(conditions.collect())
+}
+
+fn date_within(field: &FieldReference, (first, last): (i64, i64)) -> Condition {
+    let test = |test| Condition::field(field.clone(), test);
+    if first == last {
+        return test(Test::DateIn(vec![first]));
     }
-    Condition::any(
-        tests
-            .into_iter()
-            .map(|test| Condition::field(field.clone(), test))
-            .collect(),
-    )
+    let after = test(Test::DateOrder(Order::GreaterOrEqual, first));
+    Condition::All(vec![after, test(Test::DateOrder(Order::LessOrEqual, last))])
 }
 
 fn number(text: &str) -> Option<Number> {

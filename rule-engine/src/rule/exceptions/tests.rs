@@ -255,3 +255,17 @@ fn forms_that_are_not_read_are_errors_that_name_them() {
         check(&tail, expected);
     }
 }
+
+#[test]
+fn a_pattern_too_long_is_refused_wherever_it_stands() {
+    let pattern = format!("?{}", "a".repeat(1_100));
+    for tail in [
+        exception(&format!(
+            r#"{{ field = "process.name", type = "wildcard", value = "{pattern}" }}"#
+        )),
+        format!("[[rule.filters]]\nquery.wildcard.\"process.name\".value = \"{pattern}\"\n"),
+    ] {
+        let report = parse("process where true", &tail).expect_err("a pattern that is too long");
+        assert_eq!(report.to_string(), "the pattern is longer than 1024 bytes", "{tail}");
+    }
+}

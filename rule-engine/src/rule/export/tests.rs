@@ -80,7 +80,7 @@ fn every_rule_of_an_export_is_read_and_placed_at_its_line() {
         rendered(&files),
         [
             "1 good Ok ",
-            "2 bad field Error 2:1 unknown-field",
+            "2 bad field Ok 2:1 undeclared-field",
             "4 - Error 4:1 json",
             "5 - Error 5:1 missing-key, 5:1 missing-key, 5:1 missing-key, 5:1 missing-key, 5:1 missing-key",
             "6 other type Unsupported 6:1 unsupported-type",

@@ -5,8 +5,7 @@ use super::*;
 use crate::compile::graph::{ConditionGraph, GraphBuilder, Scratch};
 use crate::condition::Detection;
 use crate::diagnostic::Findings;
-use crate::fixture::OPTIONS;
-use crate::language::eql;
+use crate::fixture::{OPTIONS, parse_eql};
 use crate::limits::EngineLimits;
 use crate::naive::sequence::{batch, without_unwanted};
 use crate::record::Record;
@@ -27,7 +26,7 @@ struct Run {
 impl Run {
     fn new(query: &str) -> Run {
         let mut findings = Findings::default();
-        match eql::parse(&OPTIONS, query, &mut findings) {
+        match parse_eql(&OPTIONS, query, &mut findings) {
             Some(Detection::Sequence(sequence)) => {
                 let mut builder = GraphBuilder::default();
                 let sequence = Arc::new(CompiledSequence::compile(&sequence, &mut builder));

@@ -2,9 +2,11 @@
 
 use crate::diagnostic::{Code, Findings, Span};
 use crate::language::ParseOptions;
+use crate::schema::FieldReference;
 
 pub(super) struct Checker<'a> {
     pub(super) options: &'a ParseOptions,
+    pub(super) category: &'a FieldReference,
     pub(super) findings: &'a mut Findings,
 }
 

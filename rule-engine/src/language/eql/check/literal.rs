@@ -4,6 +4,7 @@ use super::super::syntax::{Expression, ExpressionKind};
 use super::checker::Checker;
 use super::operand::Operand;
 use crate::diagnostic::Code;
+use crate::language::check_pattern_length;
 use crate::value::{Number, Pattern, timestamp};
 
 impl Checker<'_> {
@@ -39,11 +40,7 @@ impl Checker<'_> {
 
     pub(super) fn pattern_text(&mut self, operand: &Operand, value: &Expression) -> Option<String> {
         let text = self.text(operand, value)?;
-        let most = self.options.limits().pattern_bytes;
-        if text.len() > most {
-            let message = format!("the pattern is longer than {most} bytes");
-            return self.error(value.span, Code::PatternTooLong, message);
-        }
+        check_pattern_length(self.options, &text, value.span, self.findings)?;
         Some(text)
     }
 
@@ -64,10 +61,15 @@ impl Checker<'_> {
     pub(super) fn date(&mut self, operand: &Operand, value: &Expression) -> Option<i64> {
         let date = match &value.kind {
             ExpressionKind::Text(text) => timestamp::parse(text),
+            ExpressionKind::Number(Number::Long(milliseconds)) => milliseconds.checked_mul(1_000_000),
             _ => None,
         };
         if date.is_none() {
-            return self.mismatch(operand, value, "a date such as `\"2026-01-31T10:00:00Z\"`");
+            return self.mismatch(
+                operand,
+                value,
+                "a date such as `\"2026-01-31T10:00:00Z\"`, or milliseconds since 1970",
+            );
         }
         date
     }

@@ -2,7 +2,7 @@
 
 use super::super::syntax::{Expression, ExpressionKind, Presence};
 use super::checker::Checker;
-use crate::condition::functions::{Function, Kind};
+use crate::condition::functions::{Computed, Function, Kind};
 use crate::condition::{Argument, Call, ComputedCondition, Condition, Test};
 use crate::diagnostic::Code;
 use crate::schema::{FieldReference, FieldType};
@@ -39,6 +39,19 @@ impl Operand {
             }),
             Source::Unknown => Condition::Never,
         }
+    }
+
+    /// What it is in every event, if it takes nothing from one and has a value.
+    pub(super) fn constant(&self) -> Option<ExpressionKind> {
+        let Source::Call(call) = &self.source else {
+            return None;
+        };
+        Some(match call.constant()? {
+            Computed::Null => ExpressionKind::Null,
+            Computed::Text(text) => ExpressionKind::Text(text.into_owned()),
+            Computed::Number(number) => ExpressionKind::Number(number),
+            Computed::Boolean(truth) => ExpressionKind::Boolean(truth),
+        })
     }
 
     fn of_field(field: FieldReference) -> Operand {
@@ -224,6 +237,6 @@ fn as_test(call: &Call) -> Option<Condition> {
         })
         .collect();
     let as_test = call.function.definition().as_test?;
-    let test = as_test(&texts?, call.case.or(field.case));
+    let test = as_test(&texts?, call.case.or(field.case))?;
     Some(Condition::field(field.clone(), test))
 }

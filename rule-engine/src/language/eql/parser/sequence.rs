@@ -46,7 +46,14 @@ impl Parser<'_> {
             if self.peek() == Some(&Token::Symbol("!")) {
                 return self.error(Code::Syntax, "the event behind `until` cannot be a missing one");
             }
-            Some(self.term()?)
+            let until = self.term()?;
+            if until.occurrence != Occurrence::Present(1) {
+                return self.error(
+                    Code::Syntax,
+                    "the event behind `until` ends a sequence when it comes once: it has no `runs`",
+                );
+            }
+            Some(until)
         } else {
             None
         };
