@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::{env, io};
 
+use clap::Command;
 use clap_complete::Shell;
 
 fn main() -> ExitCode {
@@ -25,5 +26,10 @@ fn write(folder: &PathBuf) -> io::Result<()> {
     for shell in [Shell::Bash, Shell::Fish, Shell::Zsh] {
         clap_complete::generate_to(shell, &mut command, "tidewaiter", folder)?;
     }
-    clap_mangen::generate_to(command, folder)
+    clap_mangen::generate_to(without_help(sensor::command_line()), folder)
+}
+
+/// Without the command `help` below any: it says nothing that the pages do not.
+fn without_help(command: Command) -> Command {
+    command.disable_help_subcommand(true).mut_subcommands(without_help)
 }

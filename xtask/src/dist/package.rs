@@ -10,6 +10,8 @@ use super::release::Release;
 use crate::command::repository;
 
 const CONFIGURATION: &str = "etc/tidewaiter/tidewaiter.toml";
+/// The address is none: there is no list of the developers' yet.
+const MAINTAINER: &str = "Tidewaiter developers <tidewaiter@developers.invalid>";
 const SCRIPTS: [&str; 3] = ["postinst", "postrm", "prerm"];
 const BYTES_IN_KIB: usize = 1024;
 
@@ -21,6 +23,12 @@ pub(crate) fn build(
     mut files: Files,
 ) -> Result<Vec<u8>> {
     files.add("usr/bin/tidewaiter", 0o755, program);
+    let changes = changes(release)?;
+    files.add(
+        "usr/share/doc/tidewaiter/changelog.gz",
+        0o644,
+        gzip(changes.as_bytes())?,
+    );
     let data = gzip(&files.tar("./", release.time)?)?;
 
     let mut control = Files::default();
@@ -55,6 +63,11 @@ pub(crate) fn add_sources(files: &mut Files) -> Result<()> {
     );
     files.add_folder("etc/tidewaiter/rules", 0o755);
     files.add(
+        "usr/share/doc/tidewaiter/CHANGELOG.md.gz",
+        0o644,
+        gzip(&read("CHANGELOG.md")?)?,
+    );
+    files.add(
         "lib/systemd/system/tidewaiter.service",
         0o644,
         read("packaging/tidewaiter.service")?,
@@ -85,20 +98,36 @@ fn commented(default: &str) -> String {
     default.lines().map(line).collect()
 }
 
+/// The package's own history, in Debian's form.
+fn changes(release: &Release) -> Result<String> {
+    let time = jiff::Timestamp::from_second(i64::try_from(release.time)?)?;
+    Ok(format!(
+        "tidewaiter ({version}) unstable; urgency=medium\n\n  \
+         * What is new is in CHANGELOG.md.gz.\n\n \
+         -- {MAINTAINER}  {date}\n",
+        version = release.version,
+        date = time.strftime("%a, %d %b %Y %H:%M:%S +0000"),
+    ))
+}
+
 fn description(release: &Release, architecture: &Architecture, installed: usize) -> String {
-    let summary = release.description.trim_start_matches("Tidewaiter: ");
+    // Debian's short descriptions begin without an article.
+    let summary = release
+        .description
+        .trim_start_matches("Tidewaiter: ")
+        .trim_start_matches("an ");
     format!(
         "Package: tidewaiter\n\
          Version: {version}\n\
          Architecture: {architecture}\n\
-         Maintainer: The Tidewaiter developers\n\
+         Maintainer: {MAINTAINER}\n\
          Section: admin\n\
          Priority: optional\n\
          Installed-Size: {size}\n\
          Description: {summary}\n \
-         It sees every fork, exec and exit on the host, says which container, session and\n \
-         terminal each process belongs to, and runs detection rules in Elastic's rule\n \
-         format on each event, at the moment it happens.\n",
+         It sees every fork, exec and exit on the host, says which container, session\n \
+         and terminal each process belongs to, and runs detection rules in Elastic's\n \
+         rule format on each event, at the moment it happens.\n",
         version = release.version,
         architecture = architecture.debian,
         size = installed.div_ceil(BYTES_IN_KIB),
