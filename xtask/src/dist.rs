@@ -128,7 +128,7 @@ fn assemble(
         let (libraries, dependencies) = (toolchain.libraries()?, dependencies::linked(architecture)?);
         let mut licences = Files::default();
         let texts = licences::build(&libraries, &dependencies)?;
-        licences.add("usr/share/doc/tidewaiter/copyright", 0o644, texts.as_bytes());
+        licences.add("usr/share/doc/tidewaiter/THIRD-PARTY-LICENCES", 0o644, texts.as_bytes());
         for file in ["LICENSE-APACHE", "LICENSE-MIT"] {
             licences.add(
                 &format!("usr/share/doc/tidewaiter/{file}"),

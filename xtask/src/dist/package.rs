@@ -62,6 +62,7 @@ pub(crate) fn add_sources(files: &mut Files) -> Result<()> {
         commented(&String::from_utf8(read("sensor/src/config/default.toml")?)?),
     );
     files.add_folder("etc/tidewaiter/rules", 0o755);
+    files.add("usr/share/doc/tidewaiter/copyright", 0o644, copyright()?);
     files.add(
         "usr/share/doc/tidewaiter/CHANGELOG.md.gz",
         0o644,
@@ -96,6 +97,16 @@ fn commented(default: &str) -> String {
         setting => format!("# {setting}\n"),
     };
     default.lines().map(line).collect()
+}
+
+/// Who may do what with it, in the file that Debian's policy names; licences that each system has are not repeated.
+fn copyright() -> Result<String> {
+    let mit = String::from_utf8(read("LICENSE-MIT")?)?;
+    Ok(format!(
+        "Tidewaiter is under MIT or Apache-2.0, at your choice. The Apache licence is in\n\
+         /usr/share/common-licenses/Apache-2.0; the other one is:\n\n{mit}\n\
+         What its binary holds of others is under licences of their own, all in THIRD-PARTY-LICENCES.\n"
+    ))
 }
 
 /// The package's own history, in Debian's form.
