@@ -1,7 +1,8 @@
 //! Memory that the sensor needs no longer, given back to the system: what the start needed, and what was freed later.
 //!
-//! The C library of the binary that is released (musl) has one heap for all threads and gives back what is freed, group
-//! by group, so nothing has to be asked of it. The other one (glibc) has to be told.
+//! The C library of the binary that is released (musl) has one heap for all threads, and gives back what is freed at once,
+//! which is why it stays within the limits under attack (and takes more processor time), so nothing has to be asked of it.
+//! The other one (glibc) has to be told.
 
 use std::ffi::c_void;
 use std::ptr::NonNull;
