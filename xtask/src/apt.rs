@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
+use crate::architecture::Architecture;
 use crate::command::{output_of, run_logged};
 
 /// What is fetched from an archive.
@@ -22,8 +23,14 @@ pub(crate) struct Apt {
 }
 
 impl Apt {
-    /// For a suite of the archive with this label in its release files.
-    pub(crate) fn prepare(contents: Contents, archive: &str, suite: &str, folder: PathBuf) -> Result<Self> {
+    /// For one processor, and a suite of the archive with this label in its release files.
+    pub(crate) fn prepare(
+        contents: Contents,
+        architecture: &Architecture,
+        archive: &str,
+        suite: &str,
+        folder: PathBuf,
+    ) -> Result<Self> {
         // Left by a fetch that did not end well.
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
@@ -41,7 +48,7 @@ impl Apt {
             format!("{kind} [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {address} {suite} main\n"),
         )?;
         fs::write(folder.join("status"), "")?;
-        let place = folder.display();
+        let (place, architecture) = (folder.display(), architecture.debian);
         fs::write(
             folder.join("apt.conf"),
             format!(
@@ -52,7 +59,8 @@ Dir::State::status "{place}/status";
 Dir::Cache "{place}/cache";
 Acquire::Languages "none";
 Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
-APT::Architecture "amd64";
+APT::Architecture "{architecture}";
+APT::Architectures "{architecture}";
 APT::Update::Error-Mode "any";
 // Its own user may not write here.
 APT::Sandbox::User "root";

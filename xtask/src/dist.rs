@@ -4,7 +4,6 @@
 //! toolchain -> binary -> documents (manual pages, licences, bill of materials) -> image, package -> checksums. Nothing
 //! here asks a container registry or needs a container engine.
 
-mod architecture;
 mod archive;
 mod binary;
 mod bom;
@@ -25,8 +24,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum;
 
+use crate::architecture::Architecture;
 use crate::command::{repository, target_folder};
-use architecture::Architecture;
 use archive::Files;
 use digest::hexadecimal;
 use image::{Image, Rights};
@@ -66,10 +65,10 @@ pub(crate) fn folder() -> PathBuf {
 }
 
 /// Fetches what the binaries are made of beside this repository's crates, unless it is there.
-pub(crate) fn fetch() -> Result<()> {
+pub(crate) fn fetch(architectures: &[&'static Architecture]) -> Result<()> {
     let folder = folder();
     fs::create_dir_all(&folder).with_context(|| format!("could not create `{}`", folder.display()))?;
-    for architecture in Architecture::ALL {
+    for architecture in architectures {
         toolchain::provide(architecture, &folder)?;
         // Cargo has to have all crates to say what they need.
         dependencies::linked(architecture)?;
@@ -77,13 +76,19 @@ pub(crate) fn fetch() -> Result<()> {
     Ok(())
 }
 
-/// Builds an artifact and what it is made of, or all.
-pub(crate) fn run(artifact: Option<Artifact>, times: Times) -> Result<()> {
-    fetch()?;
+/// Builds the binary for one processor; gives its file.
+pub(crate) fn program(architecture: &'static Architecture) -> Result<PathBuf> {
+    fetch(&[architecture])?;
+    binary::build(architecture, &toolchain::provide(architecture, &folder())?)
+}
+
+/// Builds an artifact and what it is made of, or all, for these processors.
+pub(crate) fn run(artifact: Option<Artifact>, architectures: &[&'static Architecture], times: Times) -> Result<()> {
+    fetch(architectures)?;
     let folder = folder();
     let release = Release::of_repository()?;
     let mut programs = Vec::new();
-    for architecture in Architecture::ALL {
+    for &architecture in architectures {
         let toolchain = toolchain::provide(architecture, &folder)?;
         let program = binary::build(architecture, &toolchain)?;
         if times == Times::Twice {

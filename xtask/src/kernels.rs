@@ -1,27 +1,31 @@
 //! `xtask kernels`: the real sensor on real kernels, each booted with each layout of cgroups, and on the running one.
 //!
 //! packages -> initramfs -> boot -> checks -> table. The virtual machine only collects what the sensor writes; it is
-//! judged here. What cannot be had is skipped with its reason, and never counted as passed.
+//! judged here. What cannot be had is skipped with its reason, and never counted as passed. On kernels of this machine's
+//! processor runs what cargo builds for it, on others' what is released for them.
 
 mod boot;
 mod checks;
 mod initramfs;
 mod native;
 mod packages;
+mod programs;
 mod sabotages;
 pub(crate) mod verified;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Error, Result};
 use clap::ValueEnum;
 
+use crate::architecture::{AARCH64, Architecture, X86_64};
 use crate::command::{self, build_sensor, target_folder};
-use crate::setup;
+use crate::{dist, setup};
 use checks::{CHECKS, Evidence, NamedCheck};
 use initramfs::FileSystem;
 use packages::{Image, Source};
+use programs::Programs;
 use sabotages::SABOTAGES;
 use verified::Counts;
 
@@ -37,6 +41,12 @@ pub(crate) enum Kernel {
     V6_12,
     /// The newest in Debian, now 7.2
     Newest,
+    #[value(name = "arm64-5.10")]
+    Arm64V5_10,
+    #[value(name = "arm64-6.1")]
+    Arm64V6_1,
+    #[value(name = "arm64-newest")]
+    Arm64Newest,
     /// The one that runs here, with cgroups as they are
     Native,
 }
@@ -81,35 +91,16 @@ pub(crate) fn run(kernels: &[Kernel], record: Record) -> Result<Vec<Report>> {
         [] => Kernel::value_variants(),
         named => named,
     };
-    if let Err(error) = setup::for_kernels() {
-        let skip = |kernel: &Kernel| Report::skipped(kernel.name(), &error);
-        return Ok(kernels.iter().map(skip).collect());
-    }
-    command::run(&mut build_sensor())?;
-    let folder = target_folder().join("kernels");
-    fs::create_dir_all(&folder).with_context(|| format!("could not create `{}`", folder.display()))?;
-    let file_system = initramfs::build(&folder, &target_folder().join("release/tidewaiter"))?;
     let mut measured = Counts::measured()?;
     let mut reports = Vec::new();
-    for kernel in kernels {
-        let folder = folder.join(kernel.name());
-        let runs = match kernel.source() {
-            Some(source) => packages::fetch(&source, &folder).map(|image| {
-                let mut runs = vec![boot_each_layout(&image, &file_system, &folder)];
-                if *kernel == SABOTAGED {
-                    runs.push(boot_sabotaged(&image, &file_system, &folder));
-                }
-                runs
-            }),
-            None => native::release().map(|release| vec![try_running(release, &file_system, &folder)]),
-        };
-        match runs {
-            Ok(runs) => {
-                measured.replace(kernel.name(), runs[0].verified());
-                runs.iter().for_each(print_table);
-                reports.extend(runs.iter().map(Run::report));
-            }
-            Err(error) => reports.push(Report::skipped(kernel.name(), &error)),
+    for architecture in Architecture::ALL {
+        let kernels: Vec<Kernel> = kernels
+            .iter()
+            .copied()
+            .filter(|kernel| kernel.architecture().name == architecture.name)
+            .collect();
+        if !kernels.is_empty() {
+            reports.extend(run_on(architecture, &kernels, &mut measured)?);
         }
     }
     measured.keep()?;
@@ -128,6 +119,53 @@ pub(crate) fn run(kernels: &[Kernel], record: Record) -> Result<Vec<Report>> {
     Ok(reports)
 }
 
+/// Checks the sensor on kernels of one processor.
+fn run_on(architecture: &'static Architecture, kernels: &[Kernel], measured: &mut Counts) -> Result<Vec<Report>> {
+    if let Err(error) = setup::for_kernels(architecture) {
+        let skip = |kernel: &Kernel| Report::skipped(&format!("kernel {}", kernel.name()), &error);
+        return Ok(kernels.iter().map(skip).collect());
+    }
+    let file_system = file_system(architecture)?;
+    let mut reports = Vec::new();
+    for kernel in kernels {
+        let folder = kernel.folder();
+        let runs = if *kernel == Kernel::Native {
+            native::release().map(|release| vec![try_running(release, &file_system, &folder)])
+        } else {
+            kernel.fetch().map(|image| {
+                let mut runs = vec![boot_each_layout(&image, &file_system, &folder)];
+                if *kernel == SABOTAGED {
+                    runs.push(boot_sabotaged(&image, &file_system, &folder));
+                }
+                runs
+            })
+        };
+        match runs {
+            Ok(runs) => {
+                measured.replace(kernel.name(), runs[0].verified());
+                runs.iter().for_each(print_table);
+                reports.extend(runs.iter().map(Run::report));
+            }
+            Err(error) => reports.push(Report::skipped(&format!("kernel {}", kernel.name()), &error)),
+        }
+    }
+    Ok(reports)
+}
+
+/// Builds the sensor, and the file system with it.
+fn file_system(architecture: &'static Architecture) -> Result<FileSystem> {
+    let folder = target_folder().join("kernels").join(architecture.name);
+    fs::create_dir_all(&folder).with_context(|| format!("could not create `{}`", folder.display()))?;
+    if architecture.name == Architecture::of_this_machine().name {
+        command::run(&mut build_sensor())?;
+        let sensor = target_folder().join("release/tidewaiter");
+        initramfs::build(&folder, &sensor, &Programs::of_this_machine(&sensor)?)
+    } else {
+        let sensor = dist::program(architecture)?;
+        initramfs::build(&folder, &sensor, &Programs::of_debian(architecture, &folder)?)
+    }
+}
+
 /// One kernel, tried in each way.
 struct Run {
     release: String,
@@ -143,20 +181,48 @@ impl Kernel {
             Kernel::V6_1 => "6.1",
             Kernel::V6_12 => "6.12",
             Kernel::Newest => "newest",
+            Kernel::Arm64V5_10 => "arm64-5.10",
+            Kernel::Arm64V6_1 => "arm64-6.1",
+            Kernel::Arm64Newest => "arm64-newest",
             Kernel::Native => "native",
         }
     }
 
+    fn architecture(self) -> &'static Architecture {
+        self.source()
+            .map_or(Architecture::of_this_machine(), |source| source.architecture)
+    }
+
+    /// The image, fetched if it is not there yet; not for the one that runs here.
+    fn fetch(self) -> Result<Image> {
+        let source = self.source().context("the running kernel is not booted")?;
+        packages::fetch(&source, &self.folder())
+    }
+
+    /// Where it is kept, and what came of its boots.
+    fn folder(self) -> PathBuf {
+        target_folder().join("kernels").join(self.name())
+    }
+
     /// Where it is, but for the one that runs here.
     fn source(self) -> Option<Source> {
-        let (archive, suite, metapackage) = match self {
-            Kernel::V5_10 => ("Debian", "bullseye", "linux-image-cloud-amd64"),
-            Kernel::V6_1 => ("Debian", "bookworm", "linux-image-cloud-amd64"),
-            Kernel::V6_12 => ("Debian-Security", "bookworm-security", "linux-image-6.12-cloud-amd64"),
-            Kernel::Newest => ("Debian", "sid", "linux-image-cloud-amd64"),
+        const CLOUD: &str = "linux-image-cloud-amd64";
+        const ARM64_CLOUD: &str = "linux-image-cloud-arm64";
+        let (architecture, archive, suite, metapackage) = match self {
+            Kernel::V5_10 => (&X86_64, "Debian", "bullseye", CLOUD),
+            Kernel::V6_1 => (&X86_64, "Debian", "bookworm", CLOUD),
+            Kernel::V6_12 => {
+                let metapackage = "linux-image-6.12-cloud-amd64";
+                (&X86_64, "Debian-Security", "bookworm-security", metapackage)
+            }
+            Kernel::Newest => (&X86_64, "Debian", "sid", CLOUD),
+            Kernel::Arm64V5_10 => (&AARCH64, "Debian", "bullseye", ARM64_CLOUD),
+            Kernel::Arm64V6_1 => (&AARCH64, "Debian", "bookworm", ARM64_CLOUD),
+            Kernel::Arm64Newest => (&AARCH64, "Debian", "sid", ARM64_CLOUD),
             Kernel::Native => return None,
         };
         Some(Source {
+            architecture,
             archive,
             suite,
             metapackage,
@@ -187,7 +253,7 @@ impl Run {
 impl Report {
     fn skipped(name: &str, error: &Error) -> Self {
         let report = Report {
-            name: format!("kernel {name}"),
+            name: name.to_owned(),
             outcome: Outcome::Skipped(format!("what it needs cannot be had: {error:#}")),
         };
         println!("SKIPPED {}: what it needs cannot be had: {error:#}\n", report.name);
@@ -199,7 +265,7 @@ fn boot_each_layout(image: &Image, file_system: &FileSystem, folder: &Path) -> R
     let columns = LAYOUTS.map(|layout| {
         eprintln!("xtask: kernel {}, cgroups {layout}", image.release);
         let evidence = boot::boot(
-            &image.file,
+            image,
             &file_system.archive,
             &format!("layout={layout} scenario=collect"),
             &folder.join(layout),
@@ -217,7 +283,7 @@ fn boot_each_layout(image: &Image, file_system: &FileSystem, folder: &Path) -> R
 fn boot_sabotaged(image: &Image, file_system: &FileSystem, folder: &Path) -> Run {
     const WORDS: &str = "layout=v2 scenario=sabotage lsm=lockdown,capability";
     eprintln!("xtask: kernel {}, sabotaged", image.release);
-    let evidence = boot::boot(&image.file, &file_system.archive, WORDS, &folder.join("sabotaged"))
+    let evidence = boot::boot(image, &file_system.archive, WORDS, &folder.join("sabotaged"))
         .and_then(|results| Evidence::read(&results));
     Run {
         release: format!("{}, sabotaged", image.release),

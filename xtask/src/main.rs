@@ -1,6 +1,7 @@
 //! The project's tasks: set up a machine, build, run, test, measure. `./dev` and the alias `cargo xtask` lead here.
 
 mod apt;
+mod architecture;
 mod check;
 mod cluster;
 mod command;
@@ -21,6 +22,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
+
+use architecture::Architecture;
 
 #[derive(Parser)]
 #[command(name = "./dev", about = "Tidewaiter's tasks", disable_help_subcommand = true)]
@@ -60,6 +63,9 @@ enum Task {
     Dist {
         #[arg(value_enum)]
         artifact: Option<dist::Artifact>,
+        /// For one processor, x86_64 or aarch64, instead of for all
+        #[arg(long, value_parser = Architecture::named)]
+        architecture: Option<&'static Architecture>,
         /// Build everything a second time, elsewhere, and compare
         #[arg(long)]
         twice: bool,
@@ -175,10 +181,15 @@ fn carry_out(task: Task) -> Result<ExitCode> {
             setup::for_testing()?;
             cluster::carry_out(action)
         }
-        Task::Dist { artifact, twice } => {
-            setup::for_building()?;
+        Task::Dist {
+            artifact,
+            architecture,
+            twice,
+        } => {
+            setup::for_release()?;
             let times = if twice { dist::Times::Twice } else { dist::Times::Once };
-            dist::run(artifact, times)?;
+            let one = architecture.map(|architecture| [architecture]);
+            dist::run(artifact, one.as_ref().map_or(&Architecture::ALL, |one| one), times)?;
             Ok(ExitCode::SUCCESS)
         }
         Task::Shellcheck => tools::shellcheck().map(|()| ExitCode::SUCCESS),

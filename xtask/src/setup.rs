@@ -10,6 +10,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::architecture::{AARCH64, Architecture, X86_64};
 use crate::command::{cargo, run_logged, succeeds, target_folder};
 use crate::ebpf_toolchain::{Compiler, cargo_install_folder, find_bpf_linker, find_compiler, find_program};
 
@@ -34,6 +35,13 @@ const COMPILER_WITH_SOURCE: Requirement = Requirement {
     is_there: || find_compiler().is_some(),
     debian_packages: &["rustc-web", "cargo-web", "rust-web-src"],
     elsewhere: "rustup component add rust-src",
+};
+
+const CROSS_COMPILER: Requirement = Requirement {
+    purpose: "a C compiler that links for arm64",
+    is_there: || is_installed(AARCH64.compiler),
+    debian_packages: &["gcc-aarch64-linux-gnu"],
+    elsewhere: "install GCC for aarch64-linux-gnu",
 };
 
 const SHELLCHECK: Requirement = Requirement {
@@ -99,13 +107,21 @@ const FOR_TESTING: [Requirement; 5] = [
     },
 ];
 
-const FOR_KERNELS: [Requirement; 4] = [
-    Requirement {
-        purpose: "QEMU, to boot other kernels",
-        is_there: || is_installed("qemu-system-x86_64"),
-        debian_packages: &["qemu-system-x86"],
-        elsewhere: "install QEMU for x86-64",
-    },
+const EMULATOR: Requirement = Requirement {
+    purpose: "QEMU, to boot other kernels",
+    is_there: || is_installed(X86_64.machine.program),
+    debian_packages: &["qemu-system-x86"],
+    elsewhere: "install QEMU for x86-64",
+};
+
+const ARM64_EMULATOR: Requirement = Requirement {
+    purpose: "QEMU, to boot kernels for arm64",
+    is_there: || is_installed(AARCH64.machine.program),
+    debian_packages: &["qemu-system-arm"],
+    elsewhere: "install QEMU for arm64",
+};
+
+const FOR_KERNELS: [Requirement; 3] = [
     Requirement {
         purpose: "cpio, for the file system of virtual machines",
         is_there: || is_installed("cpio"),
@@ -187,6 +203,12 @@ pub(crate) fn for_building() -> Result<()> {
     install_bpf_linker(&llvm_major(&compiler)?)
 }
 
+/// For [`crate::dist`].
+pub(crate) fn for_release() -> Result<()> {
+    for_building()?;
+    provide(&[CROSS_COMPILER])
+}
+
 /// For [`crate::check`].
 pub(crate) fn for_checking() -> Result<()> {
     for_building()?;
@@ -230,8 +252,14 @@ fn install_eql_oracle() -> Result<()> {
     )
 }
 
-pub(crate) fn for_kernels() -> Result<()> {
-    provide(&FOR_KERNELS)
+/// For kernels of one processor.
+pub(crate) fn for_kernels(architecture: &Architecture) -> Result<()> {
+    provide(&FOR_KERNELS)?;
+    if architecture.name == AARCH64.name {
+        provide(&[ARM64_EMULATOR, CROSS_COMPILER])
+    } else {
+        provide(&[EMULATOR])
+    }
 }
 
 /// Beside what [`for_testing`] installs.

@@ -14,6 +14,7 @@ use std::thread;
 
 use anyhow::{Result, anyhow};
 
+use crate::architecture::Architecture;
 use crate::check;
 use crate::cluster;
 use crate::command::{self, build_sensor};
@@ -108,14 +109,15 @@ fn check_in_cluster(tests: &[TestBinary], programs: Result<PathBuf>) -> Result<S
     }
 }
 
-/// Builds what is released and tries it. The binary is built once: `./dev dist --twice` compares two.
+/// Builds what is released for this processor and tries it. The binary is built once: `./dev dist --twice` compares two.
 fn check_release(tests: &[TestBinary]) -> Result<Summary> {
     let mut summary = Summary::default();
-    if let Err(error) = dist::fetch() {
+    let here = [Architecture::of_this_machine()];
+    if let Err(error) = dist::fetch(&here) {
         summary.skip(RELEASE, &format!("{error:#}"));
         return Ok(summary);
     }
-    let built = dist::run(None, dist::Times::Once);
+    let built = dist::run(None, &here, dist::Times::Once);
     summary.check(RELEASE, built.is_ok());
     match built {
         Ok(()) => summary.add(suite::run(

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::apt::{Apt, Contents};
+use crate::architecture::X86_64;
 use crate::setup::REFLECT2;
 
 const ARCHIVE: &str = "Debian";
@@ -26,7 +27,7 @@ pub(crate) struct Source {
 /// Fetches it below `folder`.
 pub(crate) fn fetch(folder: &Path) -> Result<Source> {
     eprintln!("xtask: fetching the source of Kubernetes");
-    let apt = Apt::prepare(Contents::Source, ARCHIVE, SUITE, folder.join("apt"))?;
+    let apt = Apt::prepare(Contents::Source, &X86_64, ARCHIVE, SUITE, folder.join("apt"))?;
     let (version, unpacked) = apt.unpack_source(PACKAGE)?;
     let release = version
         .rsplit_once("really")

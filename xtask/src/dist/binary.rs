@@ -8,8 +8,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::architecture::Architecture;
 use super::toolchain::Toolchain;
+use crate::architecture::Architecture;
 use crate::command::{self, repository, target_folder};
 use crate::ebpf_toolchain::{Compiler, find_compiler};
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
-use super::architecture::Architecture;
+use crate::architecture::Architecture;
 use crate::command::{cargo_metadata, output_of, repository};
 use crate::ebpf_toolchain::find_compiler;
 

@@ -5,10 +5,10 @@
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::architecture::Architecture;
 use super::archive::{Files, gzip};
 use super::digest::hexadecimal;
 use super::release::Release;
+use crate::architecture::Architecture;
 
 const PROGRAM: &str = "usr/bin/tidewaiter";
 
@@ -229,9 +229,13 @@ mod tests {
     }
 
     fn image(rights: Rights) -> Image {
+        image_for(Architecture::ALL[0], rights)
+    }
+
+    fn image_for(architecture: &'static Architecture, rights: Rights) -> Image {
         let mut files = Files::default();
         files.add("usr/share/doc/licence", 0o644, "text");
-        Image::new(&release(), Architecture::ALL[0], rights, &[7; 100_000], files).unwrap()
+        Image::new(&release(), architecture, rights, &[7; 100_000], files).unwrap()
     }
 
     /// Files by their names, with what the archive says of each.
@@ -277,15 +281,18 @@ mod tests {
 
     #[test]
     fn every_digest_of_the_layout_is_that_of_its_bytes() {
-        let archive = oci_archive(&release(), Rights::OfRoot, &[image(Rights::OfRoot)]).unwrap();
+        let images = Architecture::ALL.map(|architecture| image_for(architecture, Rights::OfRoot));
+        let archive = oci_archive(&release(), Rights::OfRoot, &images).unwrap();
         assert_eq!(json_in(&archive, "oci-layout")["imageLayoutVersion"], "1.0.0");
         let outer = json_in(&archive, "index.json");
         let index: Value = serde_json::from_slice(&described(&archive, &outer["manifests"][0])).unwrap();
         let manifests = index["manifests"].as_array().unwrap();
-        assert_eq!(manifests[0]["platform"]["architecture"], "amd64");
-        for manifest in manifests {
+        assert_eq!(manifests.len(), images.len());
+        for (manifest, architecture) in manifests.iter().zip(["amd64", "arm64"]) {
+            assert_eq!(manifest["platform"]["architecture"], architecture);
             let manifest: Value = serde_json::from_slice(&described(&archive, manifest)).unwrap();
             let configuration: Value = serde_json::from_slice(&described(&archive, &manifest["config"])).unwrap();
+            assert_eq!(configuration["architecture"], architecture);
             let labels = &configuration["config"]["Labels"];
             assert_eq!(labels["org.opencontainers.image.version"], "1.2.3");
             assert_eq!(labels["org.opencontainers.image.created"], "2023-11-14T22:13:20Z");

@@ -4,9 +4,9 @@ use std::fs;
 
 use anyhow::{Context as _, Result};
 
-use super::architecture::Architecture;
 use super::archive::{Files, gzip};
 use super::release::Release;
+use crate::architecture::Architecture;
 use crate::command::repository;
 
 const CONFIGURATION: &str = "etc/tidewaiter/tidewaiter.toml";

@@ -7,8 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::architecture::Architecture;
 use crate::apt::{Apt, Contents};
+use crate::architecture::Architecture;
 use crate::ebpf_toolchain::find_compiler;
 
 const ARCHIVE: &str = "Debian";
@@ -20,8 +20,9 @@ const PACKAGES: [(&str, &str); 2] = [
     ("musl-dev", "MIT"),
 ];
 
-/// Whose names are the same in all packages.
-const OBJECTS: [&str; 5] = ["rcrt1.o", "crti.o", "crtn.o", "libc.a", "libunwind.a"];
+/// Whose names are the same in all packages. `crt1.o` begins a program for which Rust makes no position-independent
+/// static one (arm64), `rcrt1.o` others.
+const OBJECTS: [&str; 6] = ["crt1.o", "rcrt1.o", "crti.o", "crtn.o", "libc.a", "libunwind.a"];
 
 /// Where the libraries of one processor are.
 pub(crate) struct Toolchain {
@@ -49,7 +50,7 @@ pub(crate) fn provide(architecture: &Architecture, folder: &Path) -> Result<Tool
     );
     let unfinished = folder.join("libraries.unfinished");
     fs::create_dir_all(&unfinished)?;
-    let apt = Apt::prepare(Contents::Programs, ARCHIVE, SUITE, folder.join("apt"))?;
+    let apt = Apt::prepare(Contents::Programs, architecture, ARCHIVE, SUITE, folder.join("apt"))?;
     for (package, _) in PACKAGES {
         let unpacked = apt.unpack(package)?;
         let copyright = unpacked.join("usr/share/doc").join(package).join("copyright");

@@ -1,7 +1,7 @@
 //! Boots one kernel in QEMU, without KVM, which not every machine has.
 //!
-//! The machine switches itself off, and after a limit of its own too (`guest/init.sh`); if it does neither, it is
-//! ended here.
+//! The machine switches itself off; if it does not within a limit, it is ended here, and by a later limit of its own
+//! where nobody waits for it any more (`guest/init.sh`).
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
+use super::packages::Image;
 use crate::command::succeeds;
 
 /// A boot takes some ten seconds on an idle machine, and minutes on a very busy one.
@@ -19,7 +20,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Boots with these words for the kernel and `guest/init.sh`, waits for the end and gives the folder with what the sensor
 /// wrote, which is in `folder`.
-pub(crate) fn boot(kernel: &Path, initramfs: &Path, words: &str, folder: &Path) -> Result<PathBuf> {
+pub(crate) fn boot(image: &Image, initramfs: &Path, words: &str, folder: &Path) -> Result<PathBuf> {
     let results = folder.join("results");
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| format!("could not empty `{}`", folder.display()))?;
@@ -28,44 +29,33 @@ pub(crate) fn boot(kernel: &Path, initramfs: &Path, words: &str, folder: &Path) 
     let console = folder.join("console.log");
     let archive = folder.join("results.tar.gz");
     let log = File::create(folder.join("qemu.log"))?;
+    let machine = &image.architecture.machine;
     // With a thread for each processor the emulator now and then crashes a kernel that changes its own code as it boots.
-    let mut machine = Command::new("nice")
-        .args([
-            "qemu-system-x86_64",
-            "-machine",
-            "q35",
-            "-accel",
-            "tcg,thread=single",
-            "-cpu",
-            "max",
-        ])
-        .args([
-            "-m",
-            "1024",
-            "-smp",
-            "2",
-            "-display",
-            "none",
-            "-no-reboot",
-            "-nic",
-            "none",
-        ])
+    let mut running = Command::new("nice")
+        .arg(machine.program)
+        .args(machine.arguments)
+        .args(["-accel", "tcg,thread=single", "-m", "1024", "-smp", "2"])
+        .args(["-display", "none", "-no-reboot", "-nic", "none"])
         .arg("-serial")
         .arg(format!("file:{}", console.display()))
-        .arg("-serial")
-        .arg(format!("file:{}", archive.display()))
+        .arg("-chardev")
+        .arg(format!("file,id=results,path={}", archive.display()))
+        .args(["-device", machine.second_port])
         .arg("-kernel")
-        .arg(kernel)
+        .arg(&image.file)
         .arg("-initrd")
         .arg(initramfs)
         .arg("-append")
-        .arg(format!("console=ttyS0 panic=-1 preempt=full {words}"))
+        .arg(format!(
+            "console={} results={} panic=-1 preempt=full {words}",
+            machine.console, machine.results
+        ))
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
         .spawn()
-        .context("could not start `qemu-system-x86_64`")?;
-    wait(&mut machine)?;
+        .with_context(|| format!("could not start `{}`", machine.program))?;
+    wait(&mut running)?;
     let unpacked = succeeds(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(&results));
     if !unpacked {
         bail!(

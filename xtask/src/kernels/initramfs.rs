@@ -1,5 +1,5 @@
-//! The virtual machine's only file system: the sensor with its libraries, a static busybox, runc, chrt, and the
-//! scripts in `guest/`.
+//! The virtual machine's only file system: the sensor, a static busybox, runc, chrt, what these are linked with, and
+//! the scripts in `guest/`.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -8,9 +8,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
+use super::programs::Programs;
 use crate::command::{repository, run_logged};
-use crate::ebpf_toolchain::find_program;
-use crate::setup::ADMINISTRATION_PROGRAMS;
 
 /// Users that the scenario needs.
 const PASSWORD_FILE: &str = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n";
@@ -23,7 +22,7 @@ pub(crate) struct FileSystem {
 }
 
 /// Makes the file system in `folder`.
-pub(crate) fn build(folder: &Path, sensor: &Path) -> Result<FileSystem> {
+pub(crate) fn build(folder: &Path, sensor: &Path, programs: &Programs) -> Result<FileSystem> {
     let root = folder.join("root");
     if root.exists() {
         fs::remove_dir_all(&root).with_context(|| format!("could not empty `{}`", root.display()))?;
@@ -31,19 +30,19 @@ pub(crate) fn build(folder: &Path, sensor: &Path) -> Result<FileSystem> {
     for needed in ["bin", "etc", "guest", "container/bin", "tmp"] {
         fs::create_dir_all(root.join(needed))?;
     }
-    let busybox = find_program("busybox", []).context("busybox is not installed")?;
-    fs::copy(&busybox, root.join("bin/busybox"))?;
-    fs::copy(&busybox, root.join("container/bin/true"))?;
-    fs::copy(sensor, root.join("bin/tidewaiter")).with_context(|| format!("could not copy `{}`", sensor.display()))?;
-    let runc = find_program("runc", [ADMINISTRATION_PROGRAMS.into()]).context("runc is not installed")?;
-    fs::copy(&runc, root.join("bin/runc"))?;
-    let chrt = find_program("chrt", []).context("chrt, of util-linux, is not installed")?;
-    fs::copy(&chrt, root.join("bin/chrt"))?;
-    let libraries = [libraries(sensor)?, libraries(&runc)?, libraries(&chrt)?].concat();
-    for library in libraries {
-        let copy = root.join(library.strip_prefix("/")?);
-        fs::create_dir_all(copy.parent().context("a library lies in a folder")?)?;
-        fs::copy(&library, &copy).with_context(|| format!("could not copy `{}`", library.display()))?;
+    for (program, place) in [
+        (sensor, "bin/tidewaiter"),
+        (&programs.busybox, "bin/busybox"),
+        (&programs.busybox, "container/bin/true"),
+        (&programs.runc, "bin/runc"),
+        (&programs.chrt, "bin/chrt"),
+    ] {
+        copy(program, &root.join(place))?;
+    }
+    for (library, place) in &programs.libraries {
+        let place = root.join(place);
+        fs::create_dir_all(place.parent().context("a library lies in a folder")?)?;
+        copy(library, &place)?;
     }
     for script in fs::read_dir(repository().join("xtask/src/kernels/guest"))? {
         let script = script?;
@@ -62,13 +61,7 @@ pub(crate) fn build(folder: &Path, sensor: &Path) -> Result<FileSystem> {
     Ok(FileSystem { root, archive })
 }
 
-/// The loader and the shared libraries of a program.
-fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
-    let output = Command::new("ldd")
-        .arg(program)
-        .output()
-        .context("could not start `ldd`")?;
-    let text = String::from_utf8(output.stdout)?;
-    let words = text.split_whitespace();
-    Ok(words.filter(|word| word.starts_with('/')).map(PathBuf::from).collect())
+fn copy(file: &Path, place: &Path) -> Result<()> {
+    fs::copy(file, place).with_context(|| format!("could not copy `{}`", file.display()))?;
+    Ok(())
 }

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 
 use crate::apt::{Apt, Contents};
+use crate::architecture::Architecture;
 
 /// Where in Debian's archives a kernel is.
 pub(crate) struct Source {
+    pub architecture: &'static Architecture,
     /// The archive's label in its release files.
     pub archive: &'static str,
     pub suite: &'static str,
@@ -18,6 +20,7 @@ pub(crate) struct Source {
 
 /// A kernel that can be booted.
 pub(crate) struct Image {
+    pub architecture: &'static Architecture,
     pub file: PathBuf,
     /// Its full version, as `uname -r` gives it.
     pub release: String,
@@ -30,10 +33,20 @@ pub(crate) fn fetch(source: &Source, folder: &Path) -> Result<Image> {
     if let Ok(release) = fs::read_to_string(&release_file)
         && file.is_file()
     {
-        return Ok(Image { file, release });
+        return Ok(Image {
+            architecture: source.architecture,
+            file,
+            release,
+        });
     }
     eprintln!("xtask: fetching the kernel of {}", source.suite);
-    let apt = Apt::prepare(Contents::Programs, source.archive, source.suite, folder.join("apt"))?;
+    let apt = Apt::prepare(
+        Contents::Programs,
+        source.architecture,
+        source.archive,
+        source.suite,
+        folder.join("apt"),
+    )?;
     let dependencies = apt.ask(&["depends", source.metapackage])?;
     let release = dependencies
         .lines()
@@ -58,5 +71,9 @@ pub(crate) fn fetch(source: &Source, folder: &Path) -> Result<Image> {
     fs::rename(image, &file)?;
     apt.remove()?;
     fs::write(release_file, &release)?;
-    Ok(Image { file, release })
+    Ok(Image {
+        architecture: source.architecture,
+        file,
+        release,
+    })
 }

@@ -82,6 +82,7 @@ pub(crate) const CRATES: &[Crate] = &[
         root: "xtask/src/main.rs",
         rooms: &[
             "command",
+            "architecture",
             "ebpf_toolchain",
             "setup",
             "apt",

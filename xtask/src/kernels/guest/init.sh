@@ -2,15 +2,17 @@
 # shellcheck shell=dash
 # The first program of the virtual machine: mounts what a host has, lets the sensor see something, hands what it wrote
 # to the second serial port and switches the machine off.
-# Kernel command line: layout=v2|hybrid|v1 (how cgroups are mounted), scenario=collect|sabotage (what there is to see).
-
-# A machine that hangs ends by itself.
-(/bin/busybox sleep 540; /bin/busybox poweroff -f) &
+# Kernel command line: layout=v2|hybrid|v1 (how cgroups are mounted), scenario=collect|sabotage (what there is to see),
+# results=PORT (which serial port).
 
 /bin/busybox mkdir -p /proc /sys /dev /out /trial
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sysfs /sys
 /bin/busybox mount -t devtmpfs devtmpfs /dev
+
+# A machine that nobody waits for any more ends by itself. (What runs in the background reads from /dev/null.)
+(/bin/busybox sleep 660; /bin/busybox poweroff -f) &
+
 /bin/busybox mkdir -p /dev/pts
 /bin/busybox mount -t devpts devpts /dev/pts
 # Where a host's udev makes it; a security module of 5.10 looks there when a program is started by its descriptor.
@@ -53,6 +55,7 @@ case $(cat /proc/cmdline) in
     *) . /guest/collect.sh ;;
 esac
 
-stty -F /dev/ttyS1 raw
-tar -c -C /out . | gzip -1 > /dev/ttyS1
+results=/dev/$(sed 's/.*results=\([A-Za-z0-9]*\).*/\1/' /proc/cmdline)
+stty -F "$results" raw
+tar -c -C /out . | gzip -1 > "$results"
 poweroff -f
