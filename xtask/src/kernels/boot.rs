@@ -15,7 +15,7 @@ use super::packages::Image;
 use crate::command::succeeds;
 
 /// A boot takes some ten seconds on an idle machine, and minutes on a very busy one.
-const TIME_LIMIT: Duration = Duration::from_secs(600);
+const TIME_LIMIT: Duration = Duration::from_secs(1200);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Boots with these words for the kernel and `guest/init.sh`, waits for the end and gives the folder with what the sensor
@@ -47,7 +47,8 @@ pub(crate) fn boot(image: &Image, initramfs: &Path, words: &str, folder: &Path) 
         .arg(initramfs)
         .arg("-append")
         .arg(format!(
-            "console={} results={} panic=-1 preempt=full {words}",
+            // Emulated timers are late on a busy machine, and a kernel that tests them gives up.
+            "console={} results={} panic=-1 no_timer_check preempt=full {words}",
             machine.console, machine.results
         ))
         .stdin(Stdio::null())
