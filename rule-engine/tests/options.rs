@@ -121,6 +121,7 @@ fn the_table_of_the_engine_has_the_name_that_the_embedder_gives_it() {
     let tail = "[[acme.examples]]\nname = \"a\"\nexpect = \"match\"\nevents = [{ process.name = \"a\" }]\n";
     let text = rule("any where true", tail);
     let examples = |options: &ParseOptions| run_examples(&parse_rule(&text, options).expect("a sound rule")).len();
-    assert_eq!(examples(&ParseOptions::default()), 0);
+    let report = parse_rule(&text, &ParseOptions::default()).expect_err("a table that nobody named");
+    assert_eq!(report.to_string(), "unknown key `acme` in a rule file");
     assert_eq!(examples(&ParseOptions::default().with_own_table("acme")), 1);
 }

@@ -80,7 +80,11 @@ fn write_cgroup(file: *mut seq_file, node: Address) {
         }
         // SAFETY: the name is as long as stated, here and below, and no more of it is written.
         unsafe {
-            let length = string(name.as_mut_ptr(), TASK_NAME_BYTES as u32, pointer(node, layout!(node_name)));
+            let length = string(
+                name.as_mut_ptr(),
+                TASK_NAME_BYTES as u32,
+                pointer(node, layout!(node_name)),
+            );
             bpf_seq_write(file, name.as_ptr().cast(), length as u32 & 0xff);
         }
         node = parent;

@@ -41,7 +41,7 @@ pub(crate) fn passes(test: &Test, value: Value<'_>) -> bool {
             .and_then(|number| number.compare(*limit))
             .is_some_and(|ordering| order.holds(ordering)),
         Test::Boolean(wanted) => matches!(value, Value::Boolean(truth) if truth == *wanted),
-        Test::DateIn(dates) => date.is_some_and(|date| dates.contains(&date)),
+        Test::DateIn(dates) => date.is_some_and(|date| dates.iter().any(|wanted| wanted.contains(&date))),
         Test::DateOrder(order, limit) => date.is_some_and(|date| order.holds(date.cmp(limit))),
     }
 }

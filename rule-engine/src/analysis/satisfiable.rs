@@ -5,6 +5,8 @@
 //! another. Only warnings come of it, never another meaning: recorded documents of other producers may have what is
 //! missing here.
 
+use std::ops::RangeInclusive;
+
 use super::holds::passes;
 use crate::condition::{Condition, FieldCondition, Test};
 use crate::diagnostic::{Code, Findings, Span};
@@ -360,7 +362,7 @@ impl<'a> PreparedTest<'a> {
                 }
                 one_by_one += patterns.iter().map(|pattern| pattern.symbols().len()).sum::<usize>();
             }
-            Test::DateIn(dates) => whole.extend(dates.iter().copied()),
+            Test::DateIn(dates) => one_by_one = dates.len(),
             Test::NumberIn(numbers) => {
                 let whole_numbers = numbers.iter().map(|number| match number {
                     Number::Long(number) if value_type == FieldType::Long => Some(*number),
@@ -394,7 +396,6 @@ impl<'a> PreparedTest<'a> {
                 self.texts.contains(&fold(text.as_bytes(), *case))
                     || self.patterns.iter().any(|pattern| pattern.matches(text, *case))
             }
-            (Test::DateIn(_), Value::Date(number)) => self.whole.contains(&number),
             (Test::NumberIn(_), Value::Long(number)) if !self.whole.is_empty() => self.whole.contains(&number),
             (test, value) => passes(test, value),
         };
@@ -412,7 +413,11 @@ fn values_named(test: &Test) -> Option<Vec<Candidate>> {
             .collect(),
         Test::NumberIn(numbers) => Some(numbers.iter().copied().map(Candidate::Number).collect()),
         Test::Boolean(truth) => Some(vec![Candidate::Boolean(*truth)]),
-        Test::DateIn(dates) => Some(dates.iter().copied().map(Candidate::Date).collect()),
+        Test::DateIn(dates) => {
+            let only =
+                |date: &RangeInclusive<i64>| (date.start() == date.end()).then_some(Candidate::Date(*date.start()));
+            dates.iter().map(only).collect()
+        }
         Test::Exists
         | Test::Regex(_)
         | Test::Within(_)

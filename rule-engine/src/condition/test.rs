@@ -1,5 +1,7 @@
 //! Tests of a value.
 
+use std::ops::RangeInclusive;
+
 use crate::value::regex::Regex;
 use crate::value::{Case, Network, Number, Order, Pattern};
 
@@ -17,7 +19,7 @@ pub(crate) enum Test {
     NumberIn(Vec<Number>),
     NumberOrder(Order, Number),
     Boolean(bool),
-    /// Nanoseconds since the epoch.
-    DateIn(Vec<i64>),
+    /// From the first to the last nanosecond since the epoch that a date stands for.
+    DateIn(Vec<RangeInclusive<i64>>),
     DateOrder(Order, i64),
 }

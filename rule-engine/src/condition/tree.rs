@@ -39,15 +39,6 @@ impl Condition {
         }
     }
 
-    /// Any of the conditions, of which there may be none.
-    pub(crate) fn any_or_never(conditions: Vec<Condition>) -> Condition {
-        if conditions.is_empty() {
-            Condition::Never
-        } else {
-            Condition::any(conditions)
-        }
-    }
-
     /// The same with nested conditions of one kind merged.
     pub(crate) fn flattened(self) -> Condition {
         fn flatten(

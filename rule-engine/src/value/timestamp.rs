@@ -1,5 +1,7 @@
 //! Dates as documents write them and as records hold them: nanoseconds since the epoch, UTC.
 
+use std::ops::RangeInclusive;
+
 use jiff::civil::{Date, DateTime};
 use jiff::tz::Offset;
 use jiff::{Span, Timestamp, ToSpan as _};
@@ -19,13 +21,13 @@ pub(crate) fn parse(text: &str) -> Option<i64> {
 
 /// The first and the last nanosecond of what a date in a query stands for: a date that ends with its year, month, day,
 /// hour, minute or second is all of that, as in Elasticsearch; milliseconds since 1970 are one of these.
-pub(crate) fn interval(text: &str) -> Option<(i64, i64)> {
+pub(crate) fn interval(text: &str) -> Option<RangeInclusive<i64>> {
     // Four digits are a year.
     if text.len() > 4
         && let Ok(milliseconds) = text.parse::<i64>()
     {
         let first = milliseconds.checked_mul(1_000_000)?;
-        return Some((first, first.checked_add(999_999)?));
+        return Some(first..=first.checked_add(999_999)?);
     }
     let (date, time) = text.split_once(['T', 't', ' ']).unwrap_or((text, ""));
     let zone = time.find(['Z', 'z', '+', '-']).unwrap_or(time.len());
@@ -55,7 +57,7 @@ pub(crate) fn interval(text: &str) -> Option<(i64, i64)> {
     let start: DateTime = complete.parse().ok()?;
     let end = start.checked_add(whole).ok()?.checked_sub(1.nanosecond()).ok()?;
     let nanoseconds = |time: DateTime| parse(&format!("{time}{zone}"));
-    Some((nanoseconds(start)?, nanoseconds(end)?))
+    Some(nanoseconds(start)?..=nanoseconds(end)?)
 }
 
 /// RFC 3339 in UTC, with milliseconds, or with nanoseconds where there are any.
@@ -121,7 +123,8 @@ mod tests {
                 "2026-01-31T10:30:05.250999999Z",
             ),
         ] {
-            assert_eq!(interval(text), parse(first).zip(parse(last)), "{text}");
+            let expected = parse(first).zip(parse(last)).map(|(first, last)| first..=last);
+            assert_eq!(interval(text), expected, "{text}");
         }
         for text in [
             "",

@@ -244,7 +244,7 @@ fn a_prepared_test_comes_out_as_by_its_definition() {
         Test::NumberIn(vec![Number::Long(1), Number::Float(2.0)]),
         Test::NumberOrder(Order::Greater, Number::Float(1.5)),
         Test::Boolean(true),
-        Test::DateIn(vec![1, 3]),
+        Test::DateIn(vec![1..=1, 3..=3]),
         Test::DateOrder(Order::LessOrEqual, 1),
     ];
     tests.extend(cases.map(|case| Test::TextIn(named.clone(), case)));

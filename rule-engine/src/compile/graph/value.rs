@@ -1,6 +1,7 @@
 //! Tests of a field's values, specialised by the kind of their literals.
 
 use std::cmp::Ordering;
+use std::ops::RangeInclusive;
 
 use super::text::TextTest;
 use super::words::wanted;
@@ -30,7 +31,7 @@ pub(super) enum ValueTest {
     Text(TextTest),
     Number(NumberTest),
     Boolean(bool),
-    DateIn(Box<[i64]>),
+    DateIn(Box<[RangeInclusive<i64>]>),
     DateOrder(Order, i64),
 }
 
@@ -137,7 +138,9 @@ impl ValueTest {
                 Value::Text(_) | Value::Boolean(_) | Value::Date(_) | Value::Label { .. } => false,
             },
             ValueTest::Boolean(wanted) => matches!(value, Value::Boolean(truth) if truth == *wanted),
-            ValueTest::DateIn(dates) => matches!(value, Value::Date(date) if dates.contains(&date)),
+            ValueTest::DateIn(dates) => {
+                matches!(value, Value::Date(date) if dates.iter().any(|wanted| wanted.contains(&date)))
+            }
             ValueTest::DateOrder(order, limit) => matches!(value, Value::Date(date) if order.holds(date.cmp(limit))),
         }
     }

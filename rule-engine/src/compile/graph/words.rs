@@ -31,7 +31,7 @@ pub(super) fn wanted(test: &Test) -> Box<str> {
         Test::NumberIn(numbers) => list(numbers.iter().map(number)),
         Test::NumberOrder(by, limit) => format!("{} {}", order(by), show(number(limit))),
         Test::Boolean(truth) => truth.to_string(),
-        Test::DateIn(dates) => list(dates.iter().map(|date| Value::Date(*date))),
+        Test::DateIn(dates) => list(dates.iter().map(|date| Value::Date(*date.start()))),
         Test::DateOrder(by, date) => format!("{} {}", order(by), show(Value::Date(*date))),
     };
     words.into()

@@ -175,8 +175,8 @@ pub(super) fn in_order(field: &FieldReference, order: Order, text: String) -> Co
 /// As Elasticsearch rounds: after a day is after its end, until a day is until its end.
 fn dates_in_order(field: &FieldReference, order: Order, text: &str) -> Condition {
     let test = match (timestamp::interval(text), order) {
-        (Some((first, _)), Order::Less | Order::GreaterOrEqual) => Test::DateOrder(order, first),
-        (Some((_, last)), Order::LessOrEqual | Order::Greater) => Test::DateOrder(order, last),
+        (Some(date), Order::Less | Order::GreaterOrEqual) => Test::DateOrder(order, *date.start()),
+        (Some(date), Order::LessOrEqual | Order::Greater) => Test::DateOrder(order, *date.end()),
         // Rules run on each event when it happens, so its time is now.
         (None, _) if field.field == fields::TIMESTAMP => match relative::holds_now(order, text) {
             Some(true) => Test::Exists,
@@ -240,22 +240,22 @@ pub(super) fn is(field: &FieldReference, any_of: &[Literal]) -> Condition {
         }
         FieldType::Boolean => tests.extend(texts.iter().filter_map(|text| text.parse().ok()).map(Test::Boolean)),
         FieldType::Date => {
-            let intervals = texts.iter().filter_map(|text| timestamp::interval(text));
-            return Condition::any_or_never(intervals.map(|interval| date_within(field, interval)).collect());
+            let dates: Vec<_> = texts.iter().filter_map(|text| timestamp::interval(text)).collect();
+            if !dates.is_empty() {
+                tests.push(Test::DateIn(dates));
+            }
         }
         FieldType::Group => {}
     }
-    let conditions = tests.into_iter().map(|test| Condition::field(field.clone(), test));
-    Condition::any_or_never(conditions.collect())
-}
-
-fn date_within(field: &FieldReference, (first, last): (i64, i64)) -> Condition {
-    let test = |test| Condition::field(field.clone(), test);
-    if first == last {
-        return test(Test::DateIn(vec![first]));
+    if tests.is_empty() {
+        return Condition::Never;
     }
-    let after = test(Test::DateOrder(Order::GreaterOrEqual, first));
-    Condition::All(vec![after, test(Test::DateOrder(Order::LessOrEqual, last))])
+    Condition::any(
+        tests
+            .into_iter()
+            .map(|test| Condition::field(field.clone(), test))
+            .collect(),
+    )
 }
 
 fn number(text: &str) -> Option<Number> {

@@ -163,7 +163,10 @@ impl Checker<'_> {
         }
         let test = match operand.value_type {
             FieldType::Long | FieldType::Float => Test::NumberIn(self.each(operand, values, Checker::number)?),
-            FieldType::Date => Test::DateIn(self.each(operand, values, Checker::date)?),
+            FieldType::Date => {
+                let dates = self.each(operand, values, Checker::date)?;
+                Test::DateIn(dates.into_iter().map(|date| date..=date).collect())
+            }
             FieldType::Boolean => {
                 let truths = self.each(operand, values, Checker::truth)?;
                 let tests = truths.into_iter().map(|truth| operand.condition(Test::Boolean(truth)));
