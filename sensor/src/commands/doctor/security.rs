@@ -1,6 +1,7 @@
 //! `tidewaiter doctor --security`: what the running sensor can still do, thread by thread; where none answers, what one
 //! could that is started as this command was.
 
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -88,14 +89,8 @@ impl Security {
             ("seccomp", number(|thread| thread.seccomp == "filter")),
             ("Landlock", landlock),
             ("capabilities", list(&together.into_iter().collect::<Vec<_>>())),
-            (
-                "bounding set",
-                list(&report.bounding.iter().map(String::as_str).collect::<Vec<_>>()),
-            ),
-            (
-                "writable mounts",
-                list(&report.writable_mounts.iter().map(String::as_str).collect::<Vec<_>>()),
-            ),
+            ("bounding set", list(&report.bounding)),
+            ("writable mounts", list(&report.writable_mounts)),
         ];
         for (name, value) in lines {
             let _ = writeln!(text, "  {name:<18}{}", Visible(&value));
@@ -106,7 +101,6 @@ impl Security {
             "thread", "role", "seccomp", "Landlock"
         );
         for thread in threads {
-            let capabilities: Vec<&str> = thread.capabilities.iter().map(String::as_str).collect();
             let _ = writeln!(
                 text,
                 "  {:<16}{:<10}{:<9}{:<10}{}",
@@ -114,7 +108,7 @@ impl Security {
                 Visible(thread.role.as_deref().unwrap_or("-")).to_string(),
                 Visible(&thread.seccomp).to_string(),
                 if thread.landlock { "yes" } else { "no" },
-                Visible(&list(&capabilities)),
+                Visible(&list(&thread.capabilities)),
             );
         }
         text.push_str(
@@ -126,7 +120,7 @@ impl Security {
 }
 
 /// All there are in few words: of many the number.
-fn list(words: &[&str]) -> String {
+fn list(words: &[impl Borrow<str>]) -> String {
     const SHOWN_AT_MOST: usize = 12;
     match words {
         [] => "none".to_owned(),

@@ -27,18 +27,14 @@ impl Checker<'_> {
         right: &Expression,
     ) -> Option<AnalyzedCondition> {
         let span = left.span.to(right.span);
-        match (left.is_condition(), right.is_condition()) {
-            (true, _) if !matches!(right.kind, ExpressionKind::Null) || !left.is_call() => {
-                self.of_condition(operator, left, right)
-            }
-            (_, true) if !matches!(left.kind, ExpressionKind::Null) || !right.is_call() => {
-                self.of_condition(operator, right, left)
-            }
-            _ => {
-                let condition = self.of_values(operator, left, right)?;
-                Some(AnalyzedCondition::leaf(self.options.producer(), condition, span))
-            }
+        if left.is_condition_beside(right) {
+            return self.of_condition(operator, left, right);
         }
+        if right.is_condition_beside(left) {
+            return self.of_condition(operator, right, left);
+        }
+        let condition = self.of_values(operator, left, right)?;
+        Some(AnalyzedCondition::leaf(self.options.producer(), condition, span))
     }
 
     /// `(CONDITION) == true`, and the like. A condition is true or false, also where a field is missing.
@@ -218,8 +214,10 @@ impl Expression {
         }
     }
 
-    fn is_call(&self) -> bool {
-        matches!(self.kind, ExpressionKind::Call { .. })
+    /// Whether it is compared with the other as a condition. A function is null where a field is missing.
+    fn is_condition_beside(&self, other: &Expression) -> bool {
+        let is_call = matches!(self.kind, ExpressionKind::Call { .. });
+        self.is_condition() && !(is_call && matches!(other.kind, ExpressionKind::Null))
     }
 
     /// Whether it is true or false by itself; a field is not, which may be missing.

@@ -2,6 +2,23 @@
 
 use super::*;
 
+/// The mount namespace of the container.
+const MOUNT: u32 = 4_026_532_000;
+
+/// What runs before a container is started: process 20 starts it.
+fn with_a_shim() -> ProcessTable {
+    let mut table = ProcessTable::default();
+    exec(&mut table, who(1, 0), "/sbin/init", "/init.scope");
+    fork(&mut table, who(20, 1));
+    exec(
+        &mut table,
+        who(20, 1),
+        "/usr/bin/containerd-shim-runc-v2",
+        "/system.slice/docker.service",
+    );
+    table
+}
+
 /// What is seen of a program that runs in a mount namespace.
 fn exec_in(table: &mut ProcessTable, who: Who, executable: &str, mount: u32) -> ProcessKey {
     let mut record = exec_of(who, executable, CONTAINER);
@@ -12,16 +29,7 @@ fn exec_in(table: &mut ProcessTable, who: Who, executable: &str, mount: u32) -> 
 #[test]
 fn the_terminal_of_a_containers_start_is_its_sessions_and_no_others() {
     const OTHER: u32 = PTS + 1;
-    const MOUNT: u32 = 4_026_532_000;
-    let mut table = ProcessTable::default();
-    exec(&mut table, who(1, 0), "/sbin/init", "/init.scope");
-    fork(&mut table, who(20, 1));
-    exec(
-        &mut table,
-        who(20, 1),
-        "/usr/bin/containerd-shim-runc-v2",
-        "/system.slice/docker.service",
-    );
+    let mut table = with_a_shim();
     let mut run = |pid, parent, session, terminal| {
         let who = Who {
             cgroup_id: 77,
@@ -54,16 +62,7 @@ fn the_terminal_of_a_containers_start_is_its_sessions_and_no_others() {
 
 #[test]
 fn the_depth_below_a_containers_start_is_counted_from_its_first_program() {
-    const MOUNT: u32 = 4_026_532_000;
-    let mut table = ProcessTable::default();
-    exec(&mut table, who(1, 0), "/sbin/init", "/init.scope");
-    fork(&mut table, who(20, 1));
-    exec(
-        &mut table,
-        who(20, 1),
-        "/usr/bin/containerd-shim-runc-v2",
-        "/system.slice/docker.service",
-    );
+    let mut table = with_a_shim();
     let depth = |table: &ProcessTable, key| table.get(key).unwrap().entry.unwrap().start.map(|start| start.depth);
     let in_container = |pid, parent| Who {
         cgroup_id: 77,
