@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
+use nix::sys::statvfs::statvfs;
 
 /// How much of a failed program's output is shown; the rest stays in the log.
 const SHOWN_LOG_LINES: usize = 30;
@@ -38,6 +39,25 @@ pub(crate) fn build_sensor() -> Command {
     let mut cargo = cargo();
     cargo.args(["build", "--release", "--package", "sensor"]);
     cargo
+}
+
+/// Fails unless the disk of the build results has so much room, before something large is begun that would run out of it
+/// half-way.
+pub(crate) fn require_room(purpose: &str, gibibytes: u64) -> Result<()> {
+    const GIBIBYTE: u64 = 1 << 30;
+    let folder = target_folder();
+    fs::create_dir_all(&folder).with_context(|| format!("could not create `{}`", folder.display()))?;
+    let disk = statvfs(&folder).with_context(|| format!("could not look at the disk of `{}`", folder.display()))?;
+    let free = disk.blocks_available() * disk.fragment_size();
+    if free < gibibytes * GIBIBYTE {
+        bail!(
+            "{purpose} takes {gibibytes} GiB, and {} MiB are free in `{}`; make room there, or set CARGO_TARGET_DIR to a \
+             folder that has it",
+            free >> 20,
+            folder.display()
+        );
+    }
+    Ok(())
 }
 
 /// Runs with the terminal as its own.
@@ -80,7 +100,9 @@ pub(crate) fn run_logged(log_name: &str, command: &mut Command) -> Result<()> {
         eprintln!("{line}");
     }
     bail!(
-        "{command:?} failed ({status}); the whole output is in `{}`",
+        "`{}` failed ({status}), with `{}` at the end; the whole output is in `{}`",
+        command.get_program().display(),
+        lines.last().unwrap_or(&"nothing"),
         log.display()
     )
 }

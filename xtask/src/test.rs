@@ -17,7 +17,7 @@ use anyhow::{Result, anyhow};
 use crate::architecture::Architecture;
 use crate::check;
 use crate::cluster;
-use crate::command::{self, build_sensor};
+use crate::command::{self, build_sensor, target_folder};
 use crate::dist;
 use crate::kernels::{self, Kernel, Outcome, Record};
 use crate::setup;
@@ -39,6 +39,12 @@ const MAY_BE_SKIPPED_IN_CI: [&str; 10] = [
     CLUSTER,
 ];
 
+/// In GiB: what all builds take, and engines while tests run.
+const ROOM_FROM_NOTHING: u64 = 10;
+
+/// With what an earlier run built.
+const ROOM_ONCE_BUILT: u64 = 3;
+
 /// In the summary, what is released.
 const RELEASE: &str = "release";
 
@@ -46,6 +52,15 @@ const RELEASE: &str = "release";
 const CLUSTER: &str = "cluster";
 
 pub(crate) fn run_everything() -> Result<ExitCode> {
+    let has_been_built = target_folder().join("debug").exists();
+    command::require_room(
+        "running all tests",
+        if has_been_built {
+            ROOM_ONCE_BUILT
+        } else {
+            ROOM_FROM_NOTHING
+        },
+    )?;
     let before = Machine::snapshot();
     command::run(&mut build_sensor())?;
     // Before anything else installs packages.
@@ -117,14 +132,15 @@ fn check_release(tests: &[TestBinary]) -> Result<Summary> {
         summary.skip(RELEASE, &format!("{error:#}"));
         return Ok(summary);
     }
-    let built = dist::run(None, &here, dist::Times::Once);
-    summary.check(RELEASE, built.is_ok());
-    match built {
-        Ok(()) => summary.add(suite::run(
-            tests,
-            &[(dist::RELEASED, &dist::folder().to_string_lossy())],
-        )?),
-        Err(error) => println!("{RELEASE}: {error:#}"),
+    match dist::run(None, &here, dist::Times::Once) {
+        Ok(()) => {
+            summary.check(RELEASE, true);
+            summary.add(suite::run(
+                tests,
+                &[(dist::RELEASED, &dist::folder().to_string_lossy())],
+            )?);
+        }
+        Err(error) => summary.fail(RELEASE, &format!("{error:#}")),
     }
     Ok(summary)
 }

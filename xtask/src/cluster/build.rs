@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use super::source::{self, Source};
-use crate::command::{output_of, run_logged};
+use crate::command::{output_of, require_room, run_logged};
 
 const PROGRAMS: [&str; 5] = [
     "kube-apiserver",
@@ -17,6 +17,9 @@ const PROGRAMS: [&str; 5] = [
     "kubelet",
     "kubectl",
 ];
+
+/// In GiB.
+const ROOM: u64 = 3;
 
 /// Writes the one file that is generated and not in the source package: without it the API server does not compile.
 const GENERATOR: &str = "./vendor/k8s.io/kube-openapi/cmd/openapi-gen";
@@ -40,6 +43,7 @@ pub(crate) fn programs(folder: &Path) -> Result<PathBuf> {
     if work.exists() {
         fs::remove_dir_all(&work)?;
     }
+    require_room("building Kubernetes", ROOM)?;
     let source = source::fetch(&work)?;
     eprintln!(
         "xtask: building Kubernetes {}; about seven minutes of one processor",

@@ -29,6 +29,11 @@ impl Summary {
         }
     }
 
+    /// Counts a check that could not even be made, though it should have been.
+    pub(crate) fn fail(&mut self, name: &str, reason: &str) {
+        self.failed.push(format!("{name}: {reason}"));
+    }
+
     /// Counts a check that cannot be made here.
     pub(crate) fn skip(&mut self, name: &str, reason: &str) {
         // As a skipped test does, which has returned.
@@ -65,7 +70,7 @@ impl Summary {
         } else if let Some(name) = test.strip_suffix(" ... FAILED") {
             self.failed.push(name.to_owned());
         } else if let Some(name) = test.strip_suffix(" ... ignored") {
-            self.failed.push(format!("{name}: ignored, which no test may be"));
+            self.fail(name, "ignored, which no test may be");
         }
     }
 
