@@ -143,6 +143,9 @@ pub(crate) const MAX_SUPPRESSION_FIELDS: usize = 5;
 pub(crate) const MAX_KEY_COMBINATIONS: usize = 100;
 /// Bytes of one text in the summary of an earlier event of a sequence.
 pub(crate) const MAX_SUMMARY_TEXT_BYTES: usize = 512;
+/// Values of one document that are named as not fitting their fields, and bytes of each.
+pub(crate) const MAX_UNFIT_SHOWN: usize = 10;
+pub(crate) const MAX_UNFIT_TEXT_BYTES: usize = 48;
 /// Lines of one match's reason.
 pub(crate) const MAX_REASON_LINES: usize = 24;
 /// Values that one line of a reason shows.

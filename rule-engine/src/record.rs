@@ -7,14 +7,15 @@
 
 use crate::schema::{FieldId, FieldType, Schema, fields};
 
+mod coerce;
 mod document;
 pub(crate) mod key;
 mod producer;
 mod reader;
 pub(crate) mod streams;
 
-pub use document::DocumentCounts;
 pub(crate) use document::SUMMARY;
+pub use document::{DocumentCounts, UnfitValue};
 pub use producer::Producer;
 pub use reader::DocumentReader;
 

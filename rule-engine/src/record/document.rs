@@ -3,13 +3,11 @@
 //! Documents leave the program (alerts, recorded events) and come in again (replay, rules' examples). Reading takes
 //! nested and dotted keys alike and any mixture; writing nests. What a record holds survives the way out and back.
 
-use std::fmt;
+use serde_json::{Map, Value as Json};
 
-use serde::Serialize;
-use serde_json::{Map, Number, Value as Json};
-
+use super::coerce::{Coerced, Scalar};
 use super::{Record, Value};
-use crate::limits::MAX_SUMMARY_TEXT_BYTES;
+use crate::limits::{MAX_SUMMARY_TEXT_BYTES, MAX_UNFIT_SHOWN, MAX_UNFIT_TEXT_BYTES};
 use crate::schema::{FieldId, FieldType, fields};
 use crate::value::timestamp;
 
@@ -28,13 +26,37 @@ pub(crate) const SUMMARY: [FieldId; 10] = [
 ];
 
 /// What a document held that the record does not.
-#[derive(Copy, Clone, PartialEq, Eq, Default, Debug, Serialize)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
 pub struct DocumentCounts {
     /// Values under a key that the schema does not know.
     pub unknown_fields: u64,
     /// Values that could not be read as their field's type, or that were too long.
     pub unfit_values: u64,
+    /// The first ten of these.
+    pub unfit: Vec<UnfitValue>,
+}
+
+/// A value of a document that its field cannot hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UnfitValue {
+    /// The field.
+    pub field: FieldId,
+    /// The value as the document has it, a long text cut.
+    pub value: String,
+}
+
+impl DocumentCounts {
+    fn add_unfit(&mut self, field: FieldId, scalar: &Scalar<'_>) {
+        self.unfit_values += 1;
+        if self.unfit.len() < MAX_UNFIT_SHOWN {
+            let value = match scalar {
+                Scalar::Text(text) => text[..text.floor_char_boundary(MAX_UNFIT_TEXT_BYTES)].to_owned(),
+                other => other.to_string(),
+            };
+            self.unfit.push(UnfitValue { field, value });
+        }
+    }
 }
 
 impl Record {
@@ -137,7 +159,7 @@ impl Record {
                 _ => self.fill(object, path, counts),
             },
             value => {
-                let Some(scalar) = Scalar::of(value) else { return };
+                let Some(scalar) = &scalar(value) else { return };
                 match self.schema.field(path) {
                     Some(field) => self.fill_scalar(field, scalar, counts),
                     None => match self.schema.split_object_key(path) {
@@ -149,29 +171,15 @@ impl Record {
         }
     }
 
-    pub(super) fn fill_scalar(&mut self, field: FieldId, scalar: Scalar<'_>, counts: &mut DocumentCounts) {
-        let text;
-        let value = match (self.schema.field_type(field), scalar) {
-            (FieldType::Keyword | FieldType::Text | FieldType::Ip, Scalar::Text(text)) => Some(Value::Text(text)),
-            (FieldType::Keyword | FieldType::Text, other) => {
-                text = other.to_string();
-                Some(Value::Text(&text))
-            }
-            (FieldType::Long, Scalar::Number(number)) => number.as_i64().map(Value::Long),
-            (FieldType::Long, Scalar::Text(text)) => text.parse().ok().map(Value::Long),
-            (FieldType::Float, Scalar::Number(number)) => number.as_f64().map(Value::Float),
-            (FieldType::Float, Scalar::Text(text)) => text.parse().ok().map(Value::Float),
-            (FieldType::Boolean, Scalar::Boolean(truth)) => Some(Value::Boolean(truth)),
-            (FieldType::Boolean, Scalar::Text(text)) => text.parse().ok().map(Value::Boolean),
-            (FieldType::Date, Scalar::Text(text)) => timestamp::parse(text).map(Value::Date),
-            (FieldType::Date, Scalar::Number(milliseconds)) => milliseconds
-                .as_i64()
-                .and_then(|ms| ms.checked_mul(1_000_000))
-                .map(Value::Date),
-            _ => None,
+    pub(super) fn fill_scalar(&mut self, field: FieldId, scalar: &Scalar<'_>, counts: &mut DocumentCounts) {
+        let mut text = String::new();
+        let fits = match Coerced::new(self.schema.field_type(field), scalar, &mut text) {
+            Coerced::Value(value) => self.push(field, value),
+            Coerced::Nothing => true,
+            Coerced::Unfit => false,
         };
-        if !value.is_some_and(|value| self.push(field, value)) {
-            counts.unfit_values += 1;
+        if !fits {
+            counts.add_unfit(field, scalar);
         }
     }
 
@@ -205,14 +213,14 @@ impl Record {
                 .for_each(|value| self.fill_label_value(field, value, key, counts)),
             Json::Object(object) => self.fill_labels(field, object, key, counts),
             value => {
-                if let Some(scalar) = Scalar::of(value) {
+                if let Some(scalar) = &scalar(value) {
                     self.fill_label(field, key, scalar, counts);
                 }
             }
         }
     }
 
-    pub(super) fn fill_label(&mut self, field: FieldId, key: &str, scalar: Scalar<'_>, counts: &mut DocumentCounts) {
+    pub(super) fn fill_label(&mut self, field: FieldId, key: &str, scalar: &Scalar<'_>, counts: &mut DocumentCounts) {
         let stored = match scalar {
             Scalar::Text(value) => self.push(field, Value::Label { key, value }),
             other => {
@@ -221,37 +229,17 @@ impl Record {
             }
         };
         if !stored {
-            counts.unfit_values += 1;
+            counts.add_unfit(field, scalar);
         }
     }
 }
 
-/// A value of a document that is neither an object, a list nor null.
-pub(super) enum Scalar<'a> {
-    Text(&'a str),
-    Number(Number),
-    Boolean(bool),
-}
-
-impl<'a> Scalar<'a> {
-    fn of(value: &'a Json) -> Option<Scalar<'a>> {
-        match value {
-            Json::String(text) => Some(Scalar::Text(text)),
-            Json::Number(number) => Some(Scalar::Number(number.clone())),
-            Json::Bool(truth) => Some(Scalar::Boolean(*truth)),
-            Json::Null | Json::Array(_) | Json::Object(_) => None,
-        }
-    }
-}
-
-/// As JSON writes it, a text without its quotes.
-impl fmt::Display for Scalar<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Scalar::Text(text) => formatter.write_str(text),
-            Scalar::Number(number) => number.fmt(formatter),
-            Scalar::Boolean(truth) => truth.fmt(formatter),
-        }
+fn scalar(value: &Json) -> Option<Scalar<'_>> {
+    match value {
+        Json::String(text) => Some(Scalar::Text(text)),
+        Json::Number(number) => Some(Scalar::Number(number.clone())),
+        Json::Bool(truth) => Some(Scalar::Boolean(*truth)),
+        Json::Null | Json::Array(_) | Json::Object(_) => None,
     }
 }
 

@@ -8,7 +8,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::Record;
-use super::document::{DocumentCounts, Scalar};
+use super::coerce::Scalar;
+use super::document::DocumentCounts;
 use crate::schema::{FieldId, FieldType};
 use crate::value::hash::LookupMap;
 
@@ -164,10 +165,10 @@ impl At<'_, '_> {
         let Target { reader, record, counts } = self.target;
         match self.place {
             Place::Unwanted => {}
-            Place::Label(field, key) => record.fill_label(*field, key, scalar, counts),
+            Place::Label(field, key) => record.fill_label(*field, key, &scalar, counts),
             Place::At(node) => {
                 if let Some((field, _)) = reader.nodes[*node].field {
-                    record.fill_scalar(field, scalar, counts);
+                    record.fill_scalar(field, &scalar, counts);
                 }
             }
         }
@@ -317,7 +318,7 @@ mod tests {
             let mut record = Record::new();
             let read = DocumentReader::new(&record).read(&json, &mut record).expect("what was written can be read");
             prop_assert_eq!(record.to_document(), expected.to_document());
-            prop_assert_eq!(read.unfit_values, counts.unfit_values);
+            prop_assert_eq!((read.unfit_values, read.unfit), (counts.unfit_values, counts.unfit));
         }
     }
 

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::limits::{MAX_UNFIT_SHOWN, MAX_UNFIT_TEXT_BYTES};
 use crate::schema::fields;
 
 fn document(value: serde_json::Value) -> serde_json::Map<String, serde_json::Value> {
@@ -71,15 +72,34 @@ fn what_a_document_cannot_give_is_counted_and_the_rest_is_read() {
         "process": {"pid": "many", "name": 7, "interactive": "yes", "nonsense": {"deep": [1, 2]}, "exit_code": null},
         "@timestamp": "soon", "event": {"type": []},
     })));
+    assert_eq!((counts.unknown_fields, counts.unfit_values), (2, 3));
+    let unfit = counts
+        .unfit
+        .iter()
+        .map(|unfit| (record.schema().name(unfit.field), unfit.value.as_str()));
     assert_eq!(
-        counts,
-        DocumentCounts {
-            unknown_fields: 2,
-            unfit_values: 3
-        }
+        unfit.collect::<Vec<_>>(),
+        [
+            ("process.pid", "many"),
+            ("process.interactive", "yes"),
+            ("@timestamp", "soon")
+        ]
     );
     assert_eq!(record.first_text(fields::PROCESS_NAME), Some("7"));
     assert!(record.is_missing(fields::EVENT_TYPE));
+}
+
+#[test]
+fn of_values_that_do_not_fit_few_are_named_and_shortly() {
+    let many = vec!["\u{e9}".repeat(1_000); 1_000];
+    let counts = Record::new().fill_from_document(&document(json!({ "process.pid": many })));
+    assert_eq!((counts.unfit_values, counts.unfit.len()), (1_000, MAX_UNFIT_SHOWN));
+    assert!(
+        counts
+            .unfit
+            .iter()
+            .all(|unfit| unfit.value.len() <= MAX_UNFIT_TEXT_BYTES)
+    );
 }
 
 #[test]

@@ -19,6 +19,11 @@ pub(crate) fn parse(text: &str) -> Option<i64> {
     i64::try_from(timestamp.as_nanosecond()).ok()
 }
 
+/// The same, and a date that leaves out minutes, hours, days or months.
+pub(crate) fn parse_any(text: &str) -> Option<i64> {
+    parse(text).or_else(|| Some(*interval(text)?.start()))
+}
+
 /// The first and the last nanosecond of what a date in a query stands for: a date that ends with its year, month, day,
 /// hour, minute or second is all of that, as in Elasticsearch; milliseconds since 1970 are one of these.
 pub(crate) fn interval(text: &str) -> Option<RangeInclusive<i64>> {
