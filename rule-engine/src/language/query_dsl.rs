@@ -28,6 +28,35 @@ const KINDS_OF_TESTS: [&str; 8] = [
     "wildcard",
 ];
 
+/// Formats that say of dates what is true of all.
+const DATE_FORMATS: [&str; 3] = [
+    "strict_date_optional_time",
+    "date_optional_time",
+    "strict_date_optional_time||epoch_millis",
+];
+const UTC: [&str; 4] = ["UTC", "Z", "+00:00", "GMT"];
+
+/// Keys beside a query's own that change nothing for an event that either matches or does not.
+const KEYS_OF_SCORES: [&str; 2] = ["boost", "_name"];
+
+/// What a form may say of its value beside `boost`; for the exact values of a keyword it changes nothing.
+fn options_of(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "match" => &["query", "type", "operator", "lenient", "zero_terms_query"],
+        "match_phrase" => &["query", "zero_terms_query"],
+        "prefix" | "term" => &["value", "case_insensitive", "rewrite"],
+        "regexp" => &[
+            "value",
+            "case_insensitive",
+            "flags",
+            "max_determinized_states",
+            "rewrite",
+        ],
+        "wildcard" => &["value", "wildcard", "case_insensitive", "rewrite"],
+        _ => &[],
+    }
+}
+
 /// Reads a filter as Kibana stores it; `span` is where it stands.
 pub(crate) fn read(
     options: &ParseOptions,
@@ -35,37 +64,39 @@ pub(crate) fn read(
     span: Span,
     findings: &mut Findings,
 ) -> Option<Condition> {
-    let is_set = |key| filter.get("meta").and_then(|meta| meta.get(key)) == Some(&Json::Bool(true));
-    if is_set("disabled") {
-        return Some(Condition::Always);
-    }
-    // Old filters have the query's one key beside `meta`, not in `query`.
-    let query = filter.get("query").and_then(Json::as_object).unwrap_or(filter);
     let mut reader = Reader {
         options,
         span,
+        place: Vec::new(),
         depth: 0,
         findings,
     };
-    let condition = reader.query(query)?;
-    Some(if is_set("negate") {
-        condition.negate()
-    } else {
-        condition
-    })
+    reader.filter(filter)
 }
 
 struct Reader<'f> {
     options: &'f ParseOptions,
     span: Span,
+    /// Which of a combined filter's own filters this is, from the outermost one inwards.
+    place: Vec<usize>,
     depth: usize,
     findings: &'f mut Findings,
 }
 
 impl Reader<'_> {
     fn error<T>(&mut self, code: Code, message: impl Into<String>) -> Option<T> {
+        let message = self.placed(message.into());
         self.findings.add(self.span, code, message);
         None
+    }
+
+    /// The message, with the filter's place if it is one of a combined filter's.
+    fn placed(&self, message: String) -> String {
+        if self.place.is_empty() {
+            return message;
+        }
+        let place: Vec<String> = self.place.iter().map(|place| format!("meta.params[{place}]")).collect();
+        format!("{message}, in `{}`", place.join("."))
     }
 
     fn unsupported<T>(&mut self, form: &str) -> Option<T> {
@@ -73,6 +104,61 @@ impl Reader<'_> {
             Code::UnsupportedFilter,
             format!("a filter of this form (`{form}`) is not supported"),
         )
+    }
+
+    /// A filter of the filter bar: a query, or others that are combined.
+    fn filter(&mut self, filter: &Map<String, Json>) -> Option<Condition> {
+        let meta = |key| filter.get("meta").and_then(|meta| meta.get(key));
+        if meta("disabled") == Some(&Json::Bool(true)) {
+            return Some(Condition::Always);
+        }
+        let condition = if meta("type").and_then(Json::as_str) == Some("combined") {
+            self.nested(|reader| reader.combined(meta("relation"), meta("params")))?
+        } else {
+            // Old filters have the query's one key beside `meta`, not in `query`.
+            self.query(filter.get("query").and_then(Json::as_object).unwrap_or(filter))?
+        };
+        Some(if meta("negate") == Some(&Json::Bool(true)) {
+            condition.negate()
+        } else {
+            condition
+        })
+    }
+
+    /// Filters of which all or any have to hold. None at all hold, as a query of no clauses does.
+    fn combined(&mut self, relation: Option<&Json>, filters: Option<&Json>) -> Option<Condition> {
+        let Some(Json::Array(filters)) = filters else {
+            return self.unsupported("combined without `params`");
+        };
+        let combine: fn(Vec<Condition>) -> Condition = match relation.and_then(Json::as_str) {
+            Some("AND") => Condition::All,
+            Some("OR") if filters.is_empty() => Condition::All,
+            Some("OR") => Condition::any,
+            other => return self.unsupported(&format!("combined by `{}`", other.unwrap_or_default())),
+        };
+        let mut read = Vec::new();
+        for (place, filter) in filters.iter().enumerate() {
+            self.place.push(place);
+            read.push(match filter.as_object() {
+                Some(filter) => self.filter(filter),
+                None => self.unsupported("combined"),
+            });
+            self.place.pop();
+        }
+        let conditions: Vec<Condition> = read.into_iter().collect::<Option<_>>()?;
+        Some(combine(conditions))
+    }
+
+    /// Reads what is inside another query, as deep as is allowed.
+    fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        let deepest = self.options.limits().nesting;
+        if self.depth == deepest {
+            return self.error(Code::Nesting, format!("the filter nests deeper than {deepest} levels"));
+        }
+        self.depth += 1;
+        let read = read(self);
+        self.depth -= 1;
+        read
     }
 
     /// An object with one key, the query's kind.
@@ -88,7 +174,11 @@ impl Reader<'_> {
         match (kind.as_str(), body_of) {
             ("match_all", _) => Some(Condition::Always),
             ("match_none", _) => Some(Condition::Never),
-            ("bool", Some(clauses)) => self.combination(clauses),
+            ("bool", Some(clauses)) => self.nested(|reader| reader.combination(clauses)),
+            ("constant_score", Some(body)) => match body.get("filter").and_then(Json::as_object) {
+                Some(query) => self.nested(|reader| reader.query(query)),
+                None => self.unsupported("constant_score without `filter`"),
+            },
             ("exists", Some(body)) => {
                 let name = body.get("field").and_then(Json::as_str);
                 let Some(name) = name else {
@@ -98,7 +188,7 @@ impl Reader<'_> {
                 Some(Condition::field(field, Test::Exists))
             }
             (kind, Some(body)) => {
-                let mut fields = body.iter().filter(|(key, _)| *key != "boost");
+                let mut fields = body.iter().filter(|(key, _)| !KEYS_OF_SCORES.contains(&key.as_str()));
                 match (fields.next(), fields.next()) {
                     (Some((name, value)), None) => self.test(kind, name, value),
                     _ => self.unsupported(kind),
@@ -120,6 +210,12 @@ impl Reader<'_> {
             return self.unsupported(kind);
         }
         let options = value.as_object();
+        let changes_meaning = |key: &&String| {
+            kind != "range" && !KEYS_OF_SCORES.contains(&key.as_str()) && !options_of(kind).contains(&key.as_str())
+        };
+        if let Some(option) = options.and_then(|options| options.keys().find(changes_meaning)) {
+            return self.unsupported(&format!("{kind} with `{option}`"));
+        }
         let case = match options.and_then(|options| options.get("case_insensitive")) {
             Some(Json::Bool(true)) => Case::Insensitive,
             _ => Case::Sensitive,
@@ -166,6 +262,7 @@ impl Reader<'_> {
     fn warn_if_never(&mut self, condition: &Condition, field: &FieldReference) {
         if condition.is_never() {
             let message = format!("this can never match: `{}` does not hold such values", field.name());
+            let message = self.placed(message);
             self.findings.add(self.span, Code::NeverMatches, message);
         }
     }
@@ -184,15 +281,26 @@ impl Reader<'_> {
     }
 
     fn range(&mut self, field: &FieldReference, bounds: &Map<String, Json>) -> Option<Condition> {
+        let excludes = |key| bounds.get(key) == Some(&Json::Bool(false));
         let mut conditions = Vec::new();
         for (bound, value) in bounds {
             let order = match bound.as_str() {
                 "lt" => Order::Less,
-                "lte" => Order::LessOrEqual,
+                "to" if excludes("include_upper") => Order::Less,
+                "lte" | "to" => Order::LessOrEqual,
                 "gt" => Order::Greater,
-                "gte" => Order::GreaterOrEqual,
+                "from" if excludes("include_lower") => Order::Greater,
+                "gte" | "from" => Order::GreaterOrEqual,
+                "include_lower" | "include_upper" => continue,
+                // How dates are read anyway.
+                "format" if value.as_str().is_some_and(|format| DATE_FORMATS.contains(&format)) => continue,
+                "time_zone" if value.as_str().is_some_and(|zone| UTC.contains(&zone)) => continue,
+                key if KEYS_OF_SCORES.contains(&key) => continue,
                 _ => return self.unsupported(&format!("range with `{bound}`")),
             };
+            if value.is_null() {
+                continue;
+            }
             let Some(text) = text(value) else {
                 return self.unsupported("range");
             };
@@ -206,11 +314,6 @@ impl Reader<'_> {
     /// `bool`: all of `must` and `filter`, none of `must_not`, and one of `should`, which is only asked for if nothing
     /// else is, or by `minimum_should_match`.
     fn combination(&mut self, clauses: &Map<String, Json>) -> Option<Condition> {
-        let deepest = self.options.limits().nesting;
-        if self.depth == deepest {
-            return self.error(Code::Nesting, format!("the filter nests deeper than {deepest} levels"));
-        }
-        self.depth += 1;
         let mut conditions = Vec::new();
         let mut should = Vec::new();
         let mut minimum = None;
@@ -220,15 +323,18 @@ impl Reader<'_> {
                 "must_not" => conditions.push(Condition::Any(self.queries(value)?).negate()),
                 "should" => should = self.queries(value)?,
                 "minimum_should_match" => minimum = text(value),
-                "boost" => {}
+                key if KEYS_OF_SCORES.contains(&key) => {}
                 other => return self.unsupported(&format!("bool with `{other}`")),
             }
         }
-        self.depth -= 1;
+        let has_any = |clause| match clauses.get(clause) {
+            Some(Json::Array(queries)) => !queries.is_empty(),
+            clause => clause.is_some(),
+        };
         let is_asked_for = match minimum.as_deref() {
             Some("0") => false,
             Some("1") => true,
-            None => !clauses.contains_key("must") && !clauses.contains_key("filter"),
+            None => !has_any("must") && !has_any("filter"),
             Some(_) => return self.unsupported("bool with `minimum_should_match` above 1"),
         };
         if is_asked_for && !should.is_empty() {

@@ -1,5 +1,6 @@
 use expect_test::expect;
-use serde_json::json;
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
 
 use crate::rule::exceptions::tests::{check, matches};
 
@@ -77,6 +78,31 @@ fn filters_mean_what_they_mean_to_elasticsearch() {
         (r#"{"bool": {"must_not": {"exists": {"field": "process.pid"}}}}"#, false),
         (r#"{"bool": {}}"#, true),
         (
+            r#"{"bool": {"must": [], "filter": [], "must_not": [], "should": [{"match_none": {}}]}}"#,
+            false,
+        ),
+        (
+            r#"{"constant_score": {"filter": {"term": {"process.pid": 8}}, "boost": 1}}"#,
+            false,
+        ),
+        (r#"{"range": {"process.pid": {"from": 7, "to": 8}}}"#, true),
+        (
+            r#"{"range": {"process.pid": {"from": 7, "include_lower": false}}}"#,
+            false,
+        ),
+        (
+            r#"{"range": {"process.pid": {"to": 7, "include_lower": false, "include_upper": false}}}"#,
+            false,
+        ),
+        (
+            r#"{"range": {"@timestamp": {"gt": "2026-01-01T23:00:00Z", "format": "strict_date_optional_time", "time_zone": "UTC"}}}"#,
+            true,
+        ),
+        (
+            r#"{"match": {"process.name": {"query": "Curl", "operator": "and", "_name": "x"}}}"#,
+            true,
+        ),
+        (
             r#"{"bool": {"must": [{"exists": {"field": "process.pid"}}], "should": [{"match_none": {}}]}}"#,
             true,
         ),
@@ -92,16 +118,130 @@ fn filters_mean_what_they_mean_to_elasticsearch() {
     ] {
         let query: serde_json::Value = serde_json::from_str(query).expect("a query is JSON");
         for (negate, expected) in [(false, passes), (true, !passes)] {
-            let filter = toml::Table::try_from(json!({"filters": [{"meta": {"negate": negate}, "query": query}]}))
-                .expect("a filter can be written as TOML");
-            let tail = filter.to_string().replace("[[filters]]", "[[rule.filters]]");
-            let tail = tail
-                .replace("[filters.", "[rule.filters.")
-                .replace("[[filters.", "[[rule.filters.");
+            let tail = written(&json!({"meta": {"negate": negate}, "query": query}));
             let found = matches("process where true", &tail, std::slice::from_ref(&event));
             assert_eq!(found, [expected], "{query} {negate}");
         }
     }
+}
+
+/// The filter as a rule file has it.
+fn written(filter: &Json) -> String {
+    let filter = toml::Table::try_from(json!({"filters": [filter]})).expect("a filter can be written as TOML");
+    let tail = filter.to_string().replace("[[filters]]", "[[rule.filters]]");
+    tail.replace("[filters.", "[rule.filters.")
+        .replace("[[filters.", "[[rule.filters.")
+}
+
+/// A filter of Kibana's filter bar and whether it lets the event of the test through.
+#[derive(Clone, Debug)]
+struct Filter {
+    json: Json,
+    passes: bool,
+}
+
+/// By the definition: one that is disabled is as if it were not there, and one that is negated lets through the others.
+fn with_switches(mut filter: Filter, negate: Option<bool>, disabled: bool) -> Filter {
+    if let Some(negate) = negate {
+        filter.json["meta"]["negate"] = json!(negate);
+    }
+    filter.json["meta"]["disabled"] = json!(disabled);
+    filter.passes = disabled || (filter.passes != (negate == Some(true)));
+    filter
+}
+
+fn filter() -> impl Strategy<Value = Filter> {
+    let leaf = prop::sample::select(vec![
+        (
+            json!({"meta": {"type": "phrase", "key": "process.name", "params": {"query": "a"}},
+            "query": {"match_phrase": {"process.name": "a"}}}),
+            true,
+        ),
+        (
+            json!({"meta": {"type": "phrase"}, "query": {"match_phrase": {"process.pid": "8"}}}),
+            false,
+        ),
+        (
+            json!({"meta": {"type": "phrases", "params": ["a", "b"]}, "query": {"bool": {"minimum_should_match": 1,
+            "should": [{"match_phrase": {"process.name": "x"}}, {"match_phrase": {"process.name": "a"}}]}}}),
+            true,
+        ),
+        (
+            json!({"meta": {"type": "exists"}, "query": {"exists": {"field": "process.title"}}}),
+            false,
+        ),
+        (
+            json!({"meta": {"type": "range", "params": {"gte": 7}}, "query": {"range": {"process.pid": {"gte": 7}}}}),
+            true,
+        ),
+        (
+            json!({"meta": {"type": "range"}, "range": {"process.pid": {"gte": 8, "lt": 9}}}),
+            false,
+        ),
+        (
+            json!({"meta": {"type": "custom"}, "query": {"wildcard": {"process.name": "?"}}}),
+            true,
+        ),
+    ]);
+    let switches = || (prop::option::of(any::<bool>()), prop::bool::weighted(0.1));
+    let leaf = (leaf, switches())
+        .prop_map(|((json, passes), (negate, disabled))| with_switches(Filter { json, passes }, negate, disabled));
+    leaf.prop_recursive(4, 24, 4, move |inner| {
+        (prop::collection::vec(inner, 0..4), any::<bool>(), switches()).prop_map(
+            |(filters, and, (negate, disabled))| {
+                let params: Vec<Json> = filters.iter().map(|filter| filter.json.clone()).collect();
+                let relation = if and { "AND" } else { "OR" };
+                let mut passing = filters.iter().map(|filter| filter.passes);
+                let passes = match and {
+                    true => passing.all(|passes| passes),
+                    false => filters.is_empty() || passing.any(|passes| passes),
+                };
+                let json = json!({"meta": {"type": "combined", "relation": relation, "params": params}, "query": {}});
+                with_switches(Filter { json, passes }, negate, disabled)
+            },
+        )
+    })
+}
+
+proptest! {
+    #[test]
+    fn combined_filters_hold_as_their_parts_do(filter in filter()) {
+        let event = json!({"event.category": "process", "process": {"name": "a", "pid": 7}});
+        let found = matches("process where true", &written(&filter.json), &[event]);
+        prop_assert_eq!(found, [filter.passes], "{}", filter.json);
+    }
+}
+
+#[test]
+fn what_a_combined_filter_holds_and_is_not_read_is_named_with_its_place() {
+    let combined = |relation: &str, params: Json| {
+        written(&json!({"meta": {"type": "combined", "relation": relation, "params": params}, "query": {}}))
+    };
+    let phrase = json!({"meta": {}, "query": {"match_phrase": {"process.name": "a"}}});
+    let lucene = json!({"meta": {}, "query": {"query_string": {"query": "a"}}});
+    let inner = json!({"meta": {"type": "combined", "relation": "OR", "params": [phrase, lucene]}});
+    check(
+        &combined(
+            "AND",
+            json!([phrase, inner, {"meta": {}, "query": {"term": {"process.nam": "a"}}}]),
+        ),
+        expect![[r#"
+            9:1 unsupported-filter: a filter of this form (`query_string`) is not supported, in `meta.params[1].meta.params[1]`
+            9:1 unknown-field: unknown field `process.nam`
+        "#]],
+    );
+    check(
+        &combined("XOR", json!([phrase])),
+        expect![[r#"
+        9:1 unsupported-filter: a filter of this form (`combined by `XOR``) is not supported
+    "#]],
+    );
+    check(
+        &written(&json!({"meta": {"type": "combined", "relation": "OR"}})),
+        expect![[r#"
+            9:1 unsupported-filter: a filter of this form (`combined without `params``) is not supported
+        "#]],
+    );
 }
 
 #[test]
@@ -155,6 +295,12 @@ fn forms_that_only_an_index_can_answer_are_errors_that_name_them() {
             expect![[r#"
             9:1 regex: `(` has no `)`
         "#]],
+        ),
+        (
+            r#"match."process.name" = { query = "a", fuzziness = "AUTO" }"#,
+            expect![[r#"
+                9:1 unsupported-filter: a filter of this form (`match with `fuzziness``) is not supported
+            "#]],
         ),
         (
             r#"exists.name = "x""#,
