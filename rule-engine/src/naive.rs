@@ -3,6 +3,8 @@
 //! Shares no code with the engine. Queries are generated as trees, written out as EQL or KQL, and both the tree (here)
 //! and the text (there) have to say the same about generated events. `PROPTEST_CASES` sets how many there are.
 
+use std::net::IpAddr;
+
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json};
 
@@ -47,14 +49,32 @@ const DATES: [(&str, i64, i64); 5] = [
     ("2025-12-31T23:59:59+01:00", -7_202, -7_201),
     ("2026-01-01T01:00:00+01:00", 0, 1),
 ];
-const ADDRESSES: [&str; 5] = ["10.1.2.3", "10.200.0.1", "192.168.7.9", "fe80::1", "2001:db8::ff"];
-const NETWORKS: [&str; 6] = [
+/// The last one is none.
+const ADDRESSES: [&str; 11] = [
+    "10.1.2.3",
+    "10.200.0.1",
+    "192.168.7.9",
+    "fe80::1",
+    "2001:db8::ff",
+    "::ffff:10.1.2.3",
+    "::FFFF:c0a8:0709",
+    "2001:0DB8:0:0::00ff",
+    "10.1.2.20",
+    "::1",
+    "10.1.2",
+];
+const NETWORKS: [&str; 11] = [
     "10.0.0.0/8",
     "10.1.0.0/16",
     "192.168.7.9",
+    "::ffff:192.168.7.9",
     "0.0.0.0/0",
     "fe80::/10",
     "2001:db8::/127",
+    "::/0",
+    "::ffff:10.0.0.0/104",
+    "::ffff:0:0/96",
+    "2001:DB8:0::FF",
 ];
 
 fn type_of(field: &str) -> &'static str {
@@ -110,9 +130,8 @@ fn values(event: &Map<String, Json>, field: &str) -> Vec<Value> {
     let field = field.trim_matches('`');
     let values_of = |list: &Json| -> Vec<Value> {
         let list = list.as_array().into_iter().flatten();
-        list.filter(|value| !value.is_null())
-            .map(|json| value(field, json))
-            .collect()
+        let values = list.map(|json| value(field, json));
+        values.filter(|value| *value != Value::Null).collect()
     };
     let labels = &event["container.labels"];
     match field.strip_prefix("container.labels") {
@@ -130,6 +149,11 @@ fn value(field: &str, json: &Json) -> Value {
         (Json::Number(number), "host.cpu.usage") => number.as_f64().map_or(Value::Null, Value::Real),
         (Json::Number(number), _) => number.as_i64().map_or(Value::Null, Value::Whole),
         (Json::Bool(truth), _) => Value::Boolean(*truth),
+        // A mapped address is that of IPv4.
+        (Json::String(text), "source.ip") => match text.parse::<IpAddr>() {
+            Ok(address) => Value::Text(address.to_canonical().to_string()),
+            Err(_) => Value::Null,
+        },
         (Json::String(text), _) => Value::Text(text.clone()),
         _ => Value::Null,
     }
@@ -142,19 +166,24 @@ fn date(text: &str) -> Option<i64> {
         .map(|(_, half_seconds, _)| *half_seconds)
 }
 
+/// The bits of an address, all as those of IPv6.
+fn bits(text: &str) -> Option<String> {
+    let octets = match text.parse().ok()? {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
+    };
+    Some(octets.iter().map(|byte| format!("{byte:08b}")).collect())
+}
+
 /// Whether the bits of the address begin with those of the network.
 fn is_within(address: &str, network: &str) -> bool {
-    let bits = |text: &str| -> Option<String> {
-        Some(match text.parse().ok()? {
-            std::net::IpAddr::V4(address) => address.octets().iter().map(|byte| format!("{byte:08b}")).collect(),
-            std::net::IpAddr::V6(address) => address.octets().iter().map(|byte| format!("{byte:08b}")).collect(),
-        })
-    };
-    let (base, length) = network.split_once('/').unwrap_or((network, "128"));
-    let (Some(address), Some(base), Ok(length)) = (bits(address), bits(base), length.parse::<usize>()) else {
+    let (base, length) = network.split_once('/').unwrap_or((network, ""));
+    let before = if base.contains(':') { 0 } else { 96 };
+    let length = length.parse().map_or(128, |length: usize| before + length);
+    let (Some(address), Some(base)) = (bits(address), bits(base)) else {
         return false;
     };
-    address.len() == base.len() && address[..length.min(address.len())] == base[..length.min(base.len())]
+    address[..length] == base[..length]
 }
 
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]

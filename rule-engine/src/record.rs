@@ -5,7 +5,10 @@
 //! values; an empty list is a missing field. Most fields of the schema are missing from any one event, so a field
 //! costs two bytes until it has a value.
 
+use std::net::IpAddr;
+
 use crate::schema::{FieldId, FieldType, Schema, fields};
+use crate::value::Address;
 
 mod coerce;
 mod document;
@@ -22,7 +25,8 @@ pub use reader::DocumentReader;
 /// One value of a field.
 #[derive(Copy, Clone, PartialEq, Debug)]
 pub enum Value<'a> {
-    /// Of a [`FieldType::Keyword`], [`FieldType::Text`] or [`FieldType::Ip`].
+    /// Of a [`FieldType::Keyword`], [`FieldType::Text`] or [`FieldType::Ip`]. An address has one spelling, which
+    /// [`Record::address`] gives it.
     Text(&'a str),
     /// Of a [`FieldType::Long`].
     Long(i64),
@@ -44,7 +48,10 @@ pub enum Value<'a> {
 impl Value<'_> {
     fn fits(self, field_type: FieldType) -> bool {
         match self {
-            Value::Text(_) => matches!(field_type, FieldType::Keyword | FieldType::Text | FieldType::Ip),
+            Value::Text(text) => match field_type {
+                FieldType::Ip => Address::parse(text).is_some_and(|address| address.to_string() == text),
+                other => matches!(other, FieldType::Keyword | FieldType::Text),
+            },
             Value::Long(_) => field_type == FieldType::Long,
             Value::Float(_) => field_type == FieldType::Float,
             Value::Boolean(_) => field_type == FieldType::Boolean,
@@ -238,6 +245,11 @@ impl Record {
     /// [`Record::push`] of a text.
     pub fn text(&mut self, field: FieldId, text: &str) -> bool {
         self.push(field, Value::Text(text))
+    }
+
+    /// [`Record::push`] of an address, in the one spelling that it has here: that of IPv4 if it is mapped into IPv6.
+    pub fn address(&mut self, field: FieldId, address: IpAddr) -> bool {
+        self.text(field, &Address::from(address).to_string())
     }
 
     /// [`Record::push`] of a whole number.

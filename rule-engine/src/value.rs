@@ -3,7 +3,7 @@
 pub(crate) mod case;
 pub(crate) mod duration;
 pub(crate) mod hash;
-pub(crate) mod network;
+mod network;
 mod number;
 mod order;
 mod pattern;
@@ -13,7 +13,7 @@ pub(crate) mod steps;
 pub(crate) mod timestamp;
 
 pub(crate) use case::{Case, FoldBuffer};
-pub(crate) use network::Network;
+pub(crate) use network::{Address, Network};
 pub(crate) use number::Number;
 pub(crate) use order::Order;
 pub(crate) use pattern::{Pattern, Symbol};

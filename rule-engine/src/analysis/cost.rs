@@ -84,6 +84,7 @@ fn search(test: &Test) -> Option<&'static str> {
         Test::Exists
         | Test::TextIn(..)
         | Test::Within(_)
+        | Test::AddressOrder(..)
         | Test::TextOrder(..)
         | Test::NumberIn(_)
         | Test::NumberOrder(..)

@@ -5,7 +5,7 @@
 
 use crate::condition::Test;
 use crate::record::Value;
-use crate::value::{Number, network};
+use crate::value::{Address, Number};
 
 /// Whether the value passes the test. The value of an object field's key is a text.
 pub(crate) fn passes(test: &Test, value: Value<'_>) -> bool {
@@ -30,8 +30,11 @@ pub(crate) fn passes(test: &Test, value: Value<'_>) -> bool {
         }
         Test::Regex(regex) => text.is_some_and(|text| regex.matches(text)),
         Test::Within(networks) => text
-            .and_then(network::address)
+            .and_then(Address::parse)
             .is_some_and(|address| networks.iter().any(|network| network.contains(address))),
+        Test::AddressOrder(order, limit) => text
+            .and_then(Address::parse)
+            .is_some_and(|address| order.holds(address.cmp(limit))),
         Test::TextOrder(order, limit) => text.is_some_and(|text| order.holds(text.cmp(limit))),
         Test::NumberIn(numbers) => number.is_some_and(|number| {
             let mut orderings = numbers.iter().filter_map(|wanted| number.compare(*wanted));

@@ -134,6 +134,7 @@ impl PartCounts {
             Test::Exists
             | Test::Regex(_)
             | Test::Within(_)
+            | Test::AddressOrder(..)
             | Test::TextOrder(..)
             | Test::NumberOrder(..)
             | Test::DateIn(_)

@@ -308,6 +308,7 @@ fn exclude_each_other(field: &FieldReference, tests: &[Wanted<'_>]) -> bool {
         Test::Exists
         | Test::Regex(_)
         | Test::Within(_)
+        | Test::AddressOrder(..)
         | Test::TextOrder(..)
         | Test::NumberIn(_)
         | Test::NumberOrder(..)
@@ -377,6 +378,7 @@ impl<'a> PreparedTest<'a> {
             Test::Exists
             | Test::Regex(_)
             | Test::TextOrder(..)
+            | Test::AddressOrder(..)
             | Test::NumberOrder(..)
             | Test::Boolean(_)
             | Test::DateOrder(..) => {}
@@ -421,6 +423,7 @@ fn values_named(test: &Test) -> Option<Vec<Candidate>> {
         Test::Exists
         | Test::Regex(_)
         | Test::Within(_)
+        | Test::AddressOrder(..)
         | Test::TextOrder(..)
         | Test::NumberOrder(..)
         | Test::DateOrder(..) => None,
@@ -445,6 +448,7 @@ fn bounds(field: &FieldReference, tests: &[&Test]) -> Option<Vec<Candidate>> {
         | Test::Like(..)
         | Test::Regex(_)
         | Test::Within(_)
+        | Test::AddressOrder(..)
         | Test::TextOrder(..)
         | Test::NumberIn(_)
         | Test::Boolean(_)

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::value::regex::Regex;
-use crate::value::{Case, Network, Number, Order, Pattern};
+use crate::value::{Address, Case, Network, Number, Order, Pattern};
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Test {
@@ -15,6 +15,7 @@ pub(crate) enum Test {
     Regex(Regex),
     /// An address within one of the networks.
     Within(Vec<Network>),
+    AddressOrder(Order, Address),
     TextOrder(Order, String),
     NumberIn(Vec<Number>),
     NumberOrder(Order, Number),

@@ -201,6 +201,17 @@ fn number_test() -> impl Strategy<Value = Test> {
     ]
 }
 
+fn address_test() -> impl Strategy<Value = Test> {
+    let pattern = one_of(&["10.*", "*f*", "*:*", "*.9", "::FFFF:10.1.2.3", "2001:db8::/32"]);
+    let limit = one_of(&ADDRESSES[..ADDRESSES.len() - 1]);
+    prop_oneof![
+        few(one_of(&NETWORKS)).prop_map(Test::Within),
+        few(one_of(&NETWORKS)).prop_map(Test::AddressIn),
+        few(pattern).prop_map(Test::AddressLike),
+        (one_of(&ORDERS), limit).prop_map(|(order, limit)| Test::AddressOrder(order, limit)),
+    ]
+}
+
 fn field_test(language: Language) -> BoxedStrategy<Query> {
     let field = |(field, test)| Query::Field(field, test);
     let text_fields: Vec<&str> = match language {
@@ -216,7 +227,7 @@ fn field_test(language: Language) -> BoxedStrategy<Query> {
         2 => (one_of(&[LONG_FIELDS[0], LONG_FIELDS[1], FLOAT_FIELD]), number_test()).prop_map(field),
         1 => any::<bool>().prop_map(|truth| Query::Field(BOOLEAN_FIELD, Test::Boolean(truth))),
         1 => date.prop_map(|test| Query::Field(DATE_FIELD, test)),
-        1 => few(one_of(&NETWORKS)).prop_map(|networks| Query::Field(ADDRESS_FIELD, Test::Within(networks))),
+        2 => address_test().prop_map(|test| Query::Field(ADDRESS_FIELD, test)),
     ]
     .boxed()
 }

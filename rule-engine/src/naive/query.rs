@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json};
 
 use super::compute::Expression;
 use super::regex::Regex;
-use super::{DATES, FIELDS, Language, Letters, Value, date, is_within, like, type_of, values};
+use super::{DATES, FIELDS, Language, Letters, Value, bits, date, is_within, like, type_of, values};
 
 #[derive(Clone, Debug)]
 pub(crate) enum Query {
@@ -30,7 +30,13 @@ pub(crate) enum Test {
     /// Positions in [`DATES`].
     DateIn(Language, Vec<usize>),
     DateOrder(Language, &'static str, usize),
+    /// By `cidrMatch`.
     Within(Vec<&'static str>),
+    /// By `in`, or `==` if it is one.
+    AddressIn(Vec<&'static str>),
+    /// By `:`, some with wildcards.
+    AddressLike(Vec<&'static str>),
+    AddressOrder(&'static str, &'static str),
 }
 
 impl Query {
@@ -99,7 +105,7 @@ fn joined(queries: &[Query], operator: &str, write: fn(&Query) -> String) -> Str
 fn is(kind: &str, value: &Value, wanted: &str) -> bool {
     match (kind, value) {
         ("text", Value::Text(text)) => text == wanted,
-        ("ip", Value::Text(text)) => text == wanted || is_within(text, wanted),
+        ("ip", Value::Text(text)) => is_within(text, wanted),
         ("number", number) => wanted.parse().is_ok_and(|wanted| number.as_float() == Some(wanted)),
         ("boolean", Value::Boolean(truth)) => truth.to_string() == wanted,
         _ => false,
@@ -161,7 +167,13 @@ impl Test {
                 };
                 date(text).is_some_and(|date| in_order(operator, date.cmp(&limit)))
             }
-            Test::Within(networks) => networks.iter().any(|network| is_within(text, network)),
+            Test::Within(networks) | Test::AddressIn(networks) => {
+                networks.iter().any(|network| is_within(text, network))
+            }
+            Test::AddressLike(patterns) => patterns
+                .iter()
+                .any(|pattern| like(pattern, text, Letters::AnyCase) || is_within(text, pattern)),
+            Test::AddressOrder(operator, limit) => in_order(operator, bits(text).cmp(&bits(limit))),
         }
     }
 
@@ -189,6 +201,10 @@ impl Test {
             Test::DateIn(_, dates) => format!("{operand} in ({})", list(&written_dates(dates))),
             Test::DateOrder(_, operator, limit) => format!("{operand} {operator} {:?}", DATES[*limit].0),
             Test::Within(networks) => format!("cidrMatch({operand}, {})", list(networks)),
+            Test::AddressIn(addresses) if addresses.len() == 1 => format!("{operand} == {}", list(addresses)),
+            Test::AddressIn(addresses) => format!("{operand} in ({})", list(addresses)),
+            Test::AddressLike(patterns) => format!("{operand} : ({})", list(patterns)),
+            Test::AddressOrder(operator, limit) => format!("{operand} {operator} {limit:?}"),
         }
     }
 
@@ -215,7 +231,9 @@ impl Test {
             Test::Boolean(truth) => format!(":{truth}"),
             Test::DateIn(_, dates) => any(quoted(&written_dates(dates))),
             Test::DateOrder(_, operator, limit) => format!(" {operator} {:?}", DATES[*limit].0),
-            Test::Within(networks) => any(quoted(networks)),
+            Test::Within(networks) | Test::AddressIn(networks) => any(quoted(networks)),
+            Test::AddressLike(patterns) => any(patterns.iter().map(|pattern| pattern.replace(':', "\\:")).collect()),
+            Test::AddressOrder(operator, limit) => format!(" {operator} {limit:?}"),
             Test::Regex(..) => panic!("KQL has no regular expressions"),
         }
     }

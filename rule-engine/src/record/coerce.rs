@@ -9,7 +9,7 @@ use serde_json::Number;
 
 use super::Value;
 use crate::schema::FieldType;
-use crate::value::timestamp;
+use crate::value::{Address, timestamp};
 
 /// A value of a document that is neither an object, a list nor null.
 pub(super) enum Scalar<'a> {
@@ -45,9 +45,14 @@ impl<'a> Coerced<'a> {
     /// `text` is where the value is written if the field holds texts and it is none.
     pub(super) fn new(field_type: FieldType, scalar: &Scalar<'a>, text: &'a mut String) -> Self {
         match (field_type, scalar) {
-            (FieldType::Keyword | FieldType::Text | FieldType::Ip, Scalar::Text(text)) => {
-                Coerced::Value(Value::Text(text))
-            }
+            (FieldType::Keyword | FieldType::Text, Scalar::Text(text)) => Coerced::Value(Value::Text(text)),
+            (FieldType::Ip, Scalar::Text(spelling)) => match Address::parse(spelling) {
+                Some(address) => {
+                    *text = address.to_string();
+                    Coerced::Value(Value::Text(text))
+                }
+                None => Coerced::Unfit,
+            },
             (FieldType::Keyword | FieldType::Text, other) => {
                 *text = other.to_string();
                 Coerced::Value(Value::Text(text))
@@ -181,6 +186,7 @@ mod tests {
             (Keyword, "true", "true"),
             (Keyword, r#""""#, ""),
             (Ip, r#""::1""#, "::1"),
+            (Ip, r#""::FFFF:10.0.0.1""#, "10.0.0.1"),
         ] {
             let json: Json = serde_json::from_str(json).expect("JSON");
             assert_eq!(coerced(field_type, &json), Ok(Some(expected.to_owned())), "{json}");
@@ -212,6 +218,7 @@ mod tests {
             (Date, json!(1e30)),
             (Date, json!(i64::MAX)),
             (Ip, json!(1)),
+            (Ip, json!("10.0.0")),
             (FieldType::Object, json!("a")),
         ] {
             assert_eq!(coerced(field_type, &json), Err(()), "{json}");

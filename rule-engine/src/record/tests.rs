@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -121,7 +123,8 @@ fn lists_are_written_where_the_schema_says_so_or_where_there_are_several_values(
 fn fitting_value(field: FieldId) -> BoxedStrategy<Owned> {
     let text = "[a-c.*]{0,4}";
     match Schema::ecs().field_type(field) {
-        FieldType::Keyword | FieldType::Text | FieldType::Ip => text.prop_map(Owned::Text).boxed(),
+        FieldType::Keyword | FieldType::Text => text.prop_map(Owned::Text).boxed(),
+        FieldType::Ip => any::<IpAddr>().prop_map(Owned::Address).boxed(),
         FieldType::Long => any::<i64>().prop_map(Owned::Long).boxed(),
         FieldType::Float => (-1.0e9..1.0e9).prop_map(Owned::Float).boxed(),
         FieldType::Boolean => any::<bool>().prop_map(Owned::Boolean).boxed(),
@@ -136,6 +139,7 @@ fn fitting_value(field: FieldId) -> BoxedStrategy<Owned> {
 #[derive(Clone, Debug)]
 enum Owned {
     Text(String),
+    Address(IpAddr),
     Long(i64),
     Float(f64),
     Boolean(bool),
@@ -158,6 +162,7 @@ proptest! {
         for (field, value) in &pushes {
             match value {
                 Owned::Text(text) => { record.text(*field, text); }
+                Owned::Address(address) => { record.address(*field, *address); }
                 Owned::Long(number) => { record.long(*field, *number); }
                 Owned::Float(number) => { record.push(*field, Value::Float(*number)); }
                 Owned::Boolean(truth) => { record.boolean(*field, *truth); }

@@ -13,7 +13,7 @@ use crate::value::hash::LookupSet;
 use crate::value::regex::Regex;
 #[cfg(test)]
 use crate::value::steps;
-use crate::value::{Case, Network, Order, Pattern, Symbol, network};
+use crate::value::{Address, Case, Network, Order, Pattern, Symbol};
 
 /// Comparing with this many texts costs no more than a set look-up.
 const MOST_TRIED_ONE_BY_ONE: usize = 6;
@@ -26,6 +26,7 @@ pub(super) enum TextTest {
     Like(Box<PatternSet>),
     Regex(Regex),
     Within(Box<[Network]>),
+    AddressOrder(Order, Address),
     Order(Order, Box<str>),
 }
 
@@ -56,7 +57,10 @@ impl TextTest {
             TextTest::Like(patterns) => patterns.matches(text, scratch),
             TextTest::Regex(regex) => regex.matches(text),
             TextTest::Within(networks) => {
-                network::address(text).is_some_and(|address| networks.iter().any(|network| network.contains(address)))
+                Address::parse(text).is_some_and(|address| networks.iter().any(|network| network.contains(address)))
+            }
+            TextTest::AddressOrder(order, limit) => {
+                Address::parse(text).is_some_and(|address| order.holds(address.cmp(limit)))
             }
             TextTest::Order(order, limit) => order.holds(text.cmp(limit)),
         }

@@ -86,7 +86,7 @@ impl FieldMatcher {
             ValueTest::Text(test) => match test {
                 TextTest::Is(_) | TextTest::IsIgnoringCase(_) | TextTest::Order(..) => 2,
                 TextTest::OneOf(..) => 3,
-                TextTest::Within(_) => 6,
+                TextTest::Within(_) | TextTest::AddressOrder(..) => 6,
                 TextTest::Like(_) => 8,
                 TextTest::Regex(_) => 20,
             },
@@ -104,7 +104,11 @@ impl FieldMatcher {
             ValueTest::Exists | ValueTest::Boolean(_) | ValueTest::Number(NumberTest::OneOf(_)) => true,
             ValueTest::Text(test) => match test {
                 TextTest::Is(_) | TextTest::IsIgnoringCase(_) | TextTest::OneOf(..) => true,
-                TextTest::Like(_) | TextTest::Regex(_) | TextTest::Within(_) | TextTest::Order(..) => false,
+                TextTest::Like(_)
+                | TextTest::Regex(_)
+                | TextTest::Within(_)
+                | TextTest::AddressOrder(..)
+                | TextTest::Order(..) => false,
             },
             ValueTest::Number(NumberTest::Order(..)) | ValueTest::DateIn(_) | ValueTest::DateOrder(..) => false,
         }
@@ -119,6 +123,7 @@ impl ValueTest {
             Test::Like(patterns, case) => ValueTest::Text(TextTest::like(patterns, *case)),
             Test::Regex(regex) => ValueTest::Text(TextTest::Regex(regex.clone())),
             Test::Within(networks) => ValueTest::Text(TextTest::Within(networks.as_slice().into())),
+            Test::AddressOrder(order, limit) => ValueTest::Text(TextTest::AddressOrder(*order, *limit)),
             Test::TextOrder(order, text) => ValueTest::Text(TextTest::Order(*order, text.as_str().into())),
             Test::NumberIn(numbers) => ValueTest::Number(NumberTest::OneOf(numbers.as_slice().into())),
             Test::NumberOrder(order, number) => ValueTest::Number(NumberTest::Order(*order, *number)),

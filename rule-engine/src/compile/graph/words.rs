@@ -27,6 +27,7 @@ pub(super) fn wanted(test: &Test) -> Box<str> {
         }
         Test::Regex(_) => "what the regular expression describes".to_owned(),
         Test::Within(networks) => format!("an address in {} networks", networks.len()),
+        Test::AddressOrder(by, address) => format!("{} `{address}`", order(by)),
         Test::TextOrder(by, text) => format!("{} {}", order(by), show(Value::Text(text))),
         Test::NumberIn(numbers) => list(numbers.iter().map(number)),
         Test::NumberOrder(by, limit) => format!("{} {}", order(by), show(number(limit))),

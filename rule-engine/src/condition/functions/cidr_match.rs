@@ -2,7 +2,7 @@
 
 use super::{Arguments, Computed, FunctionDefinition, Kind};
 use crate::condition::test::Test;
-use crate::value::{Network, network};
+use crate::value::{Address, Network};
 
 pub(super) const CIDR_MATCH: FunctionDefinition = FunctionDefinition {
     name: "cidrMatch",
@@ -19,7 +19,7 @@ pub(super) const CIDR_MATCH: FunctionDefinition = FunctionDefinition {
 };
 
 fn compute<'a>(arguments: &Arguments<'_, 'a>) -> Option<Computed<'a>> {
-    let address = network::address(arguments.text(0)?);
+    let address = Address::parse(arguments.text(0)?);
     let mut networks = arguments.values.iter().skip(1).filter_map(Computed::as_text);
     Some(Computed::Boolean(networks.any(|text| {
         let network = Network::parse(text);

@@ -134,9 +134,28 @@ impl Checker<'_> {
         let case = case.or(operand.case);
         let test = match kind {
             Membership::Regex => self.regex(&operand, case, &list)?,
+            Membership::In | Membership::Like if operand.value_type == FieldType::Ip => {
+                return self.like_addresses(&operand, &list);
+            }
             Membership::In | Membership::Like => Test::Like(self.each(&operand, &list, Checker::pattern)?, case),
         };
         Some(operand.condition(test))
+    }
+
+    /// Patterns with wildcards are compared with the one spelling of an address, the others are addresses.
+    fn like_addresses(&mut self, operand: &Operand, list: &[Expression]) -> Option<Condition> {
+        let (mut patterns, mut networks) = (Vec::new(), Vec::new());
+        for value in list {
+            let pattern = self.pattern(operand, value)?;
+            match pattern.exact_text() {
+                None => patterns.push(pattern),
+                Some(_) => networks.push(self.network(operand, value)?),
+            }
+        }
+        let within = (!networks.is_empty()).then_some(Test::Within(networks));
+        let like = (!patterns.is_empty()).then_some(Test::Like(patterns, Case::Insensitive));
+        let tests = within.into_iter().chain(like);
+        Some(Condition::any(tests.map(|test| operand.condition(test)).collect()))
     }
 
     fn regex(&mut self, operand: &Operand, case: Case, list: &[Expression]) -> Option<Test> {

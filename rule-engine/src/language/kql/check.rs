@@ -7,7 +7,7 @@ use crate::analysis::satisfiable::AnalyzedCondition;
 use crate::condition::{Condition, Test};
 use crate::diagnostic::{Code, Findings, Span};
 use crate::schema::{FieldReference, FieldType, fields};
-use crate::value::{Case, Network, Number, Order, Pattern, timestamp};
+use crate::value::{Address, Case, Network, Number, Order, Pattern, timestamp};
 
 mod relative;
 
@@ -166,7 +166,8 @@ pub(super) fn in_order(field: &FieldReference, order: Order, text: String) -> Co
     let test = match field.value_type() {
         FieldType::Long | FieldType::Float => number(&text).map(|number| Test::NumberOrder(order, number)),
         FieldType::Date => return dates_in_order(field, order, &text),
-        FieldType::Keyword | FieldType::Text | FieldType::Ip => Some(Test::TextOrder(order, text)),
+        FieldType::Keyword | FieldType::Text => Some(Test::TextOrder(order, text)),
+        FieldType::Ip => Address::parse(&text).map(|address| Test::AddressOrder(order, address)),
         FieldType::Boolean | FieldType::Object | FieldType::Group => None,
     };
     test.map_or(Condition::Never, |test| Condition::field(field.clone(), test))
@@ -215,17 +216,12 @@ pub(super) fn is(field: &FieldReference, any_of: &[Literal]) -> Condition {
                 .filter(|literal| literal.text().is_none())
                 .map(Literal::pattern)
                 .collect();
-            let networks = |text: &String| {
-                (field.value_type() == FieldType::Ip)
-                    .then(|| Network::parse(text))
-                    .flatten()
-            };
-            let (within, texts): (Vec<String>, Vec<String>) =
-                texts.into_iter().partition(|text| networks(text).is_some());
-            if !within.is_empty() {
-                tests.push(Test::Within(within.iter().filter_map(networks).collect()));
-            }
-            if !texts.is_empty() {
+            if field.value_type() == FieldType::Ip {
+                let networks: Vec<Network> = texts.iter().filter_map(|text| Network::parse(text)).collect();
+                if !networks.is_empty() {
+                    tests.push(Test::Within(networks));
+                }
+            } else if !texts.is_empty() {
                 tests.push(Test::TextIn(texts, field.case));
             }
             if !wildcards.is_empty() {

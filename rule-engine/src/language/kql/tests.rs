@@ -159,6 +159,13 @@ fn an_address_field_takes_addresses_and_networks() {
             ("source.ip:10.0.0.0/16", false),
             (r#"source.ip:("192.168.0.0/16" or "fe80::/10")"#, true),
             ("source.ip:10.*", true),
+            ("source.ip:(ten or 10.1.2.3)", true),
+            (r#"source.ip:"::ffff:10.1.2.3""#, true),
+            (r#"source.ip:"::ffff:10.0.0.0/104""#, true),
+            (r#"source.ip:"FE80:0::0001""#, true),
+            (r#"source.ip > "10.1.2.20""#, true),
+            (r#"source.ip < "10.1.2.20" and not source.ip < "10.1.2.3""#, true),
+            (r#"source.ip > "fe80::1""#, false),
             ("destination.ip:*", false),
         ],
     );

@@ -7,6 +7,7 @@ use crate::run::history::MemoryHistory;
 use crate::schema::Schema;
 
 mod reload;
+mod spellings;
 mod steps;
 
 const HOUR_MS: i64 = 3_600_000;

@@ -168,7 +168,8 @@ impl Checker<'_> {
                 let tests = truths.into_iter().map(|truth| operand.condition(Test::Boolean(truth)));
                 return Some(Condition::any(tests.collect()));
             }
-            FieldType::Keyword | FieldType::Text | FieldType::Ip | FieldType::Object | FieldType::Group => {
+            FieldType::Ip => Test::Within(self.each(operand, values, Checker::network)?),
+            FieldType::Keyword | FieldType::Text | FieldType::Object | FieldType::Group => {
                 Test::TextIn(self.each(operand, values, Checker::text)?, case.or(operand.case))
             }
         };
@@ -189,7 +190,8 @@ impl Checker<'_> {
                     format!("`{}` has no order: it is a boolean", operand.name),
                 );
             }
-            FieldType::Keyword | FieldType::Text | FieldType::Ip | FieldType::Object | FieldType::Group => {
+            FieldType::Ip => Test::AddressOrder(order, self.address(operand, value)?),
+            FieldType::Keyword | FieldType::Text | FieldType::Object | FieldType::Group => {
                 Test::TextOrder(order, self.text(operand, value)?)
             }
         };

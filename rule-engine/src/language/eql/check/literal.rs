@@ -5,7 +5,7 @@ use super::checker::Checker;
 use super::operand::Operand;
 use crate::diagnostic::Code;
 use crate::language::check_pattern_length;
-use crate::value::{Number, Pattern, timestamp};
+use crate::value::{Address, Network, Number, Pattern, timestamp};
 
 impl Checker<'_> {
     /// All are checked, so that the errors of all are reported.
@@ -42,6 +42,29 @@ impl Checker<'_> {
         let text = self.text(operand, value)?;
         check_pattern_length(self.options, &text, value.span, self.findings)?;
         Some(text)
+    }
+
+    pub(super) fn address(&mut self, operand: &Operand, value: &Expression) -> Option<Address> {
+        let address = match &value.kind {
+            ExpressionKind::Text(text) => Address::parse(text),
+            _ => None,
+        };
+        address.or_else(|| self.mismatch(operand, value, "an address such as `\"10.0.0.1\"`"))
+    }
+
+    /// One address, or those of a network.
+    pub(super) fn network(&mut self, operand: &Operand, value: &Expression) -> Option<Network> {
+        let network = match &value.kind {
+            ExpressionKind::Text(text) => Network::parse(text),
+            _ => None,
+        };
+        network.or_else(|| {
+            self.mismatch(
+                operand,
+                value,
+                "an address or a network such as `\"10.0.0.1\"` or `\"10.0.0.0/8\"`",
+            )
+        })
     }
 
     pub(super) fn number(&mut self, operand: &Operand, value: &Expression) -> Option<Number> {

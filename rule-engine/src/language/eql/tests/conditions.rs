@@ -114,6 +114,36 @@ fn a_date_may_be_a_number_and_a_quote_may_be_escaped() {
 }
 
 #[test]
+fn an_address_is_one_value_however_it_is_spelt() {
+    check_each(
+        &json!({"source.ip": ["::FFFF:10.1.2.3", "2001:0DB8:0::1", "no address"]}),
+        &[
+            (r#"source.ip == "10.1.2.3""#, true),
+            (r#"source.ip == "::ffff:a01:203""#, true),
+            (r#"source.ip != "2001:db8::1""#, false),
+            (r#"source.ip in ("10.0.0.1", "2001:db8:0:0::0001")"#, true),
+            (r#"source.ip == "10.0.0.0/8""#, true),
+            (r#"source.ip : ("::ffff:10.1.2.3", "172.*")"#, true),
+            (r#"source.ip : "*:10.1.2.3""#, false),
+            (r#"source.ip > "10.1.2.20" and source.ip < "10.1.2.20""#, true),
+            (r#"source.ip > "2001:db8::1""#, false),
+            (r#"concat(source.ip, "") == "10.1.2.3""#, true),
+            (r#"cidrMatch(source.ip, "::ffff:10.0.0.0/104")"#, true),
+            (r#"not cidrMatch(source.ip, "::/0")"#, false),
+        ],
+    );
+    check_errors(
+        r#"any where source.ip == "ten" or source.ip > "10.0.0.0/8" or source.ip : "ten" or cidrMatch(source.ip, "::ffff:10.0.0.0/8")"#,
+        expect![[r#"
+            type-mismatch at `"ten"`: `source.ip` is compared with an address or a network such as `"10.0.0.1"` or `"10.0.0.0/8"`
+            type-mismatch at `"10.0.0.0/8"`: `source.ip` is compared with an address such as `"10.0.0.1"`
+            type-mismatch at `"ten"`: `source.ip` is compared with an address or a network such as `"10.0.0.1"` or `"10.0.0.0/8"`
+            type-mismatch at `"::ffff:10.0.0.0/8"`: expected a network such as `"10.0.0.0/8"`
+        "#]],
+    );
+}
+
+#[test]
 fn messages_name_both_sides() {
     for (query, expected) in [
         (
