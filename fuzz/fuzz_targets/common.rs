@@ -5,8 +5,8 @@
 use std::sync::LazyLock;
 
 use rule_engine::{
-    CheckedRule, DocumentCounts, Engine, EngineOptions, Format, MemoryHistory, ParseOptions, Record, Report, Rules,
-    Schema, parse_rule, parse_rules, run_examples,
+    CheckedRule, DocumentCounts, DocumentReader, Engine, EngineOptions, Envelope, Format, MemoryHistory, ParseOptions,
+    Record, Report, Rules, Schema, parse_rule, parse_rules, run_examples,
 };
 
 const EVENT: &str = r#"{"@timestamp": "2026-01-01T00:00:00Z", "event": {"category": ["process"], "type": ["start"]},
@@ -70,12 +70,24 @@ fn render(parsed: &Result<CheckedRule, Report>, text: &str) {
     }
 }
 
-/// Any JSON document as an event: it is read without a panic, and what was read survives being written.
+/// Any JSON document as an event: it is read without a panic, and what was read survives being written. Any text is
+/// opened as a line of a file, and what a search hit holds comes out of it.
 pub(crate) fn run_document(bytes: &[u8]) {
-    let Ok(document) = serde_json::from_slice(bytes) else {
+    let Ok(text) = str::from_utf8(bytes) else {
         return;
     };
+    let opened = Envelope::open(text);
     let mut record = Record::new();
+    if let Envelope::Document(document) = opened {
+        let _ = DocumentReader::new(&record).read(document, &mut record);
+    }
+    let Ok(document) = serde_json::from_str(text) else {
+        return;
+    };
+    let hit = format!("{{\"_id\": \"}}\", \"_source\": {text}, \"sort\": [{text}]}}");
+    if document != serde_json::Map::new() {
+        assert_eq!(Envelope::open(&hit), Envelope::Document(text.trim_ascii()));
+    }
     record.fill_from_document(&document);
     let written = record.to_document();
     let mut again = Record::new();

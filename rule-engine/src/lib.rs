@@ -47,7 +47,9 @@ pub use examples::{ExampleOutcome, run_examples};
 pub use language::ParseOptions;
 pub use limits::{EngineLimits, LimitError, RuleLimits};
 pub use record::streams::{DataStreamError, DataStreams};
-pub use record::{DocumentCounts, DocumentReader, MAX_RECORD_TEXT, Producer, Record, UnfitValue, Value, Values};
+pub use record::{
+    DocumentCounts, DocumentReader, Envelope, MAX_RECORD_TEXT, Producer, Record, UnfitValue, Value, Values,
+};
 pub use rule::{
     CheckedRule, Example, Expectation, Format, Rating, Report, RuleInfo, RuleSeverity, RuleType, parse_rule,
     parse_rules,

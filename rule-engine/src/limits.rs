@@ -146,6 +146,9 @@ pub(crate) const MAX_SUMMARY_TEXT_BYTES: usize = 512;
 /// Values of one document that are named as not fitting their fields, and bytes of each.
 pub(crate) const MAX_UNFIT_SHOWN: usize = 10;
 pub(crate) const MAX_UNFIT_TEXT_BYTES: usize = 48;
+/// Data streams that an engine knows by the name that events give them, and bytes of such a name.
+pub(crate) const MAX_KNOWN_STREAMS: usize = 1_000;
+pub(crate) const MAX_STREAM_NAME_BYTES: usize = 512;
 /// Lines of one match's reason.
 pub(crate) const MAX_REASON_LINES: usize = 24;
 /// Values that one line of a reason shows.

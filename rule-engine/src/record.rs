@@ -12,6 +12,7 @@ use crate::value::Address;
 
 mod coerce;
 mod document;
+mod envelope;
 pub(crate) mod key;
 mod producer;
 mod reader;
@@ -19,6 +20,7 @@ pub(crate) mod streams;
 
 pub(crate) use document::SUMMARY;
 pub use document::{DocumentCounts, UnfitValue};
+pub use envelope::Envelope;
 pub use producer::Producer;
 pub use reader::DocumentReader;
 
@@ -319,6 +321,11 @@ impl Record {
             Value::Date(nanoseconds) => Some(nanoseconds),
             _ => None,
         })
+    }
+
+    /// Whether no field has a value.
+    pub fn is_empty(&self) -> bool {
+        self.present.is_empty()
     }
 
     /// Whether the field has no value.

@@ -7,7 +7,7 @@ use crate::analysis::meaning;
 use crate::condition::{AlertLimits, Condition, Detection};
 use crate::diagnostic::{Diagnostic, Findings, Lines, Span};
 use crate::language::ParseOptions;
-use crate::record::streams::Categories;
+use crate::record::streams::{Categories, IndexPatterns};
 use crate::schema::{FieldId, FieldReference, Schema};
 use crate::value::hash::fingerprint;
 
@@ -99,6 +99,8 @@ pub struct CheckedRule {
     /// The line of the file at which the rule begins, from 1.
     pub line: u32,
     pub(crate) schema: Schema,
+    pub(crate) index: IndexPatterns,
+    /// The categories of the events that `index` names, where these do not say themselves where they are.
     pub(crate) categories: Categories,
     /// What an event has to satisfy for the rule to look at it: filters and exceptions.
     pub(crate) filter: Condition,

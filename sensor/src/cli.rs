@@ -75,8 +75,9 @@ Examples:
     #[command(after_help = "\
 The input is one ECS document a line, with nested or dotted keys, from any producer. Alerts go to
 stdout, one JSON document a line. Time is the documents' `@timestamp`, and they are taken in its
-order, so that the same input always gives the same output. A line that cannot be used is named on
-stderr and makes the exit status 1.
+order, so that the same input always gives the same output. Search hits and the lines of bulk
+requests are taken for the documents in them. A line that cannot be used is named on stderr and makes
+the exit status 1, as does an input without an event.
 
 Examples:
   tidewaiter replay --rules my-rules/ events.ndjson

@@ -8,16 +8,18 @@ use std::collections::BTreeMap;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
-use crate::record::streams::Categories;
+use crate::record::streams::{Categories, IndexPatterns};
 use crate::record::{Record, Value};
 use crate::schema::{FieldId, fields};
 use crate::value::hash::LookupMap;
 use crate::value::{Case, FoldBuffer};
 
 mod rule_bits;
+mod stream_readers;
 
 use crate::analysis::prerequisite::{Prerequisite, RequiredKey};
 use rule_bits::RuleBits;
+use stream_readers::StreamReaders;
 
 /// The kind of an event, besides its category: known before anything else.
 const KIND: [FieldId; 2] = [fields::EVENT_TYPE, fields::EVENT_ACTION];
@@ -32,6 +34,8 @@ const MAX_LISTED_RULES: usize = 8;
 pub(crate) struct CandidateIndex {
     /// For each category of events the rules that read it.
     by_category: Box<[RuleBits]>,
+    /// For each rule the streams that it reads.
+    patterns: Box<[IndexPatterns]>,
     /// The rules that can match at all.
     possible: RuleBits,
     /// The most selective come first.
@@ -45,6 +49,7 @@ pub(crate) struct Candidates {
     rules: RuleBits,
     allowed: RuleBits,
     folded: FoldBuffer,
+    streams: StreamReaders,
 }
 
 /// What the rules need of a field's whole values.
@@ -101,7 +106,7 @@ type Needs = BTreeMap<FieldId, BTreeMap<RequiredKey, Vec<u32>>>;
 
 impl CandidateIndex {
     /// For rules in their order, with the categories of events that each reads and what it needs.
-    pub(crate) fn new(rules: &[(Categories, Prerequisite)]) -> CandidateIndex {
+    pub(crate) fn new(rules: &[(Categories, Prerequisite)], patterns: Box<[IndexPatterns]>) -> CandidateIndex {
         let count = rules.len();
         let numbered = || rules.iter().zip(0_u32..);
         let by_category = (0..Categories::COUNT).map(|category| {
@@ -147,6 +152,7 @@ impl CandidateIndex {
         parts.sort_by(|(one, _), (other, _)| other.total_cmp(one));
         CandidateIndex {
             by_category: by_category.collect(),
+            patterns,
             possible: RuleBits::of(possible.map(|(_, rule)| rule), count),
             fields: fields.into_iter().map(|(_, index)| index).collect(),
             parts: parts.into_iter().map(|(_, index)| index).collect(),
@@ -158,6 +164,7 @@ impl CandidateIndex {
             rules: self.possible.clone(),
             allowed: self.possible.clone(),
             folded: FoldBuffer::default(),
+            streams: StreamReaders::default(),
         }
     }
 
@@ -166,12 +173,18 @@ impl CandidateIndex {
     pub(crate) fn find(
         &self,
         record: &Record,
-        categories: Categories,
         candidates: &mut Candidates,
         is_scanned: impl Fn(FieldId, usize) -> bool,
     ) {
-        let Candidates { rules, allowed, folded } = candidates;
-        self.read_by(categories, rules);
+        let Candidates {
+            rules,
+            allowed,
+            folded,
+            streams,
+        } = candidates;
+        if !streams.find(record, &self.patterns, rules) {
+            self.read_by(Categories::of(record), rules);
+        }
         if !rules.intersect(&self.possible) {
             return;
         }
@@ -192,7 +205,9 @@ impl CandidateIndex {
     /// Whether some rule may match an event of which only its kind is known.
     pub(crate) fn any_of_kind(&self, kind: &Record) -> bool {
         let mut candidates = self.scratch();
-        let Candidates { rules, allowed, folded } = &mut candidates;
+        let Candidates {
+            rules, allowed, folded, ..
+        } = &mut candidates;
         self.read_by(Categories::of(kind), rules);
         let mut any = rules.intersect(&self.possible);
         for field in self.fields.iter().filter(|index| KIND.contains(&index.field)) {
@@ -211,6 +226,11 @@ impl CandidateIndex {
 }
 
 impl Candidates {
+    /// How many events were of streams that no rule reads, and the names of these.
+    pub(crate) fn unread_streams(&self) -> (u64, Vec<&str>) {
+        self.streams.unread()
+    }
+
     /// The rules, in their order.
     pub(crate) fn rules(&self) -> impl Iterator<Item = usize> + '_ {
         self.rules.iter()

@@ -10,7 +10,7 @@ use super::index::CandidateIndex;
 use super::sequence::CompiledSequence;
 use crate::analysis::prerequisite::{PartCounts, Prerequisite};
 use crate::condition::{AlertLimits, Detection, Then};
-use crate::record::streams::Categories;
+use crate::record::streams::{Categories, OWN_STREAM};
 use crate::record::{Record, SUMMARY};
 use crate::rule::{CheckedRule, RuleInfo};
 use crate::schema::{FieldId, Schema, fields};
@@ -151,6 +151,7 @@ impl Rules {
                 .for_each(|field| read_fields[field.index()] = true);
         }
         let prerequisites = prerequisites(&rules);
+        let patterns = rules.iter().map(|rule| rule.index.clone()).collect();
         let mut graph = GraphBuilder::default();
         let rules: Vec<CompiledRule> = rules
             .into_iter()
@@ -166,7 +167,7 @@ impl Rules {
             infos: rules.iter().map(|rule| Arc::clone(&rule.info)).collect(),
             deferred: deferred.map(|(position, _)| position).collect(),
             graph: graph.finish(schema),
-            index: CandidateIndex::new(&prerequisites),
+            index: CandidateIndex::new(&prerequisites, patterns),
             keeps_summaries: rules.iter().any(keeps_summary),
             rules,
             read_fields,
@@ -198,7 +199,10 @@ impl Rules {
     /// one.
     pub fn narrow_record(&self) -> Record {
         Record::only(&self.schema, |field| {
-            self.reads(field) || field == fields::EVENT_CATEGORY || (self.keeps_summaries && SUMMARY.contains(&field))
+            self.reads(field)
+                || field == fields::EVENT_CATEGORY
+                || OWN_STREAM.contains(&field)
+                || (self.keeps_summaries && SUMMARY.contains(&field))
         })
     }
 }

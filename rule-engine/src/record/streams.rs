@@ -1,11 +1,11 @@
 //! Which events a rule reads: its `index` patterns against the data streams that an event counts as being in.
 //!
-//! An event of category C is in `logs-endpoint.events.C-default` and in `logs-cloud_defend.C-default`, or in the
-//! streams that the operator names. The patterns are resolved once for the categories that ECS knows, so that an event
-//! costs one comparison of bit sets.
+//! An event that names its stream (`data_stream.*`) is in that one. Any other of category C is in
+//! `logs-endpoint.events.C-default` and in `logs-cloud_defend.C-default`, or in the streams that the operator names. The
+//! patterns are resolved once for the categories that ECS knows, and once for each stream that events name.
 
 use super::{Record, Value};
-use crate::schema::fields;
+use crate::schema::{FieldId, fields};
 use crate::value::{Case, Pattern};
 
 /// ECS's values of `event.category`, the one that is looked for most often first.
@@ -82,6 +82,61 @@ pub struct DataStreamError {
     pub name: String,
 }
 
+/// The `index` patterns of a rule, in their order. Without any, it reads all streams.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct IndexPatterns(Vec<IndexPattern>);
+
+#[derive(Clone, Debug)]
+struct IndexPattern {
+    pattern: Pattern,
+    /// It was written after `-`, so what it names is left out.
+    is_taken_away: bool,
+}
+
+impl IndexPatterns {
+    pub(crate) fn new<'a>(index: impl IntoIterator<Item = &'a str>) -> IndexPatterns {
+        let pattern = |written: &str| {
+            let excluded = written.strip_prefix('-');
+            IndexPattern {
+                pattern: Pattern::from_index(excluded.unwrap_or(written)),
+                is_taken_away: excluded.is_some(),
+            }
+        };
+        IndexPatterns(index.into_iter().map(pattern).collect())
+    }
+
+    /// Whether they name the stream.
+    pub(crate) fn name(&self, stream: &str) -> bool {
+        let named = |pattern: &&IndexPattern| pattern.pattern.matches(stream, Case::Sensitive);
+        match self.0.iter().rev().find(named) {
+            Some(last) => !last.is_taken_away,
+            None => self.0.is_empty(),
+        }
+    }
+}
+
+/// The fields by which an event names the stream that it is in.
+pub(crate) const OWN_STREAM: [FieldId; 3] = [
+    fields::DATA_STREAM_TYPE,
+    fields::DATA_STREAM_DATASET,
+    fields::DATA_STREAM_NAMESPACE,
+];
+
+/// Writes the name of the stream that the event says it is in, and gives whether it says one. What else it leaves out is
+/// what Elastic's agents would write.
+pub(crate) fn write_own_stream(record: &Record, name: &mut String) -> bool {
+    let Some(dataset) = record.first_text(fields::DATA_STREAM_DATASET) else {
+        return false;
+    };
+    name.clear();
+    name.push_str(record.first_text(fields::DATA_STREAM_TYPE).unwrap_or("logs"));
+    name.push('-');
+    name.push_str(dataset);
+    name.push('-');
+    name.push_str(record.first_text(fields::DATA_STREAM_NAMESPACE).unwrap_or("default"));
+    true
+}
+
 /// A set of event categories.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Categories(u32);
@@ -89,22 +144,16 @@ pub(crate) struct Categories(u32);
 impl Categories {
     pub(crate) const ALL: Categories = Categories(u32::MAX);
 
-    /// The categories whose streams the index patterns name. A pattern after `-` takes away.
-    pub(crate) fn read_by(index: &[String], streams: &DataStreams) -> Categories {
-        let named = |pattern: &str| {
-            let pattern = Pattern::from_index(pattern);
-            let read = |category: &str| {
-                let mut streams = streams.0.iter();
-                streams.any(|stream| pattern.matches(&stream.replace(PLACE, category), Case::Sensitive))
-            };
-            bits(CATEGORIES.into_iter().filter(|category| read(category)))
+    /// The categories of which the index patterns name a stream.
+    pub(crate) fn read_by(index: &IndexPatterns, streams: &DataStreams) -> Categories {
+        if index.0.is_empty() {
+            return Categories::ALL;
+        }
+        let is_read = |category: &&str| {
+            let mut streams = streams.0.iter();
+            streams.any(|stream| index.name(&stream.replace(PLACE, category)))
         };
-        index
-            .iter()
-            .fold(Categories(0), |read, pattern| match pattern.strip_prefix('-') {
-                Some(excluded) => Categories(read.0 & !named(excluded)),
-                None => Categories(read.0 | named(pattern)),
-            })
+        Categories(bits(CATEGORIES.into_iter().filter(is_read)))
     }
 
     /// The categories of an event. One that says none, or one that ECS does not know, may be in any stream.
@@ -154,8 +203,7 @@ mod tests {
     use super::*;
 
     fn read_by(index: &[&str]) -> Categories {
-        let index: Vec<String> = index.iter().map(|pattern| (*pattern).to_owned()).collect();
-        Categories::read_by(&index, &DataStreams::default())
+        Categories::read_by(&IndexPatterns::new(index.iter().copied()), &DataStreams::default())
     }
 
     fn event(category: Option<&str>) -> Categories {
@@ -177,6 +225,10 @@ mod tests {
             (&["auditbeat-*", "endgame-*"], "process", false),
             (&["logs-*", "-logs-*.process-*"], "process", false),
             (&["logs-endpoint.events.process"], "process", false),
+            (&["logs-*", "-logs-endpoint*"], "process", true),
+            (&["logs-*", "-logs-*", "logs-endpoint*"], "process", true),
+            (&["-logs-*"], "process", false),
+            (&[], "process", true),
         ] {
             assert_eq!(
                 read_by(index).overlaps(event(Some(category))),
@@ -189,7 +241,7 @@ mod tests {
     #[test]
     fn the_streams_of_events_can_be_others() {
         let streams = DataStreams::new(vec!["metrics-{category}.own".to_owned()]).expect("names with a category");
-        let read = |index: &str| Categories::read_by(&[index.to_owned()], &streams);
+        let read = |index: &str| Categories::read_by(&IndexPatterns::new([index]), &streams);
         assert!(read("metrics-*").overlaps(event(Some("process"))));
         assert!(read("metrics-process.own").overlaps(event(Some("process"))));
         assert!(!read("logs-*").overlaps(event(Some("process"))));

@@ -11,7 +11,7 @@ use crate::analysis::{category, cost, satisfiable};
 use crate::condition::{Detection, Then};
 use crate::diagnostic::{Code, Findings, Span};
 use crate::language::{ParseOptions, eql, kql};
-use crate::record::streams::Categories;
+use crate::record::streams::{Categories, IndexPatterns};
 use crate::schema::{FieldReference, FieldType, fields};
 use crate::value::duration;
 
@@ -129,7 +129,8 @@ impl<'a> Reader<'a, '_> {
             .map(|table| examples::read(self.options.schema(), table, self.findings))
             .unwrap_or_default();
         let then = self.then(rule_type, learn_for_ms);
-        let categories = self.categories();
+        let index = self.index();
+        let categories = self.categories(&index);
         let filter = exceptions::read(self.options, self.rule, self.findings);
         if let Some(filter) = &filter {
             satisfiable::satisfiability(self.options.producer(), filter, self.rule.span)
@@ -178,6 +179,7 @@ impl<'a> Reader<'a, '_> {
             warnings: Vec::new(),
             line: 1,
             schema: self.options.schema().clone(),
+            index,
             categories,
             filter: filter?,
             limits: limits?,
@@ -212,19 +214,22 @@ impl<'a> Reader<'a, '_> {
         risk_score
     }
 
-    fn categories(&mut self) -> Categories {
+    fn index(&mut self) -> IndexPatterns {
         if self.rule.has_content("index").is_none() {
-            return Categories::ALL;
+            return IndexPatterns::default();
         }
         let index = self.rule.texts("index", self.findings);
-        let patterns: Vec<String> = index.iter().map(|pattern| pattern.value.to_owned()).collect();
-        let categories = Categories::read_by(&patterns, self.options.producer().streams());
-        if let Some(first) = index.first()
+        IndexPatterns::new(index.iter().map(|pattern| pattern.value))
+    }
+
+    fn categories(&mut self, index: &IndexPatterns) -> Categories {
+        let categories = Categories::read_by(index, self.options.producer().streams());
+        if let Some(place) = self.rule.has_content("index")
             && !self.options.producer().makes(categories)
         {
             let message = "no source here produces events of the rule's `index` patterns";
             self.findings
-                .add(first.span, Code::IndexWithoutSource, message)
+                .add(place, Code::IndexWithoutSource, message)
                 .help(format!(
                     "events here are in {}",
                     listed(&self.options.producer().stream_names())

@@ -20,7 +20,6 @@ use crate::compile::index::Candidates;
 use crate::compile::rules::{CompiledRule, Rules};
 use crate::record::Record;
 use crate::record::key::owner;
-use crate::record::streams::Categories;
 use crate::rule::RuleInfo;
 use crate::schema::fields;
 use crate::value::hash::{HashMap, HashSet};
@@ -167,7 +166,7 @@ impl Engine {
             ..
         } = self;
         let is_scanned = |field, values| rules.graph.scans(field, values);
-        rules.index.find(record, Categories::of(record), candidates, is_scanned);
+        rules.index.find(record, candidates, is_scanned);
         let event = Evaluation::new(record, &rules.graph, scratch);
         for position in candidates.rules() {
             let rule = &rules.rules[position];
@@ -328,6 +327,12 @@ impl Engine {
     /// The rules that it runs.
     pub fn rules(&self) -> &Arc<Rules> {
         &self.rules
+    }
+
+    /// How many events were of data streams that no rule reads ([`Producer`](crate::Producer) says which stream an event
+    /// is in that names none), and the names of these streams, a thousand at most.
+    pub fn unread_streams(&self) -> (u64, Vec<&str>) {
+        self.candidates.unread_streams()
     }
 
     /// What it did since it was made.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rule_engine::{Engine, EngineOptions, RuleType, Rules};
 
 use super::recording::{Recording, unreadable};
-use super::replay::warn_of_broken;
+use super::replay::{report_unread, warn_of_broken};
 use super::{CommandError, ExitStatus, configured};
 use crate::cli::LearnArguments;
 use crate::clock::{WallClock, boot_clock_ns};
@@ -49,6 +49,7 @@ pub(crate) fn main(arguments: &LearnArguments) -> Result<ExitStatus, CommandErro
     let counts = recording.finish();
     let status = counts.report();
     report::rule_engine(&engine.counters());
+    report_unread(&engine);
     tracing::info!(
         "{} events read; `{}` holds {} terms of {rule_count} new_terms rules",
         counts.events,

@@ -1,22 +1,26 @@
-//! Recorded documents, one a line, as `replay` and `learn` read them: in bounded memory, each bad line reported and left
-//! out, and on a terminal with a bar that shows how far it is.
+//! Recorded documents, one a line, as `replay` and `learn` read them: from whatever wrote them, in bounded memory, each
+//! bad line reported and left out, and on a terminal with a bar that shows how far it is.
 
 use std::io::{self, BufRead as _};
 use std::path::Path;
 
-use rule_engine::{DocumentReader, Record};
+use rule_engine::{DocumentReader, Envelope, Record, UnfitValue};
 
 use super::error::{CommandError, ExitStatus};
 use super::progress::Progress;
 use crate::text::document::Document;
+use crate::text::escape::Visible;
 use input::Input;
 
+mod foreign;
 pub(crate) mod input;
 
 /// A longer line is not read.
 const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 /// Lines that could not be used are named up to this many, then only counted.
 const MAX_NAMED_LINES: u64 = 20;
+/// The same of values that do not fit their fields.
+const MAX_NAMED_VALUES: u64 = 10;
 /// Events between looks at the clock.
 const EVENTS_BETWEEN_LOOKS: u64 = 1024;
 
@@ -45,6 +49,8 @@ pub(crate) struct RecordingCounts {
     pub(crate) lines: u64,
     pub(crate) events: u64,
     pub(crate) unusable_lines: u64,
+    /// Those that have no field that some rule looks at.
+    pub(crate) empty_events: u64,
     /// Values of fields that some rule looks at.
     pub(crate) unfit_values: u64,
 }
@@ -58,11 +64,21 @@ impl RecordingCounts {
                 self.unfit_values
             );
         }
-        if self.unusable_lines == 0 {
-            return ExitStatus::Ok;
+        if self.unusable_lines > 0 {
+            tracing::error!("{} lines of {} could not be used", self.unusable_lines, self.lines);
         }
-        tracing::error!("{} lines of {} could not be used", self.unusable_lines, self.lines);
-        ExitStatus::Findings
+        if self.events == 0 {
+            tracing::error!("the input gave no event: it has to hold one JSON document a line");
+        } else if self.events == self.empty_events {
+            tracing::error!("no document has a field that the rules look at: fields have to be named as in ECS");
+        } else if self.empty_events > 0 {
+            tracing::warn!("{} documents have no field that the rules look at", self.empty_events);
+        }
+        if self.unusable_lines == 0 && self.events > self.empty_events {
+            ExitStatus::Ok
+        } else {
+            ExitStatus::Findings
+        }
     }
 }
 
@@ -139,11 +155,16 @@ impl<I: Input> Recording<I> {
         }
         self.counts.lines += 1;
         self.counts.bytes += self.line.len() as u64;
-        let text = text(&self.line).map(Box::from);
+        if self.counts.lines == 1
+            && let Some(what) = foreign::what_to_do(&self.line)
+        {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        }
+        let document = document(&self.line).map(|document| document.map(Box::from));
         self.line.clear();
-        match text {
-            Ok(text) if is_blank(&text) => Ok(Seen::Part),
-            Ok(text) => Ok(Seen::Line(text)),
+        match document {
+            Ok(Some(document)) => Ok(Seen::Line(document)),
+            Ok(None) => Ok(Seen::Part),
             Err(reason) => {
                 self.report_unusable(self.counts.lines, &reason);
                 Ok(Seen::Part)
@@ -155,8 +176,10 @@ impl<I: Input> Recording<I> {
     pub(crate) fn read(&mut self, json: &str, line: u64, record: &mut Record) -> bool {
         match self.reader.read(json, record) {
             Ok(read) => {
+                self.report_unfit(line, &read.unfit, record);
                 self.counts.unfit_values += read.unfit_values;
                 self.counts.events += 1;
+                self.counts.empty_events += u64::from(record.is_empty() && read.unfit_values == 0);
                 if self.counts.events.is_multiple_of(EVENTS_BETWEEN_LOOKS) {
                     self.progress.update(self.counts.bytes, self.counts.events);
                 }
@@ -166,6 +189,14 @@ impl<I: Input> Recording<I> {
                 self.report_unusable(line, &no_document(&error));
                 false
             }
+        }
+    }
+
+    fn report_unfit(&self, line: u64, values: &[UnfitValue], record: &Record) {
+        let named = MAX_NAMED_VALUES.saturating_sub(self.counts.unfit_values);
+        for UnfitValue { field, value } in values.iter().take(named as usize) {
+            let name = record.schema().name(*field);
+            tracing::warn!("line {line}: `{}` does not fit `{name}`", Visible(value));
         }
     }
 
@@ -184,11 +215,17 @@ impl<I: Input> Recording<I> {
     }
 }
 
-fn text(line: &[u8]) -> Result<&str, String> {
+/// What may be a document in a line; `None` if there is nothing.
+fn document(line: &[u8]) -> Result<Option<&str>, String> {
     if line.len() > MAX_LINE_BYTES {
         return Err(format!("it is longer than {MAX_LINE_BYTES} bytes"));
     }
-    str::from_utf8(line).map_err(|error| format!("it is not UTF-8 (column {})", error.valid_up_to() + 1))
+    let line = str::from_utf8(line).map_err(|error| format!("it is not UTF-8 (column {})", error.valid_up_to() + 1))?;
+    match Envelope::open(line) {
+        Envelope::Document(document) => Ok(Some(document).filter(|document| !is_blank(document))),
+        Envelope::Unusable(reason) => Err(reason.to_owned()),
+        _ => Ok(None),
+    }
 }
 
 fn is_blank(text: &str) -> bool {
@@ -199,6 +236,10 @@ fn is_blank(text: &str) -> bool {
 pub(crate) fn no_document(error: &serde_json::Error) -> String {
     match error.classify() {
         serde_json::error::Category::Data => "it is not a JSON object".to_owned(),
+        serde_json::error::Category::Eof => {
+            "it ends within a JSON document: each has to stand on a line of its own, as `jq -c .` writes them"
+                .to_owned()
+        }
         _ => format!("it is not JSON (column {})", error.column()),
     }
 }
@@ -239,6 +280,78 @@ mod tests {
             }
             let counts = recording.counts;
             assert_eq!((counts.lines, counts.events, counts.unusable_lines), (8, 2, 5));
+        }
+    }
+
+    /// What is read of this input, and the names in it.
+    fn read(input: impl AsRef<[u8]>) -> (RecordingCounts, Vec<String>) {
+        let mut record = Record::new();
+        let mut recording = Recording::new(BufReader::with_capacity(7, input.as_ref()), &record);
+        let mut names = Vec::new();
+        while recording.next(&mut record).expect("no error of reading") {
+            names.extend(record.first_text(fields::PROCESS_NAME).map(str::to_owned));
+        }
+        (recording.counts, names)
+    }
+
+    #[test]
+    fn other_writers_files_give_their_documents() {
+        let document = r#"{"process":{"name":"bash"}}"#;
+        let listed = r#"{"process.name":["bash"]}"#;
+        for (input, events) in [
+            (
+                format!("\u{feff}{document}\r\n\r\n\u{feff}\r\n\u{feff}{document}\r\n"),
+                2,
+            ),
+            (format!("\u{1e}{document}\n\u{1e}{document}"), 2),
+            (format!(r#"{{"_index":"a","_id":"1","_source":{document}}}"#), 1),
+            (format!(r#"{{"_index":"a","_id":"1","fields":{listed}}}"#), 1),
+            (
+                format!(
+                    "{{\"index\":{{\"_id\":\"1\"}}}}\n{document}\n{{\"delete\":{{}}}}\n{{\"update\":{{}}}}\n{{\"doc\":{document}}}"
+                ),
+                2,
+            ),
+        ] {
+            let (counts, names) = read(&input);
+            assert_eq!((counts.events, names.len()), (events, events as usize), "{input}");
+            assert_eq!(counts.report(), ExitStatus::Ok, "{input}");
+        }
+    }
+
+    #[test]
+    fn an_input_that_gives_no_event_is_no_success() {
+        for input in [
+            "",
+            "\n \r\n",
+            "\u{feff}",
+            "{}",
+            r#"{"rows":[1],"process":{"nom":"a"}}"#,
+            "{\"index\":{}}\n{\"delete\":{}}",
+            "{\n  \"process\": {\n    \"name\": \"a\"\n  }\n}",
+            "[{\"process\":{\"name\":\"a\"}}]",
+            r#"{"took":1,"hits":{"hits":[{"_source":{"process":{"name":"a"}}}]}}"#,
+            r#"{"_id":"1","_index":"a"}"#,
+            "process.name,process.pid\na,1",
+        ] {
+            let (counts, names) = read(input);
+            assert_eq!((counts.report(), names.len()), (ExitStatus::Findings, 0), "{input}");
+        }
+    }
+
+    #[test]
+    fn an_input_that_is_no_text_is_an_error_that_says_what_to_do() {
+        let utf16 = |first: u16| std::iter::once(first).chain("{\"a\":1}\n".encode_utf16());
+        for (input, what) in [
+            (utf16(0xfeff).flat_map(u16::to_le_bytes).collect::<Vec<u8>>(), "iconv"),
+            (utf16(0xfeff).flat_map(u16::to_be_bytes).collect(), "iconv"),
+            (utf16(b'{'.into()).flat_map(u16::to_le_bytes).collect(), "iconv"),
+            (b"\x1f\x8b\x08\0\0".to_vec(), "gzip -dc"),
+            (b"\x28\xb5\x2f\xfd\x04".to_vec(), "zstd -dc"),
+        ] {
+            let mut recording = Recording::new(BufReader::new(input.as_slice()), &Record::new());
+            let error = recording.next(&mut Record::new()).expect_err("no text");
+            assert!(error.to_string().contains(what), "{error}");
         }
     }
 }

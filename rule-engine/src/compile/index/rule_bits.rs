@@ -23,6 +23,10 @@ impl RuleBits {
         self.0.fill(0);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(|word| *word == 0)
+    }
+
     pub(super) fn copy_from(&mut self, other: &RuleBits) {
         self.0.copy_from_slice(&other.0);
     }
