@@ -54,13 +54,12 @@ impl Default for RuleLimits {
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct EngineLimits {
-    /// Bytes of everything that the engine remembers. Each rule that remembers has an equal share.
+    /// Bytes of everything that the engine remembers. A rule may have what the others leave free, and an equal share if
+    /// it needs that.
     pub state_bytes: usize,
     /// Keys for which one rule remembers partial sequences, counts or alerts; one that several owners use counts for
     /// each.
     pub groups: usize,
-    /// Events that the partial sequences of one rule remember, all keys together.
-    pub remembered_events: usize,
     /// Sequences of one rule that wait for an event that must be missing after their last one.
     pub waiting_sequences: usize,
     /// Combinations of the values of one event that a new-terms rule looks at.
@@ -71,9 +70,8 @@ impl Default for EngineLimits {
     fn default() -> Self {
         EngineLimits {
             state_bytes: 12 << 20,
-            groups: 2_048,
-            remembered_events: 4_096,
-            waiting_sequences: 1_024,
+            groups: 65_536,
+            waiting_sequences: 65_536,
             term_combinations: 100,
         }
     }
@@ -112,7 +110,6 @@ impl EngineLimits {
         for (name, value) in [
             ("state_bytes", self.state_bytes),
             ("groups", self.groups),
-            ("remembered_events", self.remembered_events),
             ("waiting_sequences", self.waiting_sequences),
             ("term_combinations", self.term_combinations),
         ] {

@@ -11,6 +11,7 @@ pub(crate) mod history;
 mod intervals;
 pub(crate) mod new_terms;
 pub(crate) mod options;
+mod pool;
 pub(crate) mod sequence;
 mod state;
 pub(crate) mod threshold;

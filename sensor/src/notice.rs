@@ -24,7 +24,7 @@ pub(crate) use sender::{Origin, Sender, SenderProgram};
 const QUEUE_LENGTH: usize = 4096;
 
 /// All that [`Notice::action`] gives.
-pub(crate) const ACTIONS: [&str; 19] = [
+pub(crate) const ACTIONS: [&str; 20] = [
     "records-lost",
     "container-over-share",
     "output-refused",
@@ -40,6 +40,7 @@ pub(crate) const ACTIONS: [&str; 19] = [
     "sensor-stood-still",
     "sensor-ended-uncleanly",
     "processes-given-up",
+    "rule-forgot",
     "state-not-written",
     "engine-failing",
     "call-refused",
@@ -93,6 +94,8 @@ pub(crate) enum Notice {
     EndedUncleanly,
     /// For want of room, something is no longer known of processes of the owner that takes the most.
     ProcessesGivenUp { what: GivenUp },
+    /// For want of room, a rule of this name forgot keys, groups or sequences of which it may yet have told.
+    RuleForgot { rule: String },
     /// Something in the state directory cannot be written: the `history`, or that the sensor is `running`.
     StateNotWritten { what: &'static str },
     /// A container engine, by its name and socket, does not answer, or not as it should.
@@ -131,6 +134,7 @@ impl Notice {
             Notice::StoodStill => "sensor-stood-still",
             Notice::EndedUncleanly => "sensor-ended-uncleanly",
             Notice::ProcessesGivenUp { .. } => "processes-given-up",
+            Notice::RuleForgot { .. } => "rule-forgot",
             Notice::StateNotWritten { .. } => "state-not-written",
             Notice::EngineFailing { .. } => "engine-failing",
             Notice::CallRefused { .. } => "call-refused",
@@ -146,6 +150,7 @@ impl Notice {
             Notice::HookBlind { hook } => Some(hook),
             Notice::KernelSideChanged { what } => Some(what),
             Notice::ProcessesGivenUp { what } => Some(what.name()),
+            Notice::RuleForgot { rule } => Some(rule),
             Notice::StateNotWritten { what } => Some(what),
             Notice::EngineFailing { engine } => Some(engine),
             Notice::CallRefused { call } => Some(call),
@@ -188,6 +193,7 @@ impl Notice {
                 | Notice::OutputBehind
                 | Notice::LogLinesDropped
                 | Notice::ThreadLost { .. }
+                | Notice::RuleForgot { .. }
                 | Notice::StateNotWritten { .. }
                 | Notice::EngineFailing { .. }
         )
@@ -244,6 +250,10 @@ impl Notice {
                     what.description()
                 )
             }
+            Notice::RuleForgot { rule } => format!(
+                "the rule `{}` forgot {count} groups for want of room: what they would have led to is not told",
+                Visible(rule)
+            ),
             Notice::StateNotWritten { what } => {
                 format!("the state directory cannot be written ({what}); it is tried again")
             }

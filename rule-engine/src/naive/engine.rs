@@ -351,7 +351,11 @@ fn a_container_that_touches_a_shared_key_takes_it_from_nobody() {
         found.iter().filter(|rule| *rule == "sequence").count()
     };
     for touches in [[true, false], [false, true], [true, true]] {
-        let mut run = Run::new(EngineLimits::default(), true);
+        let limits = EngineLimits {
+            groups: 2_048,
+            ..EngineLimits::default()
+        };
+        let mut run = Run::new(limits, true);
         let (victim, attacker) = (1, 2);
         if touches[0] {
             show(&mut run, attacker, 0, "0");

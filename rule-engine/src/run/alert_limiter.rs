@@ -110,6 +110,27 @@ impl AlertLimiter {
         self.alerted.set_room(room);
     }
 
+    /// Whether the rule has an `alert_suppression`.
+    pub(crate) fn suppresses(&self) -> bool {
+        self.limits.suppression.is_some()
+    }
+
+    /// What it remembers of groups takes at most, in bytes as allocated.
+    pub(crate) fn bytes(&self) -> usize {
+        self.alerted.bytes()
+    }
+
+    /// Forgets a group, as [`Groups::give_up`] says.
+    pub(crate) fn give_up(&mut self, now_ns: i64, evicted: &mut u64) -> bool {
+        let duration_ns = self
+            .limits
+            .suppression
+            .as_ref()
+            .map_or(0, |suppression| suppression.duration_ns);
+        let is_over = |alerted: &LastTwo| alerted.all_before(now_ns, duration_ns);
+        self.alerted.give_up(is_over, evicted)
+    }
+
     /// The suppression groups of the event; empty if it is not subject to suppression.
     pub(crate) fn groups(&self, record: &Record, counters: &mut EngineCounters) -> Vec<Key> {
         let cut = &mut counters.group_keys_cut;

@@ -23,11 +23,11 @@ pub struct EngineCounters {
     pub group_keys_cut: u64,
     /// Times that a rule could not use an event because it has no `@timestamp`.
     pub events_without_time: u64,
-    /// The rules with matches that were not reported.
+    /// The rules with matches that were not reported, or that forgot or cut something.
     pub rules: Vec<RuleCounters>,
 }
 
-/// Matches of a rule that did not become alerts.
+/// What a rule did not tell, or forgot.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[non_exhaustive]
 pub struct RuleCounters {
@@ -39,4 +39,9 @@ pub struct RuleCounters {
     pub suppressed: u64,
     /// Beyond the rule's `max_signals` in an interval.
     pub held_back: u64,
+    /// Keys of its sequence, groups of its threshold or suppression, and waiting sequences that were forgotten for want
+    /// of room.
+    pub groups_evicted: u64,
+    /// Events with more keys than it looks at.
+    pub group_keys_cut: u64,
 }

@@ -11,9 +11,12 @@ use serde_json::{Map, Value as Json};
 use super::alert_limiter::{Candidate, HeldBack, Verdict};
 use super::clock::{EventClock, Moment};
 use super::counters::{EngineCounters, RuleCounters};
+use super::groups::Room;
 use super::history::TermHistory;
 use super::intervals::Intervals;
 use super::options::EngineOptions;
+use super::pool::Pool;
+use super::sequence::Summary;
 use super::state::{MatchDetails, Observed, Rooms, RuleState};
 use crate::compile::graph::{Evaluation, Scratch};
 use crate::compile::index::Candidates;
@@ -38,6 +41,7 @@ pub struct Engine {
     /// Since when all rules run; `None` until the first event after they were replaced.
     running_since_ns: Option<i64>,
     intervals: Intervals,
+    pool: Pool,
     /// What was held back of rules that run no more, to be told next.
     untold: Vec<(Arc<RuleInfo>, HeldBack)>,
 }
@@ -102,10 +106,11 @@ pub struct RuleChanges {
 impl Engine {
     /// An engine that remembers nothing yet.
     pub fn new(rules: Arc<Rules>, options: EngineOptions) -> Engine {
-        let rooms = Rooms::of(&rules.rules, options.limits);
+        let rooms = Rooms::of(options.limits);
         let states: Vec<RuleState> = rules.rules.iter().map(|rule| RuleState::new(rule, &rooms)).collect();
         Engine {
             intervals: Intervals::of(&states, &rooms),
+            pool: Pool::of(&states, rooms.room.bytes),
             states,
             candidates: rules.index.scratch(),
             scratch: rules.graph.scratch(),
@@ -163,6 +168,7 @@ impl Engine {
             candidates,
             scratch,
             intervals,
+            pool,
             ..
         } = self;
         let is_scanned = |field, values| rules.graph.scans(field, values);
@@ -173,14 +179,24 @@ impl Engine {
             if !rule.detection.concerns(&event) || !rule.filter.matches(&event) {
                 continue;
             }
-            let RuleState { detection, limiter } = &mut states[position];
+            let state = &mut states[position];
+            let before = state.bytes();
+            let counted = (counters.groups_evicted, counters.group_keys_cut);
+            let RuleState { detection, limiter, .. } = state;
+            detection.set_room(&options.limits, detection.bytes() + pool.left());
             let owner = owner(record);
             let observed = Observed {
                 event: &event,
                 moment,
                 places: limiter.places(owner, moment),
             };
-            for details in detection.observe(&observed, *options, terms, counters) {
+            let found = detection.observe(&observed, *options, terms, counters);
+            let grown = (detection.bytes() + limiter.bytes()).saturating_sub(before);
+            limiter.set_room(Room {
+                keys: options.limits.groups,
+                bytes: limiter.bytes() + pool.left().saturating_sub(grown),
+            });
+            for details in found {
                 let MatchDetails {
                     new_terms,
                     earlier_events,
@@ -206,10 +222,16 @@ impl Engine {
                 counters.matches += 1;
                 on_match(Match {
                     new_terms,
-                    earlier_events,
+                    earlier_events: documents(&earlier_events),
                     reason: rule.detection.reason(&event),
                     ..Match::new(&rule.info)
                 });
+            }
+            state.groups_evicted += counters.groups_evicted - counted.0;
+            state.group_keys_cut += counters.group_keys_cut - counted.1;
+            pool.changed(before, state.bytes());
+            if let Some(Moment { now_ns, .. }) = moment {
+                pool.make_room(states, now_ns, counters);
             }
         }
         counters.function_combinations_cut += event.combinations_cut();
@@ -239,8 +261,11 @@ impl Engine {
         }
         for position in &self.rules.deferred {
             let rule = &self.rules.rules[*position];
-            let RuleState { detection, limiter } = &mut self.states[*position];
-            for late in detection.take_due(now_ns) {
+            let RuleState { detection, limiter, .. } = &mut self.states[*position];
+            let before = detection.bytes();
+            let due = detection.take_due(now_ns);
+            self.pool.changed(before, detection.bytes());
+            for late in due {
                 let candidate = Candidate {
                     groups: &[],
                     owner: &late.owner,
@@ -259,8 +284,8 @@ impl Engine {
                 }
                 self.counters.matches += 1;
                 on_match(Match {
-                    past_event: Some(late.event),
-                    earlier_events: late.earlier_events,
+                    past_event: Some(late.event.document()),
+                    earlier_events: documents(&late.earlier_events),
                     reason: late.reason,
                     ..Match::new(&rule.info)
                 });
@@ -293,7 +318,7 @@ impl Engine {
         let ids =
             |rules: &'_ Rules| -> HashSet<String> { rules.infos().iter().map(|rule| rule.rule_id.clone()).collect() };
         let (old_ids, new_ids) = (ids(&old_rules), ids(&self.rules));
-        let rooms = Rooms::of(&self.rules.rules, self.options.limits);
+        let rooms = Rooms::of(self.options.limits);
         for rule in &self.rules.rules {
             let kept = old_states.get_mut(&rule.identity()).and_then(VecDeque::pop_front);
             let list = match &kept {
@@ -303,7 +328,7 @@ impl Engine {
             };
             list.push(Arc::clone(&rule.info));
             self.states.push(match kept {
-                Some(state) => state.continued_by(rule, &rooms),
+                Some(state) => state.continued_by(rule),
                 None => RuleState::new(rule, &rooms),
             });
         }
@@ -316,6 +341,7 @@ impl Engine {
             }
         }
         self.intervals = Intervals::of(&self.states, &rooms);
+        self.pool = Pool::of(&self.states, rooms.room.bytes);
         self.running_since_ns = None;
         let removed = old_rules.infos().iter().filter(|rule| !new_ids.contains(&rule.rule_id));
         changes.removed = removed.cloned().collect();
@@ -342,13 +368,21 @@ impl Engine {
             name: rule.info.name.clone(),
             suppressed: state.limiter.suppressed,
             held_back: state.limiter.held_back,
+            groups_evicted: state.groups_evicted,
+            group_keys_cut: state.group_keys_cut,
         };
+        let has_any =
+            |rule: &RuleCounters| rule.suppressed + rule.held_back + rule.groups_evicted + rule.group_keys_cut > 0;
         let rules = self.rules.rules.iter().zip(&self.states).map(count);
         EngineCounters {
-            rules: rules.filter(|rule| rule.suppressed + rule.held_back > 0).collect(),
+            rules: rules.filter(has_any).collect(),
             ..self.counters.clone()
         }
     }
+}
+
+fn documents(summaries: &[Summary]) -> Vec<Arc<Map<String, Json>>> {
+    summaries.iter().map(Summary::document).collect()
 }
 
 #[cfg(test)]

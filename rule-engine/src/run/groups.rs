@@ -94,8 +94,9 @@ struct Shared<T> {
 }
 
 impl<T: Remembered> Groups<T> {
-    /// What a key takes beside its state's memory.
-    const KEY_BYTES: usize = FairQuota::<Key>::KEY_BYTES + entry_bytes::<(Key, Shared<T>)>();
+    /// What a state takes beside its own memory, and what each owner's hold on it takes.
+    const STATE_BYTES: usize = entry_bytes::<(Key, Shared<T>)>();
+    const HOLD_BYTES: usize = FairQuota::<Key>::KEY_BYTES;
 
     pub(crate) fn new(room: Room) -> Groups<T> {
         Groups {
@@ -109,6 +110,11 @@ impl<T: Remembered> Groups<T> {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.states.is_empty()
+    }
+
+    /// What all of it takes at most, in bytes as allocated.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes + self.users.count() * Self::HOLD_BYTES + self.users.owner_bytes()
     }
 
     /// Takes another limit, which counts from the next use on.
@@ -145,12 +151,18 @@ impl<T: Remembered> Groups<T> {
             bytes: 0,
         });
         let outcome = change(&mut shared.state);
-        let bytes = Self::KEY_BYTES + shared.state.heap_bytes();
+        let bytes = Self::STATE_BYTES + shared.state.heap_bytes();
         self.bytes = self.bytes - shared.bytes + bytes;
         shared.bytes = bytes;
-        shared.users += usize::from(self.users.insert(&owner, self.uses, key, bytes));
+        let weight = bytes + Self::HOLD_BYTES;
+        shared.users += usize::from(self.users.insert(&owner, self.uses, key, weight));
         self.drop_over(&owner, &is_over);
-        self.make_room(&is_over, evicted);
+        let Room { keys, bytes } = self.room;
+        while self.users.count() > keys.max(1) || self.bytes() > bytes {
+            if !self.give_up(&is_over, evicted) {
+                break;
+            }
+        }
         outcome
     }
 
@@ -162,26 +174,25 @@ impl<T: Remembered> Groups<T> {
             at < now && states.get(key).is_none_or(|shared| is_over(&shared.state))
         };
         while let Some(key) = self.users.take_oldest_of(&owner, |at, key| is_taken(states, at, key)) {
-            self.bytes -= give_up(states, key).map_or(0, |dropped| dropped.bytes);
+            self.bytes -= let_go(states, key).map_or(0, |dropped| dropped.bytes);
         }
     }
 
-    fn make_room(&mut self, is_over: impl Fn(&T) -> bool, evicted: &mut u64) {
-        let Room { keys, bytes } = self.room;
+    /// One owner lets go of one key: the oldest of all if that is over, else the oldest of the owner who holds the most.
+    /// A live state that nobody holds any more is counted. Returns whether there was one to let go of.
+    pub(crate) fn give_up(&mut self, is_over: impl Fn(&T) -> bool, evicted: &mut u64) -> bool {
         let (states, now) = (&mut self.states, self.uses);
-        while self.users.count() > keys.max(1) || self.users.weight().max(self.bytes) + self.users.owner_bytes() > bytes
-        {
-            let over = self
-                .users
-                .take_oldest(|at, key| at < now && states.get(key).is_none_or(|shared| is_over(&shared.state)));
-            let Some((_, key)) = over.or_else(|| self.users.take_oldest_of_largest()) else {
-                return;
-            };
-            if let Some(dropped) = give_up(states, key) {
-                self.bytes -= dropped.bytes;
-                *evicted += u64::from(!is_over(&dropped.state));
-            }
+        let over = self
+            .users
+            .take_oldest(|at, key| at < now && states.get(key).is_none_or(|shared| is_over(&shared.state)));
+        let Some((_, key)) = over.or_else(|| self.users.take_oldest_of_largest()) else {
+            return false;
+        };
+        if let Some(dropped) = let_go(states, key) {
+            self.bytes -= dropped.bytes;
+            *evicted += u64::from(!is_over(&dropped.state));
         }
+        true
     }
 
     #[cfg(test)]
@@ -190,8 +201,8 @@ impl<T: Remembered> Groups<T> {
     }
 }
 
-/// One owner gives the key up; returns what nobody holds any more.
-fn give_up<T>(states: &mut HashMap<Key, Shared<T>>, key: Key) -> Option<Shared<T>> {
+/// One owner lets go of the key; returns what nobody holds any more.
+fn let_go<T>(states: &mut HashMap<Key, Shared<T>>, key: Key) -> Option<Shared<T>> {
     let shared = states.get_mut(&key)?;
     shared.users -= 1;
     if shared.users > 0 {

@@ -11,8 +11,6 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use serde_json::{Map, Value as Json};
-
 use crate::compile::graph::Evaluation;
 use crate::compile::sequence::{CompiledSequence, CompiledTerm};
 use crate::limits::EngineLimits;
@@ -24,9 +22,11 @@ use crate::run::groups::{Groups, Remembered, Room, keys};
 use crate::schema::fields;
 
 mod missing;
+mod summary;
 
-pub(crate) use missing::{EarlierEvents, LateMatch};
+pub(crate) use missing::LateMatch;
 use missing::{Sightings, Waiting, WaitingSequences};
+pub(crate) use summary::{EarlierEvents, Summary};
 
 /// A sequence and what it remembers.
 #[derive(Debug)]
@@ -76,12 +76,12 @@ struct Present<'a> {
     record: &'a Record,
     moment: Moment,
     /// The event as a short document, made when it is first needed.
-    summary: OnceCell<Arc<Map<String, Json>>>,
+    summary: OnceCell<Summary>,
 }
 
 impl Present<'_> {
-    fn summary(&self) -> Arc<Map<String, Json>> {
-        Arc::clone(self.summary.get_or_init(|| Arc::new(self.record.summary())))
+    fn summary(&self) -> Summary {
+        self.summary.get_or_init(|| Summary::of(&self.record.summary())).clone()
     }
 }
 
@@ -97,18 +97,28 @@ impl SequenceState {
     }
 
     pub(crate) fn set_room(&mut self, limits: &EngineLimits, room: Room) {
-        let keys = room
-            .keys
-            .min(limits.remembered_events / self.sequence.stages.len().max(1));
-        // Those that wait have half of the memory.
-        let bytes = if self.sequence.may_wait() {
-            room.bytes / 2
-        } else {
-            room.bytes
-        };
-        self.keys.set_room(Room { keys, bytes });
-        let keys = limits.waiting_sequences;
-        self.waiting.set_room(Room { keys, bytes });
+        let beside = |bytes: usize| room.bytes.saturating_sub(bytes);
+        self.waiting.set_room(Room {
+            keys: limits.waiting_sequences,
+            bytes: beside(self.keys.bytes()),
+        });
+        self.keys.set_room(Room {
+            keys: room.keys,
+            bytes: beside(self.waiting.bytes()),
+        });
+    }
+
+    /// What it remembers takes at most, in bytes as allocated.
+    pub(crate) fn bytes(&self) -> usize {
+        self.keys.bytes() + self.waiting.bytes()
+    }
+
+    /// Forgets a key, as [`Groups::give_up`] says, or a sequence that waits, whichever take more.
+    pub(crate) fn give_up(&mut self, now_ns: i64, evicted: &mut u64) -> bool {
+        if self.waiting.bytes() > self.keys.bytes() {
+            return self.waiting.give_up(evicted);
+        }
+        self.keys.give_up(is_over(self.sequence.max_span_ns, now_ns), evicted)
     }
 
     /// Continues with the same sequence, compiled again.
@@ -155,7 +165,7 @@ impl SequenceState {
                     self.put(stage, *key, partial, &present, counters);
                 } else if let Some(deadline_ns) = self.waits_until(&partial) {
                     let summary = present.summary();
-                    let bytes = partial.bytes + summary_bytes(&summary);
+                    let bytes = partial.bytes + summary.bytes();
                     let found = LateMatch {
                         owner: owner(event.record).into(),
                         event: summary,
@@ -229,7 +239,7 @@ impl SequenceState {
         counters: &mut EngineCounters,
     ) {
         let summary = present.summary();
-        partial.bytes += summary_bytes(&summary);
+        partial.bytes += summary.bytes();
         partial.events.push(summary);
         let gap_ns = self.sequence.max_span_ns.unwrap_or(DOUBTFUL_GAP_NS);
         self.use_state(key, present, counters, |state| {
@@ -244,17 +254,12 @@ impl SequenceState {
         counters: &mut EngineCounters,
         change: impl FnOnce(&mut KeyState),
     ) {
-        let (span, stages) = (self.sequence.max_span_ns, self.sequence.stages.len());
+        let stages = self.sequence.stages.len();
         let make = || KeyState {
             slots: std::iter::repeat_with(Slot::default).take(stages - 1).collect(),
             unwanted: vec![Sightings::default(); stages].into(),
         };
-        let in_time = |from_ns: i64| span.is_none_or(|span| present.moment.now_ns.saturating_sub(from_ns) <= span);
-        let is_over = |state: &KeyState| {
-            let mut begun = state.partials().map(|partial| partial.first_ns);
-            let mut unwanted = state.unwanted.iter().filter_map(Sightings::newest);
-            !begun.any(in_time) && !unwanted.any(in_time)
-        };
+        let is_over = is_over(self.sequence.max_span_ns, present.moment.now_ns);
         let evicted = &mut counters.groups_evicted;
         self.keys
             .use_state(key, owner(present.record), make, change, is_over, evicted);
@@ -306,6 +311,16 @@ impl SequenceState {
     }
 }
 
+/// Whether all that began or was seen under a key is out of maxspan.
+fn is_over(max_span_ns: Option<i64>, now_ns: i64) -> impl Fn(&KeyState) -> bool {
+    let in_time = move |from_ns: i64| max_span_ns.is_none_or(|span| now_ns.saturating_sub(from_ns) <= span);
+    move |state| {
+        let mut begun = state.partials().map(|partial| partial.first_ns);
+        let mut unwanted = state.unwanted.iter().filter_map(Sightings::newest);
+        !begun.any(in_time) && !unwanted.any(in_time)
+    }
+}
+
 impl KeyState {
     fn partials(&self) -> impl Iterator<Item = &Partial> {
         self.slots
@@ -348,30 +363,6 @@ impl Slot {
             }
         }
     }
-}
-
-/// What a summary takes at most, in the list of events too: its maps have places for more than they hold.
-fn summary_bytes(summary: &Map<String, Json>) -> usize {
-    const ALLOCATION: usize = 24;
-    const PLACE: usize = size_of::<(String, Json)>() + 16;
-    fn below(value: &Json) -> usize {
-        match value {
-            Json::String(text) => text.capacity() + ALLOCATION,
-            Json::Object(object) => summary_bytes(object),
-            Json::Array(values) => {
-                ALLOCATION
-                    + values
-                        .iter()
-                        .map(|value| size_of::<Json>() + below(value))
-                        .sum::<usize>()
-            }
-            Json::Null | Json::Bool(_) | Json::Number(_) => 0,
-        }
-    }
-    let entries = summary
-        .iter()
-        .map(|(name, value)| 2 * PLACE + name.capacity() + ALLOCATION + below(value));
-    4 * PLACE + 2 * size_of::<Arc<Map<String, Json>>>() + 64 + entries.sum::<usize>()
 }
 
 /// The keys of the event; none if the term does not match it.

@@ -19,6 +19,9 @@ use crate::record::key::Key;
 pub(super) struct RuleState {
     pub detection: DetectionState,
     pub limiter: AlertLimiter,
+    /// What it forgot for want of room, and the events of which not all keys were looked at.
+    pub groups_evicted: u64,
+    pub group_keys_cut: u64,
 }
 
 #[derive(Debug)]
@@ -38,12 +41,12 @@ pub(super) struct MatchDetails {
     pub group: Option<Key>,
 }
 
-/// How much each rule of an engine may remember.
+/// How much an engine and each of its rules may remember.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Rooms {
     limits: EngineLimits,
-    /// For sequences, counts or alerts of one rule.
-    room: Room,
+    /// For sequences, counts and groups of alerts, of all rules together; one rule may have it all.
+    pub room: Room,
     /// Of how many owners alerts are counted, of all rules together and of one.
     pub intervals: usize,
     pub intervals_of_rule: usize,
@@ -51,25 +54,18 @@ pub(super) struct Rooms {
 
 impl Rooms {
     /// Of the memory an eighth is for counting alerts, the rest for what rules remember of events.
-    pub(super) fn of(rules: &[CompiledRule], limits: EngineLimits) -> Rooms {
-        let remembers = |rule: &CompiledRule| match &rule.detection {
-            CompiledDetection::Sequence(_) => 1,
-            CompiledDetection::Single { then, .. } => match then {
-                Then::Threshold(_) => 1,
-                Then::Alert | Then::NewTerms(_) => 0,
-            },
-        };
-        let suppresses = |rule: &CompiledRule| usize::from(rule.limits.suppression.is_some());
-        let parts: usize = rules.iter().map(|rule| remembers(rule) + suppresses(rule)).sum();
+    pub(super) fn of(limits: EngineLimits) -> Rooms {
+        /// So that no rule takes what all need.
+        const INTERVALS_OF_RULE: usize = 2_048;
         let for_alerts = limits.state_bytes / 8;
         Rooms {
             limits,
             room: Room {
                 keys: limits.groups,
-                bytes: (limits.state_bytes - for_alerts) / parts.max(1),
+                bytes: limits.state_bytes - for_alerts,
             },
             intervals: for_alerts / AlertLimiter::INTERVAL_BYTES,
-            intervals_of_rule: limits.groups,
+            intervals_of_rule: limits.groups.min(INTERVALS_OF_RULE),
         }
     }
 }
@@ -88,22 +84,44 @@ impl RuleState {
         RuleState {
             detection: DetectionState::new(rule, rooms),
             limiter: AlertLimiter::new(rule.limits.clone(), rooms.room),
+            groups_evicted: 0,
+            group_keys_cut: 0,
         }
     }
 
-    /// The state, continued by the same rule compiled again, among other rules.
-    pub(super) fn continued_by(mut self, rule: &CompiledRule, rooms: &Rooms) -> RuleState {
-        match &mut self.detection {
-            DetectionState::Sequence(state) => {
-                if let CompiledDetection::Sequence(sequence) = &rule.detection {
-                    state.run_on(sequence);
-                }
-                state.set_room(&rooms.limits, rooms.room);
-            }
-            DetectionState::Threshold(state) => state.set_room(rooms.room),
-            DetectionState::Alert | DetectionState::NewTerms(_) => {}
+    /// Whether it ever remembers events or groups.
+    pub(super) fn remembers(&self) -> bool {
+        match self.detection {
+            DetectionState::Sequence(_) | DetectionState::Threshold(_) => true,
+            DetectionState::Alert | DetectionState::NewTerms(_) => self.limiter.suppresses(),
         }
-        self.limiter.set_room(rooms.room);
+    }
+
+    /// What it remembers of events and groups takes at most, in bytes as allocated.
+    pub(super) fn bytes(&self) -> usize {
+        self.detection.bytes() + self.limiter.bytes()
+    }
+
+    /// Forgets one of these; returns whether there was one.
+    pub(super) fn give_up(&mut self, now_ns: i64, counters: &mut EngineCounters) -> bool {
+        let before = counters.groups_evicted;
+        let evicted = &mut counters.groups_evicted;
+        let was_one = if self.limiter.bytes() > self.detection.bytes() {
+            self.limiter.give_up(now_ns, evicted)
+        } else {
+            self.detection.give_up(now_ns, evicted)
+        };
+        self.groups_evicted += counters.groups_evicted - before;
+        was_one
+    }
+
+    /// The state, continued by the same rule compiled again.
+    pub(super) fn continued_by(mut self, rule: &CompiledRule) -> RuleState {
+        if let (DetectionState::Sequence(state), CompiledDetection::Sequence(sequence)) =
+            (&mut self.detection, &rule.detection)
+        {
+            state.run_on(sequence);
+        }
         self
     }
 }
@@ -125,6 +143,37 @@ impl DetectionState {
             CompiledDetection::Sequence(sequence) => {
                 DetectionState::Sequence(SequenceState::new(sequence, &rooms.limits, rooms.room))
             }
+        }
+    }
+
+    /// What is remembered of events takes at most, in bytes as allocated.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            DetectionState::Sequence(state) => state.bytes(),
+            DetectionState::Threshold(state) => state.bytes(),
+            DetectionState::Alert | DetectionState::NewTerms(_) => 0,
+        }
+    }
+
+    /// Forgets something of it; returns whether there was anything.
+    fn give_up(&mut self, now_ns: i64, evicted: &mut u64) -> bool {
+        match self {
+            DetectionState::Sequence(state) => state.give_up(now_ns, evicted),
+            DetectionState::Threshold(state) => state.give_up(now_ns, evicted),
+            DetectionState::Alert | DetectionState::NewTerms(_) => false,
+        }
+    }
+
+    /// What is remembered may take so much.
+    pub(super) fn set_room(&mut self, limits: &EngineLimits, bytes: usize) {
+        let room = Room {
+            keys: limits.groups,
+            bytes,
+        };
+        match self {
+            DetectionState::Sequence(state) => state.set_room(limits, room),
+            DetectionState::Threshold(state) => state.set_room(room),
+            DetectionState::Alert | DetectionState::NewTerms(_) => {}
         }
     }
 

@@ -49,15 +49,20 @@ impl ThresholdState {
         self.groups.set_room(room);
     }
 
+    /// What it remembers takes at most, in bytes as allocated.
+    pub(crate) fn bytes(&self) -> usize {
+        self.groups.bytes()
+    }
+
+    /// Forgets a group, as [`Groups::give_up`] says.
+    pub(crate) fn give_up(&mut self, now_ns: i64, evicted: &mut u64) -> bool {
+        self.groups.give_up(is_over(&self.threshold, now_ns), evicted)
+    }
+
     /// Counts an event that satisfies the query; returns the groups that reach the threshold with it.
     pub(crate) fn observe(&mut self, record: &Record, moment: Moment, counters: &mut EngineCounters) -> Vec<Key> {
-        let now_ns = moment.now_ns;
         let threshold = &self.threshold;
         let values = values(threshold, record);
-        let is_over = |group: &KeyCounts| {
-            let last_ns = group.times.back();
-            last_ns.is_none_or(|last_ns| *last_ns < now_ns.saturating_sub(threshold.window_ns))
-        };
         let mut reached = keys(&threshold.fields, record, &mut counters.group_keys_cut);
         reached.retain(|key| {
             self.groups.use_state(
@@ -65,12 +70,18 @@ impl ThresholdState {
                 owner(record),
                 KeyCounts::default,
                 |group| group.count(threshold, &values, moment),
-                is_over,
+                is_over(threshold, moment.now_ns),
                 &mut counters.groups_evicted,
             )
         });
         reached
     }
+}
+
+/// Whether all events of a group are out of the window.
+fn is_over(threshold: &Threshold, now_ns: i64) -> impl Fn(&KeyCounts) -> bool {
+    let begin_ns = now_ns.saturating_sub(threshold.window_ns);
+    move |group| group.times.back().is_none_or(|last_ns| *last_ns < begin_ns)
 }
 
 /// Different values of the event, as many as the threshold asks for.

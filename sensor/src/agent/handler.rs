@@ -16,7 +16,7 @@ use crate::detection::{Detection, Release, Rules, WAITING_POLL_INTERVAL, Waiting
 use crate::event::Event;
 use crate::history::{History, TakenOver};
 use crate::kernel::Environment;
-use crate::notice;
+use crate::notice::{self, Notice};
 use crate::outputs::Router;
 use crate::pipeline::{EventHandler, HELD_FOR, IDLE};
 use crate::record::{RecordBuilder, SCHEMA, fill_metadata};
@@ -245,7 +245,9 @@ impl EventHandler for Alerting {
                 offer(outputs, losses, alert, Some(WallClock::read().at(time_ns as u64)));
             });
         }
-        self.evictions.report_new(|| self.detection.counts().engines);
+        for (rule, number) in self.evictions.report_new(|| self.detection.counts().engines) {
+            notice::raise(Notice::RuleForgot { rule }, None, number);
+        }
     }
 
     fn detaching(&mut self, boot_clock_ns: i64) {

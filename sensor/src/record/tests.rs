@@ -202,6 +202,9 @@ fn notices() -> [Notice; ACTIONS.len()] {
         Notice::StoodStill,
         Notice::EndedUncleanly,
         Notice::ProcessesGivenUp { what: GivenUp::Middles },
+        Notice::RuleForgot {
+            rule: "a rule".to_owned(),
+        },
         Notice::StateNotWritten { what: "history" },
         Notice::EngineFailing {
             engine: "docker at `/run/docker.sock`".to_owned(),

@@ -1,6 +1,7 @@
 //! What the sensor says when it ends: what was seen, and every loss with its reason; and what it says of that meanwhile.
 
-use std::collections::HashSet;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,10 @@ use crate::text::escape::Visible;
 
 /// The shortest time between two lines about what rules forgot.
 const EVICTION_REPORT_INTERVAL: Duration = Duration::from_secs(60);
-/// Rules that a reload changed are named up to this many.
+/// Why a rule forgets.
+const TOO_MANY: &str = "rules together remember too much, this one the most, and of it the containers with the most lost \
+     their oldest";
+/// Rules that a reload changed, or that forgot something, are named up to this many.
 const RULES_NAMED_AT_MOST: usize = 20;
 
 /// The last lines: what was seen, and every loss with its reason.
@@ -186,14 +190,6 @@ pub(crate) fn rule_engine(counters: &EngineCounters) {
             "combinations of values were not computed: too many in one event",
         ),
         (
-            counters.group_keys_cut,
-            "events had more keys for a sequence, threshold or suppression than are looked at",
-        ),
-        (
-            counters.groups_evicted,
-            "groups of a sequence, threshold or suppression were forgotten: there were too many",
-        ),
-        (
             counters.events_without_time,
             "times an event without `@timestamp` could not be placed in time",
         ),
@@ -202,11 +198,11 @@ pub(crate) fn rule_engine(counters: &EngineCounters) {
             warn!("{number} {what}");
         }
     }
-    counters.rules.iter().for_each(alert_limits);
+    counters.rules.iter().for_each(of_rule);
 }
 
-/// Says what became of alerts of a rule that were not to be written.
-fn alert_limits(rule: &RuleCounters) {
+/// Says what a rule could not look at or had to forget, and what became of its alerts that were not to be written.
+fn of_rule(rule: &RuleCounters) {
     let name = Visible(&rule.name);
     if rule.suppressed > 0 {
         info!(
@@ -218,6 +214,15 @@ fn alert_limits(rule: &RuleCounters) {
         warn!(
             "{} alerts of `{name}` were held back: more than its `max_signals` in an interval",
             rule.held_back
+        );
+    }
+    if rule.groups_evicted > 0 {
+        warn!("{} groups of `{name}` were forgotten: {TOO_MANY}", rule.groups_evicted);
+    }
+    if rule.group_keys_cut > 0 {
+        warn!(
+            "{} events had more keys for `{name}` than are looked at",
+            rule.group_keys_cut
         );
     }
 }
@@ -248,38 +253,113 @@ pub(crate) fn reload(before: &[EngineCounters], changes: &[RuleChanges]) {
     let rules = before.iter().flat_map(|engine| &engine.rules);
     rules
         .filter(|rule| gone.contains(rule.rule_id.as_str()))
-        .for_each(alert_limits);
+        .for_each(of_rule);
 }
 
-/// Reports, at most once a minute, that rules had to forget what they remembered.
+/// Reports, at most once a minute, which rules had to forget what they remembered.
 pub(crate) struct EvictionReport {
-    reported: u64,
+    /// By the rules' ids.
+    reported: HashMap<String, u64>,
     last_report: Instant,
 }
 
 impl Default for EvictionReport {
     fn default() -> Self {
         EvictionReport {
-            reported: 0,
+            reported: HashMap::new(),
             last_report: Instant::now(),
         }
     }
 }
 
 impl EvictionReport {
-    pub(crate) fn report_new(&mut self, engines: impl FnOnce() -> Vec<EngineCounters>) {
+    /// Logs what is new, and returns it: the names of the rules that forgot the most, and how much each did.
+    pub(crate) fn report_new(&mut self, engines: impl FnOnce() -> Vec<EngineCounters>) -> Vec<(String, u64)> {
         if self.last_report.elapsed() < EVICTION_REPORT_INTERVAL {
-            return;
+            return Vec::new();
         }
         self.last_report = Instant::now();
-        let evicted = engines().iter().map(|counters| counters.groups_evicted).sum();
-        if evicted > self.reported {
-            let new = evicted - self.reported;
-            warn!(
-                "{new} groups of a sequence, threshold or suppression were forgotten ({evicted} since the start): there \
-                 were too many, and the containers with the most lost their oldest"
-            );
-            self.reported = evicted;
+        let mut new = self.new_of(&engines());
+        new.sort_by_key(|(name, number)| (Reverse(*number), name.clone()));
+        let unnamed = new.split_off(new.len().min(RULES_NAMED_AT_MOST));
+        for (name, number) in &new {
+            warn!("{number} groups of `{}` were forgotten: {TOO_MANY}", Visible(name));
         }
+        if !unnamed.is_empty() {
+            let number: u64 = unnamed.iter().map(|(_, number)| number).sum();
+            warn!("{number} groups of {} more rules were forgotten", unnamed.len());
+        }
+        new
+    }
+
+    fn new_of(&mut self, engines: &[EngineCounters]) -> Vec<(String, u64)> {
+        let before = std::mem::take(&mut self.reported);
+        let mut new = Vec::new();
+        for rule in engines.iter().flat_map(|engine| &engine.rules) {
+            // A rule that was loaded anew counts from nothing.
+            let reported = before.get(&rule.rule_id).filter(|known| **known <= rule.groups_evicted);
+            let number = rule.groups_evicted - reported.copied().unwrap_or(0);
+            if number > 0 {
+                new.push((rule.name.clone(), number));
+            }
+            self.reported.insert(rule.rule_id.clone(), rule.groups_evicted);
+        }
+        new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use rule_engine::{
+        Engine, EngineLimits, EngineOptions, MemoryHistory, ParseOptions, Record, Rules, Schema, fields, parse_rule,
+    };
+
+    #[test]
+    fn each_rule_is_said_to_have_forgotten_what_it_forgot_since_the_report_before() {
+        let rule = |name: &str| {
+            let text = format!(
+                "[rule]\nrule_id = \"{name}\"\nname = \"the {name}\"\ndescription = \"d\"\nseverity = \"low\"\n\
+                 risk_score = 1\ntype = \"threshold\"\nquery = 'process.name:{name}'\n\
+                 [rule.threshold]\nfield = [\"process.pid\"]\nvalue = 2\n"
+            );
+            parse_rule(&text, &ParseOptions::default()).expect("a sound rule")
+        };
+        let mut limits = EngineLimits::default();
+        limits.groups = 1;
+        let options = EngineOptions::default().with_limits(limits).expect("sound limits");
+        let new = || {
+            let rules = Rules::compile(&Schema::ecs(), vec![rule("one"), rule("two"), rule("quiet")]);
+            Engine::new(rules, options)
+        };
+        let show = |engine: &mut Engine, name: &str, pids: i64| {
+            for pid in 0..pids {
+                let mut record = Record::new();
+                record.text(fields::PROCESS_NAME, name);
+                record.long(fields::PROCESS_PID, pid);
+                record.date(fields::TIMESTAMP, 0);
+                engine.evaluate(&record, &mut MemoryHistory::default(), &mut |_| {});
+            }
+        };
+        let named = |all: &[(&str, u64)]| -> Vec<(String, u64)> {
+            let named = |(name, number): &(&str, u64)| ((*name).to_owned(), *number);
+            all.iter().map(named).collect()
+        };
+        let mut report = EvictionReport::default();
+        let mut engine = new();
+        show(&mut engine, "one", 4);
+        show(&mut engine, "two", 3);
+        show(&mut engine, "quiet", 1);
+        assert_eq!(
+            report.new_of(&[engine.counters()]),
+            named(&[("the one", 3), ("the two", 2)])
+        );
+        show(&mut engine, "two", 3);
+        assert_eq!(report.new_of(&[engine.counters()]), named(&[("the two", 3)]));
+        // Loaded anew, they count from nothing.
+        let mut engine = new();
+        show(&mut engine, "two", 2);
+        assert_eq!(report.new_of(&[engine.counters()]), named(&[("the two", 1)]));
     }
 }

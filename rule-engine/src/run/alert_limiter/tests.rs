@@ -32,10 +32,15 @@ fn text(body: &str) -> String {
 
 impl Run {
     fn new(body: &str) -> Run {
+        Run::with_limits(body, EngineLimits::default())
+    }
+
+    fn with_limits(body: &str, limits: EngineLimits) -> Run {
         let rules = Rules::compile(&Schema::ecs(), vec![parse(&text(body)).expect("a sound rule")]);
+        let options = EngineOptions::default().with_limits(limits).expect("sound limits");
         Run {
             record: rules.narrow_record(),
-            engine: Engine::new(rules, EngineOptions::default()),
+            engine: Engine::new(rules, options),
             told: Vec::new(),
         }
     }
@@ -209,20 +214,11 @@ fn an_interval_that_ends_with_the_rule_is_told() {
 
 #[test]
 fn containers_past_the_limit_are_never_silenced() {
-    let rules = Rules::compile(
-        &Schema::ecs(),
-        vec![parse(&text(&(EQL.to_owned() + "max_signals = 1\n"))).expect("sound")],
-    );
     let limits = EngineLimits {
         groups: 64,
         ..EngineLimits::default()
     };
-    let options = EngineOptions::default().with_limits(limits).expect("sound limits");
-    let mut run = Run {
-        record: rules.narrow_record(),
-        engine: Engine::new(rules, options),
-        told: Vec::new(),
-    };
+    let mut run = Run::with_limits(&(EQL.to_owned() + "max_signals = 1\n"), limits);
     let mut alerts = 0;
     for number in 0..1_000 {
         let event = json!({"process.name": "a", "container.id": number.to_string()});
@@ -277,8 +273,12 @@ fn what_is_held_back_suppresses_nothing() {
 #[test]
 fn groups_past_the_limit_push_out_the_oldest_and_are_counted() {
     let tail = "max_signals = 100000\n".to_owned() + &suppression("duration = { value = 1, unit = \"d\" }\n");
-    let mut run = Run::new(&(EQL.to_owned() + &tail));
-    for number in 0..=EngineLimits::default().groups {
+    let limits = EngineLimits {
+        groups: 500,
+        ..EngineLimits::default()
+    };
+    let mut run = Run::with_limits(&(EQL.to_owned() + &tail), limits);
+    for number in 0..=500 {
         assert_eq!(run.show(0, json!({"process.name": number.to_string()})), 1);
     }
     assert_eq!(run.engine.counters().groups_evicted, 1);

@@ -7,6 +7,7 @@ use crate::run::history::MemoryHistory;
 use crate::schema::Schema;
 
 mod reload;
+mod room;
 mod spellings;
 mod steps;
 

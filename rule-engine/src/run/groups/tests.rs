@@ -145,7 +145,7 @@ fn uses() -> impl Strategy<Value = Vec<Use>> {
 const TIGHT: Room = Room {
     keys: 24,
     // With room for what the owners take.
-    bytes: 24 * (Groups::<Sized>::KEY_BYTES + 200) + 8_192,
+    bytes: 24 * (Groups::<Sized>::STATE_BYTES + Groups::<Sized>::HOLD_BYTES + 200) + 8_192,
 };
 
 proptest! {
@@ -155,8 +155,8 @@ proptest! {
         for Use { owner, key: number, bytes } in uses {
             run.grow(key("shared", number), &owner.to_string(), bytes);
             let groups = &run.groups;
-            prop_assert!(groups.users.count() <= TIGHT.keys && groups.bytes <= TIGHT.bytes);
-            let all: usize = groups.states.values().map(|shared| Groups::<Sized>::KEY_BYTES + shared.state.bytes).sum();
+            prop_assert!(groups.users.count() <= TIGHT.keys && groups.bytes() <= TIGHT.bytes);
+            let all: usize = groups.states.values().map(|shared| Groups::<Sized>::STATE_BYTES + shared.state.bytes).sum();
             prop_assert_eq!(all, groups.bytes);
             let holders: usize = groups.states.values().map(|shared| shared.users).sum();
             prop_assert_eq!(holders, groups.users.count());

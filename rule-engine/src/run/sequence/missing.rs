@@ -5,17 +5,12 @@
 //! contents of its match.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use serde_json::{Map, Value as Json};
-
+use super::summary::{EarlierEvents, Summary};
 use crate::record::key::Key;
 use crate::run::clock::Moment;
 use crate::run::fair_quota::{FairQuota, Owner, entry_bytes};
 use crate::run::groups::Room;
-
-/// The events of a match before its last one, oldest first.
-pub(crate) type EarlierEvents = Vec<Arc<Map<String, Json>>>;
 
 /// When unwanted events came; only the two latest times matter.
 #[derive(Copy, Clone, Debug, Default)]
@@ -65,7 +60,7 @@ pub(crate) struct LateMatch {
     /// Whose event was the last one.
     pub owner: Owner,
     /// The last event, as a short ECS document.
-    pub event: Arc<Map<String, Json>>,
+    pub event: Summary,
     /// The `@timestamp` of the last event.
     pub timestamp_ns: Option<i64>,
     pub earlier_events: EarlierEvents,
@@ -117,18 +112,31 @@ impl WaitingSequences {
         let line = |line: &String| line.capacity() + 16;
         let lines: usize = waiting.found.reason.iter().map(line).sum();
         let reason = waiting.found.reason.capacity() * size_of::<String>() + lines;
-        let earlier = waiting.found.earlier_events.capacity() * size_of::<Arc<Map<String, Json>>>();
+        let earlier = waiting.found.earlier_events.capacity() * size_of::<Summary>();
         self.by_key.insert((waiting.key, number));
         let bytes = WAITING_BYTES + bytes + reason + earlier + 32;
         self.by_owner.insert(&waiting.found.owner, deadline_ns, number, bytes);
         self.by_deadline.insert(number, waiting);
-        while (self.by_owner.count() > self.room.keys
-            || self.by_owner.weight() + self.by_owner.owner_bytes() > self.room.bytes)
-            && let Some((_, number)) = self.by_owner.take_oldest_of_largest()
-        {
-            self.remove(number);
-            *evicted += 1;
+        while self.by_owner.count() > self.room.keys || self.bytes() > self.room.bytes {
+            if !self.give_up(evicted) {
+                break;
+            }
         }
+    }
+
+    /// Drops the one with the earliest deadline of the owner with the most; returns whether there was one.
+    pub(super) fn give_up(&mut self, evicted: &mut u64) -> bool {
+        let Some((_, number)) = self.by_owner.take_oldest_of_largest() else {
+            return false;
+        };
+        self.remove(number);
+        *evicted += 1;
+        true
+    }
+
+    /// What all of them take at most, in bytes as allocated.
+    pub(super) fn bytes(&self) -> usize {
+        self.by_owner.weight() + self.by_owner.owner_bytes()
     }
 
     /// An unwanted event came under these keys.

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::compile::graph::{ConditionGraph, GraphBuilder, Scratch};
@@ -25,13 +25,24 @@ struct Run {
 
 impl Run {
     fn new(query: &str) -> Run {
+        // What a rule of an engine has room for is tested there.
+        Run::with_limits(
+            query,
+            EngineLimits {
+                groups: 500,
+                waiting_sequences: 500,
+                ..EngineLimits::default()
+            },
+        )
+    }
+
+    fn with_limits(query: &str, limits: EngineLimits) -> Run {
         let mut findings = Findings::default();
         match parse_eql(&OPTIONS, query, &mut findings) {
             Some(Detection::Sequence(sequence)) => {
                 let mut builder = GraphBuilder::default();
                 let sequence = Arc::new(CompiledSequence::compile(&sequence, &mut builder));
                 let graph = builder.finish(&Schema::ecs());
-                let limits = EngineLimits::default();
                 let room = Room {
                     keys: limits.groups,
                     bytes: limits.state_bytes,
@@ -73,8 +84,13 @@ fn record(document: Json) -> Record {
     record
 }
 
-fn names(events: &[Arc<Map<String, Json>>]) -> Vec<String> {
-    let name = |event: &Arc<Map<String, Json>>| event["process"]["name"].as_str().unwrap_or_default().to_owned();
+fn names(events: &[Summary]) -> Vec<String> {
+    let name = |event: &Summary| {
+        event.document()["process"]["name"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
     events.iter().map(name).collect()
 }
 
@@ -218,7 +234,7 @@ fn waiting_sequences_past_the_limit_push_out_the_oldest_and_are_counted() {
     let mut run = Run::new(
         r#"sequence with maxspan=1h [process where process.name like "*"] ![process where process.name == "x"]"#,
     );
-    for second in 0..EngineLimits::default().waiting_sequences as i64 + 1 {
+    for second in 0..501 {
         run.show(second, process(&second.to_string(), "p"));
     }
     assert_eq!(run.counters.groups_evicted, 1);
@@ -229,7 +245,7 @@ fn waiting_sequences_past_the_limit_push_out_the_oldest_and_are_counted() {
 fn keys_past_the_limit_push_out_the_one_unused_the_longest_and_are_counted() {
     let query = r#"[process where process.name == "a"] [process where process.name == "b"]"#;
     let mut run = Run::new(&format!("sequence by process.parent.entity_id with maxspan=1h {query}"));
-    for number in 0..EngineLimits::default().groups {
+    for number in 0..500 {
         run.show(0, process("a", &number.to_string()));
     }
     run.show(1, process("a", "0"));

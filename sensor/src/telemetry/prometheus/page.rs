@@ -1,5 +1,6 @@
 //! The text of the metrics.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use container_engines::{EngineState, EngineStatus};
@@ -8,6 +9,7 @@ use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
+use rule_engine::RuleCounters;
 use sensor_abi::{LossReason, RecordKind};
 
 use crate::telemetry::counts::{Snapshot, Tampered};
@@ -199,6 +201,27 @@ fn alerts(page: &mut Page<'_>, snapshot: &Snapshot) -> fmt::Result {
         "Keys of sequences, thresholds and suppressions that were forgotten for want of room.",
         detection.engines.iter().map(|engine| engine.groups_evicted).sum(),
     )?;
+    for (name, help, number) in [
+        (
+            "groups_evicted_by_rule_total",
+            "The same by the rule's name, of rules that forgot any.",
+            (|rule| rule.groups_evicted) as fn(&RuleCounters) -> u64,
+        ),
+        (
+            "group_keys_cut_by_rule_total",
+            "Events with more keys than the rule looks at, by the rule's name.",
+            |rule| rule.group_keys_cut,
+        ),
+    ] {
+        let mut by_name = BTreeMap::<&str, u64>::new();
+        for rule in rules().filter(|rule| number(rule) > 0) {
+            *by_name.entry(&rule.name).or_default() += number(rule);
+        }
+        let mut family = page.family(name, help)?;
+        for (rule, number) in by_name {
+            sample(&mut family, &[("rule", rule)], number)?;
+        }
+    }
     page.single("history_terms", "Terms that new_terms rules remember.", history.terms)?;
     page.single(
         "history_evicted_total",
