@@ -124,7 +124,7 @@ APT::Sandbox::User "root";
 }
 
 /// Where the machine's own apt fetches an archive from.
-fn address(archive: &str) -> Result<String> {
+pub(crate) fn address(archive: &str) -> Result<String> {
     let output = Command::new("apt-get")
         .args(["indextargets", "--format", "$(ORIGIN) $(LABEL) $(REPO_URI)"])
         .output()

@@ -82,6 +82,15 @@ pub(crate) fn program(architecture: &'static Architecture) -> Result<PathBuf> {
     binary::build(architecture, &toolchain::provide(architecture, &folder())?)
 }
 
+/// Where the Debian package for one processor is, once it is built.
+pub(crate) fn package(architecture: &Architecture) -> Result<PathBuf> {
+    Ok(folder().join(package_name(&Release::of_repository()?, architecture)))
+}
+
+fn package_name(release: &Release, architecture: &Architecture) -> String {
+    format!("tidewaiter_{}_{}.deb", release.version, architecture.debian)
+}
+
 /// Builds an artifact and what it is made of, or all, for these processors.
 pub(crate) fn run(artifact: Option<Artifact>, architectures: &[&'static Architecture], times: Times) -> Result<()> {
     fetch(architectures)?;
@@ -151,8 +160,10 @@ fn assemble(
         if is_wanted(Artifact::Package) {
             let mut files = installed.clone();
             files.extend(licences);
-            let file = format!("tidewaiter_{}_{}.deb", release.version, architecture.debian);
-            released.insert(file, package::build(release, architecture, program, files)?);
+            released.insert(
+                package_name(release, architecture),
+                package::build(release, architecture, program, files)?,
+            );
         }
         if is_wanted(Artifact::Binary) {
             released.insert(

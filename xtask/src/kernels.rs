@@ -4,7 +4,7 @@
 //! judged here. What cannot be had is skipped with its reason, and never counted as passed. On kernels of this machine's
 //! processor runs what cargo builds for it, on others' what is released for them.
 
-mod boot;
+pub(crate) mod boot;
 mod checks;
 mod initramfs;
 mod native;
@@ -22,6 +22,7 @@ use clap::ValueEnum;
 use crate::architecture::{AARCH64, Architecture, X86_64};
 use crate::command::{self, build_sensor, target_folder};
 use crate::{dist, setup};
+use boot::Boot;
 use checks::{CHECKS, Evidence, NamedCheck};
 use initramfs::FileSystem;
 use packages::{Image, Source};
@@ -194,7 +195,7 @@ impl Kernel {
     }
 
     /// The image, fetched if it is not there yet; not for the one that runs here.
-    fn fetch(self) -> Result<Image> {
+    pub(crate) fn fetch(self) -> Result<Image> {
         let source = self.source().context("the running kernel is not booted")?;
         packages::fetch(&source, &self.folder())
     }
@@ -251,7 +252,7 @@ impl Run {
 }
 
 impl Report {
-    fn skipped(name: &str, error: &Error) -> Self {
+    pub(crate) fn skipped(name: &str, error: &Error) -> Self {
         let report = Report {
             name: name.to_owned(),
             outcome: Outcome::Skipped(format!("what it needs cannot be had: {error:#}")),
@@ -267,7 +268,7 @@ fn boot_each_layout(image: &Image, file_system: &FileSystem, folder: &Path) -> R
         let evidence = boot::boot(
             image,
             &file_system.archive,
-            &format!("layout={layout} scenario=collect"),
+            &Boot::with(&format!("layout={layout} scenario=collect")),
             &folder.join(layout),
         )
         .and_then(|results| Evidence::read(&results));
@@ -283,8 +284,13 @@ fn boot_each_layout(image: &Image, file_system: &FileSystem, folder: &Path) -> R
 fn boot_sabotaged(image: &Image, file_system: &FileSystem, folder: &Path) -> Run {
     const WORDS: &str = "layout=v2 scenario=sabotage lsm=lockdown,capability";
     eprintln!("xtask: kernel {}, sabotaged", image.release);
-    let evidence = boot::boot(image, &file_system.archive, WORDS, &folder.join("sabotaged"))
-        .and_then(|results| Evidence::read(&results));
+    let evidence = boot::boot(
+        image,
+        &file_system.archive,
+        &Boot::with(WORDS),
+        &folder.join("sabotaged"),
+    )
+    .and_then(|results| Evidence::read(&results));
     Run {
         release: format!("{}, sabotaged", image.release),
         checks: &SABOTAGES,

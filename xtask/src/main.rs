@@ -11,6 +11,7 @@ mod ebpf_toolchain;
 mod kernels;
 mod setup;
 mod suite;
+mod systemd;
 mod test;
 mod tidy;
 mod tools;
@@ -23,7 +24,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::Parser;
 
-use architecture::Architecture;
+use architecture::{Architecture, X86_64};
 
 #[derive(Parser)]
 #[command(name = "./dev", about = "Tidewaiter's tasks", disable_help_subcommand = true)]
@@ -54,6 +55,8 @@ enum Task {
         #[arg(long)]
         record: bool,
     },
+    /// Install the Debian package in a real systemd, in a virtual machine, and work with its unit
+    Systemd,
     /// Run Tidewaiter on a Kubernetes of its own, in namespaces of its own: Debian's, built once
     Cluster {
         #[command(subcommand)]
@@ -122,6 +125,16 @@ fn main() -> ExitCode {
     }
 }
 
+/// What is skipped has not passed.
+fn exit_code(reports: &[kernels::Report]) -> ExitCode {
+    let is_passed = |report: &kernels::Report| matches!(report.outcome, kernels::Outcome::Passed);
+    if reports.iter().all(is_passed) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
 fn carry_out(task: Task) -> Result<ExitCode> {
     match task {
         Task::Build => {
@@ -170,12 +183,12 @@ fn carry_out(task: Task) -> Result<ExitCode> {
                 kernels::Record::No
             };
             let reports = kernels::run(&kernels, record)?;
-            let is_passed = |report: &kernels::Report| matches!(report.outcome, kernels::Outcome::Passed);
-            Ok(if reports.iter().all(is_passed) {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            })
+            Ok(exit_code(&reports))
+        }
+        Task::Systemd => {
+            setup::for_building()?;
+            dist::run(Some(dist::Artifact::Package), &[&X86_64], dist::Times::Once)?;
+            Ok(exit_code(&[systemd::run(&dist::package(&X86_64)?)?]))
         }
         Task::Cluster { action } => {
             setup::for_testing()?;

@@ -121,6 +121,13 @@ const ARM64_EMULATOR: Requirement = Requirement {
     elsewhere: "install QEMU for arm64",
 };
 
+const DEBOOTSTRAP: Requirement = Requirement {
+    purpose: "debootstrap, for a system with systemd in a virtual machine",
+    is_there: || is_installed("debootstrap"),
+    debian_packages: &["debootstrap"],
+    elsewhere: "install debootstrap",
+};
+
 const FOR_KERNELS: [Requirement; 3] = [
     Requirement {
         purpose: "cpio, for the file system of virtual machines",
@@ -260,6 +267,12 @@ pub(crate) fn for_kernels(architecture: &Architecture) -> Result<()> {
     } else {
         provide(&[EMULATOR])
     }
+}
+
+/// For [`crate::systemd`].
+pub(crate) fn for_systemd() -> Result<()> {
+    for_kernels(&X86_64)?;
+    provide(&[DEBOOTSTRAP])
 }
 
 /// Beside what [`for_testing`] installs.

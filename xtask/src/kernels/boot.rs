@@ -18,9 +18,29 @@ use crate::command::succeeds;
 const TIME_LIMIT: Duration = Duration::from_secs(1200);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Boots with these words for the kernel and `guest/init.sh`, waits for the end and gives the folder with what the sensor
-/// wrote, which is in `folder`.
-pub(crate) fn boot(image: &Image, initramfs: &Path, words: &str, folder: &Path) -> Result<PathBuf> {
+/// How a machine is booted.
+pub(crate) struct Boot<'a> {
+    /// For the kernel, and what runs first.
+    pub words: &'a str,
+    /// For QEMU, beside what every machine has.
+    pub options: &'a [&'a str],
+    /// When it is ended.
+    pub limit: Duration,
+}
+
+impl<'a> Boot<'a> {
+    /// With these words.
+    pub(crate) fn with(words: &'a str) -> Self {
+        Self {
+            words,
+            options: &[],
+            limit: TIME_LIMIT,
+        }
+    }
+}
+
+/// Boots, waits for the end and gives the folder with what the machine handed over, which is in `folder`.
+pub(crate) fn boot(image: &Image, initramfs: &Path, boot: &Boot<'_>, folder: &Path) -> Result<PathBuf> {
     let results = folder.join("results");
     if folder.exists() {
         fs::remove_dir_all(folder).with_context(|| format!("could not empty `{}`", folder.display()))?;
@@ -35,6 +55,7 @@ pub(crate) fn boot(image: &Image, initramfs: &Path, words: &str, folder: &Path) 
         .arg(machine.program)
         .args(machine.arguments)
         .args(["-accel", "tcg,thread=single", "-m", "1024", "-smp", "2"])
+        .args(boot.options)
         .args(["-display", "none", "-no-reboot", "-nic", "none"])
         .arg("-serial")
         .arg(format!("file:{}", console.display()))
@@ -48,15 +69,15 @@ pub(crate) fn boot(image: &Image, initramfs: &Path, words: &str, folder: &Path) 
         .arg("-append")
         .arg(format!(
             // Emulated timers are late on a busy machine, and a kernel that tests them gives up.
-            "console={} results={} panic=-1 no_timer_check preempt=full {words}",
-            machine.console, machine.results
+            "console={} results={} panic=-1 no_timer_check preempt=full {}",
+            machine.console, machine.results, boot.words
         ))
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
         .spawn()
         .with_context(|| format!("could not start `{}`", machine.program))?;
-    wait(&mut running)?;
+    wait(&mut running, boot.limit)?;
     let unpacked = succeeds(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(&results));
     if !unpacked {
         bail!(
@@ -67,8 +88,8 @@ pub(crate) fn boot(image: &Image, initramfs: &Path, words: &str, folder: &Path) 
     Ok(results)
 }
 
-fn wait(machine: &mut Child) -> Result<()> {
-    let deadline = Instant::now() + TIME_LIMIT;
+fn wait(machine: &mut Child, limit: Duration) -> Result<()> {
+    let deadline = Instant::now() + limit;
     while Instant::now() < deadline {
         if let Some(status) = machine.try_wait()? {
             if status.success() {
@@ -80,5 +101,5 @@ fn wait(machine: &mut Child) -> Result<()> {
     }
     machine.kill()?;
     machine.wait()?;
-    bail!("the virtual machine did not end within {} s", TIME_LIMIT.as_secs())
+    bail!("the virtual machine did not end within {} s", limit.as_secs())
 }

@@ -88,6 +88,7 @@ pub(crate) const CRATES: &[Crate] = &[
             "apt",
             "dist",
             "kernels",
+            "systemd",
             "tidy",
             "suite",
             "cluster",
