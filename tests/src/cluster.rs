@@ -28,6 +28,9 @@ pub use leftovers::{end_leftovers, keeper};
 /// In the environment of all programs of a cluster: where Kubernetes' own are.
 pub const PROGRAMS: &str = "TIDEWAITER_CLUSTER_PROGRAMS";
 
+/// In the environment of the tests: the folder with what is released.
+pub const RELEASED: &str = "TIDEWAITER_RELEASED";
+
 /// Of the folder of a cluster, among the temporary ones.
 const FOLDER_PREFIX: &str = "tidewaiter-cluster-";
 
@@ -53,18 +56,20 @@ pub struct Cluster {
     folder: Mutex<Option<TempDir>>,
     path: PathBuf,
     programs: PathBuf,
+    released: PathBuf,
     namespaces: Mutex<Namespaces>,
     daemons: Mutex<Vec<(Daemon, Child)>>,
 }
 
 impl Cluster {
     /// Its place, with nothing in it that runs.
-    pub fn new(programs: &Path) -> Result<Self> {
+    pub fn new(programs: &Path, released: &Path) -> Result<Self> {
         let folder = TempDir::with_prefix(FOLDER_PREFIX)?;
         let cluster = Self {
             path: folder.path().to_owned(),
             folder: Mutex::new(Some(folder)),
             programs: programs.to_owned(),
+            released: released.to_owned(),
             namespaces: Mutex::new(Namespaces::new()?),
             daemons: Mutex::default(),
         };
@@ -85,7 +90,7 @@ impl Cluster {
     /// Starts all of it and waits until the node is ready for pods.
     pub fn start(&self) -> Result<()> {
         self.start_daemon(Daemon::Containerd)?;
-        images::import(self)?;
+        images::import(self, &self.released)?;
         self.start_daemon(Daemon::Etcd)?;
         self.start_daemon(Daemon::ApiServer)?;
         self.start_daemon(Daemon::ControllerManager)?;

@@ -1,7 +1,7 @@
 //! `xtask cluster`: a real Kubernetes of one node for Tidewaiter to run on, in mount and network namespaces of its own.
 //!
-//! Fetch -> build, once -> the test binary `cluster`, which starts the cluster and ends it, whatever happens: `up` leaves it
-//! running, `test` runs the cases in it, `down` ends what is left of either.
+//! Fetch -> build, once -> what is released -> the test binary `cluster`, which starts the cluster and ends it, whatever
+//! happens: `up` leaves it running, `test` runs the cases in it, `down` ends what is left of either.
 
 mod build;
 mod source;
@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::command::{self, build_sensor, cargo, target_folder};
+use crate::architecture::Architecture;
+use crate::command::{self, cargo, target_folder};
+use crate::dist::{self, Artifact, Times};
 use crate::setup;
 
 /// To the test binary: where Kubernetes' programs are.
@@ -45,7 +47,7 @@ pub(crate) fn carry_out(action: Action) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let programs = programs()?;
-    command::run(&mut build_sensor())?;
+    dist::run(Some(Artifact::Image), &[Architecture::of_this_machine()], Times::Once)?;
     match action {
         Action::Test { name } => {
             let arguments: Vec<&str> = name.iter().map(String::as_str).collect();
@@ -73,7 +75,8 @@ fn test_binary(programs: &Path, arguments: &[&str]) -> Command {
     command
         .args(["test", "--quiet", "--package", "tests", "--test", "cluster", "--"])
         .args(arguments)
-        .env(PROGRAMS, programs);
+        .env(PROGRAMS, programs)
+        .env(dist::RELEASED, dist::folder());
     command
 }
 
@@ -87,6 +90,7 @@ fn up(programs: &Path) -> Result<()> {
         .args(test_binary.get_args())
         .current_dir(command::repository())
         .env(PROGRAMS, programs)
+        .env(dist::RELEASED, dist::folder())
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output)

@@ -4,11 +4,10 @@
 //! are collected from the tests' own output (`--show-output`) and taken out of that count again.
 //!
 //! The end-to-end tests mostly wait, one after the other, and an emulated kernel takes one processor: both run beside
-//! the checks and the other tests. After those, what is released is built and tried.
+//! the checks and the other tests. After those, what is released is built and tried, in a Kubernetes too.
 
 mod machine;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 
@@ -48,7 +47,7 @@ const ROOM_ONCE_BUILT: u64 = 3;
 /// In the summary, what is released.
 const RELEASE: &str = "release";
 
-/// And the cases in a Kubernetes.
+/// The same in a Kubernetes, as its manifests deploy it.
 const CLUSTER: &str = "cluster";
 
 pub(crate) fn run_everything() -> Result<ExitCode> {
@@ -70,22 +69,32 @@ pub(crate) fn run_everything() -> Result<ExitCode> {
     let (of_release, others): (Vec<_>, Vec<_>) = others.into_iter().partition(TestBinary::needs_release);
     let lanes: [Box<dyn FnOnce() -> Result<Summary> + Send>; 3] = [
         Box::new(move || {
+            // Lets everything else go first.
+            let programs = thread::spawn(|| for_cluster.and_then(|()| cluster::programs()));
             let mut summary = suite::run(&others, &[])?;
             check::run_steps(&check::DOC_TESTS, &mut summary)?;
             check::run_steps(&check::LINTS, &mut summary)?;
-            summary.add(check_release(&of_release)?);
-            Ok(summary)
-        }),
-        Box::new(move || {
-            // Built while the others wait, and run after them: both need the machine.
-            let programs = thread::spawn(|| for_cluster.and_then(|()| cluster::programs()));
-            let mut summary = suite::run(&end_to_end, &[])?;
+            let released = build_release(&mut summary);
+            if let Some(folder) = &released {
+                summary.add(suite::run(&of_release, &[(dist::RELEASED, folder)])?);
+            }
             let programs = programs
                 .join()
                 .map_err(|_| anyhow!("the build of Kubernetes panicked"))?;
-            summary.add(check_in_cluster(&in_cluster, programs)?);
+            match (programs, released) {
+                (Ok(programs), Some(folder)) => summary.add(suite::run(
+                    &in_cluster,
+                    &[
+                        (cluster::PROGRAMS, &programs.to_string_lossy()),
+                        (dist::RELEASED, &folder),
+                    ],
+                )?),
+                (Err(error), _) => summary.skip(CLUSTER, &format!("{error:#}")),
+                (Ok(_), None) => summary.skip(CLUSTER, "nothing is released that could run in it"),
+            }
             Ok(summary)
         }),
+        Box::new(move || suite::run(&end_to_end, &[])),
         Box::new(check_kernels),
     ];
     let mut summary = thread::scope(|scope| -> Result<Summary> {
@@ -110,39 +119,20 @@ pub(crate) fn run_everything() -> Result<ExitCode> {
     Ok(summary.exit_code())
 }
 
-/// Runs the cases in a Kubernetes of these programs.
-fn check_in_cluster(tests: &[TestBinary], programs: Result<PathBuf>) -> Result<Summary> {
-    match programs {
-        Ok(programs) => suite::run(tests, &[(cluster::PROGRAMS, &programs.to_string_lossy())]),
-        Err(error) => {
-            let reason = format!("{error:#}");
-            println!("SKIPPED {CLUSTER}: {reason}");
-            let mut summary = Summary::default();
-            summary.skip(CLUSTER, &reason);
-            Ok(summary)
-        }
-    }
-}
-
-/// Builds what is released for this processor and tries it. The binary is built once: `./dev dist --twice` compares two.
-fn check_release(tests: &[TestBinary]) -> Result<Summary> {
-    let mut summary = Summary::default();
+/// Builds what is released for this processor, and gives the folder. The binary is built once: `./dev dist --twice`
+/// compares two.
+fn build_release(summary: &mut Summary) -> Option<String> {
     let here = [Architecture::of_this_machine()];
     if let Err(error) = dist::fetch(&here) {
         summary.skip(RELEASE, &format!("{error:#}"));
-        return Ok(summary);
+        return None;
     }
-    match dist::run(None, &here, dist::Times::Once) {
-        Ok(()) => {
-            summary.check(RELEASE, true);
-            summary.add(suite::run(
-                tests,
-                &[(dist::RELEASED, &dist::folder().to_string_lossy())],
-            )?);
-        }
-        Err(error) => summary.fail(RELEASE, &format!("{error:#}")),
+    if let Err(error) = dist::run(None, &here, dist::Times::Once) {
+        summary.fail(RELEASE, &format!("{error:#}"));
+        return None;
     }
-    Ok(summary)
+    summary.check(RELEASE, true);
+    Some(dist::folder().to_string_lossy().into_owned())
 }
 
 /// The oldest, the newest and the running one; `./dev kernels` has those between.

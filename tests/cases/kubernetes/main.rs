@@ -19,7 +19,7 @@ use std::{env, panic, thread};
 use anyhow::{Result, bail, ensure};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
-use tests::cluster::{Cluster, PROGRAMS, end_leftovers, keeper};
+use tests::cluster::{Cluster, PROGRAMS, RELEASED, end_leftovers, keeper};
 use tests::engine::wait_until;
 use tests::sensor::alone;
 
@@ -35,15 +35,16 @@ fn main() -> ExitCode {
     // Options are libtest's, which this is no part of.
     let argument = env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let argument = argument.unwrap_or_default();
-    let Some(programs) = env::var_os(PROGRAMS).map(PathBuf::from) else {
-        println!("test cluster ... ok");
-        println!("SKIPPED cluster: `xtask cluster test` builds what it needs");
-        return ExitCode::SUCCESS;
-    };
-    let result = match argument.as_str() {
-        "up" => up(&programs),
-        "down" => down().map(|()| ExitCode::SUCCESS),
-        name => run_cases(&programs, name),
+    let parts = [PROGRAMS, RELEASED].map(|name| env::var_os(name).map(PathBuf::from));
+    let result = match (argument.as_str(), &parts) {
+        ("down", _) => down().map(|()| ExitCode::SUCCESS),
+        ("up", [Some(programs), Some(released)]) => up(programs, released),
+        (name, [Some(programs), Some(released)]) => run_cases(programs, released, name),
+        _ => {
+            println!("test cluster ... ok");
+            println!("SKIPPED cluster: `xtask cluster test` builds what it needs");
+            Ok(ExitCode::SUCCESS)
+        }
     };
     result.unwrap_or_else(|error| {
         println!("test cluster ... FAILED");
@@ -53,7 +54,7 @@ fn main() -> ExitCode {
 }
 
 /// Does something with a new cluster, which a Ctrl-C or a request to end takes down too.
-fn with_cluster<T>(programs: &Path, act: impl FnOnce(&Cluster) -> Result<T>) -> Result<T> {
+fn with_cluster<T>(programs: &Path, released: &Path, act: impl FnOnce(&Cluster) -> Result<T>) -> Result<T> {
     if let Some(process) = keeper() {
         bail!("a cluster is up, kept by process {process}: `./dev cluster down` ends it");
     }
@@ -64,7 +65,7 @@ fn with_cluster<T>(programs: &Path, act: impl FnOnce(&Cluster) -> Result<T>) -> 
     }
     // Threads that are started from now on inherit it, and programs do not.
     asked.thread_block()?;
-    let cluster = Arc::new(Cluster::new(programs)?);
+    let cluster = Arc::new(Cluster::new(programs, released)?);
     let ending = Arc::clone(&cluster);
     thread::spawn(move || {
         let _ = asked.wait();
@@ -77,9 +78,9 @@ fn with_cluster<T>(programs: &Path, act: impl FnOnce(&Cluster) -> Result<T>) -> 
     result
 }
 
-fn up(programs: &Path) -> Result<ExitCode> {
+fn up(programs: &Path, released: &Path) -> Result<ExitCode> {
     let begin = Instant::now();
-    with_cluster(programs, |cluster| {
+    with_cluster(programs, released, |cluster| {
         let deployed = Deployed::new(cluster)?;
         println!(
             "{READY}the cluster is up after {:.1} s, with Tidewaiter on it: `{}`. `./dev cluster down` ends it",
@@ -101,7 +102,7 @@ fn down() -> Result<()> {
     Ok(())
 }
 
-fn run_cases(programs: &Path, name: &str) -> Result<ExitCode> {
+fn run_cases(programs: &Path, released: &Path, name: &str) -> Result<ExitCode> {
     let all = [
         chart::CASES,
         shells::CASES,
@@ -115,7 +116,7 @@ fn run_cases(programs: &Path, name: &str) -> Result<ExitCode> {
     let _alone = alone()?;
     let begin = Instant::now();
     let mut failed = 0;
-    with_cluster(programs, |cluster| {
+    with_cluster(programs, released, |cluster| {
         println!("the cluster is ready after {:.1} s", begin.elapsed().as_secs_f64());
         let deployed = Deployed::new(cluster)?;
         println!("the sensor watches after {:.1} s", begin.elapsed().as_secs_f64());
