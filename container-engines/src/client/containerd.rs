@@ -319,8 +319,8 @@ impl Shared {
 
     fn learn(&self, sandbox: &str, request: &CriRequest) -> Arc<Pod> {
         let names = ["name", "namespace", "uid"].map(|key| request.own(key));
-        self.pods
-            .learn(sandbox, names, request.texts("labels"), request.texts("annotations"))
+        let (labels, annotations) = (request.texts("labels"), request.texts("annotations"));
+        self.pods.learn(sandbox, names, labels, annotations, None)
     }
 
     /// The digest of an image, which is requested once.

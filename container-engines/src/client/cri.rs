@@ -186,7 +186,11 @@ fn engine_event(event: &ContainerEvent<'_>) -> EngineEvent {
 pub(super) fn check_messages(bytes: &[u8], check: impl FnOnce(&Metadata)) {
     engine_event(&ContainerEvent::of(bytes));
     messages::containers(bytes).count();
-    for sandbox in messages::sandboxes(bytes) {
+    let alone = messages::SandboxStatus::of_answer(bytes);
+    if let Some(status) = alone {
+        assert!(status.addresses().is_none_or(|addresses| addresses.len() <= 4));
+    }
+    for sandbox in messages::sandboxes(bytes).chain(alone.map(messages::SandboxStatus::sandbox)) {
         let pod = Pod::new("", "", "", sandbox.labels(), sandbox.annotations(), &["*".to_owned()]);
         assert!(pod.labels.len() <= 64 && pod.annotations.len() <= 64);
     }

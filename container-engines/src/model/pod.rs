@@ -8,6 +8,8 @@
 //! too, of any name, so labels are believed only where an image has no part in them, or where the kubelet says the same
 //! elsewhere.
 
+use std::net::IpAddr;
+
 use super::text::{bounded, bounded_labels, pair_bytes};
 
 /// Written by the kubelet into the labels of containers and sandboxes.
@@ -29,6 +31,9 @@ pub struct Pod {
     pub labels: Vec<(String, String)>,
     /// The allowed ones, sorted by key.
     pub annotations: Vec<(String, String)>,
+    /// In the cluster: one, or one of each family; none where the pod is in the node's network. `None` where the engine did
+    /// not say.
+    pub addresses: Option<Vec<IpAddr>>,
     /// What manages it, where that is certain.
     pub workload: Option<Workload>,
     /// Labels and annotations that were left out or cut because of their number or size.
@@ -125,6 +130,7 @@ impl Pod {
             uid: bounded(uid),
             labels,
             annotations,
+            addresses: None,
             cut: cut_labels + cut_annotations,
         }
     }
@@ -140,7 +146,8 @@ impl Pod {
         let workload = self.workload.iter();
         let names = workload.flat_map(|workload| workload.name.iter().chain(&workload.cron_job));
         let texts = [&self.name, &self.namespace, &self.uid].into_iter().chain(names);
-        size_of::<Pod>() + pairs + texts.map(String::len).sum::<usize>()
+        let addresses = self.addresses.as_ref().map_or(0, Vec::capacity) * size_of::<IpAddr>();
+        size_of::<Pod>() + pairs + addresses + texts.map(String::len).sum::<usize>()
     }
 }
 

@@ -3,6 +3,7 @@
 //! Under ECS' names where ECS has them (`container.*`, `orchestrator.*`), under those of Elastic's own agents for
 //! Kubernetes (`kubernetes.*`), and under `tidewaiter.container.*` for the rest.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use container_engines::{Lookup, Metadata, Mount, Pod};
@@ -12,7 +13,7 @@ use super::own;
 use crate::process::Process;
 
 /// Fields that only a container engine can fill: a rule that reads one of them has to wait for its answer.
-pub(crate) const ENGINE_FIELDS: [FieldId; 23] = [
+pub(crate) const ENGINE_FIELDS: [FieldId; 24] = [
     fields::CONTAINER_NAME,
     fields::CONTAINER_IMAGE_NAME,
     fields::CONTAINER_IMAGE_TAG,
@@ -23,6 +24,7 @@ pub(crate) const ENGINE_FIELDS: [FieldId; 23] = [
     fields::ORCHESTRATOR_NAMESPACE,
     fields::ORCHESTRATOR_RESOURCE_ANNOTATION,
     fields::ORCHESTRATOR_RESOURCE_ID,
+    fields::ORCHESTRATOR_RESOURCE_IP,
     fields::ORCHESTRATOR_RESOURCE_LABEL,
     fields::ORCHESTRATOR_RESOURCE_NAME,
     fields::ORCHESTRATOR_RESOURCE_PARENT_TYPE,
@@ -130,6 +132,9 @@ fn fill_pod(record: &mut Record, pod: &Arc<Pod>, metadata: &Metadata) {
     // uid, which nobody here does.
     put_text(record, fields::ORCHESTRATOR_RESOURCE_ID, &pod.uid);
     let uid = if pod.is_static() { "" } else { &pod.uid };
+    let addresses = pod.addresses.iter().flatten();
+    let addresses: Vec<String> = addresses.map(IpAddr::to_string).collect();
+    put_texts(record, fields::ORCHESTRATOR_RESOURCE_IP, &addresses);
     // ECS wants `key:value` here.
     let joined = |pairs: &[(String, String)]| -> Vec<String> {
         pairs.iter().map(|(key, value)| format!("{key}:{value}")).collect()
@@ -145,6 +150,7 @@ fn fill_pod(record: &mut Record, pod: &Arc<Pod>, metadata: &Metadata) {
         ("namespace".to_owned(), &pod.namespace),
         ("pod.name".to_owned(), &pod.name),
         ("pod.uid".to_owned(), uid),
+        ("pod.ip".to_owned(), addresses.first().map_or("", String::as_str)),
         ("container.name".to_owned(), &metadata.name),
     ];
     if let Some(workload) = &pod.workload {
@@ -205,6 +211,7 @@ mod tests {
                 uid: "6a1c".to_owned(),
                 labels: vec![label("app", "web")],
                 annotations: vec![label("team", "checkout")],
+                addresses: Some(vec![IpAddr::from([10, 88, 0, 7])]),
                 workload: Some(Workload {
                     kind: "Deployment",
                     name: Some("web".to_owned()),
@@ -248,6 +255,7 @@ mod tests {
                 "namespace": "shop",
                 "pod.name": "web-7d4b9c6f5-x2x7p",
                 "pod.uid": "6a1c",
+                "pod.ip": "10.88.0.7",
                 "container.name": "app",
                 "deployment.name": "web",
                 "labels.app": "web",
@@ -260,6 +268,9 @@ mod tests {
                     "team:checkout"
                   ],
                   "id": "6a1c",
+                  "ip": [
+                    "10.88.0.7"
+                  ],
                   "label": [
                     "app:web"
                   ],

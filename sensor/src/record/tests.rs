@@ -101,6 +101,7 @@ fn pod() -> Pod {
         uid: "5c2d".to_owned(),
         labels: pairs.clone(),
         annotations: pairs,
+        addresses: Some(vec!["10.88.0.7".parse().unwrap()]),
         workload: Some(Workload {
             kind: "StatefulSet",
             name: Some("web".to_owned()),

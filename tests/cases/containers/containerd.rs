@@ -95,6 +95,8 @@ fn a_pods_container_is_known_with_its_pod_in_both_layouts_of_cgroups() -> Result
             assert_eq!(kubernetes[key], value, "{key}");
         }
         assert!(event.text("container.image.hash.all").contains("sha256:"));
+        // The pod is in the node's network.
+        assert_eq!(event.text("orchestrator.resource.ip"), "");
     }
     Ok(())
 }

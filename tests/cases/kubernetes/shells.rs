@@ -1,6 +1,6 @@
 //! Somebody opens a shell in a pod, or runs something there.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use tests::cluster::{DEBUG_IMAGE, PodContainer, WEB_IMAGE};
 use tests::document::Document;
 
@@ -83,6 +83,14 @@ fn a_shell_in_a_pod_of_two_containers_is_told_with_its_container_and_pod(deploye
     shell.type_command("apt-get install -y curl")?;
     shell.leave()?;
     let alerts = deployed.alerts_until_now(&sensor, side)?;
+    let address = deployed
+        .cluster
+        .ask(&["-n", SHOP, "get", "pod", "two", "--output=jsonpath={.status.podIP}"])?;
+    ensure!(!address.is_empty(), "the pod has no address");
+    for alert in alerts.iter().filter(|alert| alert.text("kubernetes.pod.name") == "two") {
+        assert_eq!(alert.text("kubernetes.pod.ip"), address);
+        assert_eq!(alert.text("orchestrator.resource.ip"), address);
+    }
     let place = "in side of shop/two on node-1 of registry.example/tools/debug";
     assert_eq!(
         described(&alerts, "two"),

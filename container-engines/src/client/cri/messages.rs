@@ -1,6 +1,7 @@
 //! The fields of CRI's messages that are read, version `runtime.v1`.
 
 use crate::client::wire;
+use std::net::IpAddr;
 
 pub(crate) const CONTAINER_CREATED: u64 = 0;
 pub(crate) const CONTAINER_STARTED: u64 = 1;
@@ -8,6 +9,12 @@ pub(crate) const CONTAINER_DELETED: u64 = 3;
 
 /// The state of a container in a listing.
 pub(crate) const RUNNING: u64 = 1;
+
+/// The state of a sandbox.
+const READY: u64 = 0;
+
+/// A pod has one of each family.
+const ADDRESSES_AT_MOST: usize = 4;
 
 /// An event, as it stands in an answer.
 pub(crate) struct ContainerEvent<'a> {
@@ -82,29 +89,58 @@ pub(crate) fn details(answer: &[u8]) -> &[u8] {
 
 /// The sandboxes of a listing.
 pub(crate) fn sandboxes(listing: &[u8]) -> impl Iterator<Item = Sandbox<'_>> {
-    wire::each(listing, 1).map(Sandbox)
+    wire::each(listing, 1).map(|message| Sandbox { message, labels: 5 })
 }
 
-/// A pod's sandbox, as it stands in an answer.
+/// A pod's sandbox, as it stands in a listing or in an answer about it alone.
 #[derive(Clone, Copy)]
-pub(crate) struct Sandbox<'a>(&'a [u8]);
+pub(crate) struct Sandbox<'a> {
+    message: &'a [u8],
+    /// The number of the field with the labels; the annotations are in the next one.
+    labels: u64,
+}
+
+/// A pod's sandbox, and what only an answer about it alone says.
+#[derive(Clone, Copy)]
+pub(crate) struct SandboxStatus<'a>(Sandbox<'a>);
+
+impl<'a> SandboxStatus<'a> {
+    pub(crate) fn of_answer(answer: &'a [u8]) -> Option<SandboxStatus<'a>> {
+        let message = wire::each(answer, 1).last()?;
+        Some(SandboxStatus(Sandbox { message, labels: 7 }))
+    }
+
+    pub(crate) fn sandbox(self) -> Sandbox<'a> {
+        self.0
+    }
+
+    /// The pod's addresses in the cluster; none if it is in the node's network. `None` if the sandbox is not up, and so may
+    /// have some that are not told.
+    pub(crate) fn addresses(self) -> Option<Vec<IpAddr>> {
+        let network = wire::message(self.0.message, 5);
+        let further = wire::each(network, 2).map(|address| wire::text(address, 1));
+        let addresses = std::iter::once(wire::text(network, 1)).chain(further);
+        let addresses = addresses.filter_map(|address| address.parse().ok());
+        (wire::number(self.0.message, 3) == READY).then(|| addresses.take(ADDRESSES_AT_MOST).collect())
+    }
+}
 
 impl<'a> Sandbox<'a> {
     pub(crate) fn id(self) -> &'a str {
-        wire::text(self.0, 1)
+        wire::text(self.message, 1)
     }
 
     /// The pod's name, namespace and uid.
     pub(crate) fn names(self) -> [&'a str; 3] {
-        let own = wire::message(self.0, 2);
+        let own = wire::message(self.message, 2);
         [wire::text(own, 1), wire::text(own, 3), wire::text(own, 2)]
     }
 
     pub(crate) fn labels(self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        wire::texts(self.0, 5)
+        wire::texts(self.message, self.labels)
     }
 
     pub(crate) fn annotations(self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        wire::texts(self.0, 6)
+        wire::texts(self.message, self.labels + 1)
     }
 }

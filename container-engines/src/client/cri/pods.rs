@@ -1,17 +1,21 @@
 //! Pods by the ids of their sandboxes. Each is requested once, however many containers it has.
 
-use super::messages::{self, Sandbox};
-use crate::client::grpc::Connection;
+use super::messages::{self, Sandbox, SandboxStatus};
+use crate::client::grpc::{Connection, unless_not_found};
 use crate::client::wire::Request;
 use crate::engine::Engine;
 use crate::model::{self, CONTAINERS_AT_MOST, DirectoryOptions, EngineError, Pod};
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tonic::{Code, Status};
 
 /// What an engine's pods may take, in bytes: some 2,000 with a dozen labels each.
 const PODS_BYTES: usize = 2 * 1024 * 1024;
+
+const LISTING: &str = "/runtime.v1.RuntimeService/ListPodSandbox";
+const STATUS: &str = "/runtime.v1.RuntimeService/PodSandboxStatus";
 
 /// The pods of an engine.
 pub(crate) struct Pods {
@@ -41,20 +45,28 @@ impl Pods {
 
     /// The pod with this sandbox; `None` if there is none, or if the engine has no pods at all.
     pub(crate) async fn get(&self, sandbox: &str) -> Result<Option<Arc<Pod>>, EngineError> {
-        if let Some(pod) = self.known().pods.get(sandbox) {
-            return Ok(Some(pod.clone()));
+        let known = self.known().pods.get(sandbox).cloned();
+        if known.as_ref().is_some_and(|pod| pod.addresses.is_some()) {
+            return Ok(known);
         }
         self.engine.count_further_question();
-        let filter = Request::default().text(1, sandbox);
-        let sandboxes = self.ask(Request::default().bytes(1, &filter.0)).await?;
+        let answer = self.ask(STATUS, Request::default().text(1, sandbox)).await;
+        let answer = match unless_not_found(answer) {
+            // Its addresses are all that is not known.
+            Err(_) | Ok(None) if known.is_some() => return Ok(known),
+            answer => answer?.unwrap_or_default(),
+        };
         // Engines match an id by its prefix.
-        let found = messages::sandboxes(&sandboxes).find(|item| item.id() == sandbox);
-        Ok(found.map(|item| self.keep(item)))
+        let found = SandboxStatus::of_answer(&answer).filter(|status| status.sandbox().id() == sandbox);
+        Ok(match found {
+            Some(status) => Some(self.keep(status.sandbox(), status.addresses())),
+            None => known,
+        })
     }
 
     /// All pods, with the ids of their sandboxes. Others are forgotten.
     pub(crate) async fn list(&self) -> Result<Vec<(String, Arc<Pod>)>, EngineError> {
-        let answer = self.ask(Request::default()).await?;
+        let answer = self.ask(LISTING, Request::default()).await?;
         let sandboxes = || {
             messages::sandboxes(&answer)
                 .filter(|item| model::is_id(item.id()))
@@ -63,7 +75,7 @@ impl Pods {
         let ids: HashSet<&str> = sandboxes().map(Sandbox::id).collect();
         self.known().retain(|sandbox, _| ids.contains(sandbox));
         let mut bytes = 0;
-        let kept = sandboxes().map(|item| (item.id().to_owned(), self.keep(item)));
+        let kept = sandboxes().map(|item| (item.id().to_owned(), self.keep(item, None)));
         let kept = kept.take_while(|(_, pod)| {
             bytes += pod.bytes();
             bytes <= PODS_BYTES
@@ -71,18 +83,25 @@ impl Pods {
         Ok(kept.collect())
     }
 
-    /// Adds a pod, with its name, namespace and uid.
+    /// Adds a pod, with its name, namespace and uid, or what is new of it.
     pub(crate) fn learn<'a>(
         &self,
         sandbox: &str,
         [name, namespace, uid]: [&str; 3],
         labels: impl IntoIterator<Item = (&'a str, &'a str)>,
         annotations: impl IntoIterator<Item = (&'a str, &'a str)>,
+        addresses: Option<Vec<IpAddr>>,
     ) -> Arc<Pod> {
-        let pod = Pod::new(name, namespace, uid, labels, annotations, &self.options.pod_annotations);
+        let mut pod = Pod::new(name, namespace, uid, labels, annotations, &self.options.pod_annotations);
+        pod.addresses = addresses;
         let mut known = self.known();
-        if let Some(same) = known.pods.get(sandbox).filter(|known| ***known == pod) {
-            return same.clone();
+        if let Some(former) = known.pods.get(sandbox) {
+            if pod.addresses.is_none() {
+                pod.addresses.clone_from(&former.addresses);
+            }
+            if **former == pod {
+                return former.clone();
+            }
         }
         self.engine.count_cut_labels(pod.cut);
         let pod = Arc::new(pod);
@@ -90,16 +109,14 @@ impl Pods {
         pod
     }
 
-    fn keep(&self, sandbox: Sandbox<'_>) -> Arc<Pod> {
-        self.learn(sandbox.id(), sandbox.names(), sandbox.labels(), sandbox.annotations())
+    fn keep(&self, sandbox: Sandbox<'_>, addresses: Option<Vec<IpAddr>>) -> Arc<Pod> {
+        let (labels, annotations) = (sandbox.labels(), sandbox.annotations());
+        self.learn(sandbox.id(), sandbox.names(), labels, annotations, addresses)
     }
 
     /// An engine without CRI has no pods.
-    async fn ask(&self, request: Request) -> Result<Bytes, Status> {
-        let answer = self
-            .connection
-            .call("/runtime.v1.RuntimeService/ListPodSandbox", None, request)
-            .await;
+    async fn ask(&self, method: &'static str, request: Request) -> Result<Bytes, Status> {
+        let answer = self.connection.call(method, None, request).await;
         match answer {
             Err(status) if status.code() == Code::Unimplemented => Ok(Bytes::new()),
             answer => answer,
