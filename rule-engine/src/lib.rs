@@ -55,10 +55,11 @@ pub use rule::{
     parse_rules,
 };
 pub use run::alert_limiter::HeldBack;
-pub use run::counters::{EngineCounters, RuleCounters};
+pub use run::counters::{EngineCounters, RuleCounters, ScreenCounts};
 pub use run::engine::{Engine, Match, RuleChanges};
 pub use run::explain::NearMiss;
 pub use run::fair_quota::{FairQuota, Owner, entry_bytes};
 pub use run::history::{MemoryHistory, TermHistory};
 pub use run::options::EngineOptions;
+pub use run::screen::Screen;
 pub use schema::{FieldId, FieldType, Schema, SchemaError, fields};

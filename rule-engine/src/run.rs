@@ -12,6 +12,7 @@ mod intervals;
 pub(crate) mod new_terms;
 pub(crate) mod options;
 mod pool;
+pub(crate) mod screen;
 pub(crate) mod sequence;
 mod state;
 pub(crate) mod threshold;

@@ -227,7 +227,7 @@ impl CandidateIndex {
 
 impl Candidates {
     /// How many events were of streams that no rule reads, and the names of these.
-    pub(crate) fn unread_streams(&self) -> (u64, Vec<&str>) {
+    pub(crate) fn unread_streams(&self) -> (u64, Vec<String>) {
         self.streams.unread()
     }
 

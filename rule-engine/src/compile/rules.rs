@@ -102,6 +102,11 @@ impl CompiledRule {
         (&self.info.rule_id, self.meaning)
     }
 
+    /// Whether the rule takes the event in, as far as that is known without what it remembers.
+    pub(crate) fn takes_in(&self, event: &Evaluation<'_>) -> bool {
+        self.detection.concerns(event) && self.filter.matches(event)
+    }
+
     fn compile(rule: CheckedRule, graph: &mut GraphBuilder) -> CompiledRule {
         CompiledRule {
             meaning: rule.meaning_with_limits(),

@@ -45,3 +45,15 @@ pub struct RuleCounters {
     /// Events with more keys than it looks at.
     pub group_keys_cut: u64,
 }
+
+/// What a [`Screen`](crate::Screen) found of events that no rule takes in.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct ScreenCounts {
+    /// As [`EngineCounters::function_combinations_cut`].
+    pub function_combinations_cut: u64,
+    /// Events in data streams that no rule reads.
+    pub unread_events: u64,
+    /// The names of these streams, sorted, a thousand at most.
+    pub unread_streams: Vec<String>,
+}

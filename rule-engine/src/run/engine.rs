@@ -152,14 +152,8 @@ impl Engine {
             record.schema() == self.rules.schema(),
             "the record is of another schema than the rules"
         );
-        self.counters.events += 1;
         let moment = self.clock.place(record.steady_time(), record.time());
-        if let Some(Moment { now_ns, .. }) = moment {
-            if self.running_since_ns.is_none_or(|since_ns| now_ns < since_ns) {
-                self.start_rules(now_ns, terms);
-            }
-            self.conclude(now_ns, on_match);
-        }
+        self.begin_event(moment, terms, on_match);
         let Engine {
             rules,
             states,
@@ -176,7 +170,7 @@ impl Engine {
         let event = Evaluation::new(record, &rules.graph, scratch);
         for position in candidates.rules() {
             let rule = &rules.rules[position];
-            if !rule.detection.concerns(&event) || !rule.filter.matches(&event) {
+            if !rule.takes_in(&event) {
                 continue;
             }
             let state = &mut states[position];
@@ -235,6 +229,26 @@ impl Engine {
             }
         }
         counters.function_combinations_cut += event.combinations_cut();
+    }
+
+    /// As [`Engine::evaluate`] of an event of this time that no rule takes in ([`Screen`](crate::Screen)).
+    pub fn pass(&mut self, time_ns: Option<i64>, terms: &mut dyn TermHistory, on_match: &mut dyn FnMut(Match<'_>)) {
+        let moment = self.clock.place(None, time_ns);
+        self.begin_event(moment, terms, on_match);
+    }
+
+    fn begin_event(
+        &mut self,
+        moment: Option<Moment>,
+        terms: &mut dyn TermHistory,
+        on_match: &mut dyn FnMut(Match<'_>),
+    ) {
+        self.counters.events += 1;
+        let Some(Moment { now_ns, .. }) = moment else { return };
+        if self.running_since_ns.is_none_or(|since_ns| now_ns < since_ns) {
+            self.start_rules(now_ns, terms);
+        }
+        self.conclude(now_ns, on_match);
     }
 
     /// Calls `on_match` for what is certain once this time has passed, by the clock of the events: sequences that end
@@ -353,12 +367,6 @@ impl Engine {
     /// The rules that it runs.
     pub fn rules(&self) -> &Arc<Rules> {
         &self.rules
-    }
-
-    /// How many events were of data streams that no rule reads ([`Producer`](crate::Producer) says which stream an event
-    /// is in that names none), and the names of these streams, a thousand at most.
-    pub fn unread_streams(&self) -> (u64, Vec<&str>) {
-        self.candidates.unread_streams()
     }
 
     /// What it did since it was made.

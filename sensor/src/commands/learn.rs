@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use rule_engine::{Engine, EngineOptions, RuleType, Rules};
+use rule_engine::{DocumentReader, Engine, EngineOptions, RuleType, Rules};
 
+use super::recording::reading::Wanted;
 use super::recording::{Recording, unreadable};
-use super::replay::{report_unread, warn_of_broken};
+use super::replay::warn_of_broken;
 use super::{CommandError, ExitStatus, configured};
 use crate::cli::LearnArguments;
 use crate::clock::{WallClock, boot_clock_ns};
@@ -31,13 +32,14 @@ pub(crate) fn main(arguments: &LearnArguments) -> Result<ExitStatus, CommandErro
     let mut history = History::open(&config.state_directory, rules.longest_window())?;
     let mut engine = Engine::new(rules, EngineOptions::default());
     let mut record = engine.rules().narrow_record();
+    let reader = DocumentReader::new(&record);
 
     let started_ns = WallClock::read().at(boot_clock_ns() as u64);
-    let mut recording = Recording::open(&arguments.from, &record)?;
-    while recording
-        .next(&mut record)
-        .map_err(|source| unreadable(&arguments.from, source))?
-    {
+    let mut recording = Recording::open(&arguments.from, engine.rules(), Wanted::All)?;
+    while let Some(document) = recording.next().map_err(|source| unreadable(&arguments.from, source))? {
+        let Some(json) = document.json else { continue };
+        // It could be read before.
+        let _ = reader.read(&json, &mut record);
         // Nothing was seen at a time that has yet to come, whatever a document says.
         if let Some(time_ns) = record.time() {
             record.set_steady_time(time_ns.min(started_ns));
@@ -49,7 +51,6 @@ pub(crate) fn main(arguments: &LearnArguments) -> Result<ExitStatus, CommandErro
     let counts = recording.finish();
     let status = counts.report();
     report::rule_engine(&engine.counters());
-    report_unread(&engine);
     tracing::info!(
         "{} events read; `{}` holds {} terms of {rule_count} new_terms rules",
         counts.events,

@@ -1,43 +1,60 @@
 //! Recorded documents, one a line, as `replay` and `learn` read them: from whatever wrote them, in bounded memory, each
 //! bad line reported and left out, and on a terminal with a bar that shows how far it is.
+//!
+//! Threads read the documents ([`reading`]); what they find comes in the order of the input, so that what is done and
+//! said does not depend on how many they are.
 
-use std::io::{self, BufRead as _};
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use rule_engine::{DocumentReader, Envelope, Record, UnfitValue};
+use rule_engine::{Record, Rules, Schema, ScreenCounts, UnfitValue};
 
 use super::error::{CommandError, ExitStatus};
 use super::progress::Progress;
 use crate::text::document::Document;
 use crate::text::escape::Visible;
 use input::Input;
+use lines::{Lines, Read};
+use reading::{Found, ReadDocument, Readers, Wanted};
 
 mod foreign;
 pub(crate) mod input;
+mod lines;
+pub(crate) mod reading;
 
-/// A longer line is not read.
-const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 /// Lines that could not be used are named up to this many, then only counted.
 const MAX_NAMED_LINES: u64 = 20;
 /// The same of values that do not fit their fields.
 const MAX_NAMED_VALUES: u64 = 10;
+/// The same of data streams that no rule reads.
+const MAX_NAMED_STREAMS: usize = 10;
 /// Events between looks at the clock.
 const EVENTS_BETWEEN_LOOKS: u64 = 1024;
 
 /// A recording that is being read.
 pub(crate) struct Recording<I> {
     pub(crate) input: I,
-    reader: DocumentReader,
-    /// What was read of the present line.
-    line: Vec<u8>,
+    schema: Schema,
+    lines: Lines,
+    readers: Readers,
+    /// What was found and not given yet, and the number of the line before it.
+    found: VecDeque<Found>,
+    line_before: u64,
+    /// Memory for what is read next.
+    spare: Vec<u8>,
+    is_begun: bool,
+    is_at_end: bool,
     progress: Progress,
     pub(crate) counts: RecordingCounts,
 }
 
 /// What a look at the input gave.
 pub(crate) enum Seen {
-    Line(Box<str>),
-    /// Nothing yet that could be a document.
+    Document(ReadDocument),
+    /// Nothing yet that is a document.
     Part,
     End,
 }
@@ -48,11 +65,16 @@ pub(crate) struct RecordingCounts {
     pub(crate) bytes: u64,
     pub(crate) lines: u64,
     pub(crate) events: u64,
-    pub(crate) unusable_lines: u64,
     /// Those that have no field that some rule looks at.
     pub(crate) empty_events: u64,
+    /// Those in data streams that no rule reads, and the names of these.
+    pub(crate) unread_events: u64,
+    pub(crate) unread_streams: BTreeSet<String>,
+    pub(crate) unusable_lines: u64,
     /// Values of fields that some rule looks at.
     pub(crate) unfit_values: u64,
+    /// Combinations of field values that were too many to compute a function of.
+    pub(crate) function_combinations_cut: u64,
 }
 
 impl RecordingCounts {
@@ -63,6 +85,9 @@ impl RecordingCounts {
                 "{} values did not fit the type of their field and were left out",
                 self.unfit_values
             );
+        }
+        if self.unread_events > 0 {
+            self.report_unread();
         }
         if self.unusable_lines > 0 {
             tracing::error!("{} lines of {} could not be used", self.unusable_lines, self.lines);
@@ -80,16 +105,38 @@ impl RecordingCounts {
             ExitStatus::Findings
         }
     }
+
+    fn report_unread(&self) {
+        let named = self.unread_streams.iter().take(MAX_NAMED_STREAMS);
+        let named: Vec<String> = named.map(|name| format!("`{}`", Visible(name))).collect();
+        let more = match self.unread_streams.len() - named.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        tracing::warn!(
+            "{} events are in data streams that the `index` of no rule names: {}{more}",
+            self.unread_events,
+            named.join(", ")
+        );
+    }
+
+    fn add(&mut self, screened: ScreenCounts) {
+        self.unread_events += screened.unread_events;
+        self.unread_streams.extend(screened.unread_streams);
+        self.function_combinations_cut += screened.function_combinations_cut;
+    }
 }
 
 impl Recording<Box<dyn Input>> {
-    /// The recording in a file, or in the standard input if the path is `-`, for records like this one.
+    /// The recording in a file, or in the standard input if the path is `-`, of what these rules look at.
     ///
     /// # Errors
-    /// The file cannot be opened.
-    pub(crate) fn open(path: &Path, record: &Record) -> Result<Self, CommandError> {
-        let (input, bytes) = input::open(path).map_err(|source| unreadable(path, source))?;
-        let mut recording = Recording::new(input, record);
+    /// The file cannot be opened, or threads cannot be started.
+    pub(crate) fn open(path: &Path, rules: &Arc<Rules>, wanted: Wanted) -> Result<Self, CommandError> {
+        let unreadable = |source| unreadable(path, source);
+        let (input, bytes) = input::open(path).map_err(unreadable)?;
+        let readers = Readers::start(Readers::usual_count(), &rules.narrow_record(), rules, wanted);
+        let mut recording = Recording::new(input, rules.schema(), readers.map_err(unreadable)?);
         recording.progress = Progress::new(bytes);
         Ok(recording)
     }
@@ -102,100 +149,118 @@ pub(crate) fn unreadable(path: &Path, source: io::Error) -> CommandError {
 }
 
 impl<I: Input> Recording<I> {
-    pub(crate) fn new(input: I, record: &Record) -> Self {
+    /// What these readers, of records of this schema, find in the input.
+    pub(crate) fn new(input: I, schema: &Schema, readers: Readers) -> Self {
         Recording {
             input,
-            reader: DocumentReader::new(record),
-            line: Vec::new(),
+            schema: schema.clone(),
+            lines: Lines::default(),
+            readers,
+            found: VecDeque::new(),
+            line_before: 0,
+            spare: Vec::new(),
+            is_begun: false,
+            is_at_end: false,
             progress: Progress::new(None),
             counts: RecordingCounts::default(),
         }
     }
 
-    /// Makes the record hold the next document; gives whether there was one.
+    /// The next document, if there is one.
     ///
     /// # Errors
     /// The input cannot be read.
-    pub(crate) fn next(&mut self, record: &mut Record) -> io::Result<bool> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<ReadDocument>> {
         loop {
             match self.look()? {
-                Seen::Line(json) if self.read(&json, self.counts.lines, record) => return Ok(true),
-                Seen::Line(_) | Seen::Part => {}
-                Seen::End => return Ok(false),
+                Seen::Document(document) => return Ok(Some(document)),
+                Seen::Part => {}
+                Seen::End => return Ok(None),
             }
         }
     }
 
-    /// Looks at what the input has at once, up to the end of a line. Lines that cannot hold a document are passed over.
+    /// Waits until a look at the input need not, but at most as long as this; gives whether that is so.
+    ///
+    /// # Errors
+    /// The input cannot be asked.
+    pub(crate) fn wait(&mut self, at_most: Duration) -> io::Result<bool> {
+        Ok(!self.found.is_empty() || !self.readers.are_idle() || self.is_at_end || self.input.wait(at_most)?)
+    }
+
+    /// Looks at what the input has at once, up to the next document.
     ///
     /// # Errors
     /// The input cannot be read.
     pub(crate) fn look(&mut self) -> io::Result<Seen> {
-        let bytes = match self.input.fill_buf() {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Seen::Part),
-            Err(error) => return Err(error),
-        };
-        let is_end = bytes.is_empty();
-        if is_end && self.line.is_empty() {
-            return Ok(Seen::End);
+        while let Some(found) = self.found.pop_front() {
+            if let Some(document) = self.note(found) {
+                return Ok(Seen::Document(document));
+            }
         }
-        // One byte more than allowed shows that a line is too long.
-        let room = (MAX_LINE_BYTES + 1).saturating_sub(self.line.len());
-        let mut kept = &bytes[..room.min(bytes.len())];
-        let mut read = kept.read_until(b'\n', &mut self.line)?;
-        let mut rest = &bytes[read..];
-        if !self.line.ends_with(b"\n") {
-            read += rest.skip_until(b'\n')?;
+        // As much is read ahead as there is to read at once, so that all threads have something to do.
+        while !self.is_at_end
+            && self.readers.have_room()
+            && (self.readers.are_idle() || self.input.wait(Duration::ZERO)?)
+        {
+            match self.lines.read(&mut self.input, &mut self.spare)? {
+                Read::Piece(piece) => self.give(piece)?,
+                Read::Part if self.readers.are_idle() => return Ok(Seen::Part),
+                Read::Part => {}
+                Read::End => self.is_at_end = true,
+            }
         }
-        let is_whole = is_end || bytes[..read].ends_with(b"\n");
-        self.input.consume(read);
-        if !is_whole {
-            return Ok(Seen::Part);
+        if self.readers.are_idle() {
+            return Ok(if self.is_at_end { Seen::End } else { Seen::Part });
         }
-        self.counts.lines += 1;
-        self.counts.bytes += self.line.len() as u64;
-        if self.counts.lines == 1
-            && let Some(what) = foreign::what_to_do(&self.line)
+        let read = self.readers.take()?;
+        self.line_before = self.counts.lines;
+        self.counts.lines += read.lines;
+        self.counts.bytes += read.bytes.len() as u64;
+        self.spare = read.bytes;
+        self.found = read.found;
+        Ok(Seen::Part)
+    }
+
+    fn give(&mut self, piece: Vec<u8>) -> io::Result<()> {
+        if !std::mem::replace(&mut self.is_begun, true)
+            && let Some(what) = foreign::what_to_do(&piece)
         {
             return Err(io::Error::new(io::ErrorKind::InvalidData, what));
         }
-        let document = document(&self.line).map(|document| document.map(Box::from));
-        self.line.clear();
-        match document {
-            Ok(Some(document)) => Ok(Seen::Line(document)),
-            Ok(None) => Ok(Seen::Part),
-            Err(reason) => {
-                self.report_unusable(self.counts.lines, &reason);
-                Ok(Seen::Part)
-            }
-        }
+        self.readers.give(piece)
     }
 
-    /// Makes the record hold the document that this line is; gives whether it is one.
-    pub(crate) fn read(&mut self, json: &str, line: u64, record: &mut Record) -> bool {
-        match self.reader.read(json, record) {
-            Ok(read) => {
-                self.report_unfit(line, &read.unfit, record);
-                self.counts.unfit_values += read.unfit_values;
+    /// Counts and says what was found; gives the document if it is one.
+    fn note(&mut self, found: Found) -> Option<ReadDocument> {
+        match found {
+            Found::Document(mut document) => {
+                document.line += self.line_before;
                 self.counts.events += 1;
-                self.counts.empty_events += u64::from(record.is_empty() && read.unfit_values == 0);
                 if self.counts.events.is_multiple_of(EVENTS_BETWEEN_LOOKS) {
                     self.progress.update(self.counts.bytes, self.counts.events);
                 }
-                true
+                return Some(document);
             }
-            Err(error) => {
-                self.report_unusable(line, &no_document(&error));
-                false
+            Found::Unfit { line, count, values } => {
+                self.report_unfit(self.line_before + line, &values);
+                self.counts.unfit_values += count;
+            }
+            Found::Empty => self.counts.empty_events += 1,
+            Found::Unusable { line, reason } => {
+                self.counts.unusable_lines += 1;
+                if self.counts.unusable_lines <= MAX_NAMED_LINES {
+                    tracing::error!("line {} cannot be used: {reason}", self.line_before + line);
+                }
             }
         }
+        None
     }
 
-    fn report_unfit(&self, line: u64, values: &[UnfitValue], record: &Record) {
+    fn report_unfit(&self, line: u64, values: &[UnfitValue]) {
         let named = MAX_NAMED_VALUES.saturating_sub(self.counts.unfit_values);
         for UnfitValue { field, value } in values.iter().take(named as usize) {
-            let name = record.schema().name(*field);
+            let name = self.schema.name(*field);
             tracing::warn!("line {line}: `{}` does not fit `{name}`", Visible(value));
         }
     }
@@ -203,44 +268,9 @@ impl<I: Input> Recording<I> {
     /// What was read, once all of it is.
     pub(crate) fn finish(self) -> RecordingCounts {
         self.progress.clear();
-        self.counts
-    }
-
-    /// Counts a line that is no document, and names it.
-    pub(crate) fn report_unusable(&mut self, line: u64, reason: &str) {
-        self.counts.unusable_lines += 1;
-        if self.counts.unusable_lines <= MAX_NAMED_LINES {
-            tracing::error!("line {line} cannot be used: {reason}");
-        }
-    }
-}
-
-/// What may be a document in a line; `None` if there is nothing.
-fn document(line: &[u8]) -> Result<Option<&str>, String> {
-    if line.len() > MAX_LINE_BYTES {
-        return Err(format!("it is longer than {MAX_LINE_BYTES} bytes"));
-    }
-    let line = str::from_utf8(line).map_err(|error| format!("it is not UTF-8 (column {})", error.valid_up_to() + 1))?;
-    match Envelope::open(line) {
-        Envelope::Document(document) => Ok(Some(document).filter(|document| !is_blank(document))),
-        Envelope::Unusable(reason) => Err(reason.to_owned()),
-        _ => Ok(None),
-    }
-}
-
-fn is_blank(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_whitespace())
-}
-
-/// Why a line is no document.
-pub(crate) fn no_document(error: &serde_json::Error) -> String {
-    match error.classify() {
-        serde_json::error::Category::Data => "it is not a JSON object".to_owned(),
-        serde_json::error::Category::Eof => {
-            "it ends within a JSON document: each has to stand on a line of its own, as `jq -c .` writes them"
-                .to_owned()
-        }
-        _ => format!("it is not JSON (column {})", error.column()),
+        let mut counts = self.counts;
+        self.readers.finish().for_each(|screened| counts.add(screened));
+        counts
     }
 }
 
@@ -254,8 +284,9 @@ pub(crate) fn whole_document(json: &str, record: &Record) -> Document {
 mod tests {
     use std::io::BufReader;
 
-    use rule_engine::fields;
+    use rule_engine::{DocumentReader, fields};
 
+    use super::lines::MAX_LINE_BYTES;
     use super::*;
 
     #[test]
@@ -271,27 +302,32 @@ mod tests {
             name.as_bytes(),
         ]
         .concat();
-        let mut record = Record::new();
         for buffer_bytes in [1, 7, 1 << 16] {
-            let input = BufReader::with_capacity(buffer_bytes, input.as_slice());
-            let mut recording = Recording::new(input, &record);
-            while recording.next(&mut record).expect("no error of reading") {
-                assert_eq!(record.first_text(fields::PROCESS_NAME), Some("bash"));
-            }
-            let counts = recording.counts;
+            let (counts, names) = read(&input, buffer_bytes);
+            assert_eq!(names, ["bash", "bash"]);
             assert_eq!((counts.lines, counts.events, counts.unusable_lines), (8, 2, 5));
         }
     }
 
+    fn recording(input: &[u8], buffer_bytes: usize) -> Recording<BufReader<&[u8]>> {
+        let rules = Rules::compile(&Schema::ecs(), Vec::new());
+        let input = BufReader::with_capacity(buffer_bytes, input);
+        let readers = Readers::start(2, &Record::new(), &rules, Wanted::All).expect("threads");
+        Recording::new(input, rules.schema(), readers)
+    }
+
     /// What is read of this input, and the names in it.
-    fn read(input: impl AsRef<[u8]>) -> (RecordingCounts, Vec<String>) {
+    fn read(input: impl AsRef<[u8]>, buffer_bytes: usize) -> (RecordingCounts, Vec<String>) {
+        let mut recording = recording(input.as_ref(), buffer_bytes);
         let mut record = Record::new();
-        let mut recording = Recording::new(BufReader::with_capacity(7, input.as_ref()), &record);
+        let reader = DocumentReader::new(&record);
         let mut names = Vec::new();
-        while recording.next(&mut record).expect("no error of reading") {
+        while let Some(document) = recording.next().expect("no error of reading") {
+            let json = document.json.expect("all are wanted");
+            reader.read(&json, &mut record).expect("a document");
             names.extend(record.first_text(fields::PROCESS_NAME).map(str::to_owned));
         }
-        (recording.counts, names)
+        (recording.finish(), names)
     }
 
     #[test]
@@ -313,7 +349,7 @@ mod tests {
                 2,
             ),
         ] {
-            let (counts, names) = read(&input);
+            let (counts, names) = read(&input, 7);
             assert_eq!((counts.events, names.len()), (events, events as usize), "{input}");
             assert_eq!(counts.report(), ExitStatus::Ok, "{input}");
         }
@@ -334,7 +370,7 @@ mod tests {
             r#"{"_id":"1","_index":"a"}"#,
             "process.name,process.pid\na,1",
         ] {
-            let (counts, names) = read(input);
+            let (counts, names) = read(input, 7);
             assert_eq!((counts.report(), names.len()), (ExitStatus::Findings, 0), "{input}");
         }
     }
@@ -349,8 +385,7 @@ mod tests {
             (b"\x1f\x8b\x08\0\0".to_vec(), "gzip -dc"),
             (b"\x28\xb5\x2f\xfd\x04".to_vec(), "zstd -dc"),
         ] {
-            let mut recording = Recording::new(BufReader::new(input.as_slice()), &Record::new());
-            let error = recording.next(&mut Record::new()).expect_err("no text");
+            let error = recording(&input, 7).next().expect_err("no text");
             assert!(error.to_string().contains(what), "{error}");
         }
     }

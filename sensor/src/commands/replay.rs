@@ -7,10 +7,11 @@
 use std::io::{self, BufWriter, Write};
 use std::time::Duration;
 
-use rule_engine::{Engine, EngineCounters, EngineOptions, MemoryHistory, Record, Rules};
+use rule_engine::{DocumentReader, Engine, EngineCounters, EngineOptions, Match, MemoryHistory, Rules};
 
 use super::error::{CommandError, ExitStatus};
 use super::recording::input::Input;
+use super::recording::reading::Wanted;
 use super::recording::{Recording, RecordingCounts, unreadable, whole_document};
 use crate::alert::{Alert, chain_from_event};
 use crate::cli::ReplayArguments;
@@ -20,15 +21,11 @@ use crate::record::SCHEMA;
 use crate::rule_files::{RuleFiles, RuleFilesError, RuleStatus};
 use crate::telemetry::report;
 use crate::text::document::Document;
-use crate::text::escape::Visible;
 use in_order::{InOrder, MAX_HELD_BYTES, Next, OrderCounts};
 use near_misses::NearMisses;
 
 mod in_order;
 mod near_misses;
-
-/// Data streams that no rule reads are named up to this many.
-const MAX_NAMED_STREAMS: usize = 10;
 
 pub(crate) fn main(arguments: &ReplayArguments) -> Result<ExitStatus, CommandError> {
     let config = Config::load(arguments.config.config.as_deref())?;
@@ -46,11 +43,14 @@ pub(crate) fn main(arguments: &ReplayArguments) -> Result<ExitStatus, CommandErr
         explained => explained.as_deref().map(NearMisses::new),
     };
     let engine = Engine::new(rules, EngineOptions::default());
-    let mut record = engine.rules().narrow_record();
-    let recording = Recording::open(&arguments.input, &record)?;
+    let wanted = match explained {
+        Some(_) => Wanted::All,
+        None => Wanted::TakenIn,
+    };
+    let recording = Recording::open(&arguments.input, engine.rules(), wanted)?;
     let documents = InOrder::new(recording, arguments.late);
     let output = BufWriter::new(io::stdout().lock());
-    let counts = replay(documents, &mut record, output, engine, explained).map_err(|error| match error {
+    let counts = replay(documents, output, engine, explained).map_err(|error| match error {
         ReplayError::Input(source) => unreadable(&arguments.input, source),
         ReplayError::Output(error) => error.into(),
     })?;
@@ -93,27 +93,6 @@ pub(crate) fn warn_of_broken(rules: &RuleFiles) {
     }
 }
 
-/// Says which data streams no rule reads.
-pub(crate) fn report_unread(engine: &Engine) {
-    let (events, streams) = engine.unread_streams();
-    if events == 0 {
-        return;
-    }
-    let named: Vec<String> = streams
-        .iter()
-        .take(MAX_NAMED_STREAMS)
-        .map(|name| format!("`{}`", Visible(name)))
-        .collect();
-    let more = match streams.len().saturating_sub(named.len()) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    tracing::warn!(
-        "{events} events are in data streams that the `index` of no rule names: {}{more}",
-        named.join(", ")
-    );
-}
-
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct ReplayCounts {
     recording: RecordingCounts,
@@ -147,60 +126,71 @@ impl<W: Write> AlertWriter<W> {
     }
 }
 
+/// The alert of what became certain after its last event.
+fn of_past(matched: Match<'_>) -> Alert {
+    Alert::new(Document::new(), matched, Vec::new(), None)
+}
+
 fn replay(
     mut documents: InOrder<impl Input>,
-    record: &mut Record,
     output: impl Write,
     mut engine: Engine,
     mut explained: Option<NearMisses>,
 ) -> Result<ReplayCounts, ReplayError> {
     let mut history = MemoryHistory::default();
+    let mut record = engine.rules().narrow_record();
+    let reader = DocumentReader::new(&record);
     let mut writer = AlertWriter {
         output,
         alerts: 0,
         result: Ok(()),
     };
     loop {
-        let line = match documents.next().map_err(ReplayError::Input)? {
-            Next::Document(line) => line,
+        let document = match documents.next().map_err(ReplayError::Input)? {
+            Next::Document(document) => document,
             Next::Pause => {
                 writer.output.flush().map_err(ReplayError::Output)?;
                 continue;
             }
             Next::End => break,
         };
-        if !documents.read(&line, record) {
+        let Some(json) = document.json else {
+            engine.pass(document.time_ns, &mut history, &mut |matched| {
+                writer.write(of_past(matched))
+            });
+            writer.check()?;
             continue;
-        }
+        };
+        // It could be read before.
+        let _ = reader.read(&json, &mut record);
         let mut event = None;
-        engine.evaluate(record, &mut history, &mut |matched| {
-            let event: &Document = event.get_or_insert_with(|| whole_document(&line.json, record));
+        engine.evaluate(&record, &mut history, &mut |matched| {
+            let event: &Document = event.get_or_insert_with(|| whole_document(&json, &record));
             writer.write(Alert::new(event.clone(), matched, chain_from_event(event), None));
         });
         writer.check()?;
         if let Some(near_misses) = &mut explained {
-            let examined = near_misses.examine(&engine, record, &line.json, line.number, &mut writer.output);
+            let examined = near_misses.examine(&engine, &record, &json, document.line, &mut writer.output);
             examined.map_err(ReplayError::Output)?;
         }
     }
     // After the last event time runs on until no sequence waits for a missing event any more.
     while let Some(time_ns) = engine.next_due_ns() {
-        engine.advance_to(time_ns, &mut |matched| {
-            writer.write(Alert::new(Document::new(), matched, Vec::new(), None));
-        });
+        engine.advance_to(time_ns, &mut |matched| writer.write(of_past(matched)));
         writer.check()?;
     }
     let finished = explained.map_or(Ok(()), |near_misses| near_misses.finish(&mut writer.output));
     finished
         .and_then(|()| writer.output.flush())
         .map_err(ReplayError::Output)?;
-    report_unread(&engine);
-    Ok(ReplayCounts {
+    let mut counts = ReplayCounts {
         order: documents.counts.clone(),
         recording: documents.finish(),
         alerts: writer.alerts,
         engine: engine.counters(),
-    })
+    };
+    counts.engine.function_combinations_cut += counts.recording.function_combinations_cut;
+    Ok(counts)
 }
 
 #[cfg(test)]
@@ -213,21 +203,37 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::commands::recording::reading::Readers;
     use crate::record::parse_options;
 
-    fn run(input: &[u8]) -> (ReplayCounts, Vec<Document>) {
-        run_explaining(None, input)
+    /// The documents of the input in order, read by so many threads.
+    fn documents<'a>(
+        input: &'a [u8],
+        engine: &Engine,
+        (threads, wanted): (usize, Wanted),
+        late: Duration,
+    ) -> InOrder<BufReader<&'a [u8]>> {
+        let rules = engine.rules();
+        let readers = Readers::start(threads, &rules.narrow_record(), rules, wanted).expect("threads");
+        let input = BufReader::with_capacity(3_000, input);
+        InOrder::new(Recording::new(input, rules.schema(), readers), late)
     }
 
-    fn run_explaining(rule_id: Option<&str>, input: &[u8]) -> (ReplayCounts, Vec<Document>) {
+    fn run(input: &[u8]) -> (ReplayCounts, Vec<Document>) {
+        run_reading((2, Wanted::TakenIn), None, input)
+    }
+
+    fn run_explaining(rule_id: &str, input: &[u8]) -> (ReplayCounts, Vec<Document>) {
+        run_reading((2, Wanted::All), Some(rule_id), input)
+    }
+
+    fn run_reading(how: (usize, Wanted), rule_id: Option<&str>, input: &[u8]) -> (ReplayCounts, Vec<Document>) {
         let mut output = Vec::new();
         let explained = rule_id.map(NearMisses::new);
         static STOCK: LazyLock<Arc<Rules>> = LazyLock::new(|| Rules::compile(&SCHEMA, RuleFiles::stock().take_rules()));
         let engine = Engine::new(Arc::clone(&STOCK), EngineOptions::default());
-        let mut record = engine.rules().narrow_record();
-        let recording = Recording::new(BufReader::new(input), &record);
-        let documents = InOrder::new(recording, Duration::from_secs(3_600));
-        let Ok(counts) = replay(documents, &mut record, &mut output, engine, explained) else {
+        let documents = documents(input, &engine, how, Duration::from_secs(3_600));
+        let Ok(counts) = replay(documents, &mut output, engine, explained) else {
             panic!("no input or output error")
         };
         let alerts = output.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
@@ -294,12 +300,10 @@ query = '''sequence by process.pid with maxspan=1h
         );
         let rules = Rules::compile(&SCHEMA, vec![rule.unwrap()]);
         let engine = Engine::new(rules, EngineOptions::default());
-        let mut record = engine.rules().narrow_record();
         let input = shell("2026-11-22T00:00:00Z");
-        let recording = Recording::new(BufReader::new(input.as_bytes()), &record);
-        let documents = InOrder::new(recording, Duration::ZERO);
+        let documents = documents(input.as_bytes(), &engine, (1, Wanted::TakenIn), Duration::ZERO);
         let mut output = Vec::new();
-        let Ok(counts) = replay(documents, &mut record, &mut output, engine, None) else {
+        let Ok(counts) = replay(documents, &mut output, engine, None) else {
             panic!("no input or output error")
         };
         let alert: Document = serde_json::from_slice(&output).unwrap();
@@ -316,7 +320,7 @@ query = '''sequence by process.pid with maxspan=1h
         let not_interactive = shell("2026-11-22T00:00:00Z").replace("\"interactive\":true", "\"interactive\":false");
         let far = r#"{"@timestamp": "2026-11-22T00:00:00Z"}"#;
         let input = [far.to_owned(), not_interactive].join("\n");
-        let (_, documents) = run_explaining(Some(&rule_id), input.as_bytes());
+        let (_, documents) = run_explaining(&rule_id, input.as_bytes());
         let near: Vec<&serde_json::Value> = documents
             .iter()
             .filter_map(|event| event.get("tidewaiter.near_miss"))
@@ -328,7 +332,7 @@ query = '''sequence by process.pid with maxspan=1h
                 "failed": ["process.interactive is false, wanted true"],
             })]
         );
-        let (_, documents) = run_explaining(Some(&rule_id), far.as_bytes());
+        let (_, documents) = run_explaining(&rule_id, far.as_bytes());
         assert_eq!(documents.len(), 1, "the nearest event is reported if none is near");
         assert!(documents[0]["tidewaiter.near_miss"]["conditions_failed"].as_u64() > Some(1));
     }
@@ -377,8 +381,14 @@ query = '''sequence by process.pid with maxspan=1h
             let (_, expected) = run(joined(&lines).as_bytes());
             lines.sort_by_key(|(_, arrival, _)| *arrival);
             let (counts, alerts) = run(joined(&lines).as_bytes());
-            prop_assert_eq!(counts.order, OrderCounts::default());
-            prop_assert_eq!(alerts, expected);
+            prop_assert_eq!(&counts.order, &OrderCounts::default());
+            prop_assert_eq!(&alerts, &expected);
+            // However many threads read them, and whether the engine sees those that no rule takes in.
+            for how in [(1, Wanted::TakenIn), (3, Wanted::TakenIn), (3, Wanted::All)] {
+                let (others, found) = run_reading(how, None, joined(&lines).as_bytes());
+                prop_assert_eq!(&others.engine, &counts.engine);
+                prop_assert_eq!((&others.order, &found), (&counts.order, &expected));
+            }
         }
 
         #[test]

@@ -41,9 +41,9 @@ impl StreamReaders {
 
     /// How many events were of streams that no rule reads, and the names of these streams, sorted, as far as they are
     /// known.
-    pub(super) fn unread(&self) -> (u64, Vec<&str>) {
+    pub(super) fn unread(&self) -> (u64, Vec<String>) {
         let unread = self.known.iter().filter(|(_, readers)| readers.is_empty());
-        let mut names: Vec<&str> = unread.map(|(name, _)| &**name).collect();
+        let mut names: Vec<String> = unread.map(|(name, _)| name.to_string()).collect();
         names.sort_unstable();
         (self.unread_events, names)
     }
@@ -56,12 +56,14 @@ mod tests {
     use crate::compile::rules::Rules;
     use crate::fixture::parse;
     use crate::limits::MAX_KNOWN_STREAMS;
+    use crate::run::counters::ScreenCounts;
     use crate::run::engine::Engine;
     use crate::run::history::MemoryHistory;
     use crate::run::options::EngineOptions;
+    use crate::run::screen::Screen;
     use crate::schema::Schema;
 
-    fn engine(rules: &[(&str, &str)]) -> Engine {
+    fn engine(rules: &[(&str, &str)]) -> (Screen, Engine) {
         let rules = rules.iter().map(|(id, index)| {
             let text = format!(
                 "[rule]\nrule_id = \"{id}\"\nname = \"n\"\ndescription = \"d\"\nseverity = \"low\"\nrisk_score = 1\n\
@@ -70,11 +72,11 @@ mod tests {
             parse(&text).expect("a sound rule")
         });
         let rules = Rules::compile(&Schema::ecs(), rules.collect());
-        Engine::new(rules, EngineOptions::default())
+        (Screen::new(&rules), Engine::new(rules, EngineOptions::default()))
     }
 
     /// The ids of the rules that match this event.
-    fn matched(engine: &mut Engine, stream: &serde_json::Value) -> String {
+    fn matched((screen, engine): &mut (Screen, Engine), stream: &serde_json::Value) -> String {
         let event = json!({ "event.category": "process", "process.name": "a", "data_stream": stream });
         let mut record = engine.rules().narrow_record();
         record.fill_from_document(event.as_object().expect("an object"));
@@ -82,6 +84,7 @@ mod tests {
         engine.evaluate(&record, &mut MemoryHistory::default(), &mut |found| {
             ids.push_str(&found.rule.rule_id);
         });
+        assert_eq!(screen.takes_in(&record), !ids.is_empty());
         ids
     }
 
@@ -115,7 +118,7 @@ mod tests {
                 assert_eq!(matched(&mut engine, &stream), expected, "{stream}");
             }
         }
-        assert_eq!(engine.unread_streams(), (0, vec![]));
+        assert_eq!(engine.0.counts(), ScreenCounts::default());
     }
 
     #[test]
@@ -124,16 +127,18 @@ mod tests {
         for dataset in ["system.auth", "endpoint.events.process", "other", "system.auth"] {
             matched(&mut engine, &json!({ "dataset": dataset }));
         }
-        let unread = (3, vec!["logs-other-default", "logs-system.auth-default"]);
-        assert_eq!(engine.unread_streams(), unread);
+        let counts = engine.0.counts();
+        assert_eq!(counts.unread_events, 3);
+        assert_eq!(
+            counts.unread_streams,
+            ["logs-other-default", "logs-system.auth-default"]
+        );
         for number in 0..MAX_KNOWN_STREAMS {
             matched(&mut engine, &json!({ "dataset": format!("other-{number}") }));
         }
-        let (events, names) = engine.unread_streams();
-        assert_eq!(
-            (events as usize, names.len()),
-            (3 + MAX_KNOWN_STREAMS, MAX_KNOWN_STREAMS - 1)
-        );
+        let counts = engine.0.counts();
+        assert_eq!(counts.unread_events as usize, 3 + MAX_KNOWN_STREAMS);
+        assert_eq!(counts.unread_streams.len(), MAX_KNOWN_STREAMS - 1);
         assert_eq!(
             matched(&mut engine, &json!({"dataset": "endpoint.events.process.more"})),
             "a"

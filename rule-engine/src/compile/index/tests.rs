@@ -13,6 +13,7 @@ use crate::rule::CheckedRule;
 use crate::run::engine::Engine;
 use crate::run::history::MemoryHistory;
 use crate::run::options::EngineOptions;
+use crate::run::screen::Screen;
 use crate::schema::{Schema, fields};
 
 fn rule(number: usize, query: &Query, exception: Option<&Query>) -> CheckedRule {
@@ -48,6 +49,7 @@ proptest! {
         let rules: Vec<CheckedRule> = rules.map(|(number, (query, but))| rule(number, query, but.as_ref())).collect();
         let rules = Rules::compile(&Schema::ecs(), rules);
         let mut record = rules.narrow_record();
+        let mut screen = Screen::new(&rules);
         let mut engine = Engine::new(rules, EngineOptions::default());
         let mut history = MemoryHistory::default();
         for (mut event, category) in events {
@@ -70,6 +72,7 @@ proptest! {
                 reads && is_process && query.holds(&event) && !but.as_ref().is_some_and(|but| but.holds(&event))
             });
             let expected: Vec<String> = expected.map(|(number, _)| number.to_string()).collect();
+            prop_assert_eq!(screen.takes_in(&record), !matched.is_empty());
             prop_assert!(may_concern || matched.is_empty(), "{}", Json::Object(event));
             prop_assert_eq!(matched, expected, "{}", Json::Object(event));
         }

@@ -10,11 +10,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
-use rule_engine::{DocumentReader, Record, fields};
-
 use crate::commands::recording::input::Input;
-use crate::commands::recording::{Recording, RecordingCounts, Seen, no_document};
-use crate::record::SCHEMA;
+use crate::commands::recording::reading::ReadDocument;
+use crate::commands::recording::{Recording, RecordingCounts, Seen};
 
 /// Bytes of documents that may wait at a time, as allocated.
 pub(super) const MAX_HELD_BYTES: usize = 256 << 20;
@@ -28,10 +26,9 @@ const DOUBTFUL_STEP_NS: i64 = 600_000_000_000;
 /// The documents of a recording in the order of their times.
 pub(super) struct InOrder<I> {
     recording: Recording<I>,
-    time: TimeReader,
     span_ns: i64,
     max_held_bytes: usize,
-    held: BTreeMap<Place, Box<str>>,
+    held: BTreeMap<Place, Held>,
     held_bytes: usize,
     /// The times of what was read and of what was taken.
     read: Newest,
@@ -54,16 +51,22 @@ pub(super) struct OrderCounts {
 
 /// What a recording goes on with.
 pub(super) enum Next {
-    Document(Line),
+    Document(ReadDocument),
     /// There is nothing to read now, and nothing that may be taken.
     Pause,
     End,
 }
 
-/// A document and the number of its line.
-pub(super) struct Line {
-    pub(super) json: Box<str>,
-    pub(super) number: u64,
+/// A document that waits.
+struct Held {
+    json: Option<Box<str>>,
+    has_time: bool,
+}
+
+impl Held {
+    fn bytes(&self) -> usize {
+        HELD_BYTES + self.json.as_ref().map_or(0, |json| json.len())
+    }
 }
 
 /// A time, and the number of the line.
@@ -73,7 +76,6 @@ impl<I: Input> InOrder<I> {
     pub(super) fn new(recording: Recording<I>, span: Duration) -> InOrder<I> {
         InOrder {
             recording,
-            time: TimeReader::new(),
             span_ns: i64::try_from(span.as_nanos()).unwrap_or(i64::MAX),
             max_held_bytes: MAX_HELD_BYTES,
             held: BTreeMap::new(),
@@ -93,13 +95,13 @@ impl<I: Input> InOrder<I> {
     /// The input cannot be read.
     pub(super) fn next(&mut self) -> io::Result<Next> {
         loop {
-            if let Some(line) = self.take_due() {
-                return Ok(Next::Document(line));
+            if let Some(document) = self.take_due() {
+                return Ok(Next::Document(document));
             }
             if self.is_at_end {
                 return Ok(Next::End);
             }
-            if !self.recording.input.wait(Duration::ZERO)? {
+            if !self.recording.wait(Duration::ZERO)? {
                 if !std::mem::replace(&mut self.waiting.is_told, true) {
                     return Ok(Next::Pause);
                 }
@@ -108,13 +110,13 @@ impl<I: Input> InOrder<I> {
                 } else {
                     PART_OF_WAITING
                 };
-                if !self.recording.input.wait(at_most)? {
+                if !self.recording.wait(at_most)? {
                     self.look_at_waiting();
                     continue;
                 }
             }
             match self.recording.look()? {
-                Seen::Line(json) => self.hold(json),
+                Seen::Document(document) => self.hold(document),
                 Seen::Part => {}
                 Seen::End => self.is_at_end = true,
             }
@@ -122,25 +124,13 @@ impl<I: Input> InOrder<I> {
         }
     }
 
-    /// Makes the record hold the document of a line; gives whether it is one.
-    pub(super) fn read(&mut self, line: &Line, record: &mut Record) -> bool {
-        self.recording.read(&line.json, line.number, record)
-    }
-
     /// What was read, once all of it is.
     pub(super) fn finish(self) -> RecordingCounts {
         self.recording.finish()
     }
 
-    fn hold(&mut self, json: Box<str>) {
-        let number = self.recording.counts.lines;
-        let time_ns = match self.time.read(&json) {
-            Ok(time_ns) => time_ns,
-            Err(error) => {
-                self.recording.report_unusable(number, &no_document(&error));
-                return;
-            }
-        };
+    fn hold(&mut self, document: ReadDocument) {
+        let ReadDocument { line, time_ns, json } = document;
         if let Some(time_ns) = time_ns {
             self.read.note(time_ns);
             let is_before = |other_ns: Option<i64>| Some(time_ns) < other_ns;
@@ -152,13 +142,17 @@ impl<I: Input> InOrder<I> {
         }
         // One without a time stands behind what was read before it.
         let now_ns = self.read.present(self.step_ns()).unwrap_or(i64::MIN);
-        let place = (time_ns.unwrap_or(now_ns), number);
+        let place = (time_ns.unwrap_or(now_ns), line);
         self.waiting.last = self.waiting.last.max(Some(place));
-        self.held_bytes += HELD_BYTES + json.len();
-        self.held.insert(place, json);
+        let held = Held {
+            json,
+            has_time: time_ns.is_some(),
+        };
+        self.held_bytes += held.bytes();
+        self.held.insert(place, held);
     }
 
-    fn take_due(&mut self) -> Option<Line> {
+    fn take_due(&mut self) -> Option<ReadDocument> {
         let due_ns = self.due_ns();
         let first = self.held.first_entry()?;
         let place = *first.key();
@@ -171,12 +165,16 @@ impl<I: Input> InOrder<I> {
             self.waited_to = None;
             return None;
         }
-        let json = first.remove();
-        self.held_bytes -= HELD_BYTES + json.len();
-        self.taken.note(place.0);
+        let held = first.remove();
+        self.held_bytes -= held.bytes();
+        let (time_ns, line) = place;
+        self.taken.note(time_ns);
         self.waiting.is_told = false;
-        let (_, number) = place;
-        Some(Line { json, number })
+        Some(ReadDocument {
+            line,
+            time_ns: held.has_time.then_some(time_ns),
+            json: held.json,
+        })
     }
 
     /// Up to which time nothing more is to be waited for; `None` before the first.
@@ -243,27 +241,6 @@ impl Waiting {
         }
         self.turned = waited;
         std::mem::replace(&mut self.before, self.last.take())
-    }
-}
-
-/// Reads nothing of a document but its time.
-struct TimeReader {
-    reader: DocumentReader,
-    record: Record,
-}
-
-impl TimeReader {
-    fn new() -> TimeReader {
-        let record = Record::only(&SCHEMA, |field| field == fields::TIMESTAMP);
-        TimeReader {
-            reader: DocumentReader::new(&record),
-            record,
-        }
-    }
-
-    fn read(&mut self, json: &str) -> serde_json::Result<Option<i64>> {
-        self.reader.read(json, &mut self.record)?;
-        Ok(self.record.time())
     }
 }
 

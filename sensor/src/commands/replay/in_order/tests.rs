@@ -2,9 +2,11 @@ use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
 
 use proptest::prelude::*;
+use rule_engine::{Record, Rules, Schema};
 use serde_json::json;
 
 use super::*;
+use crate::commands::recording::reading::{Readers, Wanted};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const MINUTE_MS: i64 = 60_000;
@@ -14,6 +16,13 @@ fn document(number: usize, time_ms: i64) -> String {
     json!({"@timestamp": time_ms, "number": number}).to_string() + "\n"
 }
 
+/// The documents of an input, all of them whole.
+fn in_order<I: Input>(input: I) -> InOrder<I> {
+    let rules = Rules::compile(&Schema::ecs(), Vec::new());
+    let readers = Readers::start(2, &Record::new(), &rules, Wanted::All).expect("threads");
+    InOrder::new(Recording::new(input, rules.schema(), readers), HOUR)
+}
+
 /// Documents at these times, in this order.
 fn recording(times_ms: &[i64]) -> InOrder<BufReader<std::io::Cursor<Vec<u8>>>> {
     let lines = times_ms
@@ -21,7 +30,7 @@ fn recording(times_ms: &[i64]) -> InOrder<BufReader<std::io::Cursor<Vec<u8>>>> {
         .enumerate()
         .map(|(number, time_ms)| document(number, *time_ms));
     let input = BufReader::new(std::io::Cursor::new(lines.collect::<String>().into_bytes()));
-    InOrder::new(Recording::new(input, &Record::new()), HOUR)
+    in_order(input)
 }
 
 /// The numbers of the documents as they are taken.
@@ -29,7 +38,7 @@ fn taken(documents: &mut InOrder<impl Input>) -> Vec<u64> {
     let mut taken = Vec::new();
     loop {
         match documents.next().expect("no error of reading") {
-            Next::Document(line) => taken.push(line.number - 1),
+            Next::Document(document) => taken.push(document.line - 1),
             Next::Pause => {}
             Next::End => return taken,
         }
@@ -65,9 +74,9 @@ proptest! {
         let mut documents = recording(&times_ms);
         documents.max_held_bytes = max_held_bytes;
         let mut numbers = Vec::new();
-        while let Next::Document(line) = documents.next().expect("no error of reading") {
-            numbers.push(line.number - 1);
-            let held = documents.held.values().map(|json| HELD_BYTES + json.len()).sum::<usize>();
+        while let Next::Document(document) = documents.next().expect("no error of reading") {
+            numbers.push(document.line - 1);
+            let held = documents.held.values().map(Held::bytes).sum::<usize>();
             prop_assert_eq!(documents.held_bytes, held);
             // One line more is read before the limit is looked at.
             prop_assert!(documents.is_at_end || documents.held_bytes <= max_held_bytes + HELD_BYTES + 100);
@@ -114,8 +123,7 @@ fn a_document_without_a_time_stands_where_it_came() {
         r#"{"@timestamp": 3}"#,
     ];
     let input = lines.join("\n");
-    let recording = Recording::new(BufReader::new(input.as_bytes()), &Record::new());
-    let mut documents = InOrder::new(recording, HOUR);
+    let mut documents = in_order(BufReader::new(input.as_bytes()));
     assert_eq!(taken(&mut documents), [0, 3, 1, 2, 4]);
 }
 
@@ -194,7 +202,7 @@ impl Input for Script {
 
 /// What is taken of the pipe and after how many milliseconds of waiting.
 fn live(script: Script) -> Vec<(u64, u128)> {
-    let mut documents = InOrder::new(Recording::new(script, &Record::new()), HOUR);
+    let mut documents = in_order(script);
     let mut taken = Vec::new();
     // Whether what was taken so far can be written before there is anything to wait for.
     let mut is_told = true;
@@ -204,8 +212,8 @@ fn live(script: Script) -> Vec<(u64, u128)> {
         let waited = documents.recording.input.waited;
         assert!(is_told || waited == waited_before);
         match next {
-            Next::Document(line) => {
-                taken.push((line.number - 1, waited.as_millis()));
+            Next::Document(document) => {
+                taken.push((document.line - 1, waited.as_millis()));
                 is_told = false;
             }
             Next::Pause => is_told = true,
