@@ -15,9 +15,11 @@ fn main() {
         .flat_map(|line| line[0].match_indices('.').map(|(at, _)| &line[0][..at]))
         .collect();
 
-    let mut rows = String::new();
+    // The first field has no name: what documents have beside the others.
+    let mut rows =
+        "    Definition { name: Cow::Borrowed(\"\"), field_type: FieldType::Object, is_array: false },\n".to_owned();
     let mut constants = String::new();
-    for (index, line) in lines.iter().enumerate() {
+    for (index, line) in (1..).zip(&lines) {
         let [name, index_type, array, _source] = line[..] else {
             panic!("`schema/fields.tsv`: `{}` does not have four columns", line.join(" "));
         };
@@ -38,8 +40,10 @@ fn main() {
     let generated = format!(
         "static ECS: [Definition; {count}] = [\n{rows}];\n\n\
          /// A constant for every field: its name in upper case, `.` written as `_`.\n\
-         pub mod fields {{\n    use super::FieldId;\n{constants}}}\n",
-        count = lines.len()
+         pub mod fields {{\n    use super::FieldId;\n    \
+         /// The values that documents have under names of no other field, by these names.\n    \
+         pub const OTHERS: FieldId = FieldId(0);\n{constants}}}\n",
+        count = lines.len() + 1
     );
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
     fs::write(Path::new(&out).join("schema.rs"), generated).expect("OUT_DIR is writable");

@@ -62,4 +62,4 @@ pub use run::fair_quota::{FairQuota, Owner, entry_bytes};
 pub use run::history::{MemoryHistory, TermHistory};
 pub use run::options::EngineOptions;
 pub use run::screen::Screen;
-pub use schema::{FieldId, FieldType, Schema, SchemaError, fields};
+pub use schema::{FieldId, FieldType, Schema, SchemaError, UnknownType, fields};

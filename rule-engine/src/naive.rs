@@ -4,6 +4,7 @@
 //! and the text (there) have to say the same about generated events. `PROPTEST_CASES` sets how many there are.
 
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json};
@@ -15,7 +16,7 @@ use crate::fixture::{self, OPTIONS};
 use crate::language::{ParseOptions, kql};
 use crate::limits::MAX_REASON_LINES;
 use crate::record::Record;
-use crate::schema::Schema;
+use crate::schema::{FieldType, Schema};
 
 mod compute;
 mod engine;
@@ -28,9 +29,12 @@ pub(crate) mod sequence;
 use query::Query;
 
 /// All fields of generated events, and what their values are.
-const FIELDS: [&str; 10] = [
+const FIELDS: [&str; 13] = [
+    "acme.count",
+    "acme.team",
     "container.labels",
     "host.cpu.usage",
+    "no.such.field",
     "process.args",
     "process.args_count",
     "process.interactive",
@@ -40,6 +44,13 @@ const FIELDS: [&str; 10] = [
     "process.start",
     "source.ip",
 ];
+
+/// With fields for which records have no place.
+static WITH_OWN_FIELDS: LazyLock<ParseOptions> = LazyLock::new(|| {
+    let options = OPTIONS.clone().with_own_field("acme.team", FieldType::Keyword);
+    let options = options.and_then(|options| options.with_own_field("acme.count", FieldType::Long));
+    options.expect("new fields")
+});
 
 /// Dates as documents write them, the half seconds since the first, and the last one that KQL means by it.
 const DATES: [(&str, i64, i64); 5] = [
@@ -79,7 +90,7 @@ const NETWORKS: [&str; 11] = [
 
 fn type_of(field: &str) -> &'static str {
     match field {
-        "host.cpu.usage" | "process.args_count" | "process.pid" => "number",
+        "acme.count" | "host.cpu.usage" | "process.args_count" | "process.pid" => "number",
         "process.interactive" => "boolean",
         "process.start" => "date",
         "source.ip" => "ip",
@@ -127,7 +138,14 @@ impl Value {
 
 /// The values of a field, of a key of the labels, or none.
 fn values(event: &Map<String, Json>, field: &str) -> Vec<Value> {
-    let field = field.trim_matches('`');
+    let field = field.trim_matches(['`', '?']);
+    if let Some(base) = field.strip_suffix(".caseless") {
+        let folded = |value| match value {
+            Value::Text(text) => Value::Text(text.to_ascii_lowercase()),
+            other => other,
+        };
+        return values(event, base).into_iter().map(folded).collect();
+    }
     let values_of = |list: &Json| -> Vec<Value> {
         let list = list.as_array().into_iter().flatten();
         let values = list.map(|json| value(field, json));
@@ -258,7 +276,7 @@ fn check(
     events: &[Map<String, Json>],
 ) -> Result<(), TestCaseError> {
     let mut findings = Findings::default();
-    let condition = parse(&OPTIONS, text, &mut findings);
+    let condition = parse(&WITH_OWN_FIELDS, text, &mut findings);
     prop_assert!(condition.is_some(), "{}: {:?}", text, findings.list);
     let mut read = Vec::new();
     let condition = condition.unwrap_or(Condition::Never);

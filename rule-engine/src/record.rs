@@ -17,6 +17,7 @@ pub(crate) mod key;
 mod producer;
 mod reader;
 pub(crate) mod streams;
+pub(crate) mod values;
 
 pub(crate) use document::SUMMARY;
 pub use document::{DocumentCounts, UnfitValue};

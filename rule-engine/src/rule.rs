@@ -19,6 +19,7 @@ mod info;
 mod keys;
 mod kinds;
 mod overrides;
+mod own_fields;
 mod query_position;
 mod report;
 mod source;

@@ -5,7 +5,9 @@
 //! [`Schema`] may declare others beside them.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
 use crate::value::hash::HashMap;
@@ -18,8 +20,8 @@ pub(crate) use reference::FieldReference;
 
 include!(concat!(env!("OUT_DIR"), "/schema.rs"));
 
-/// A field of a [`Schema`]. The fields of `schema/fields.tsv` come first, in the order of their names, and have the same
-/// ids in every schema; then come the declared ones, in the order of their declaration.
+/// A field of a [`Schema`]. [`fields::OTHERS`] comes first, then the fields of `schema/fields.tsv` in the order of their
+/// names; these have the same ids in every schema. Then come the declared ones, in the order of their declaration.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct FieldId(u16);
 
@@ -59,6 +61,29 @@ pub enum FieldType {
     Group,
 }
 
+/// As an index's mapping names types.
+impl FromStr for FieldType {
+    type Err = UnknownType;
+
+    fn from_str(name: &str) -> Result<FieldType, UnknownType> {
+        Ok(match name {
+            "keyword" | "constant_keyword" | "wildcard" => FieldType::Keyword,
+            "text" | "match_only_text" => FieldType::Text,
+            "long" | "integer" | "short" | "byte" => FieldType::Long,
+            "float" | "double" | "half_float" | "scaled_float" => FieldType::Float,
+            "boolean" => FieldType::Boolean,
+            "date" => FieldType::Date,
+            "ip" => FieldType::Ip,
+            _ => return Err(UnknownType(name.to_owned())),
+        })
+    }
+}
+
+/// A name of no type that a field can be declared with.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("`{0}` is no type of a field: `keyword`, `text`, `long`, `float`, `boolean`, `date` or `ip`")]
+pub struct UnknownType(String);
+
 /// What a schema says of one field.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Definition {
@@ -77,6 +102,8 @@ pub struct Schema(Arc<Declared>);
 struct Declared {
     fields: Vec<Definition>,
     by_name: HashMap<String, FieldId>,
+    /// Fields without a slot of their own in records.
+    own: BTreeMap<String, FieldType>,
     owner: Box<[FieldId]>,
 }
 
@@ -85,6 +112,7 @@ impl Default for Declared {
         Declared {
             fields: Vec::new(),
             by_name: HashMap::default(),
+            own: BTreeMap::new(),
             owner: [fields::CONTAINER_ID].into(),
         }
     }
@@ -114,6 +142,12 @@ pub enum SchemaError {
         /// The field above it.
         holder: String,
     },
+    /// The field has another type already.
+    #[error("`{name}` is declared with another type already")]
+    OtherType {
+        /// The name that was to be declared.
+        name: String,
+    },
     /// A schema holds no more fields.
     #[error("a schema has at most {} fields", Schema::MAX_FIELDS)]
     TooMany,
@@ -121,7 +155,8 @@ pub enum SchemaError {
 
 static ECS_BY_NAME: LazyLock<HashMap<&'static str, FieldId>> = LazyLock::new(|| {
     let ids = (0..).map(FieldId);
-    ECS.iter().map(|field| field.name.as_ref()).zip(ids).collect()
+    let named = ECS.iter().map(|field| field.name.as_ref()).zip(ids);
+    named.filter(|(name, _)| !name.is_empty()).collect()
 });
 
 static ECS_SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema(Arc::default()));
@@ -152,18 +187,7 @@ impl Schema {
     }
 
     fn with_definition(mut self, name: &str, field_type: FieldType, is_array: bool) -> Result<Schema, SchemaError> {
-        let is_part = |part: &str| {
-            !part.is_empty()
-                && part
-                    .chars()
-                    .all(|letter| letter.is_alphanumeric() || "_-@".contains(letter))
-        };
-        if !name.split('.').all(is_part) {
-            return Err(SchemaError::BadName { name: name.to_owned() });
-        }
-        if self.field(name).is_some() || ecs_has_fields_below(name) {
-            return Err(SchemaError::Duplicate { name: name.to_owned() });
-        }
+        self.check_new(name)?;
         for (end, _) in name.match_indices('.') {
             let above = &name[..end];
             match self.field(above).map(|field| self.field_type(field)) {
@@ -180,6 +204,63 @@ impl Schema {
         }
         self.declare(name, field_type, is_array)?;
         Ok(self)
+    }
+
+    /// The schema with a field for which records have no place of their own: rules read it from what documents have
+    /// beside the other fields, or from the labels that it names (`container.labels.team`). So records of both schemas
+    /// are alike, and the schemas are equal.
+    ///
+    /// # Errors
+    /// The name is none, is taken, or lies below a field with values that are no labels; or the field has another type.
+    pub fn with_own_field(mut self, name: &str, field_type: FieldType) -> Result<Schema, SchemaError> {
+        self.declare_own(name, field_type)?;
+        Ok(self)
+    }
+
+    /// [`Schema::with_own_field`] in place.
+    pub(crate) fn declare_own(&mut self, name: &str, field_type: FieldType) -> Result<(), SchemaError> {
+        self.check_new(name)?;
+        let above = name.match_indices('.').filter_map(|(end, _)| self.field(&name[..end]));
+        let holds_values = |field: &FieldId| !matches!(self.field_type(*field), FieldType::Group | FieldType::Object);
+        if let Some(holder) = above.filter(holds_values).last() {
+            return Err(SchemaError::BelowValue {
+                name: name.to_owned(),
+                holder: self.name(holder).to_owned(),
+            });
+        }
+        if self.own_field(name).is_some_and(|other| other != field_type) {
+            return Err(SchemaError::OtherType { name: name.to_owned() });
+        }
+        Arc::make_mut(&mut self.0).own.insert(name.to_owned(), field_type);
+        Ok(())
+    }
+
+    /// What the values are of a field that has no place of its own in records, if there is one of this name.
+    pub(crate) fn own_field(&self, name: &str) -> Option<FieldType> {
+        self.0.own.get(name).copied()
+    }
+
+    /// The names of all fields that a rule may look at.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.fields()
+            .map(|field| self.name(field))
+            .chain(self.0.own.keys().map(String::as_str))
+    }
+
+    fn check_new(&self, name: &str) -> Result<(), SchemaError> {
+        let is_part = |part: &str| {
+            !part.is_empty()
+                && part
+                    .chars()
+                    .all(|letter| letter.is_alphanumeric() || "_-@".contains(letter))
+        };
+        if !name.split('.').all(is_part) {
+            return Err(SchemaError::BadName { name: name.to_owned() });
+        }
+        if self.field(name).is_some() || ecs_has_fields_below(name) {
+            return Err(SchemaError::Duplicate { name: name.to_owned() });
+        }
+        Ok(())
     }
 
     fn declare(&mut self, name: &str, field_type: FieldType, is_array: bool) -> Result<(), SchemaError> {
@@ -296,109 +377,4 @@ impl fmt::Debug for Schema {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_field_is_found_by_its_name() {
-        let schema = Schema::ecs()
-            .with_field("acme.team", FieldType::Keyword)
-            .expect("a new field");
-        for field in schema.fields() {
-            assert_eq!(schema.field(schema.name(field)), Some(field));
-        }
-        assert_eq!(schema.field("process.nam"), None);
-    }
-
-    #[test]
-    fn constants_carry_the_names_they_are_called_by() {
-        let schema = Schema::ecs();
-        assert_eq!(schema.name(fields::TIMESTAMP), "@timestamp");
-        assert_eq!(
-            schema.name(fields::PROCESS_ENTRY_LEADER_ENTRY_META_TYPE),
-            "process.entry_leader.entry_meta.type"
-        );
-        assert_eq!(schema.name(fields::USER_EXT_REAL_ID), "user.Ext.real.id");
-    }
-
-    #[test]
-    fn types_and_lists_follow_the_table() {
-        let schema = Schema::ecs();
-        assert_eq!(schema.field_type(fields::PROCESS_PID), FieldType::Long);
-        assert_eq!(schema.field_type(fields::PROCESS_COMMAND_LINE), FieldType::Keyword);
-        assert_eq!(schema.field_type(fields::CONTAINER_LABELS), FieldType::Object);
-        assert_eq!(schema.field_type(fields::PROCESS_TTY), FieldType::Group);
-        assert!(schema.is_array(fields::PROCESS_ARGS));
-        assert!(!schema.is_array(fields::PROCESS_NAME));
-    }
-
-    #[test]
-    fn declared_fields_come_behind_the_others_with_their_groups() {
-        let schema = Schema::ecs()
-            .with_field("acme.team", FieldType::Keyword)
-            .and_then(|schema| schema.with_list_field("acme.costs", FieldType::Float))
-            .expect("new fields");
-        let declared: Vec<(&str, FieldType, bool)> = schema
-            .fields()
-            .skip(Schema::ecs().field_count())
-            .map(|field| (schema.name(field), schema.field_type(field), schema.is_array(field)))
-            .collect();
-        assert_eq!(
-            declared,
-            [
-                ("acme", FieldType::Group, false),
-                ("acme.team", FieldType::Keyword, false),
-                ("acme.costs", FieldType::Float, true)
-            ]
-        );
-        assert_eq!(schema.field("acme.costs"), Some(FieldId::declared(2)));
-        assert_eq!(schema.field("process.name"), Some(fields::PROCESS_NAME));
-        assert_ne!(schema, Schema::ecs());
-    }
-
-    #[test]
-    fn equal_declarations_make_equal_schemas() {
-        let declare = |name| Schema::ecs().with_field(name, FieldType::Long).expect("a new field");
-        assert_eq!(declare("acme.a"), declare("acme.a"));
-        assert_ne!(declare("acme.a"), declare("acme.b"));
-    }
-
-    #[test]
-    fn fields_that_cannot_be_are_refused_by_name() {
-        let error = |name: &str| {
-            let declared = Schema::ecs().with_field(name, FieldType::Keyword);
-            declared.expect_err("a field that cannot be").to_string()
-        };
-        for name in ["", ".", "a.", ".a", "a b", "a\"b"] {
-            assert!(error(name).contains("is not a field's name"), "{name}");
-        }
-        assert_eq!(error("process.name"), "there is a field `process.name` already");
-        assert_eq!(error("process"), "there is a field `process` already");
-        assert_eq!(
-            error("process.name.first"),
-            "`process.name.first` lies below `process.name`, which holds values itself"
-        );
-        assert_eq!(
-            error("labels.team"),
-            "`labels.team` lies below `labels`, which holds values itself"
-        );
-    }
-
-    #[test]
-    fn a_schema_with_another_owner_is_another() {
-        let schema = Schema::ecs().with_owner(&[fields::HOST_ID, fields::CONTAINER_ID]);
-        assert_eq!(schema.owner(), [fields::HOST_ID, fields::CONTAINER_ID]);
-        assert_ne!(schema, Schema::ecs());
-        assert_eq!(schema.with_owner(&[fields::CONTAINER_ID]), Schema::ecs());
-    }
-
-    #[test]
-    fn a_full_schema_takes_no_field_more() {
-        let mut schema = Schema::ecs();
-        for number in schema.field_count()..Schema::MAX_FIELDS {
-            schema = schema.with_field(&format!("f{number}"), FieldType::Long).expect("room");
-        }
-        let full = schema.with_field("one_more", FieldType::Long);
-        assert_eq!(full, Err(SchemaError::TooMany));
-    }
-}
+mod tests;

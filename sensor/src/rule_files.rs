@@ -46,6 +46,15 @@ pub(crate) struct RuleFiles {
     options: ParseOptions,
 }
 
+/// What rules of the configuration are read against: its data streams, and the fields that it declares.
+fn options_of(config: &Config) -> Result<ParseOptions, RuleFilesError> {
+    let options = parse_options(config.data_streams.clone());
+    let mut own_fields = config.own_fields.iter();
+    own_fields
+        .try_fold(options, |options, (name, field_type)| options.with_own_field(name, *field_type))
+        .map_err(RuleFilesError::OwnField)
+}
+
 impl RuleFiles {
     /// The rules a sensor runs: the stock ones unless they are off, then those of the paths.
     pub(crate) fn from_config(config: &Config) -> Result<Self, RuleFilesError> {
@@ -59,9 +68,9 @@ impl RuleFiles {
         let mut rules = if config.stock_rules {
             Self::stock()
         } else {
-            Self::new(DataStreams::default())
+            Self::new(options_of(config)?)
         };
-        rules.options = parse_options(config.data_streams.clone());
+        rules.options = options_of(config)?;
         rules.read_paths(&paths)?;
         if rules.files.is_empty() {
             return Err(RuleFilesError::NoneConfigured);
@@ -69,29 +78,29 @@ impl RuleFiles {
         Ok(rules)
     }
 
-    /// The rules of the paths, or the stock ones if there are no paths. Events are in these data streams.
-    pub(crate) fn from_paths(paths: &[PathBuf], streams: &DataStreams) -> Result<Self, RuleFilesError> {
+    /// The rules of the paths, or the stock ones if there are no paths.
+    pub(crate) fn from_paths(paths: &[PathBuf], config: &Config) -> Result<Self, RuleFilesError> {
         if paths.is_empty() {
             return Ok(Self::stock());
         }
-        let mut rules = Self::new(streams.clone());
+        let mut rules = Self::new(options_of(config)?);
         rules.read_paths(paths)?;
         Ok(rules)
     }
 
-    /// No rules yet; events are in these data streams.
-    fn new(streams: DataStreams) -> Self {
+    /// No rules yet.
+    fn new(options: ParseOptions) -> Self {
         Self {
             files: Vec::new(),
             place_of_id: HashMap::new(),
             place_of_meaning: HashMap::new(),
-            options: parse_options(streams),
+            options,
         }
     }
 
     /// The rules built into the program.
     pub(crate) fn stock() -> Self {
-        let mut rules = Self::new(DataStreams::default());
+        let mut rules = Self::new(parse_options(DataStreams::default()));
         for (path, text) in STOCK_RULES {
             rules.add(path, Ok((*text).to_owned()));
         }

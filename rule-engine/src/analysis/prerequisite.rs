@@ -120,7 +120,7 @@ impl PartCounts {
         // An event's labels and its numbers with a fraction are not looked up by keys.
         let field_type = condition.field.definition.field_type;
         let keys: Option<BTreeSet<RequiredKey>> = match &condition.test {
-            Test::TextIn(..) | Test::Like(..) if field_type == FieldType::Object => None,
+            _ if field_type == FieldType::Object => None,
             Test::TextIn(texts, _) => Some(texts.iter().map(|text| RequiredKey::Text(lower(text))).collect()),
             Test::Like(patterns, _) => patterns.iter().map(|pattern| self.key(pattern)).collect(),
             Test::NumberIn(numbers) => numbers

@@ -11,7 +11,7 @@ use super::holds::passes;
 use crate::condition::{Condition, FieldCondition, Test};
 use crate::diagnostic::{Code, Findings, Span};
 use crate::record::{Producer, Value};
-use crate::schema::{FieldReference, FieldType};
+use crate::schema::{FieldReference, FieldType, fields};
 use crate::value::case::fold;
 use crate::value::hash::{HashMap, HashSet};
 use crate::value::{Case, Number, Order, Pattern};
@@ -187,7 +187,9 @@ pub(crate) fn satisfiability(producer: &Producer, condition: &Condition, span: S
 
 /// Why a field is always missing, if it is.
 fn not_produced(producer: &Producer, field: &FieldReference) -> Option<String> {
-    (!producer.fills(field.field)).then(|| format!("no source here fills `{}`", field.definition.name))
+    // What documents may have beside the fields of the schema, nobody knows.
+    let is_missing = field.field != fields::OTHERS && !producer.fills(field.field);
+    is_missing.then(|| format!("no source here fills `{}`", field.definition.name))
 }
 
 /// Warns of a rule that needs a value of the field, if that is always missing.
@@ -279,7 +281,7 @@ impl Candidate {
     fn value(&self, field: &FieldReference) -> Value<'_> {
         match self {
             Candidate::Text(text) => Value::Text(text),
-            Candidate::Number(number) if field.value_type() == FieldType::Float => Value::Float(number.as_float()),
+            Candidate::Number(number) if field.value_type == FieldType::Float => Value::Float(number.as_float()),
             Candidate::Number(number) => Value::Long(number.as_float() as i64),
             Candidate::Boolean(truth) => Value::Boolean(*truth),
             Candidate::Date(date) => Value::Date(*date),
@@ -327,7 +329,7 @@ fn exclude_each_other(field: &FieldReference, tests: &[Wanted<'_>]) -> bool {
     };
     let tests: Vec<PreparedTest> = tests
         .iter()
-        .map(|wanted| PreparedTest::new(*wanted, field.value_type()))
+        .map(|wanted| PreparedTest::new(*wanted, field.value_type))
         .collect();
     // A pattern costs at most its length for each byte of a text.
     let one_by_one: usize = tests.iter().map(|test| test.one_by_one).sum();
@@ -433,7 +435,7 @@ fn values_named(test: &Test) -> Option<Vec<Candidate>> {
 /// For tests that only compare numbers or dates with limits, the values next to those limits: if any value passes all
 /// tests, one of these does.
 fn bounds(field: &FieldReference, tests: &[&Test]) -> Option<Vec<Candidate>> {
-    if field.value_type() == FieldType::Float {
+    if field.value_type == FieldType::Float {
         return None;
     }
     let beside = |test: &&Test| match test {

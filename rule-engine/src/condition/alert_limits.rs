@@ -33,6 +33,6 @@ impl AlertLimits {
     /// Calls `visit` for every field that the limits read.
     pub(crate) fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
         let groups = self.suppression.iter().flat_map(|suppression| &suppression.group_by);
-        groups.filter_map(|group| group.field.as_ref()).for_each(visit);
+        groups.map(|group| &group.field).for_each(visit);
     }
 }

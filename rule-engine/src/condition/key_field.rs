@@ -5,8 +5,7 @@ use crate::schema::FieldReference;
 /// A field whose value the events of one group share.
 #[derive(Clone, Hash, Debug)]
 pub(crate) struct KeyField {
-    /// `None` for an optional field (`?f`) that the schema does not know.
-    pub field: Option<FieldReference>,
+    pub field: FieldReference,
     pub missing: MissingKey,
 }
 

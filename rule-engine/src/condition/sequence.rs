@@ -28,7 +28,7 @@ impl Sequence {
     /// Calls `visit` for every field that the sequence reads beside its conditions.
     pub(crate) fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
         let keys = self.all_terms().flat_map(|term| &term.keys);
-        keys.filter_map(|key| key.field.as_ref()).for_each(visit);
+        keys.map(|key| &key.field).for_each(visit);
     }
 
     /// The terms, `until` last.

@@ -24,10 +24,7 @@ pub(crate) struct Cardinality {
 impl Threshold {
     /// Calls `visit` for every field that the threshold reads.
     pub(crate) fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
-        self.fields
-            .iter()
-            .filter_map(|group| group.field.as_ref())
-            .for_each(&mut *visit);
+        self.fields.iter().map(|group| &group.field).for_each(&mut *visit);
         self.cardinality
             .iter()
             .for_each(|cardinality| visit(&cardinality.field));

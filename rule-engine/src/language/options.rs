@@ -2,7 +2,7 @@
 
 use crate::limits::{LimitError, RuleLimits};
 use crate::record::Producer;
-use crate::schema::Schema;
+use crate::schema::{FieldType, Schema, SchemaError};
 
 /// What rules are checked against: the fields there are, the events to expect, and how large a rule may be.
 #[derive(Clone, Debug)]
@@ -43,6 +43,20 @@ impl ParseOptions {
     pub fn with_own_table(mut self, name: impl Into<String>) -> ParseOptions {
         self.own_table = name.into();
         self
+    }
+
+    /// Rules may also name this field, which records have no place of their own for: see [`Schema::with_own_field`]. A
+    /// rule file declares such fields for itself in the table `schema` of its own table.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn with_own_field(mut self, name: &str, field_type: FieldType) -> Result<ParseOptions, SchemaError> {
+        self.declare_own(name, field_type)?;
+        Ok(self)
+    }
+
+    pub(crate) fn declare_own(&mut self, name: &str, field_type: FieldType) -> Result<(), SchemaError> {
+        self.producer.declare_own(name, field_type)
     }
 
     /// The fields that rules may name.

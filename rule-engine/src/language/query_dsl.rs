@@ -233,7 +233,7 @@ impl Reader<'_> {
             Some(_) => value,
         };
         let field = self.field(name, case)?;
-        if kind == "match" && field.value_type() == FieldType::Text {
+        if kind == "match" && field.value_type == FieldType::Text {
             return self.unsupported(kind);
         }
         let run = || std::iter::once(Symbol::AnyRun);

@@ -76,11 +76,17 @@ impl Expression {
             Expression::Field(field) => fields[field].clone(),
             Expression::Arithmetic(sign, one, other) => arithmetic(*sign, &one.value(fields), &other.value(fields)),
             Expression::Call(name, letters, arguments) => {
+                let is_caseless = |argument: &Expression| matches!(argument, Expression::Field(field) if field.ends_with(".caseless"));
+                let of_fields = if arguments.iter().any(is_caseless) {
+                    Letters::AnyCase
+                } else {
+                    Letters::Exact
+                };
                 let arguments: Vec<Value> = arguments.iter().map(|argument| argument.value(fields)).collect();
                 if arguments.contains(&Value::Null) {
                     return Value::Null;
                 }
-                call(name, *letters, &arguments).unwrap_or(Value::Null)
+                call(name, letters.or(of_fields), &arguments).unwrap_or(Value::Null)
             }
         }
     }

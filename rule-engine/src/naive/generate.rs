@@ -8,7 +8,9 @@ use super::query::{Query, Test};
 use super::regex::Regex;
 use super::{ADDRESSES, DATES, Language, Letters, NETWORKS, Value};
 
-const TEXT_FIELDS: [&str; 8] = [
+const TEXT_FIELDS: [&str; 10] = [
+    "acme.team",
+    "acme.team.caseless",
     "process.name",
     "process.args",
     "process.parent.name",
@@ -18,7 +20,7 @@ const TEXT_FIELDS: [&str; 8] = [
     "container.labels.team",
     "container.labels",
 ];
-const LONG_FIELDS: [&str; 2] = ["process.pid", "process.args_count"];
+const LONG_FIELDS: [&str; 3] = ["process.pid", "process.args_count", "acme.count"];
 const FLOAT_FIELD: &str = "host.cpu.usage";
 const BOOLEAN_FIELD: &str = "process.interactive";
 const DATE_FIELD: &str = "process.start";
@@ -78,11 +80,11 @@ fn regex() -> impl Strategy<Value = Regex> {
 /// Functions that give texts and numbers, of each other.
 fn expressions() -> (BoxedStrategy<Expression>, BoxedStrategy<Expression>) {
     let text_leaf = prop_oneof![
-        3 => one_of(&["process.name", "process.args", "process.parent.name", "source.ip"]).prop_map(Expression::Field),
+        3 => one_of(&["process.name", "process.name.caseless", "process.args", "process.parent.name", "source.ip", "acme.team", "?no.such.field"]).prop_map(Expression::Field),
         1 => "[aAb1.é]{0,3}".prop_map(Expression::Text),
     ];
     let number_leaf = prop_oneof![
-        3 => one_of(&["process.pid", "process.args_count", FLOAT_FIELD]).prop_map(Expression::Field),
+        3 => one_of(&["process.pid", "process.args_count", "acme.count", FLOAT_FIELD]).prop_map(Expression::Field),
         1 => number().prop_map(Expression::Number),
         1 => one_of(&[0, 1, 10, 16]).prop_map(|number| Expression::Number(Value::Whole(number))),
     ];
@@ -224,7 +226,7 @@ fn field_test(language: Language) -> BoxedStrategy<Query> {
     ];
     prop_oneof![
         6 => (one_of(&text_fields), text_test(language)).prop_map(field),
-        2 => (one_of(&[LONG_FIELDS[0], LONG_FIELDS[1], FLOAT_FIELD]), number_test()).prop_map(field),
+        2 => (one_of(&[LONG_FIELDS[0], LONG_FIELDS[1], LONG_FIELDS[2], FLOAT_FIELD]), number_test()).prop_map(field),
         1 => any::<bool>().prop_map(|truth| Query::Field(BOOLEAN_FIELD, Test::Boolean(truth))),
         1 => date.prop_map(|test| Query::Field(DATE_FIELD, test)),
         2 => address_test().prop_map(|test| Query::Field(ADDRESS_FIELD, test)),
@@ -242,6 +244,7 @@ pub(crate) fn query(language: Language) -> BoxedStrategy<Query> {
                 Some("*name"),
                 Some("*.l*"),
                 Some("p*.parent.*"),
+                Some("acme.*"),
             ]);
             let wanted = prop_oneof![
                 "[aAb1]{1,2}",
@@ -284,14 +287,14 @@ pub(crate) fn event() -> impl Strategy<Value = Map<String, Json>> {
         longs(),
         floats,
         truths,
-        (dates, addresses),
+        (dates, addresses, texts(), longs(), texts()),
     );
     all.prop_map(
-        |(name, args, parent, team, other, pid, count, usage, interactive, (dates, addresses))| {
+        |(name, args, parent, team, other, pid, count, usage, interactive, (dates, addresses, own, own_count, unknown))| {
             let event = json!({
                 "process.name": name, "process.args": args, "process.parent.name": parent, "process.pid": pid,
                 "process.args_count": count, FLOAT_FIELD: usage, BOOLEAN_FIELD: interactive, DATE_FIELD: dates,
-                ADDRESS_FIELD: addresses, "container.labels": {"team": team, "other": other},
+                ADDRESS_FIELD: addresses, "acme.team": own, "acme.count": own_count, "no.such.field": unknown, "container.labels": {"team": team, "other": other},
             });
             match event {
                 Json::Object(event) => event,

@@ -8,7 +8,7 @@ use crate::analysis::holds::passes;
 use crate::compile::graph::CompiledCondition;
 use crate::condition::{Condition, Detection, Then};
 use crate::language::ParseOptions;
-use crate::record::{Producer, Record, Value};
+use crate::record::{Producer, Record};
 use crate::rule::{Expectation, parse_rule};
 use crate::schema::{FieldType, Schema};
 
@@ -19,13 +19,10 @@ pub(super) fn holds(condition: &Condition, record: &Record) -> bool {
         Condition::All(conditions) => conditions.iter().all(|condition| holds(condition, record)),
         Condition::Any(conditions) => conditions.iter().any(|condition| holds(condition, record)),
         Condition::Not(condition) => !holds(condition, record),
-        Condition::Field(tested) => record.values(tested.field.field).any(|value| match value {
-            Value::Label { key, value } => {
-                tested.field.key.as_deref().is_none_or(|wanted| wanted == key)
-                    && passes(&tested.test, Value::Text(value))
-            }
-            value => passes(&tested.test, value),
-        }),
+        Condition::Field(tested) => {
+            let mut values = tested.field.values(record);
+            values.any(|value| passes(&tested.test, value))
+        }
         Condition::Computed(computed) => panic!("functions are judged by their definition: {computed:?}"),
     }
 }

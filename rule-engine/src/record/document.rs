@@ -63,16 +63,21 @@ impl Record {
     /// The record as a nested ECS document, fields in the schema's order. A list where the schema says so or where
     /// there is more than one value; dates in RFC 3339, UTC.
     pub fn to_document(&self) -> Map<String, Json> {
-        let mut fields: Vec<FieldId> = self.fields().collect();
-        fields.sort_unstable();
+        let mut present: Vec<FieldId> = self.fields().collect();
+        present.sort_unstable();
         let mut document = Map::new();
-        for field in fields {
+        for field in present.into_iter().filter(|field| *field != fields::OTHERS) {
             let value = if self.schema.field_type(field) == FieldType::Object {
                 self.labels(field)
             } else {
                 self.list(field)
             };
             insert_nested(&mut document, self.schema.name(field), value);
+        }
+        if let Json::Object(others) = self.labels(fields::OTHERS) {
+            for (name, value) in others {
+                insert_nested(&mut document, &name, value);
+            }
         }
         document
     }
@@ -164,7 +169,7 @@ impl Record {
                     Some(field) => self.fill_scalar(field, scalar, counts),
                     None => match self.schema.split_object_key(path) {
                         Some((field, key)) => self.fill_label(field, key, scalar, counts),
-                        None => counts.unknown_fields += 1,
+                        None => self.fill_other(path, scalar, counts),
                     },
                 }
             }
@@ -220,6 +225,14 @@ impl Record {
         }
     }
 
+    /// A value under a name of no field: rules may look at it all the same.
+    pub(super) fn fill_other(&mut self, name: &str, scalar: &Scalar<'_>, counts: &mut DocumentCounts) {
+        counts.unknown_fields += u64::from(self.schema.own_field(name).is_none());
+        if self.wants(fields::OTHERS) {
+            self.fill_label(fields::OTHERS, name, scalar, counts);
+        }
+    }
+
     pub(super) fn fill_label(&mut self, field: FieldId, key: &str, scalar: &Scalar<'_>, counts: &mut DocumentCounts) {
         let stored = match scalar {
             Scalar::Text(value) => self.push(field, Value::Label { key, value }),
@@ -258,10 +271,11 @@ fn json(value: Value<'_>) -> Json {
 /// `process.name.text`), the rest of the name stays dotted.
 fn insert_nested(object: &mut Map<String, Json>, name: &str, value: Json) {
     if let Some((first, rest)) = name.split_once('.')
+        && !(first.is_empty() || rest.split('.').any(str::is_empty))
         && let Json::Object(child) = object.entry(first).or_insert_with(|| Json::Object(Map::new()))
     {
         insert_nested(child, rest, value);
     } else {
-        object.insert(name.to_owned(), value);
+        object.entry(name).or_insert(value);
     }
 }

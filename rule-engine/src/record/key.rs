@@ -1,26 +1,13 @@
-//! The parts of an event that keys are built from: values as texts of bounded length, and whose event it is.
+//! The parts of an event that keys are built from: texts of bounded length, and whose event it is.
 
 use std::hash::Hash;
 
 use uuid::Uuid;
 
-use super::{Record, Value};
+use super::Record;
 use crate::limits::MAX_TERM_BYTES;
-use crate::schema::{FieldId, FieldReference};
+use crate::schema::FieldId;
 use crate::value::hash::digest;
-use crate::value::timestamp;
-
-/// A value of the field as text; `None` for another key of an object field.
-pub(crate) fn text(value: Value<'_>, field: &FieldReference) -> Option<String> {
-    match value {
-        Value::Text(text) => Some(text.to_owned()),
-        Value::Long(number) => Some(number.to_string()),
-        Value::Float(number) => Some(number.to_string()),
-        Value::Boolean(truth) => Some(truth.to_string()),
-        Value::Date(nanoseconds) => Some(timestamp::format(nanoseconds)),
-        Value::Label { key, value } => (field.key.as_deref() == Some(key)).then(|| value.to_owned()),
-    }
-}
 
 /// What the events of one group share: a digest of the values, so that it is small whatever they are.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

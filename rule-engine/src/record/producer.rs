@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::streams::{Categories, DataStreams};
-use crate::schema::{FieldId, Schema};
+use crate::schema::{FieldId, FieldType, Schema, SchemaError};
 
 /// The events that rules will be run over: which fields they have, with which values, in which data streams.
 #[derive(Clone, Debug)]
@@ -46,6 +46,11 @@ impl Producer {
     pub fn with_fields(mut self, fields: impl IntoIterator<Item = (FieldId, Vec<String>)>) -> Producer {
         self.fields = Some(fields.into_iter().collect());
         self
+    }
+
+    /// Rules may also look at a field that has no place of its own in records ([`Schema::with_own_field`]).
+    pub(crate) fn declare_own(&mut self, name: &str, field_type: FieldType) -> Result<(), SchemaError> {
+        self.schema.declare_own(name, field_type)
     }
 
     /// The schema of its events.

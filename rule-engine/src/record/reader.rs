@@ -10,17 +10,21 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use super::Record;
 use super::coerce::Scalar;
 use super::document::DocumentCounts;
-use crate::schema::{FieldId, FieldType};
+use crate::schema::{FieldId, FieldType, fields};
 use crate::value::hash::LookupMap;
 
 /// Reads documents into records that take certain fields.
 pub struct DocumentReader {
     /// The names of the wanted fields as a tree, a node for each part of a name; the first is the root.
     nodes: Vec<Node>,
+    /// Whether what stands under names of no field is wanted too.
+    takes_others: bool,
 }
 
 #[derive(Default)]
 struct Node {
+    /// The name so far.
+    path: Box<str>,
     below: LookupMap<Box<str>, usize>,
     field: Option<(FieldId, FieldType)>,
 }
@@ -31,23 +35,33 @@ impl DocumentReader {
     /// A reader for records like this one.
     pub fn new(record: &Record) -> DocumentReader {
         let schema = record.schema();
+        let takes_others = record.wants(fields::OTHERS);
         let holds_values = |field: &FieldId| schema.field_type(*field) != FieldType::Group;
         let mut nodes = vec![Node::default()];
+        // Which names are of no field is known only with all that are.
         for field in schema
             .fields()
-            .filter(|field| record.wants(*field) && holds_values(field))
+            .filter(|field| *field != fields::OTHERS)
+            .filter(|field| takes_others || (record.wants(*field) && holds_values(field)))
         {
+            let name = schema.name(field);
             let mut node = ROOT;
-            for part in schema.name(field).split('.') {
+            let mut end = 0;
+            for part in name.split('.') {
+                end += part.len();
                 let new = nodes.len();
                 node = *nodes[node].below.entry(part.into()).or_insert(new);
                 if node == new {
-                    nodes.push(Node::default());
+                    nodes.push(Node {
+                        path: name[..end].into(),
+                        ..Node::default()
+                    });
                 }
+                end += 1;
             }
             nodes[node].field = Some((field, schema.field_type(field)));
         }
-        DocumentReader { nodes }
+        DocumentReader { nodes, takes_others }
     }
 
     /// Makes the record hold what the document holds of the wanted fields, and nothing else.
@@ -77,8 +91,9 @@ impl DocumentReader {
             return Place::At(*next);
         }
         if !key.as_bytes().contains(&b'.') {
-            return Place::Unwanted;
+            return self.other(node, key);
         }
+        let above = node;
         let mut node = node;
         let mut rest = key;
         loop {
@@ -87,7 +102,7 @@ impl DocumentReader {
                 None => (rest, None),
             };
             let Some(next) = self.nodes[node].below.get(part) else {
-                return Place::Unwanted;
+                return self.other(above, key);
             };
             node = *next;
             match (self.nodes[node].field, behind) {
@@ -99,6 +114,17 @@ impl DocumentReader {
             }
         }
     }
+
+    /// Where a key leads that is no part of a field's name.
+    fn other(&self, node: usize, key: &str) -> Place {
+        if !self.takes_others || key.is_empty() {
+            return Place::Unwanted;
+        }
+        Place::Other(match &*self.nodes[node].path {
+            "" => key.to_owned(),
+            path => format!("{path}.{key}"),
+        })
+    }
 }
 
 /// What a value is a value of.
@@ -108,6 +134,8 @@ enum Place {
     At(usize),
     /// A key of an object field.
     Label(FieldId, String),
+    /// A name of no field.
+    Other(String),
 }
 
 /// What the values go into.
@@ -166,22 +194,31 @@ impl At<'_, '_> {
         match self.place {
             Place::Unwanted => {}
             Place::Label(field, key) => record.fill_label(*field, key, &scalar, counts),
-            Place::At(node) => {
-                if let Some((field, _)) = reader.nodes[*node].field {
-                    record.fill_scalar(field, &scalar, counts);
-                }
-            }
+            Place::Other(name) => record.fill_other(name, &scalar, counts),
+            Place::At(node) => match &reader.nodes[*node] {
+                Node {
+                    field: Some((field, _)),
+                    ..
+                } => record.fill_scalar(*field, &scalar, counts),
+                Node { path, .. } if reader.takes_others => record.fill_other(path, &scalar, counts),
+                _ => {}
+            },
         }
         Ok(())
     }
 
-    /// An object's values at the keys below a label.
-    fn labels<'de, A: MapAccess<'de>>(self, field: FieldId, above: &str, mut map: A) -> Result<(), A::Error> {
+    /// An object's values at the keys below a label or a name of no field.
+    fn labels<'de, A: MapAccess<'de>>(
+        self,
+        above: &str,
+        mut map: A,
+        place: impl Fn(String) -> Place,
+    ) -> Result<(), A::Error> {
         while let Some(name) = map.next_key::<String>()? {
             let place = &match (name.is_empty(), above.is_empty()) {
                 (true, _) => Place::Unwanted,
-                (false, true) => Place::Label(field, name),
-                (false, false) => Place::Label(field, format!("{above}.{name}")),
+                (false, true) => place(name),
+                (false, false) => place(format!("{above}.{name}")),
             };
             let target = &mut *self.target;
             map.next_value_seed(At { place, target })?;
@@ -236,11 +273,12 @@ impl<'de> Visitor<'de> for At<'_, '_> {
         let reader = self.target.reader;
         let node = match self.place {
             Place::At(node) => *node,
-            Place::Label(field, key) => return self.labels(*field, key, map),
+            Place::Label(field, key) => return self.labels(key, map, |key| Place::Label(*field, key)),
+            Place::Other(name) => return self.labels(name, map, Place::Other),
             Place::Unwanted => return Ok(()),
         };
         if let Some((field, FieldType::Object)) = reader.nodes[node].field {
-            return self.labels(field, "", map);
+            return self.labels("", map, |key| Place::Label(field, key));
         }
         while let Some(place) = map.next_key_seed(Key { reader, node })? {
             let target = &mut *self.target;
@@ -324,7 +362,7 @@ mod tests {
 
     #[test]
     fn what_is_not_wanted_is_passed_over() {
-        use crate::schema::{Schema, fields};
+        use crate::schema::Schema;
         let mut record = Record::only(&Schema::ecs(), |field| field == fields::PROCESS_NAME);
         let reader = DocumentReader::new(&record);
         let read = reader.read(r#"{"process":{"name":"sh","pid":"no number"},"x":[{}]}"#, &mut record);

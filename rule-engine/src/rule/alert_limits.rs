@@ -108,12 +108,7 @@ fn suppression(
     Some(Suppression {
         group_by: fields
             .into_iter()
-            .map(|field| {
-                field.map(|field| KeyField {
-                    field: Some(field),
-                    missing,
-                })
-            })
+            .map(|field| field.map(|field| KeyField { field, missing }))
             .collect::<Option<_>>()?,
         grouping: match rule_type {
             RuleType::Query | RuleType::Threshold => ListKeys::EachValue,

@@ -5,7 +5,8 @@ use toml::de::DeTable;
 
 use super::table::{Located, Table, span};
 use super::{
-    CheckedRule, RuleInfo, RuleSeverity, RuleType, alert_limits, examples, exceptions, keys, overrides, query_position,
+    CheckedRule, RuleInfo, RuleSeverity, RuleType, alert_limits, examples, exceptions, keys, overrides, own_fields,
+    query_position,
 };
 use crate::analysis::{category, cost, satisfiable};
 use crate::condition::{Detection, Then};
@@ -45,6 +46,9 @@ pub(super) fn read(options: &ParseOptions, text: &str, findings: &mut Findings) 
     }
     let file = Table::new("file", &file);
     keys::check_file(file, options.own_table(), findings);
+    let own = file.table(options.own_table(), findings);
+    let with_own_fields = own.and_then(|own| own_fields::read(options, own, findings));
+    let options = with_own_fields.as_ref().unwrap_or(options);
     let Some(rule) = file.table("rule", findings) else {
         if !findings.has_errors() {
             findings.add(Span::default(), Code::MissingKey, "the file has no `[rule]` table");
@@ -69,7 +73,7 @@ pub(super) fn read(options: &ParseOptions, text: &str, findings: &mut Findings) 
     };
     read_rule.rule_type = Some(rule_type.value.to_owned());
     match RuleType::from_name(rule_type.value) {
-        Some(known) => read_rule.rule = reader.checked_rule(file, &read_rule, known),
+        Some(known) => read_rule.rule = reader.checked_rule(own, &read_rule, known),
         None if UNSUPPORTED_TYPES.contains(&rule_type.value) => {
             read_rule.is_unsupported = true;
             let message = format!("rules of type `{}` are not supported", rule_type.value);
@@ -120,10 +124,14 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// Reads everything before it gives up, so that all errors are reported.
-    fn checked_rule(&mut self, file: Table<'a>, read_rule: &ReadRule, rule_type: RuleType) -> Option<CheckedRule> {
+    fn checked_rule(
+        &mut self,
+        own: Option<Table<'a>>,
+        read_rule: &ReadRule,
+        rule_type: RuleType,
+    ) -> Option<CheckedRule> {
         keys::check_rule(self.rule, rule_type, self.findings);
         let query = self.query(rule_type);
-        let own = file.table(self.options.own_table(), self.findings);
         let learn_for_ms = own.and_then(|table| self.learn_for(table, rule_type));
         let examples = own
             .map(|table| examples::read(self.options.schema(), table, self.findings))
@@ -266,7 +274,7 @@ impl<'a> Reader<'a, '_> {
         match self.rule.text("event_category_override", self.findings) {
             Some(name) if !name.value.is_empty() => {
                 let field = FieldReference::check(schema, name.value, name.span, self.findings)?;
-                if field.value_type() != FieldType::Keyword {
+                if field.value_type != FieldType::Keyword {
                     let message = format!("`{}` holds no names of categories", name.value);
                     self.findings.add(name.span, Code::BadValue, message);
                     return None;
@@ -310,7 +318,7 @@ impl<'a> Reader<'a, '_> {
 
     /// The engine's own table of the file, so an unknown key in it is a mistake.
     fn learn_for(&mut self, own: Table<'a>, rule_type: RuleType) -> Option<i64> {
-        keys::check_table(own, &["learn_for", "every_event", "examples"], self.findings);
+        keys::check_table(own, &["every_event", "examples", "learn_for", "schema"], self.findings);
         let learn_for = own.text("learn_for", self.findings)?;
         if rule_type != RuleType::NewTerms {
             self.findings

@@ -3,7 +3,7 @@
 use crate::condition::{KeyField, MissingKey};
 use crate::limits::MAX_KEY_COMBINATIONS;
 use crate::record::Record;
-use crate::record::key::{Key, text};
+use crate::record::key::Key;
 use crate::run::fair_quota::{FairQuota, entry_bytes};
 use crate::value::hash::{HashMap, HashSet, digest, give_back};
 
@@ -43,13 +43,10 @@ pub(crate) fn whole_lists_key(fields: &[KeyField], record: &Record, cut: &mut u6
 impl KeyField {
     /// The different values of the event, one more than the limit at most; `None` for one that is missing and joins.
     fn values(&self, record: &Record) -> Vec<Option<String>> {
-        let mut values: Vec<Option<String>> = Vec::new();
-        if let Some(field) = &self.field {
-            let mut seen = HashSet::default();
-            let texts = record.values(field.field).filter_map(|value| text(value, field));
-            let different = texts.filter(|text| seen.insert(digest(text)));
-            values.extend(different.take(MAX_KEY_COMBINATIONS + 1).map(Some));
-        }
+        let mut seen = HashSet::default();
+        let different = self.field.keys(record).filter(|text| seen.insert(digest(text)));
+        let texts = different.map(|text| Some(text.into_owned()));
+        let mut values: Vec<Option<String>> = texts.take(MAX_KEY_COMBINATIONS + 1).collect();
         if values.is_empty() && self.missing == MissingKey::Joins {
             values.push(None);
         }

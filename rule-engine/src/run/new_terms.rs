@@ -5,8 +5,7 @@
 
 use crate::condition::NewTerms;
 use crate::record::Record;
-use crate::record::key::owner;
-use crate::record::key::{bounded, text};
+use crate::record::key::{bounded, owner};
 use crate::run::clock::Moment;
 use crate::run::counters::EngineCounters;
 use crate::run::history::TermHistory;
@@ -80,15 +79,12 @@ impl NewTermsObserver {
         for field in &self.new_terms.fields {
             let mut values: Vec<String> = Vec::new();
             let mut seen = HashSet::default();
-            for value in record.values(field.field) {
-                let text = text(value, field);
-                if let Some(text) = text.filter(|text| seen.insert(digest(text))) {
-                    if values.len() == self.most_combinations {
-                        counters.term_combinations_cut += 1;
-                        continue;
-                    }
-                    values.push(text);
+            for text in field.keys(record).filter(|text| seen.insert(digest(text))) {
+                if values.len() == self.most_combinations {
+                    counters.term_combinations_cut += 1;
+                    continue;
                 }
+                values.push(text.into_owned());
             }
             combinations = combinations
                 .iter()

@@ -7,8 +7,8 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::condition::Threshold;
-use crate::record::key::{Key, owner, text};
-use crate::record::{Record, Value};
+use crate::record::Record;
+use crate::record::key::{Key, owner};
 use crate::run::clock::{LastTwo, Moment};
 use crate::run::counters::EngineCounters;
 use crate::run::fair_quota::entry_bytes;
@@ -90,14 +90,11 @@ fn values(threshold: &Threshold, record: &Record) -> HashSet<u128> {
     let Some(cardinality) = &threshold.cardinality else {
         return values;
     };
-    for value in record.values(cardinality.field.field) {
+    for text in cardinality.field.keys(record) {
         if values.len() == cardinality.values {
             break;
         }
-        values.extend(match value {
-            Value::Text(text) => Some(digest(&text)),
-            other => text(other, &cardinality.field).map(|text| digest(&text)),
-        });
+        values.insert(digest(&text));
     }
     values
 }

@@ -1,7 +1,7 @@
 //! What a name in a rule refers to: a field, a key of an object field, or a multi-field of a field.
 
 use super::nearest::nearest;
-use super::{Definition, FieldId, FieldType, Schema};
+use super::{Definition, FieldId, FieldType, Schema, fields};
 use crate::diagnostic::{Code, Findings, Span};
 use crate::value::Case;
 
@@ -13,6 +13,8 @@ pub(crate) struct FieldReference {
     pub definition: Definition,
     /// For an object field, the key whose values are meant.
     pub key: Option<Box<str>>,
+    /// What the values are that are compared.
+    pub value_type: FieldType,
     /// `NAME.caseless` means the values of `NAME`, compared without regard to case.
     pub case: Case,
 }
@@ -20,33 +22,57 @@ pub(crate) struct FieldReference {
 impl FieldReference {
     /// The field itself.
     pub(crate) fn new(schema: &Schema, field: FieldId) -> FieldReference {
+        let definition = schema.definition(field).clone();
         FieldReference {
             field,
-            definition: schema.definition(field).clone(),
             key: None,
+            value_type: match definition.field_type {
+                FieldType::Object => FieldType::Keyword,
+                other => other,
+            },
             case: Case::Sensitive,
+            definition,
+        }
+    }
+
+    /// A field that is declared nowhere, of which documents may have values of this type all the same.
+    pub(crate) fn undeclared(schema: &Schema, name: &str) -> FieldReference {
+        FieldReference::of_key(schema, fields::OTHERS, name)
+    }
+
+    fn of_key(schema: &Schema, object: FieldId, key: &str) -> FieldReference {
+        FieldReference {
+            key: Some(key.into()),
+            ..FieldReference::new(schema, object)
         }
     }
 
     pub(crate) fn resolve(schema: &Schema, name: &str) -> Option<FieldReference> {
-        let keyword = |name: &str| {
-            let field = schema.field(name)?;
-            (schema.field_type(field) == FieldType::Keyword).then_some(field)
-        };
+        let keyword =
+            |name| FieldReference::declared(schema, name).filter(|found| found.value_type == FieldType::Keyword);
         if let Some(base) = name.strip_suffix(".caseless").and_then(keyword) {
             return Some(FieldReference {
                 case: Case::Insensitive,
-                ..FieldReference::new(schema, base)
+                ..base
             });
         }
         let base = name.strip_suffix(".text").and_then(keyword);
-        if let Some(field) = base.or_else(|| schema.field(name)) {
+        let declared = base.or_else(|| FieldReference::declared(schema, name));
+        declared.or_else(|| {
+            let (object, key) = schema.split_object_key(name)?;
+            Some(FieldReference::of_key(schema, object, key))
+        })
+    }
+
+    fn declared(schema: &Schema, name: &str) -> Option<FieldReference> {
+        if let Some(field) = schema.field(name) {
             return Some(FieldReference::new(schema, field));
         }
-        let (field, key) = schema.split_object_key(name)?;
+        let value_type = schema.own_field(name)?;
+        let (object, key) = schema.split_object_key(name).unwrap_or((fields::OTHERS, name));
         Some(FieldReference {
-            key: Some(key.into()),
-            ..FieldReference::new(schema, field)
+            value_type,
+            ..FieldReference::of_key(schema, object, key)
         })
     }
 
@@ -80,20 +106,13 @@ impl FieldReference {
 
     /// The known field whose name is nearest, if one is near.
     pub(crate) fn nearest_name<'a>(schema: &'a Schema, name: &str) -> Option<&'a str> {
-        nearest(name, schema.fields().map(|field| schema.name(field)))
-    }
-
-    /// The type of the values that are compared.
-    pub(crate) fn value_type(&self) -> FieldType {
-        match self.definition.field_type {
-            FieldType::Object => FieldType::Keyword,
-            other => other,
-        }
+        nearest(name, schema.names().filter(|known| !known.is_empty()))
     }
 
     pub(crate) fn name(&self) -> String {
         match &self.key {
             None => self.definition.name.clone().into_owned(),
+            Some(key) if self.field == fields::OTHERS => key.clone().into_string(),
             Some(key) => format!("{}.{key}", self.definition.name),
         }
     }

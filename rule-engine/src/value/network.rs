@@ -9,13 +9,13 @@ const MAPPED_BITS: u32 = 96;
 /// One address, however it is spelt: that of IPv4 and the same mapped into IPv6 are one. In Elasticsearch's order, in
 /// which those of IPv4 stand among the others as mapped ones.
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(crate) struct Address(u128);
+pub(crate) struct Address([u8; 16]);
 
 impl From<IpAddr> for Address {
     fn from(address: IpAddr) -> Address {
         Address(match address {
-            IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
-            IpAddr::V6(address) => address.to_bits(),
+            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+            IpAddr::V6(address) => address.octets(),
         })
     }
 }
@@ -29,7 +29,7 @@ impl Address {
 /// The one spelling in which records hold it.
 impl fmt::Display for Address {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Ipv6Addr::from_bits(self.0).to_canonical().fmt(formatter)
+        Ipv6Addr::from(self.0).to_canonical().fmt(formatter)
     }
 }
 
@@ -61,7 +61,8 @@ impl Network {
 
     /// Whether the address is one of the network.
     pub(crate) fn contains(&self, address: Address) -> bool {
-        (self.address.0 ^ address.0).leading_zeros() >= self.prefix
+        let bits = |address: Address| u128::from_be_bytes(address.0);
+        (bits(self.address) ^ bits(address)).leading_zeros() >= self.prefix
     }
 }
 

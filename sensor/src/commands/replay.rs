@@ -29,7 +29,7 @@ mod near_misses;
 
 pub(crate) fn main(arguments: &ReplayArguments) -> Result<ExitStatus, CommandError> {
     let config = Config::load(arguments.config.config.as_deref())?;
-    let mut rules = RuleFiles::from_paths(&arguments.rules, &config.data_streams)?;
+    let mut rules = RuleFiles::from_paths(&arguments.rules, &config)?;
     warn_of_broken(&rules);
     let rules = Rules::compile(&SCHEMA, rules.take_rules());
     if rules.infos().is_empty() {

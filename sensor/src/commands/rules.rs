@@ -16,7 +16,7 @@ use crate::text::escape::Visible;
 pub(crate) fn main(command: &RulesCommand) -> Result<ExitStatus, CommandError> {
     let (RulesCommand::Check(arguments) | RulesCommand::List(arguments) | RulesCommand::Test(arguments)) = command;
     let config = Config::load(arguments.config.config.as_deref())?;
-    let mut rules = RuleFiles::from_paths(&arguments.paths, &config.data_streams)?;
+    let mut rules = RuleFiles::from_paths(&arguments.paths, &config)?;
     let examples = match command {
         RulesCommand::Test(_) => rules.files.iter_mut().map(test).sum(),
         RulesCommand::Check(_) | RulesCommand::List(_) => 0,
@@ -136,8 +136,7 @@ mod tests {
         let file = stock.files.iter().find(is_wanted).unwrap();
         let path = directory.path().join("rule.toml");
         std::fs::write(&path, file.text.replace(from, to)).unwrap();
-        let streams = Config::default().data_streams;
-        let mut rules = RuleFiles::from_paths(&[path], &streams).unwrap();
+        let mut rules = RuleFiles::from_paths(&[path], &Config::default()).unwrap();
         rules.files[0].report.path = "rule.toml".to_owned();
         rules
     }

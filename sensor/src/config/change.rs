@@ -18,6 +18,7 @@ impl Config {
         self.rules = other.rules;
         self.stock_rules = other.stock_rules;
         self.data_streams = other.data_streams;
+        self.own_fields = other.own_fields;
     }
 
     /// The keys in which the other one differs and that a running sensor does not take.
@@ -49,6 +50,7 @@ impl Config {
             ring_buffer_bytes,
             arguments_limit_bytes,
             environment_variables,
+            own_fields: _,
         } = self;
         let containers = &other.containers;
         let sockets_differ = |index: usize| sockets[index] != containers.sockets[index];

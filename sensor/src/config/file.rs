@@ -1,11 +1,12 @@
 //! The configuration file: what it says, with defaults for what it does not, or all that is wrong with it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rule_engine::DataStreams;
+use rule_engine::{DataStreams, FieldType, Schema};
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::DeTable;
@@ -117,6 +118,7 @@ struct RawConfig {
     host_root: Option<PathBuf>,
     containers: RawContainers,
     kernel: RawKernel,
+    schema: Option<Spanned<toml::Table>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -189,6 +191,11 @@ impl RawConfig {
                     Some(name) => Err(format!("`{name}` is no name of a variable")),
                 },
             ),
+            own_fields: checker.value(self.schema, base.own_fields, |written| {
+                let mut own_fields = BTreeMap::new();
+                collect_own_fields("", written, &mut own_fields)?;
+                Ok(own_fields)
+            }),
         };
         if checker.problems.is_empty() {
             Ok(config)
@@ -196,6 +203,27 @@ impl RawConfig {
             Err(checker.problems)
         }
     }
+}
+
+/// The fields that a table declares, by their whole names; `above` is what they are below.
+fn collect_own_fields(above: &str, table: toml::Table, fields: &mut BTreeMap<String, FieldType>) -> Result<(), String> {
+    for (key, value) in table {
+        let name = match above {
+            "" => key,
+            above => format!("{above}.{key}"),
+        };
+        match value {
+            toml::Value::Table(below) => collect_own_fields(&name, below, fields)?,
+            toml::Value::String(named) => {
+                let field_type: FieldType = named.parse().map_err(|error| format!("`{name}`: {error}"))?;
+                let declared = Schema::ecs().with_own_field(&name, field_type);
+                declared.map_err(|error| error.to_string())?;
+                fields.insert(name, field_type);
+            }
+            _ => return Err(format!("the type of `{name}` is a text, such as \"keyword\"")),
+        }
+    }
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {

@@ -1,10 +1,11 @@
 //! What can be configured, and the defaults.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use rule_engine::DataStreams;
+use rule_engine::{DataStreams, FieldType};
 
 use super::containers::ContainersConfig;
 use crate::sandbox::{Mode, Places};
@@ -58,6 +59,8 @@ pub(crate) struct Config {
     pub(crate) arguments_limit_bytes: u32,
     /// Names of environment variables that events may contain, where a rule reads them.
     pub(crate) environment_variables: Vec<String>,
+    /// Fields beside those that are known, which rules may name.
+    pub(crate) own_fields: BTreeMap<String, FieldType>,
 }
 
 impl Default for Config {
@@ -80,6 +83,7 @@ impl Default for Config {
             ring_buffer_bytes: 8 * 1024 * 1024,
             arguments_limit_bytes: 32 * 1024,
             environment_variables: ENVIRONMENT_VARIABLES.map(str::to_owned).to_vec(),
+            own_fields: BTreeMap::new(),
         }
     }
 }

@@ -27,7 +27,8 @@ fn collect_unknown_keys(text: &str, table: &DeTable<'_>, known: &DeTable<'_>, pr
                     .map(|nearest| format!("did you mean `{nearest}`?")),
                 ..Problem::at(text, key.span().start, &format!("unknown key `{name}`"))
             }),
-            (Some(DeValue::Table(known)), DeValue::Table(table)) => {
+            // One that is empty by default takes names that its writer chooses.
+            (Some(DeValue::Table(known)), DeValue::Table(table)) if !known.is_empty() => {
                 collect_unknown_keys(text, table, known, problems);
             }
             (Some(_), _) => {}

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use rule_engine::SchemaError;
+
 /// Directories inside one another that are searched.
 const MAX_DEPTH: usize = 16;
 /// Rule files that are read from one path.
@@ -23,6 +25,8 @@ pub(crate) enum RuleFilesError {
     NoneRuns,
     #[error("there is no rule to run: `stock_rules` is off and no path is given")]
     NoneConfigured,
+    #[error("`[schema]` of the configuration declares a field that cannot be")]
+    OwnField(#[source] SchemaError),
 }
 
 /// Whether the path is not there, or is a directory without a rule file.

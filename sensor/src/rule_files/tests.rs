@@ -90,7 +90,7 @@ fn a_report_keeps_the_names_of_its_json_form() {
         "a.toml",
         b"[rule]\nrule_id = \"one\"\ntype = \"esql\"\n",
     );
-    let rules = RuleFiles::from_paths(std::slice::from_ref(&path), &DataStreams::default()).unwrap();
+    let rules = RuleFiles::from_paths(std::slice::from_ref(&path), &Config::default()).unwrap();
     let report = serde_json::to_value(&rules.files[0].report).unwrap();
     let keys: Vec<&String> = report.as_object().unwrap().keys().collect();
     assert_eq!(keys, ["path", "rule_id", "name", "type", "status", "diagnostics"]);
@@ -146,12 +146,12 @@ fn a_path_that_names_no_rule_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let paths = [directory.path().to_owned()];
     assert!(matches!(
-        RuleFiles::from_paths(&paths, &DataStreams::default()),
+        RuleFiles::from_paths(&paths, &Config::default()),
         Err(RuleFilesError::NoRules { .. })
     ));
     let paths = [directory.path().join("absent")];
     assert!(matches!(
-        RuleFiles::from_paths(&paths, &DataStreams::default()),
+        RuleFiles::from_paths(&paths, &Config::default()),
         Err(RuleFilesError::Unreadable { .. })
     ));
 }
@@ -200,7 +200,7 @@ fn bad_files_are_reported_and_the_others_run() {
         "4-long.toml",
         &vec![b'#'; MAX_FILE_BYTES as usize + 1],
     );
-    let mut rules = RuleFiles::from_paths(&[directory.path().to_owned()], &DataStreams::default()).unwrap();
+    let mut rules = RuleFiles::from_paths(&[directory.path().to_owned()], &Config::default()).unwrap();
     assert_eq!(
         codes(&rules),
         [
@@ -232,7 +232,7 @@ fn all_rules_of_an_export_are_read_and_told_apart() {
     };
     let text = format!("{}\n{}\n{}\n", rule("a"), rule("b"), rule("a"));
     write(directory.path(), "export.ndjson", text.as_bytes());
-    let mut rules = RuleFiles::from_paths(&[directory.path().to_owned()], &DataStreams::default()).unwrap();
+    let mut rules = RuleFiles::from_paths(&[directory.path().to_owned()], &Config::default()).unwrap();
     let codes: Vec<_> = codes(&rules).into_iter().map(|(_, codes)| codes).collect();
     assert_eq!(codes, [vec![], vec!["same-condition"], vec!["duplicate-rule-id"]]);
     assert_eq!(rules.files[2].report.diagnostics[0].line, 3);
@@ -242,4 +242,22 @@ fn all_rules_of_an_export_are_read_and_told_apart() {
         assert!(message.contains(&first), "{message}");
     }
     assert_eq!(rules.take_rules().len(), 2);
+}
+
+#[test]
+fn rules_may_name_the_fields_that_the_configuration_declares() {
+    let directory = tempfile::tempdir().unwrap();
+    let rule = "[rule]\nrule_id = \"one\"\nname = \"One\"\ndescription = \"d\"\nseverity = \"low\"\nrisk_score = 1\n\
+        type = \"eql\"\nquery = 'process where acme.count > 1'\n";
+    let config = |text: &str| Config {
+        rules: vec![write(directory.path(), "one.toml", rule.as_bytes())],
+        stock_rules: false,
+        ..Config::from_toml(text).unwrap()
+    };
+    let undeclared = RuleFiles::from_config(&config("")).unwrap();
+    assert_eq!(codes(&undeclared), [("one.toml".to_owned(), vec!["unknown-field"])]);
+    let declared = RuleFiles::from_config(&config("[schema]\nacme.count = \"long\"\n")).unwrap();
+    assert_eq!(codes(&declared), [("one.toml".to_owned(), vec![])]);
+    let taken = RuleFiles::from_config(&config("[schema]\ntidewaiter.process.argv0 = \"long\"\n"));
+    assert!(matches!(taken, Err(RuleFilesError::OwnField(_))));
 }

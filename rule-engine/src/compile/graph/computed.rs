@@ -126,20 +126,15 @@ impl ComputedMatcher {
 }
 
 /// The values of a field, at least one: a missing field is null.
-fn values<'a>(field: &FieldReference, record: &'a Record) -> impl Iterator<Item = Computed<'a>> {
+fn values<'a>(field: &'a FieldReference, record: &'a Record) -> impl Iterator<Item = Computed<'a>> {
     let computed = |value| match value {
-        Value::Text(text) => Some(Computed::Text(Cow::Borrowed(text))),
-        Value::Long(number) => Some(Computed::Number(Number::Long(number))),
-        Value::Float(number) => Some(Computed::Number(Number::Float(number))),
-        Value::Boolean(truth) => Some(Computed::Boolean(truth)),
-        Value::Date(nanoseconds) => Some(Computed::Text(Cow::Owned(timestamp::format(nanoseconds)))),
-        Value::Label { key, value } => field
-            .key
-            .as_deref()
-            .is_none_or(|wanted| wanted == key)
-            .then_some(Computed::Text(Cow::Borrowed(value))),
+        Value::Text(text) | Value::Label { value: text, .. } => Computed::Text(field.plain(text)),
+        Value::Long(number) => Computed::Number(Number::Long(number)),
+        Value::Float(number) => Computed::Number(Number::Float(number)),
+        Value::Boolean(truth) => Computed::Boolean(truth),
+        Value::Date(nanoseconds) => Computed::Text(Cow::Owned(timestamp::format(nanoseconds))),
     };
-    let mut values = record.values(field.field).filter_map(computed).peekable();
+    let mut values = field.values(record).map(computed).peekable();
     let missing = values.peek().is_none().then_some(Computed::Null);
     values.chain(missing)
 }

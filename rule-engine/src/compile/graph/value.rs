@@ -6,8 +6,9 @@ use std::ops::RangeInclusive;
 use super::text::TextTest;
 use super::words::wanted;
 use crate::condition::{FieldCondition, Test};
+use crate::record::values::values;
 use crate::record::{Record, Value};
-use crate::schema::FieldId;
+use crate::schema::{FieldId, FieldType};
 use crate::value::FoldBuffer;
 use crate::value::{Number, Order};
 
@@ -16,6 +17,7 @@ use crate::value::{Number, Order};
 pub(super) struct FieldMatcher {
     pub field: FieldId,
     pub key: Option<Box<str>>,
+    value_type: FieldType,
     /// The field as a rule names it.
     pub name: Box<str>,
     /// What the test wants, in words.
@@ -46,6 +48,7 @@ impl FieldMatcher {
         FieldMatcher {
             field: condition.field.field,
             key: condition.field.key.clone(),
+            value_type: condition.field.value_type,
             name: condition.field.name().into(),
             wanted: wanted(&condition.test),
             scan: None,
@@ -69,15 +72,9 @@ impl FieldMatcher {
         self.values(record).filter(|value| self.test.passes(*value, scratch))
     }
 
-    /// The values that are compared; those of an object field's key as texts.
+    /// The values that are compared.
     pub(super) fn values<'a>(&'a self, record: &'a Record) -> impl Iterator<Item = Value<'a>> {
-        record.values(self.field).filter_map(|value| match value {
-            Value::Label { key, value } => match &self.key {
-                Some(wanted) => (**wanted == *key).then_some(Value::Text(value)),
-                None => Some(Value::Text(value)),
-            },
-            other => Some(other),
-        })
+        values(record, self.field, self.key.as_deref(), self.value_type)
     }
 
     /// The relative cost of the test, by which operands are ordered.

@@ -124,7 +124,7 @@ impl Checker<'_> {
         if kind == Membership::In {
             return self.one_of(&operand, &list, case);
         }
-        if operand.is_unknown() || list.is_empty() {
+        if list.is_empty() {
             return Some(Condition::Never);
         }
         if !matches!(operand.value_type, FieldType::Keyword | FieldType::Text | FieldType::Ip) {
@@ -180,8 +180,8 @@ impl Checker<'_> {
 
     /// A boolean field alone: that it is true.
     fn boolean(&mut self, expression: &Expression) -> Option<Condition> {
-        let operand = self.operand(expression)?;
-        if !operand.is_unknown() && operand.value_type != FieldType::Boolean {
+        let operand = self.operand(expression)?.typed(FieldType::Boolean);
+        if operand.value_type != FieldType::Boolean {
             let message = format!("`{}` alone is not a condition: it is not a boolean", operand.name);
             return self.error(expression.span, Code::NotACondition, message);
         }

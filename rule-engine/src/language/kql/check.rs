@@ -99,15 +99,18 @@ impl Checker<'_> {
         }
         let names = wildcard.map(Literal::pattern);
         let schema = self.options.schema();
-        let tests: Vec<Condition> = schema
-            .fields()
-            .filter(|field| schema.field_type(*field) != FieldType::Group)
-            .filter(|field| {
-                names
-                    .as_ref()
-                    .is_none_or(|names| names.matches(schema.name(*field), Case::Sensitive))
-            })
-            .map(|field| is(&FieldReference::new(schema, field), any_of))
+        let is_meant = |name: &str| match &names {
+            Some(names) => names.matches(name, Case::Sensitive),
+            // Fields without a place of their own are among the others.
+            None => schema.own_field(name).is_none(),
+        };
+        let others = names.is_none().then(|| FieldReference::new(schema, fields::OTHERS));
+        let meant = schema.names().filter(|name| is_meant(name));
+        let tests: Vec<Condition> = meant
+            .filter_map(|name| FieldReference::resolve(schema, name))
+            .chain(others)
+            .filter(|field| field.value_type != FieldType::Group)
+            .map(|field| is(&field, any_of))
             .filter(|condition| !condition.is_never())
             .collect();
         self.expanded += tests.len();
@@ -163,7 +166,7 @@ impl Checker<'_> {
 
 /// Before or after the value; [`Condition::Never`] if the field does not hold such values.
 pub(super) fn in_order(field: &FieldReference, order: Order, text: String) -> Condition {
-    let test = match field.value_type() {
+    let test = match field.value_type {
         FieldType::Long | FieldType::Float => number(&text).map(|number| Test::NumberOrder(order, number)),
         FieldType::Date => return dates_in_order(field, order, &text),
         FieldType::Keyword | FieldType::Text => Some(Test::TextOrder(order, text)),
@@ -209,14 +212,14 @@ pub(super) fn is(field: &FieldReference, any_of: &[Literal]) -> Condition {
     }
     let texts: Vec<String> = any_of.iter().filter_map(Literal::text).collect();
     let mut tests = Vec::new();
-    match field.value_type() {
+    match field.value_type {
         FieldType::Keyword | FieldType::Text | FieldType::Ip | FieldType::Object => {
             let wildcards: Vec<Pattern> = any_of
                 .iter()
                 .filter(|literal| literal.text().is_none())
                 .map(Literal::pattern)
                 .collect();
-            if field.value_type() == FieldType::Ip {
+            if field.value_type == FieldType::Ip {
                 let networks: Vec<Network> = texts.iter().filter_map(|text| Network::parse(text)).collect();
                 if !networks.is_empty() {
                     tests.push(Test::Within(networks));

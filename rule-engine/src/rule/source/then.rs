@@ -87,7 +87,7 @@ impl<'a> Reader<'a, '_> {
             .filter(|name| !name.value.is_empty())
             .filter_map(|name| self.needed_field(name))
             .map(|field| KeyField {
-                field: Some(field),
+                field,
                 missing: MissingKey::Excludes,
             })
             .collect();

@@ -18,7 +18,7 @@ fn threshold(by: &[&str], events: usize, values: Option<usize>) -> Threshold {
         fields: by
             .iter()
             .map(|name| KeyField {
-                field: Some(field(name)),
+                field: field(name),
                 missing: MissingKey::Excludes,
             })
             .collect(),

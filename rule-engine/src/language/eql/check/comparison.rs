@@ -154,9 +154,10 @@ impl Checker<'_> {
 
     /// Equal to one of the values, which must all fit the field.
     pub(super) fn one_of(&mut self, operand: &Operand, values: &[Expression], case: Case) -> Option<Condition> {
-        if operand.is_unknown() || values.is_empty() {
+        if values.is_empty() {
             return Some(Condition::Never);
         }
+        let operand = &operand.beside(values);
         let test = match operand.value_type {
             FieldType::Long | FieldType::Float => Test::NumberIn(self.each(operand, values, Checker::number)?),
             FieldType::Date => {
@@ -177,9 +178,7 @@ impl Checker<'_> {
     }
 
     fn order(&mut self, operand: &Operand, order: Order, value: &Expression) -> Option<Condition> {
-        if operand.is_unknown() {
-            return Some(Condition::Never);
-        }
+        let operand = &operand.beside(std::slice::from_ref(value));
         let test = match operand.value_type {
             FieldType::Long | FieldType::Float => Test::NumberOrder(order, self.number(operand, value)?),
             FieldType::Date => Test::DateOrder(order, self.date(operand, value)?),

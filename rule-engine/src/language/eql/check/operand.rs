@@ -9,6 +9,7 @@ use crate::schema::{FieldReference, FieldType};
 use crate::value::{Case, Network};
 
 /// The side of a comparison that differs from event to event.
+#[derive(Clone)]
 pub(super) struct Operand {
     source: Source,
     pub value_type: FieldType,
@@ -18,26 +19,42 @@ pub(super) struct Operand {
     pub case: Case,
 }
 
+#[derive(Clone)]
 enum Source {
     Field(FieldReference),
+    /// `?f` of which the schema knows nothing: its values are of the type of what it is compared with.
+    Undeclared(FieldReference),
     Call(Call),
-    /// `?f` of which the schema knows nothing: always missing.
-    Unknown,
 }
 
 impl Operand {
-    pub(super) fn is_unknown(&self) -> bool {
-        matches!(self.source, Source::Unknown)
+    /// The operand, if it has no type of its own, with that of the values that it is compared with.
+    pub(super) fn beside(&self, values: &[Expression]) -> Operand {
+        self.typed(match values.first().map(|value| &value.kind) {
+            Some(ExpressionKind::Number(_)) => FieldType::Float,
+            Some(ExpressionKind::Boolean(_)) => FieldType::Boolean,
+            _ => FieldType::Keyword,
+        })
+    }
+
+    /// The operand with values of this type, if it has no type of its own.
+    pub(super) fn typed(&self, value_type: FieldType) -> Operand {
+        match &self.source {
+            Source::Undeclared(field) => Operand::of_field(FieldReference {
+                value_type,
+                ..field.clone()
+            }),
+            Source::Field(_) | Source::Call(_) => self.clone(),
+        }
     }
 
     pub(super) fn condition(&self, test: Test) -> Condition {
         match &self.source {
-            Source::Field(field) => Condition::field(field.clone(), test),
+            Source::Field(field) | Source::Undeclared(field) => Condition::field(field.clone(), test),
             Source::Call(call) => Condition::Computed(ComputedCondition {
                 call: call.clone(),
                 test,
             }),
-            Source::Unknown => Condition::Never,
         }
     }
 
@@ -55,7 +72,7 @@ impl Operand {
     }
 
     fn of_field(field: FieldReference) -> Operand {
-        let (value_type, name, case) = (field.value_type(), field.name(), field.case);
+        let (value_type, name, case) = (field.value_type, field.name(), field.case);
         Operand {
             source: Source::Field(field),
             value_type,
@@ -72,12 +89,10 @@ impl Checker<'_> {
                 name,
                 presence: Presence::Optional,
             } if FieldReference::resolve(self.options.schema(), name).is_none() => {
-                let (value_type, name) = (FieldType::Keyword, name.clone());
+                let field = FieldReference::undeclared(self.options.schema(), name);
                 Some(Operand {
-                    source: Source::Unknown,
-                    value_type,
-                    name,
-                    case: Case::Sensitive,
+                    source: Source::Undeclared(field.clone()),
+                    ..Operand::of_field(field)
                 })
             }
             ExpressionKind::Field { name, .. } => {
@@ -164,7 +179,14 @@ impl Checker<'_> {
             .zip(kinds)
             .map(|(argument, kind)| self.term(argument, kind))
             .collect();
-        let arguments = terms.into_iter().collect::<Option<_>>()?;
+        let arguments: Vec<Argument> = terms.into_iter().collect::<Option<_>>()?;
+        let ignores_case =
+            |argument: &Argument| matches!(argument, Argument::Field(field) if field.case == Case::Insensitive);
+        let case = if signature.compares_text && arguments.iter().any(ignores_case) {
+            Case::Insensitive
+        } else {
+            case
+        };
         Some((
             Call {
                 function,
@@ -182,10 +204,15 @@ impl Checker<'_> {
             ExpressionKind::Number(number) => (Argument::Number(*number), Kind::Number),
             ExpressionKind::Boolean(truth) => (Argument::Boolean(*truth), Kind::Boolean),
             _ => {
-                let operand = self.operand(expression)?;
+                let operand = self.operand(expression)?.typed(match wanted {
+                    Kind::Number => FieldType::Float,
+                    Kind::Boolean => FieldType::Boolean,
+                    Kind::Text | Kind::Network | Kind::Any => FieldType::Keyword,
+                });
                 match operand.source {
-                    Source::Unknown => (Argument::Null, wanted),
-                    Source::Field(field) => (Argument::Field(field), kind_of(operand.value_type)),
+                    Source::Field(field) | Source::Undeclared(field) => {
+                        (Argument::Field(field), kind_of(operand.value_type))
+                    }
                     Source::Call(call) => {
                         let kind = call.function.definition().result;
                         (Argument::Call(call), kind)
@@ -237,6 +264,6 @@ fn as_test(call: &Call) -> Option<Condition> {
         })
         .collect();
     let as_test = call.function.definition().as_test?;
-    let test = as_test(&texts?, call.case.or(field.case))?;
+    let test = as_test(&texts?, call.case)?;
     Some(Condition::field(field.clone(), test))
 }

@@ -91,17 +91,15 @@ impl Checker<'_> {
             Presence::Required => MissingKey::Excludes,
             Presence::Optional => MissingKey::Joins,
         };
+        let schema = self.options.schema();
         let field = match presence {
-            Presence::Optional if FieldReference::resolve(self.options.schema(), name).is_none() => None,
-            _ => Some(FieldReference::check(
-                self.options.schema(),
-                name,
-                key.span,
-                self.findings,
-            )?),
+            Presence::Optional if FieldReference::resolve(schema, name).is_none() => {
+                FieldReference::undeclared(schema, name)
+            }
+            _ => FieldReference::check(schema, name, key.span, self.findings)?,
         };
-        if let (MissingKey::Excludes, Some(field)) = (missing, &field) {
-            satisfiable::warn_of_missing(self.options.producer(), field, key.span, self.findings);
+        if missing == MissingKey::Excludes {
+            satisfiable::warn_of_missing(self.options.producer(), &field, key.span, self.findings);
         }
         Some(KeyField { field, missing })
     }

@@ -13,13 +13,24 @@ fn alerts(rule: CheckedRule, documents: &[Json]) -> usize {
 
 /// A rule of each kind that has keys, and how many alerts it makes of two events whose key is one value.
 fn keyed_by(field: &str) -> [(CheckedRule, usize); 5] {
+    let rule = |body: &str| {
+        rule(&format!(
+            "{body}\n[engine.schema]\nacme.count = \"long\"\nacme.address = \"ip\"\n"
+        ))
+    };
     let threshold = |of_threshold: &str| {
         rule(&format!(
             "type = \"threshold\"\nquery = 'event.action:exec'\n[rule.threshold]\n{of_threshold}\n"
         ))
     };
     [
-        (new_terms(&format!("[\"{field}\"]"), ""), 1),
+        (
+            rule(&format!(
+                "type = \"new_terms\"\nquery = 'event.action:exec'\nnew_terms_fields = [\"{field}\"]\n\
+                 history_window_start = \"now-14d\""
+            )),
+            1,
+        ),
         (threshold(&format!("field = [\"{field}\"]\nvalue = 2")), 1),
         (
             threshold(&format!(
@@ -59,4 +70,21 @@ fn an_address_is_one_key_however_it_is_spelt() {
     ] {
         check("source.ip", &json!({"source.ip": one}), &json!({"source.ip": other}));
     }
+}
+
+#[test]
+fn case_does_not_count_in_a_key_that_is_caseless() {
+    let (one, other) = (json!({"process.name": "Bash"}), json!({"process.name": "bash"}));
+    check("process.name.caseless", &one, &other);
+}
+
+#[test]
+fn a_value_of_an_own_field_is_one_key_however_it_is_written() {
+    check(
+        "acme.count",
+        &json!({"acme.count": 4}),
+        &json!({"acme": {"count": "4.0"}}),
+    );
+    let address = |text: &str| json!({"acme.address": text});
+    check("acme.address", &address("::1"), &address("0:0::0:1"));
 }
