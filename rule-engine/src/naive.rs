@@ -29,7 +29,7 @@ pub(crate) mod sequence;
 use query::Query;
 
 /// All fields of generated events, and what their values are.
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 15] = [
     "acme.count",
     "acme.team",
     "container.labels",
@@ -39,7 +39,9 @@ const FIELDS: [&str; 13] = [
     "process.args_count",
     "process.interactive",
     "process.name",
+    "process.name.text",
     "process.parent.name",
+    "process.parent.name.text",
     "process.pid",
     "process.start",
     "source.ip",
@@ -94,6 +96,7 @@ fn type_of(field: &str) -> &'static str {
         "process.interactive" => "boolean",
         "process.start" => "date",
         "source.ip" => "ip",
+        name if name.ends_with(".text") => "words",
         _ => "text",
     }
 }
@@ -139,6 +142,7 @@ impl Value {
 /// The values of a field, of a key of the labels, or none.
 fn values(event: &Map<String, Json>, field: &str) -> Vec<Value> {
     let field = field.trim_matches(['`', '?']);
+    let field = field.strip_suffix(".text").unwrap_or(field);
     if let Some(base) = field.strip_suffix(".caseless") {
         let folded = |value| match value {
             Value::Text(text) => Value::Text(text.to_ascii_lowercase()),
@@ -239,6 +243,27 @@ impl Letters {
             Letters::AnyCase => vec![letter, letter.to_ascii_lowercase(), letter.to_ascii_uppercase()],
         }
     }
+}
+
+/// What lies between all but letters and digits, and points between two letters or two digits; in lower case.
+fn words(text: &str) -> Vec<String> {
+    let letters: Vec<char> = text.chars().collect();
+    let joins = |at: usize| {
+        let beside = |at: Option<usize>| at.and_then(|at| letters.get(at)).copied().unwrap_or(' ');
+        let (before, behind) = (beside(at.checked_sub(1)), beside(Some(at + 1)));
+        letters[at].is_alphanumeric()
+            || letters[at] == '.' && before.is_alphabetic() && behind.is_alphabetic()
+            || letters[at] == '.' && before.is_numeric() && behind.is_numeric()
+    };
+    let joined: String = (0..letters.len())
+        .map(|at| if joins(at) { letters[at] } else { ' ' })
+        .collect();
+    joined
+        .to_lowercase()
+        .split(' ')
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn like(pattern: &str, text: &str, letters: Letters) -> bool {

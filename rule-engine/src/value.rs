@@ -11,6 +11,7 @@ pub(crate) mod regex;
 #[cfg(test)]
 pub(crate) mod steps;
 pub(crate) mod timestamp;
+pub(crate) mod words;
 
 pub(crate) use case::{Case, FoldBuffer};
 pub(crate) use network::{Address, Network};

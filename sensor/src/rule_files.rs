@@ -51,7 +51,9 @@ fn options_of(config: &Config) -> Result<ParseOptions, RuleFilesError> {
     let options = parse_options(config.data_streams.clone());
     let mut own_fields = config.own_fields.iter();
     own_fields
-        .try_fold(options, |options, (name, field_type)| options.with_own_field(name, *field_type))
+        .try_fold(options, |options, (name, field_type)| {
+            options.with_own_field(name, *field_type)
+        })
         .map_err(RuleFilesError::OwnField)
 }
 

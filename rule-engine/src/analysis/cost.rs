@@ -81,6 +81,7 @@ fn search(test: &Test) -> Option<&'static str> {
             .any(|pattern| begins_open(pattern) && !has_part(pattern))
             .then_some("a pattern that begins with a wildcard and has no longer part"),
         Test::Regex(regex) => (!regex.has_literal()).then_some("a regular expression without a fixed part"),
+        Test::Phrase(_) | Test::AnyWord(_) => Some("words"),
         Test::Exists
         | Test::TextIn(..)
         | Test::Within(_)

@@ -5,6 +5,7 @@
 
 use crate::condition::Test;
 use crate::record::Value;
+use crate::value::words::words;
 use crate::value::{Address, Number};
 
 /// Whether the value passes the test. The value of an object field's key is a text.
@@ -28,6 +29,12 @@ pub(crate) fn passes(test: &Test, value: Value<'_>) -> bool {
         Test::Like(patterns, case) => {
             text.is_some_and(|text| patterns.iter().any(|pattern| pattern.matches(text, *case)))
         }
+        Test::Phrase(phrases) => text.is_some_and(|text| {
+            let words: Vec<String> = words(text).collect();
+            let stands = |phrase: &Vec<String>| words.windows(phrase.len()).any(|words| words == phrase);
+            phrases.iter().any(stands)
+        }),
+        Test::AnyWord(test) => text.is_some_and(|text| words(text).any(|word| passes(test, Value::Text(&word)))),
         Test::Regex(regex) => text.is_some_and(|text| regex.matches(text)),
         Test::Within(networks) => text
             .and_then(Address::parse)

@@ -133,6 +133,8 @@ impl PartCounts {
             Test::Boolean(truth) => Some(BTreeSet::from([RequiredKey::Boolean(*truth)])),
             Test::Exists
             | Test::Regex(_)
+            | Test::Phrase(_)
+            | Test::AnyWord(_)
             | Test::Within(_)
             | Test::AddressOrder(..)
             | Test::TextOrder(..)

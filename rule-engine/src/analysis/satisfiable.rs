@@ -310,6 +310,8 @@ fn exclude_each_other(field: &FieldReference, tests: &[Wanted<'_>]) -> bool {
         Test::Exists
         | Test::Regex(_)
         | Test::Within(_)
+        | Test::Phrase(_)
+        | Test::AnyWord(_)
         | Test::AddressOrder(..)
         | Test::TextOrder(..)
         | Test::NumberIn(_)
@@ -377,6 +379,12 @@ impl<'a> PreparedTest<'a> {
                 }
             }
             Test::Within(networks) => one_by_one = networks.len(),
+            Test::Phrase(phrases) => one_by_one += phrases.iter().map(Vec::len).sum::<usize>(),
+            Test::AnyWord(test) => {
+                let word = Wanted { test, outcome: true };
+                let word = PreparedTest::new(word, value_type);
+                one_by_one += word.one_by_one + word.texts.len();
+            }
             Test::Exists
             | Test::Regex(_)
             | Test::TextOrder(..)
@@ -425,6 +433,8 @@ fn values_named(test: &Test) -> Option<Vec<Candidate>> {
         Test::Exists
         | Test::Regex(_)
         | Test::Within(_)
+        | Test::Phrase(_)
+        | Test::AnyWord(_)
         | Test::AddressOrder(..)
         | Test::TextOrder(..)
         | Test::NumberOrder(..)
@@ -450,6 +460,8 @@ fn bounds(field: &FieldReference, tests: &[&Test]) -> Option<Vec<Candidate>> {
         | Test::Like(..)
         | Test::Regex(_)
         | Test::Within(_)
+        | Test::Phrase(_)
+        | Test::AnyWord(_)
         | Test::AddressOrder(..)
         | Test::TextOrder(..)
         | Test::NumberIn(_)

@@ -13,6 +13,10 @@ pub(crate) enum Test {
     /// One of the patterns.
     Like(Vec<Pattern>, Case),
     Regex(Regex),
+    /// One of the phrases: words in a row, at least one each.
+    Phrase(Vec<Vec<String>>),
+    /// A word passes the test.
+    AnyWord(Box<Test>),
     /// An address within one of the networks.
     Within(Vec<Network>),
     AddressOrder(Order, Address),

@@ -7,6 +7,8 @@ use crate::diagnostic::{Code, Findings, Span};
 use crate::schema::FieldReference;
 use crate::value::{Order, Pattern};
 
+pub(crate) use syntax::Reading;
+
 mod check;
 mod parser;
 mod syntax;
@@ -23,12 +25,13 @@ pub(crate) fn parse(options: &ParseOptions, text: &str, findings: &mut Findings)
     check::check(options, &query, findings)
 }
 
-/// That the field is one of the values, compared as a query does; [`Condition::Never`] if no value fits the field.
-pub(crate) fn is_any_of(field: &FieldReference, values: &[Pattern]) -> Condition {
+/// That the field is one of the values, compared as a query does, and of text fields as `reading` says; [`Condition::Never`] if no value fits the field.
+pub(crate) fn is_any_of(field: &FieldReference, values: &[Pattern], reading: Reading) -> Condition {
     let literals: Vec<syntax::Literal> = values
         .iter()
         .map(|value| syntax::Literal {
             symbols: value.symbols().to_vec(),
+            reading,
             span: Span::default(),
         })
         .collect();

@@ -8,9 +8,10 @@ use serde_json::{Map, Value as Json};
 use super::{ParseOptions, check_pattern_length};
 use crate::condition::{Condition, Test};
 use crate::diagnostic::{Code, Findings, Span};
-use crate::language::kql;
+use crate::language::kql::{self, Reading};
 use crate::schema::{FieldReference, FieldType};
 use crate::value::regex::{self, Regex};
+use crate::value::words::words;
 use crate::value::{Case, Order, Pattern, Symbol};
 
 /// Keys of a filter that say how Kibana shows it.
@@ -233,8 +234,24 @@ impl Reader<'_> {
             Some(_) => value,
         };
         let field = self.field(name, case)?;
-        if kind == "match" && field.value_type == FieldType::Text {
-            return self.unsupported(kind);
+        let option = |key| options.and_then(|options| options.get(key)).and_then(Json::as_str);
+        let reading = match (kind, option("type")) {
+            ("match", Some("phrase")) | ("match_phrase", _) => Reading::Phrase,
+            ("match", _) => Reading::AnyWord,
+            _ => Reading::Term,
+        };
+        let needs_all =
+            reading == Reading::AnyWord && option("operator").is_some_and(|all| all.eq_ignore_ascii_case("and"));
+        if let (true, FieldType::Text, Some(text)) = (needs_all, field.value_type, text(value)) {
+            let word = |word: String| Condition::field(field.clone(), Test::Phrase(vec![vec![word]]));
+            let all: Vec<Condition> = words(&text).map(word).collect();
+            let condition = if all.is_empty() {
+                Condition::Never
+            } else {
+                Condition::All(all)
+            };
+            self.warn_if_never(&condition, &field);
+            return Some(condition);
         }
         let run = || std::iter::once(Symbol::AnyRun);
         let patterns: Vec<Pattern> = match (kind, text(value), value) {
@@ -254,7 +271,7 @@ impl Reader<'_> {
             ("range", _, Json::Object(bounds)) => return self.range(&field, bounds),
             _ => return self.unsupported(kind),
         };
-        let condition = kql::is_any_of(&field, &patterns);
+        let condition = kql::is_any_of(&field, &patterns, reading);
         self.warn_if_never(&condition, &field);
         Some(condition)
     }
@@ -271,7 +288,13 @@ impl Reader<'_> {
         match regex::parse(self.options.limits(), pattern, field.case) {
             Err(message) => self.error(Code::Regex, message),
             Ok(pattern) => match Regex::new(self.options.limits(), vec![pattern]) {
-                Some(regex) => Some(Condition::field(field, Test::Regex(regex))),
+                Some(regex) => {
+                    let test = match field.value_type {
+                        FieldType::Text => Test::AnyWord(Box::new(Test::Regex(regex))),
+                        _ => Test::Regex(regex),
+                    };
+                    Some(Condition::field(field, test))
+                }
                 None => self.error(
                     Code::RegexTooLarge,
                     "the regular expression needs too large an automaton",

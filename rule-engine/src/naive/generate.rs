@@ -195,6 +195,13 @@ fn text_test(language: Language) -> BoxedStrategy<Test> {
     }
 }
 
+fn words() -> impl Strategy<Value = (String, bool)> {
+    prop_oneof![
+        "[aAbé1*]{1,2}( [aAb1*]{1,2}){0,1}".prop_map(|text| (text, false)),
+        "[aAbé1. -]{0,4}".prop_map(|text| (text, true)),
+    ]
+}
+
 fn number_test() -> impl Strategy<Value = Test> {
     prop_oneof![
         Just(Test::Exists),
@@ -218,14 +225,27 @@ fn field_test(language: Language) -> BoxedStrategy<Query> {
     let field = |(field, test)| Query::Field(field, test);
     let text_fields: Vec<&str> = match language {
         Language::Eql => [&TEXT_FIELDS[..], &["?process.name", "?no.such.field"]].concat(),
-        Language::Kql => TEXT_FIELDS.into_iter().filter(|name| !name.contains('`')).collect(),
+        Language::Kql => {
+            let is_whole = |name: &&str| !name.contains('`') && !name.ends_with(".text");
+            TEXT_FIELDS.into_iter().filter(is_whole).collect()
+        }
     };
     let date = prop_oneof![
         few(0..DATES.len()).prop_map(move |dates| Test::DateIn(language, dates)),
         (one_of(&ORDERS), 0..DATES.len()).prop_map(move |(order, limit)| Test::DateOrder(language, order, limit)),
     ];
+    let of_words = match language {
+        Language::Eql => (one_of(&text_fields), text_test(language)).prop_map(field).boxed(),
+        Language::Kql => {
+            let fields = one_of(&["process.name.text", "process.parent.name.text"]);
+            (fields, few(words()))
+                .prop_map(|(name, wanted)| Query::Field(name, Test::Words(wanted)))
+                .boxed()
+        }
+    };
     prop_oneof![
         6 => (one_of(&text_fields), text_test(language)).prop_map(field),
+        2 => of_words,
         2 => (one_of(&[LONG_FIELDS[0], LONG_FIELDS[1], LONG_FIELDS[2], FLOAT_FIELD]), number_test()).prop_map(field),
         1 => any::<bool>().prop_map(|truth| Query::Field(BOOLEAN_FIELD, Test::Boolean(truth))),
         1 => date.prop_map(|test| Query::Field(DATE_FIELD, test)),
@@ -268,7 +288,7 @@ pub(crate) fn query(language: Language) -> BoxedStrategy<Query> {
 pub(crate) fn event() -> impl Strategy<Value = Map<String, Json>> {
     let texts = || {
         prop::collection::vec(
-            prop_oneof![9 => "[aAbé1.]{0,3}".prop_map(Json::from), 1 => Just(Json::Null)],
+            prop_oneof![9 => "[aAbé1. ]{0,4}".prop_map(Json::from), 1 => Just(Json::Null)],
             0..3,
         )
     };

@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json};
 
 use super::compute::Expression;
 use super::regex::Regex;
-use super::{DATES, FIELDS, Language, Letters, Value, bits, date, is_within, like, type_of, values};
+use super::{DATES, FIELDS, Language, Letters, Value, bits, date, is_within, like, type_of, values, words};
 
 #[derive(Clone, Debug)]
 pub(crate) enum Query {
@@ -30,6 +30,8 @@ pub(crate) enum Test {
     /// Positions in [`DATES`].
     DateIn(Language, Vec<usize>),
     DateOrder(Language, &'static str, usize),
+    /// KQL's values of a text field: quoted ones for their words in a row, the others for one of them.
+    Words(Vec<(String, bool)>),
     /// By `cidrMatch`.
     Within(Vec<&'static str>),
     /// By `in`, or `==` if it is one.
@@ -105,11 +107,17 @@ fn joined(queries: &[Query], operator: &str, write: fn(&Query) -> String) -> Str
 fn is(kind: &str, value: &Value, wanted: &str) -> bool {
     match (kind, value) {
         ("text", Value::Text(text)) => text == wanted,
+        ("words", Value::Text(text)) => has_phrase(&words(text), wanted),
         ("ip", Value::Text(text)) => is_within(text, wanted),
         ("number", number) => wanted.parse().is_ok_and(|wanted| number.as_float() == Some(wanted)),
         ("boolean", Value::Boolean(truth)) => truth.to_string() == wanted,
         _ => false,
     }
+}
+
+fn has_phrase(found: &[String], wanted: &str) -> bool {
+    let wanted = words(wanted);
+    !wanted.is_empty() && found.windows(wanted.len()).any(|row| *row == wanted)
 }
 
 impl Test {
@@ -167,6 +175,24 @@ impl Test {
                 };
                 date(text).is_some_and(|date| in_order(operator, date.cmp(&limit)))
             }
+            Test::Words(wanted) => {
+                let found = words(text);
+                wanted.iter().any(|(wanted, is_quoted)| {
+                    if wanted == "*" {
+                        return true;
+                    }
+                    if *is_quoted {
+                        return has_phrase(&found, wanted);
+                    }
+                    wanted.split(' ').any(|part| {
+                        let is_meant = |word: &String| match part.contains('*') {
+                            true => like(&part.to_lowercase(), word, Letters::Exact),
+                            false => words(part).contains(word),
+                        };
+                        found.iter().any(is_meant)
+                    })
+                })
+            }
             Test::Within(networks) | Test::AddressIn(networks) => {
                 networks.iter().any(|network| is_within(text, network))
             }
@@ -200,6 +226,7 @@ impl Test {
             Test::Boolean(truth) => format!("{operand} == {truth}"),
             Test::DateIn(_, dates) => format!("{operand} in ({})", list(&written_dates(dates))),
             Test::DateOrder(_, operator, limit) => format!("{operand} {operator} {:?}", DATES[*limit].0),
+            Test::Words(_) => panic!("EQL compares whole texts"),
             Test::Within(networks) => format!("cidrMatch({operand}, {})", list(networks)),
             Test::AddressIn(addresses) if addresses.len() == 1 => format!("{operand} == {}", list(addresses)),
             Test::AddressIn(addresses) => format!("{operand} in ({})", list(addresses)),
@@ -231,6 +258,10 @@ impl Test {
             Test::Boolean(truth) => format!(":{truth}"),
             Test::DateIn(_, dates) => any(quoted(&written_dates(dates))),
             Test::DateOrder(_, operator, limit) => format!(" {operator} {:?}", DATES[*limit].0),
+            Test::Words(wanted) => any(wanted
+                .iter()
+                .map(|(text, is_quoted)| if *is_quoted { format!("{text:?}") } else { text.clone() })
+                .collect()),
             Test::Within(networks) | Test::AddressIn(networks) => any(quoted(networks)),
             Test::AddressLike(patterns) => any(patterns.iter().map(|pattern| pattern.replace(':', "\\:")).collect()),
             Test::AddressOrder(operator, limit) => format!(" {operator} {limit:?}"),

@@ -127,7 +127,12 @@ fn entry(options: &ParseOptions, table: Table<'_>, prefix: &str, findings: &mut 
         let whole_name = format!("{prefix}{}", name.value);
         FieldReference::check(options.schema(), &whole_name, name.span, findings)
     })?;
-    let condition = any_of(options, &field, patterns, table.span, findings)?;
+    // As Kibana asks: texts by their words in a row, patterns for one word.
+    let reading = match entry_type.value {
+        "match" | "match_any" => kql::Reading::Phrase,
+        _ => kql::Reading::Term,
+    };
+    let condition = any_of(options, &field, patterns, reading, table.span, findings)?;
     match operator.map(|operator| operator.value) {
         Some("included") | None => Some(condition),
         Some("excluded") => Some(condition.negate()),
@@ -175,6 +180,7 @@ fn any_of(
     options: &ParseOptions,
     field: &FieldReference,
     patterns: Vec<Pattern>,
+    reading: kql::Reading,
     span: Span,
     findings: &mut Findings,
 ) -> Option<Condition> {
@@ -183,7 +189,7 @@ fn any_of(
         findings.add(span, Code::BadValue, format!("`value` must have 1 to {most} values"));
         return None;
     }
-    let condition = kql::is_any_of(field, &patterns);
+    let condition = kql::is_any_of(field, &patterns, reading);
     if condition.is_never() {
         let message = format!("this can never match: `{}` does not hold such values", field.name());
         findings.add(span, Code::NeverMatches, message);

@@ -57,7 +57,11 @@ impl FieldReference {
             });
         }
         let base = name.strip_suffix(".text").and_then(keyword);
-        let declared = base.or_else(|| FieldReference::declared(schema, name));
+        let of_words = base.map(|base| FieldReference {
+            value_type: FieldType::Text,
+            ..base
+        });
+        let declared = of_words.or_else(|| FieldReference::declared(schema, name));
         declared.or_else(|| {
             let (object, key) = schema.split_object_key(name)?;
             Some(FieldReference::of_key(schema, object, key))

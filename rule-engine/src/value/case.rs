@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 
+use super::words::write_separated;
+
 /// Whether letters of ASCII that differ only in case are the same. Other letters always differ, as in Elasticsearch.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Case {
@@ -25,9 +27,12 @@ impl Case {
     }
 }
 
-/// Where a value is folded; allocates only for a value longer than all before it.
+/// Where a value is folded, or taken apart into words; allocates only for a value longer than all before it.
 #[derive(Debug, Default)]
-pub(crate) struct FoldBuffer(RefCell<Vec<u8>>);
+pub(crate) struct FoldBuffer {
+    folded: RefCell<Vec<u8>>,
+    words: RefCell<Vec<u8>>,
+}
 
 impl FoldBuffer {
     /// Gives `use_folded` the text, in lower case where case does not count, and returns what it returns.
@@ -37,11 +42,21 @@ impl FoldBuffer {
         if case == Case::Sensitive {
             return use_folded(text.as_bytes());
         }
-        let mut buffer = self.0.borrow_mut();
+        let mut buffer = self.folded.borrow_mut();
         buffer.clear();
         buffer.extend_from_slice(text.as_bytes());
         buffer.make_ascii_lowercase();
         use_folded(&buffer)
+    }
+
+    /// Gives `use_words` the words of the text, each between zeros, and returns what it returns.
+    pub(crate) fn words<T>(&self, text: &str, use_words: impl FnOnce(&[u8]) -> T) -> T {
+        #[cfg(test)]
+        super::steps::add(text.len());
+        let mut buffer = self.words.borrow_mut();
+        buffer.clear();
+        write_separated(text, &mut buffer);
+        use_words(&buffer)
     }
 }
 

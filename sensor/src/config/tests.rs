@@ -102,18 +102,37 @@ fn further_engines_say_whose_containers_are_theirs() {
 #[test]
 fn fields_are_declared_by_whole_names_or_by_tables() {
     let config = Config::from_toml("[schema]\nacme.team = \"keyword\"\n\"acme.count\" = \"long\"\n").unwrap();
-    let declared: Vec<(&str, FieldType)> = config.own_fields.iter().map(|(name, of)| (name.as_str(), *of)).collect();
-    assert_eq!(declared, [("acme.count", FieldType::Long), ("acme.team", FieldType::Keyword)]);
+    let declared: Vec<(&str, FieldType)> = config
+        .own_fields
+        .iter()
+        .map(|(name, of)| (name.as_str(), *of))
+        .collect();
+    assert_eq!(
+        declared,
+        [("acme.count", FieldType::Long), ("acme.team", FieldType::Keyword)]
+    );
     for (text, expected) in [
         (
             "acme.team = \"keywrod\"",
             "1:10: `acme.team`: `keywrod` is no type of a field: `keyword`, `text`, `long`, `float`, `boolean`, `date` or `ip`\n",
         ),
-        ("acme.team = 1", "1:10: the type of `acme.team` is a text, such as \"keyword\"\n"),
-        ("process.name = \"long\"", "1:10: there is a field `process.name` already\n"),
+        (
+            "acme.team = 1",
+            "1:10: the type of `acme.team` is a text, such as \"keyword\"\n",
+        ),
+        (
+            "process.name = \"long\"",
+            "1:10: there is a field `process.name` already\n",
+        ),
     ] {
         let problems = Config::from_toml(&format!("schema = {{{text}}}\n")).unwrap_err();
-        assert_eq!(problems.iter().map(|problem| format!("{problem}\n")).collect::<String>(), expected);
+        assert_eq!(
+            problems
+                .iter()
+                .map(|problem| format!("{problem}\n"))
+                .collect::<String>(),
+            expected
+        );
     }
 }
 

@@ -133,7 +133,9 @@ fn fill_pod(record: &mut Record, pod: &Arc<Pod>, metadata: &Metadata) {
     put_text(record, fields::ORCHESTRATOR_RESOURCE_ID, &pod.uid);
     let uid = if pod.is_static() { "" } else { &pod.uid };
     let addresses = pod.addresses.iter().flatten();
-    let addresses: Vec<String> = addresses.map(IpAddr::to_string).collect();
+    let addresses: Vec<String> = addresses
+        .map(|address| IpAddr::to_canonical(address).to_string())
+        .collect();
     put_texts(record, fields::ORCHESTRATOR_RESOURCE_IP, &addresses);
     // ECS wants `key:value` here.
     let joined = |pairs: &[(String, String)]| -> Vec<String> {

@@ -25,6 +25,9 @@ pub(super) enum TextTest {
     OneOf(TextSet, Case),
     Like(Box<PatternSet>),
     Regex(Regex),
+    /// Words in a row, each between zeros.
+    Phrases(Parts),
+    AnyWord(Box<TextTest>),
     Within(Box<[Network]>),
     AddressOrder(Order, Address),
     Order(Order, Box<str>),
@@ -47,8 +50,19 @@ impl TextTest {
         }
     }
 
+    pub(super) fn phrases(phrases: &[Vec<String>]) -> TextTest {
+        let separated = |phrase: &Vec<String>| format!("\0{}\0", phrase.join("\0")).into_bytes().into();
+        TextTest::Phrases(Parts::new(&phrases.iter().map(separated).collect::<Vec<_>>()))
+    }
+
     pub(super) fn passes(&self, text: &str, scratch: &FoldBuffer) -> bool {
         match self {
+            TextTest::Phrases(phrases) => scratch.words(text, |words| phrases.any_within(words)),
+            TextTest::AnyWord(test) => scratch.words(text, |words| {
+                let words = words.split(|byte| *byte == 0).filter(|word| !word.is_empty());
+                let mut words = words.filter_map(|word| str::from_utf8(word).ok());
+                words.any(|word| test.passes(word, scratch))
+            }),
             TextTest::Is(wanted) => **wanted == *text,
             TextTest::IsIgnoringCase(wanted) => wanted.eq_ignore_ascii_case(text),
             TextTest::OneOf(texts, case) => {
@@ -135,7 +149,7 @@ impl Affixes {
 
 /// Texts, one of which must occur somewhere in the value.
 #[derive(Debug)]
-enum Parts {
+pub(super) enum Parts {
     None,
     One(Box<Finder<'static>>),
     Many(AhoCorasick),

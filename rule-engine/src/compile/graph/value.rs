@@ -85,7 +85,7 @@ impl FieldMatcher {
                 TextTest::OneOf(..) => 3,
                 TextTest::Within(_) | TextTest::AddressOrder(..) => 6,
                 TextTest::Like(_) => 8,
-                TextTest::Regex(_) => 20,
+                TextTest::Regex(_) | TextTest::Phrases(_) | TextTest::AnyWord(_) => 20,
             },
             ValueTest::Exists
             | ValueTest::Number(_)
@@ -103,6 +103,8 @@ impl FieldMatcher {
                 TextTest::Is(_) | TextTest::IsIgnoringCase(_) | TextTest::OneOf(..) => true,
                 TextTest::Like(_)
                 | TextTest::Regex(_)
+                | TextTest::Phrases(_)
+                | TextTest::AnyWord(_)
                 | TextTest::Within(_)
                 | TextTest::AddressOrder(..)
                 | TextTest::Order(..) => false,
@@ -116,6 +118,12 @@ impl ValueTest {
     pub(super) fn compile(test: &Test) -> ValueTest {
         match test {
             Test::Exists => ValueTest::Exists,
+            Test::Phrase(phrases) => ValueTest::Text(TextTest::phrases(phrases)),
+            Test::AnyWord(test) => match ValueTest::compile(test) {
+                ValueTest::Text(test) => ValueTest::Text(TextTest::AnyWord(Box::new(test))),
+                // Words are texts.
+                other => other,
+            },
             Test::TextIn(texts, case) => ValueTest::Text(TextTest::one_of(texts, *case)),
             Test::Like(patterns, case) => ValueTest::Text(TextTest::like(patterns, *case)),
             Test::Regex(regex) => ValueTest::Text(TextTest::Regex(regex.clone())),

@@ -25,6 +25,11 @@ pub(super) fn wanted(test: &Test) -> Box<str> {
             let patterns: Vec<String> = patterns.iter().map(Pattern::to_string).collect();
             format!("like {}", texts(&patterns))
         }
+        Test::Phrase(phrases) => {
+            let phrases: Vec<String> = phrases.iter().map(|words| words.join(" ")).collect();
+            format!("the words {}", texts(&phrases))
+        }
+        Test::AnyWord(test) => format!("a word {}", wanted(test)),
         Test::Regex(_) => "what the regular expression describes".to_owned(),
         Test::Within(networks) => format!("an address in {} networks", networks.len()),
         Test::AddressOrder(by, address) => format!("{} `{address}`", order(by)),

@@ -2,12 +2,13 @@
 //! never matches, and that is a warning.
 
 use super::super::ParseOptions;
-use super::syntax::{Literal, Query};
+use super::syntax::{Literal, Query, Reading};
 use crate::analysis::satisfiable::AnalyzedCondition;
 use crate::condition::{Condition, Test};
 use crate::diagnostic::{Code, Findings, Span};
 use crate::schema::{FieldReference, FieldType, fields};
-use crate::value::{Address, Case, Network, Number, Order, Pattern, timestamp};
+use crate::value::words::{lower, words};
+use crate::value::{Address, Case, Network, Number, Order, Pattern, Symbol, timestamp};
 
 mod relative;
 
@@ -169,7 +170,8 @@ pub(super) fn in_order(field: &FieldReference, order: Order, text: String) -> Co
     let test = match field.value_type {
         FieldType::Long | FieldType::Float => number(&text).map(|number| Test::NumberOrder(order, number)),
         FieldType::Date => return dates_in_order(field, order, &text),
-        FieldType::Keyword | FieldType::Text => Some(Test::TextOrder(order, text)),
+        FieldType::Keyword => Some(Test::TextOrder(order, text)),
+        FieldType::Text => Some(Test::AnyWord(Box::new(Test::TextOrder(order, text)))),
         FieldType::Ip => Address::parse(&text).map(|address| Test::AddressOrder(order, address)),
         FieldType::Boolean | FieldType::Object | FieldType::Group => None,
     };
@@ -213,7 +215,8 @@ pub(super) fn is(field: &FieldReference, any_of: &[Literal]) -> Condition {
     let texts: Vec<String> = any_of.iter().filter_map(Literal::text).collect();
     let mut tests = Vec::new();
     match field.value_type {
-        FieldType::Keyword | FieldType::Text | FieldType::Ip | FieldType::Object => {
+        FieldType::Text => tests.extend(of_words(field, any_of)),
+        FieldType::Keyword | FieldType::Ip | FieldType::Object => {
             let wildcards: Vec<Pattern> = any_of
                 .iter()
                 .filter(|literal| literal.text().is_none())
@@ -255,6 +258,42 @@ pub(super) fn is(field: &FieldReference, any_of: &[Literal]) -> Condition {
             .map(|test| Condition::field(field.clone(), test))
             .collect(),
     )
+}
+
+/// The tests that one of the values is in a text of words.
+fn of_words(field: &FieldReference, any_of: &[Literal]) -> Vec<Test> {
+    let (mut phrases, mut terms, mut patterns) = (Vec::new(), Vec::new(), Vec::new());
+    for literal in any_of {
+        match (literal.reading, literal.text()) {
+            (Reading::Term, Some(term)) => terms.push(term),
+            (Reading::Term, None) => patterns.push(literal.pattern()),
+            (Reading::Phrase, text) => {
+                let phrase: Vec<String> = words(&text.unwrap_or_default()).collect();
+                phrases.extend((!phrase.is_empty()).then_some(phrase));
+            }
+            (Reading::AnyWord, _) => {
+                let is_blank = |symbol: &Symbol| matches!(symbol, Symbol::Character(blank) if blank.is_whitespace());
+                for part in literal.symbols.split(is_blank) {
+                    let pattern = Pattern::new(part.iter().map(|symbol| match symbol {
+                        Symbol::Character(letter) => Symbol::Character(lower(*letter)),
+                        wildcard => *wildcard,
+                    }));
+                    match pattern.exact_text() {
+                        Some(text) => phrases.extend(words(&text).map(|word| vec![word])),
+                        None => patterns.push(pattern),
+                    }
+                }
+            }
+        }
+    }
+    let phrases = (!phrases.is_empty()).then_some(Test::Phrase(phrases));
+    let terms = (!terms.is_empty()).then(|| Test::TextIn(terms, field.case));
+    let patterns = (!patterns.is_empty()).then(|| Test::Like(patterns, field.case));
+    let words = terms
+        .into_iter()
+        .chain(patterns)
+        .map(|test| Test::AnyWord(Box::new(test)));
+    phrases.into_iter().chain(words).collect()
 }
 
 fn number(text: &str) -> Option<Number> {

