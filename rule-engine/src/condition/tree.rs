@@ -41,22 +41,21 @@ impl Condition {
 
     /// The same with nested conditions of one kind merged.
     pub(crate) fn flattened(self) -> Condition {
-        fn flatten(
-            conditions: Vec<Condition>,
-            inner: fn(Condition) -> Result<Vec<Condition>, Condition>,
-        ) -> Vec<Condition> {
-            let flat = conditions.into_iter().map(Condition::flattened).map(inner);
-            flat.flat_map(|condition| condition.unwrap_or_else(|other| vec![other]))
+        fn flatten(conditions: Vec<Condition>, inner: fn(Condition) -> Vec<Condition>) -> Vec<Condition> {
+            conditions
+                .into_iter()
+                .map(Condition::flattened)
+                .flat_map(inner)
                 .collect()
         }
         match self {
             Condition::All(conditions) => Condition::All(flatten(conditions, |condition| match condition {
-                Condition::All(inner) => Ok(inner),
-                other => Err(other),
+                Condition::All(inner) => inner,
+                other => vec![other],
             })),
             Condition::Any(conditions) => Condition::any(flatten(conditions, |condition| match condition {
-                Condition::Any(inner) => Ok(inner),
-                other => Err(other),
+                Condition::Any(inner) => inner,
+                other => vec![other],
             })),
             Condition::Not(condition) => condition.flattened().negate(),
             other => other,
