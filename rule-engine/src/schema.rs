@@ -220,9 +220,9 @@ impl Schema {
     /// [`Schema::with_own_field`] in place.
     pub(crate) fn declare_own(&mut self, name: &str, field_type: FieldType) -> Result<(), SchemaError> {
         self.check_new(name)?;
-        let above = name.match_indices('.').filter_map(|(end, _)| self.field(&name[..end]));
+        let mut above = name.match_indices('.').filter_map(|(end, _)| self.field(&name[..end]));
         let holds_values = |field: &FieldId| !matches!(self.field_type(*field), FieldType::Group | FieldType::Object);
-        if let Some(holder) = above.filter(holds_values).last() {
+        if let Some(holder) = above.rfind(holds_values) {
             return Err(SchemaError::BelowValue {
                 name: name.to_owned(),
                 holder: self.name(holder).to_owned(),
