@@ -59,6 +59,7 @@ pub use run::counters::{EngineCounters, RuleCounters, ScreenCounts};
 pub use run::engine::{Engine, Match, RuleChanges};
 pub use run::explain::NearMiss;
 pub use run::fair_quota::{FairQuota, Owner, entry_bytes};
+pub use run::grouped::{GroupTerm, ThresholdResult};
 pub use run::history::{MemoryHistory, TermHistory};
 pub use run::options::EngineOptions;
 pub use run::screen::Screen;

@@ -146,6 +146,8 @@ pub(crate) const MAX_UNFIT_TEXT_BYTES: usize = 48;
 /// Data streams that an engine knows by the name that events give them, and bytes of such a name.
 pub(crate) const MAX_KNOWN_STREAMS: usize = 1_000;
 pub(crate) const MAX_STREAM_NAME_BYTES: usize = 512;
+/// Bytes of the arguments that are kept of the last event of a sequence that waits.
+pub(crate) const MAX_SUMMARY_ARGUMENT_BYTES: usize = 1_024;
 /// Lines of one match's reason.
 pub(crate) const MAX_REASON_LINES: usize = 24;
 /// Values that one line of a reason shows.

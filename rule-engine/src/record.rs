@@ -19,8 +19,8 @@ mod reader;
 pub(crate) mod streams;
 pub(crate) mod values;
 
-pub(crate) use document::SUMMARY;
 pub use document::{DocumentCounts, UnfitValue};
+pub(crate) use document::{OF_ALERT, SUMMARY};
 pub use envelope::Envelope;
 pub use producer::Producer;
 pub use reader::DocumentReader;

@@ -6,6 +6,7 @@ pub(crate) mod counters;
 pub(crate) mod engine;
 pub(crate) mod explain;
 pub(crate) mod fair_quota;
+pub(crate) mod grouped;
 pub(crate) mod groups;
 pub(crate) mod history;
 mod intervals;

@@ -6,12 +6,14 @@
 pub(crate) mod chain;
 pub(crate) mod complete;
 pub(crate) mod document;
+mod event;
 pub(crate) mod held_back;
 pub(crate) mod loss;
 mod reason;
 
 pub(crate) use chain::{ChainLink, chain_from_event, chain_of};
 pub(crate) use document::{ALERT_ID, AMENDMENT, Alert, BUILDING_BLOCK_TYPE};
+pub(crate) use event::SharedEvent;
 
 #[cfg(test)]
 pub(crate) mod sample;

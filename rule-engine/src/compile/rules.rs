@@ -11,7 +11,7 @@ use super::sequence::CompiledSequence;
 use crate::analysis::prerequisite::{PartCounts, Prerequisite};
 use crate::condition::{AlertLimits, Detection, Then};
 use crate::record::streams::{Categories, OWN_STREAM};
-use crate::record::{Record, SUMMARY};
+use crate::record::{OF_ALERT, Record, SUMMARY};
 use crate::rule::{CheckedRule, RuleInfo};
 use crate::schema::{FieldId, Schema, fields};
 
@@ -203,11 +203,13 @@ impl Rules {
     /// An empty record that takes only what an engine with these rules looks at: it gives the same matches as a whole
     /// one.
     pub fn narrow_record(&self) -> Record {
+        let is_of_alert = |field| OF_ALERT.contains(&field) || field == fields::PROCESS_ARGS;
         Record::only(&self.schema, |field| {
             self.reads(field)
                 || field == fields::EVENT_CATEGORY
                 || OWN_STREAM.contains(&field)
                 || (self.keeps_summaries && SUMMARY.contains(&field))
+                || (!self.deferred.is_empty() && is_of_alert(field))
         })
     }
 }

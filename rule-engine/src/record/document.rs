@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use super::coerce::{Coerced, Scalar};
 use super::{Record, Value};
-use crate::limits::{MAX_SUMMARY_TEXT_BYTES, MAX_UNFIT_SHOWN, MAX_UNFIT_TEXT_BYTES};
+use crate::limits::{MAX_SUMMARY_ARGUMENT_BYTES, MAX_SUMMARY_TEXT_BYTES, MAX_UNFIT_SHOWN, MAX_UNFIT_TEXT_BYTES};
 use crate::schema::{FieldId, FieldType, fields};
 use crate::value::timestamp;
 
@@ -23,6 +23,24 @@ pub(crate) const SUMMARY: [FieldId; 10] = [
     fields::PROCESS_NAME,
     fields::PROCESS_PID,
     fields::USER_NAME,
+];
+
+/// What an alert says of its event beside the fields of the summary, if it is no longer there.
+pub(crate) const OF_ALERT: [FieldId; 14] = [
+    fields::CONTAINER_IMAGE_NAME,
+    fields::CONTAINER_NAME,
+    fields::EVENT_CATEGORY,
+    fields::EVENT_TYPE,
+    fields::HOST_ID,
+    fields::HOST_NAME,
+    fields::ORCHESTRATOR_NAMESPACE,
+    fields::ORCHESTRATOR_RESOURCE_NAME,
+    fields::PROCESS_ARGS_COUNT,
+    fields::PROCESS_INTERACTIVE,
+    fields::PROCESS_PARENT_NAME,
+    fields::PROCESS_PARENT_PID,
+    fields::PROCESS_WORKING_DIRECTORY,
+    fields::USER_ID,
 ];
 
 /// What a document held that the record does not.
@@ -85,8 +103,32 @@ impl Record {
     /// The fields by which a person recognises the event, of each the first value, texts cut to
     /// [`MAX_SUMMARY_TEXT_BYTES`].
     pub(crate) fn summary(&self) -> Map<String, Json> {
+        self.firsts(&SUMMARY)
+    }
+
+    /// The summary with whose event it is, on which host, and as many of its arguments as fit into
+    /// [`MAX_SUMMARY_ARGUMENT_BYTES`]: what an alert is made of when the event is no longer there.
+    pub(crate) fn alert_summary(&self) -> Map<String, Json> {
+        let mut document = self.firsts(&[&SUMMARY[..], &OF_ALERT, self.schema.owner()].concat());
+        let mut room = MAX_SUMMARY_ARGUMENT_BYTES;
+        let mut args = Vec::new();
+        for value in self.values(fields::PROCESS_ARGS) {
+            let Value::Text(text) = value else { continue };
+            let Some(left) = room.checked_sub(text.len()) else {
+                break;
+            };
+            room = left;
+            args.push(Json::from(text.to_owned()));
+        }
+        if !args.is_empty() {
+            insert_nested(&mut document, self.schema.name(fields::PROCESS_ARGS), args.into());
+        }
+        document
+    }
+
+    fn firsts(&self, fields: &[FieldId]) -> Map<String, Json> {
         let mut document = Map::new();
-        for field in SUMMARY {
+        for field in fields.iter().copied() {
             let Some(mut value) = self.values(field).next().map(json) else {
                 continue;
             };

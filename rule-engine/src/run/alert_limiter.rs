@@ -13,7 +13,8 @@ use crate::record::key::Key;
 use crate::run::clock::{LastTwo, Moment};
 use crate::run::counters::EngineCounters;
 use crate::run::fair_quota::{Owner, entry_bytes};
-use crate::run::groups::{Groups, Remembered, Room, keys, whole_lists_key};
+use crate::run::grouped::GroupTerm;
+use crate::run::groups::{Groups, Remembered, Room, keys, terms_of, whole_lists_key, whole_lists_terms};
 use crate::value::hash::{HashMap, give_back};
 
 /// The limits and what they remember.
@@ -65,7 +66,8 @@ pub struct HeldBack {
 /// What becomes of a match.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
-    Alert,
+    /// With the first of its groups that is not suppressed.
+    Alert(Option<Key>),
     Suppressed,
     HeldBack,
 }
@@ -145,6 +147,17 @@ impl AlertLimiter {
         }
     }
 
+    /// What the event shares with those that its alert suppresses under one of its groups.
+    pub(crate) fn terms(&self, group: Key, record: &Record) -> Vec<GroupTerm> {
+        match &self.limits.suppression {
+            None => Vec::new(),
+            Some(suppression) if suppression.grouping == ListKeys::EachValue => {
+                terms_of(group, &suppression.group_by, record)
+            }
+            Some(suppression) => whole_lists_terms(&suppression.group_by, record),
+        }
+    }
+
     /// How many more matches of the owner may become alerts at this time.
     pub(crate) fn places(&self, owner: &str, moment: Option<Moment>) -> u64 {
         let interval = self.intervals.get(owner).zip(moment);
@@ -164,16 +177,16 @@ impl AlertLimiter {
     ) -> Verdict {
         let Candidate { groups, owner, .. } = *candidate;
         let Some(Moment { time_ns, now_ns }) = candidate.moment else {
-            return Verdict::Alert;
+            return Verdict::Alert(None);
         };
         let suppression = self.limits.suppression.as_ref();
         let duration_ns = suppression.map_or(0, |suppression| suppression.duration_ns);
-        let groups: Vec<Key> = groups.iter().map(|group| group.and(&owner)).collect();
         let is_new = |group: &Key| {
-            let alerted = self.alerted.get(*group);
+            let alerted = self.alerted.get(group.and(&owner));
             alerted.is_none_or(|alerted| !alerted.any_within(time_ns, duration_ns))
         };
         let new: Vec<Key> = groups.iter().copied().filter(is_new).collect();
+        let first = new.first().copied();
         if new.is_empty() && !groups.is_empty() {
             self.suppressed += 1;
             return Verdict::Suppressed;
@@ -184,7 +197,7 @@ impl AlertLimiter {
         }
         for group in new.into_iter().filter(|_| duration_ns > 0) {
             self.alerted.use_state(
-                group,
+                group.and(&owner),
                 owner,
                 LastTwo::default,
                 |alerted| alerted.note(Moment { time_ns, now_ns }),
@@ -192,7 +205,7 @@ impl AlertLimiter {
                 &mut counters.groups_evicted,
             );
         }
-        Verdict::Alert
+        Verdict::Alert(first)
     }
 
     /// Takes one of the owner's alerts of the interval if any is left. The first alert after an interval begins the next

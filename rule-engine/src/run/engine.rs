@@ -11,6 +11,7 @@ use serde_json::{Map, Value as Json};
 use super::alert_limiter::{Candidate, HeldBack, Verdict};
 use super::clock::{EventClock, Moment};
 use super::counters::{EngineCounters, RuleCounters};
+use super::grouped::{GroupTerm, ThresholdResult};
 use super::groups::Room;
 use super::history::TermHistory;
 use super::intervals::Intervals;
@@ -57,6 +58,11 @@ pub struct Match<'a> {
     pub past_event: Option<Arc<Map<String, Json>>>,
     /// The values that had not been seen together before, one for each field of a new-terms rule; empty otherwise.
     pub new_terms: Vec<String>,
+    /// How a threshold was reached.
+    pub threshold: Option<ThresholdResult>,
+    /// What the event shares with those that its alert suppresses, of a rule with `alert_suppression`; `None` for an
+    /// event that lacks what it would share.
+    pub suppression: Option<Vec<GroupTerm>>,
     /// The events of a sequence before the one that completes it, oldest first, each as a short ECS document; empty
     /// for other rules.
     pub earlier_events: Vec<Arc<Map<String, Json>>>,
@@ -74,6 +80,8 @@ impl Match<'_> {
             rule,
             past_event: None,
             new_terms: Vec::new(),
+            threshold: None,
+            suppression: None,
             earlier_events: Vec::new(),
             reason: Vec::new(),
             held_back: None,
@@ -196,10 +204,11 @@ impl Engine {
                     earlier_events,
                     group,
                 } = details;
-                let groups = match group {
-                    Some(group) => vec![group],
+                let groups = match &group {
+                    Some((group, _)) => vec![*group],
                     None => limiter.groups(record, counters),
                 };
+                let threshold = group.map(|(_, result)| result);
                 let candidate = Candidate {
                     groups: &groups,
                     owner,
@@ -210,12 +219,18 @@ impl Engine {
                 let verdict = intervals.follow(position, limiter, |limiter, most| {
                     limiter.judge(&candidate, most, counters, &mut tell)
                 });
-                if verdict != Verdict::Alert {
+                let Verdict::Alert(alerted) = verdict else {
                     continue;
-                }
+                };
+                let suppression = alerted.filter(|_| limiter.suppresses()).map(|group| match &threshold {
+                    Some(result) => result.terms.clone(),
+                    None => limiter.terms(group, record),
+                });
                 counters.matches += 1;
                 on_match(Match {
                     new_terms,
+                    threshold,
+                    suppression,
                     earlier_events: documents(&earlier_events),
                     reason: rule.detection.reason(&event),
                     ..Match::new(&rule.info)
@@ -293,7 +308,7 @@ impl Engine {
                 let verdict = self.intervals.follow(*position, limiter, |limiter, most| {
                     limiter.judge(&candidate, most, &mut self.counters, &mut tell)
                 });
-                if verdict != Verdict::Alert {
+                if !matches!(verdict, Verdict::Alert(_)) {
                     continue;
                 }
                 self.counters.matches += 1;

@@ -1,5 +1,6 @@
 //! State by key: what sequences, thresholds and suppression remember for events that share a key.
 
+use super::grouped::GroupTerm;
 use crate::condition::{KeyField, MissingKey};
 use crate::limits::MAX_KEY_COMBINATIONS;
 use crate::record::Record;
@@ -21,6 +22,38 @@ pub(crate) fn keys(fields: &[KeyField], record: &Record, cut: &mut u64) -> Vec<K
         }
     }
     keys
+}
+
+/// What the event has of the fields under one of its [`keys`].
+pub(crate) fn terms_of(key: Key, fields: &[KeyField], record: &Record) -> Vec<GroupTerm> {
+    let mut found = vec![(Key::any(), Vec::new())];
+    for field in fields {
+        let values = field.values(record);
+        let with = |(key, before): &(Key, Vec<Option<String>>), value: &Option<String>| {
+            (
+                key.and(value),
+                [before.as_slice(), std::slice::from_ref(value)].concat(),
+            )
+        };
+        let combined = found
+            .iter()
+            .flat_map(|begun| values.iter().map(|value| with(begun, value)));
+        found = combined.take(MAX_KEY_COMBINATIONS).collect();
+    }
+    let values = found.into_iter().find(|(found, _)| *found == key);
+    let values = values.map_or(Vec::new(), |(_, values)| values);
+    let terms = fields.iter().zip(values);
+    terms.map(|(field, value)| GroupTerm::single(field, value)).collect()
+}
+
+/// What the event has of the fields under its [`whole_lists_key`].
+pub(crate) fn whole_lists_terms(fields: &[KeyField], record: &Record) -> Vec<GroupTerm> {
+    let term = |field: &KeyField| {
+        let mut values = field.values(record);
+        values.truncate(MAX_KEY_COMBINATIONS);
+        GroupTerm::list(field, values)
+    };
+    fields.iter().map(term).collect()
 }
 
 /// The single key of an event for which whole lists of values are compared; `None` if a required field is missing.

@@ -164,7 +164,7 @@ impl SequenceState {
                 if stage + 1 < sequence.stages.len() {
                     self.put(stage, *key, partial, &present, counters);
                 } else if let Some(deadline_ns) = self.waits_until(&partial) {
-                    let summary = present.summary();
+                    let summary = Summary::of(&event.record.alert_summary());
                     let bytes = partial.bytes + summary.bytes();
                     let found = LateMatch {
                         owner: owner(event.record).into(),

@@ -3,6 +3,7 @@
 use super::alert_limiter::AlertLimiter;
 use super::clock::Moment;
 use super::counters::EngineCounters;
+use super::grouped::ThresholdResult;
 use super::groups::Room;
 use super::history::TermHistory;
 use super::new_terms::NewTermsObserver;
@@ -37,8 +38,8 @@ pub(super) enum DetectionState {
 pub(super) struct MatchDetails {
     pub new_terms: Vec<String>,
     pub earlier_events: EarlierEvents,
-    /// The group that reached a threshold.
-    pub group: Option<Key>,
+    /// The group that reached a threshold, and how.
+    pub group: Option<(Key, ThresholdResult)>,
 }
 
 /// How much an engine and each of its rules may remember.

@@ -12,7 +12,9 @@ use crate::record::key::{Key, owner};
 use crate::run::clock::{LastTwo, Moment};
 use crate::run::counters::EngineCounters;
 use crate::run::fair_quota::entry_bytes;
-use crate::run::groups::{Groups, Remembered, Room, keys};
+use crate::run::grouped::ThresholdResult;
+use crate::run::groups::{Groups, Remembered, Room, keys, terms_of};
+use crate::schema::fields;
 use crate::value::hash::{HashMap, HashSet, digest};
 
 /// A threshold and what it remembers.
@@ -59,22 +61,44 @@ impl ThresholdState {
         self.groups.give_up(is_over(&self.threshold, now_ns), evicted)
     }
 
-    /// Counts an event that satisfies the query; returns the groups that reach the threshold with it.
-    pub(crate) fn observe(&mut self, record: &Record, moment: Moment, counters: &mut EngineCounters) -> Vec<Key> {
+    /// Counts an event that satisfies the query; returns the groups that reach the threshold with it, each with how.
+    pub(crate) fn observe(
+        &mut self,
+        record: &Record,
+        moment: Moment,
+        counters: &mut EngineCounters,
+    ) -> Vec<(Key, ThresholdResult)> {
         let threshold = &self.threshold;
         let values = values(threshold, record);
-        let mut reached = keys(&threshold.fields, record, &mut counters.group_keys_cut);
-        reached.retain(|key| {
-            self.groups.use_state(
-                *key,
+        let mut reached = Vec::new();
+        for key in keys(&threshold.fields, record, &mut counters.group_keys_cut) {
+            let first_ns = self.groups.use_state(
+                key,
                 owner(record),
                 KeyCounts::default,
                 |group| group.count(threshold, &values, moment),
                 is_over(threshold, moment.now_ns),
                 &mut counters.groups_evicted,
-            )
-        });
+            );
+            if let Some(first_ns) = first_ns {
+                let before_ns = moment.time_ns.saturating_sub(first_ns);
+                reached.push((key, result(threshold, record, key, before_ns)));
+            }
+        }
         reached
+    }
+}
+
+/// How the group reached the threshold with this event, the first one having been so much before it.
+fn result(threshold: &Threshold, record: &Record, key: Key, before_ns: i64) -> ThresholdResult {
+    let cardinality = threshold.cardinality.as_ref();
+    ThresholdResult {
+        terms: terms_of(key, &threshold.fields, record),
+        cardinality: cardinality.map(|cardinality| (cardinality.field.name(), cardinality.values as u64)),
+        count: threshold.events as u64,
+        from_ns: record
+            .first_date(fields::TIMESTAMP)
+            .map(|timestamp_ns| timestamp_ns.saturating_sub(before_ns)),
     }
 }
 
@@ -112,8 +136,8 @@ impl Remembered for KeyCounts {
 }
 
 impl KeyCounts {
-    /// Counts the event and returns whether it raises an alert.
-    fn count(&mut self, threshold: &Threshold, values: &HashSet<u128>, moment: Moment) -> bool {
+    /// Counts the event; if it raises an alert, returns the time of the first event that counts for it.
+    fn count(&mut self, threshold: &Threshold, values: &HashSet<u128>, moment: Moment) -> Option<i64> {
         let (window_ns, time_ns) = (threshold.window_ns, moment.time_ns);
         self.note_time(moment, threshold.events);
         // All are within the window if the first and the last are.
@@ -137,10 +161,10 @@ impl KeyCounts {
         });
         let silent = self.alerted.any_within(time_ns, window_ns.saturating_add(1));
         if !enough_events || !enough_values || silent {
-            return false;
+            return None;
         }
         self.alerted.note(moment);
-        true
+        self.times.front().copied()
     }
 
     fn note_time(&mut self, moment: Moment, most: usize) {

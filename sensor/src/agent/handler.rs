@@ -10,7 +10,7 @@ use tracing::info;
 use super::health::Vitals;
 use super::notify;
 use crate::alert::loss::Losses;
-use crate::alert::{Alert, ChainLink, chain_of};
+use crate::alert::{Alert, ChainLink, SharedEvent, chain_of};
 use crate::clock::{WallClock, boot_clock_ns};
 use crate::detection::{Detection, Release, Rules, WAITING_POLL_INTERVAL, WaitingEvent};
 use crate::event::Event;
@@ -24,6 +24,7 @@ use crate::telemetry::counts::{OutputCounts, PipelineCounts, Snapshot};
 use crate::telemetry::log::DroppedLines;
 use crate::telemetry::prometheus::Metrics;
 use crate::telemetry::report::{self, EvictionReport};
+use crate::text::document::Document;
 
 /// How long each part of the end has at least, when another one took all the time.
 const LEAST_FOR_EACH: Duration = Duration::from_secs(1);
@@ -191,13 +192,13 @@ impl EventHandler for Alerting {
             history,
             || chain_of(event, builder),
             &mut |lookup, matched| {
-                let (document, chain, time_ns) = present.get_or_insert_with(|| {
+                let (document, chain, time_ns): &mut (SharedEvent, _, _) = present.get_or_insert_with(|| {
                     builder.fill(whole, event);
                     if let Some(lookup) = lookup {
                         fill_metadata(whole, lookup);
                     }
                     (
-                        whole.to_document(),
+                        whole.to_document().into(),
                         chain_of(event, builder),
                         whole.first_date(fields::TIMESTAMP),
                     )
@@ -241,7 +242,7 @@ impl EventHandler for Alerting {
             let outputs = &self.outputs;
             self.history.tick(time_ns / 1_000_000);
             self.detection.advance_to(time_ns, &mut |matched| {
-                let alert = Alert::new(Default::default(), matched, Vec::new(), None);
+                let alert = Alert::new(Document::new(), matched, Vec::new(), None);
                 offer(outputs, losses, alert, Some(WallClock::read().at(time_ns as u64)));
             });
         }

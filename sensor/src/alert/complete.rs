@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use container_engines::{Directory, Lookup};
 use rule_engine::Record;
-use serde_json::Value;
 
 use super::document::{AMENDMENT, Alert, ContainerMetadata};
 use crate::record::{SCHEMA, fill_metadata};
@@ -213,25 +212,13 @@ pub(crate) fn complete_from(directory: Directory) -> CompleteContainer {
         let lookup = directory.get(container.claim());
         scratch.clear();
         fill_metadata(&mut scratch, &lookup);
-        merge(&mut alert.event, scratch.to_document());
+        alert.metadata = scratch.to_document();
         match lookup {
             Lookup::Pending(_) => ContainerMetadata::Pending,
             lookup if lookup.may_improve() => ContainerMetadata::Failed,
             _ => ContainerMetadata::Complete,
         }
     })
-}
-
-/// Puts `addition` into `document`, objects into objects of the same name.
-fn merge(document: &mut Document, addition: Document) {
-    for (key, value) in addition {
-        match (document.get_mut(&key), value) {
-            (Some(Value::Object(known)), Value::Object(value)) => merge(known, value),
-            (_, value) => {
-                document.insert(key, value);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

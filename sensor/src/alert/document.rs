@@ -7,21 +7,20 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rule_engine::{HeldBack, Match, RuleInfo, RuleType};
+use rule_engine::{GroupTerm, HeldBack, Match, RuleInfo, ThresholdResult};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::chain::{ChainLink, chain_from_event};
-use super::held_back;
+use super::event::SharedEvent;
+use super::held_back::{self, time};
 use super::loss::{Loss, Losses};
 use super::reason::reason;
 use crate::identity::ContainerIdentity;
 use crate::text::document::{self, Document};
 
-/// How long before its event an alert is taken to have begun, if no earlier event is known to have led to it; a
-/// threshold counted events before it.
+/// How long before its event an alert is taken to have begun, if no earlier event is known to have led to it.
 const LOOK_BACK_NS: i64 = 10_000_000_000;
-const THRESHOLD_LOOK_BACK_NS: i64 = 300_000_000_000;
 
 /// The key of an alert that is only recorded, and not displayed to anybody.
 pub(crate) const BUILDING_BLOCK_TYPE: &str = "kibana.alert.building_block_type";
@@ -38,13 +37,19 @@ const ALERT_NAMESPACE: Uuid = Uuid::from_u128(0x6f0e_3bb5_94a1_4c1f_9d0a_2c87_55
 /// A match of a rule, ready to wait for its container's metadata and to be written.
 #[derive(Clone, Debug)]
 pub(crate) struct Alert {
-    /// The event that matched; what comes to be known of its container is added here.
-    pub(crate) event: Document,
+    /// The event that matched.
+    pub(crate) event: SharedEvent,
+    /// What has come to be known of its container since.
+    pub(crate) metadata: Document,
     pub(crate) rule: Arc<RuleInfo>,
     /// The conditions that held, with the values that made them hold.
     pub(crate) conditions: Vec<String>,
     /// The values seen for the first time, for a new_terms rule.
     pub(crate) new_terms: Vec<String>,
+    /// How a threshold was reached.
+    pub(crate) threshold: Option<ThresholdResult>,
+    /// What the events share that the alert suppresses, for a rule with `alert_suppression`.
+    pub(crate) suppression: Option<Vec<GroupTerm>>,
     /// The events of a sequence before this one, oldest first, each a short document; empty for other rules.
     pub(crate) earlier_events: Vec<Arc<Document>>,
     /// From the entry leader down to the process.
@@ -72,24 +77,27 @@ pub(crate) enum ContainerMetadata {
 impl Alert {
     /// Of the present event; if an earlier one matched, what is known of that takes its place.
     pub(crate) fn new(
-        event: Document,
+        event: impl Into<SharedEvent>,
         matched: Match<'_>,
         chain: Vec<ChainLink>,
         container: Option<Arc<ContainerIdentity>>,
     ) -> Self {
         let (event, chain, container) = match (matched.past_event, &matched.held_back) {
-            (Some(past), _) => (past.as_ref().clone(), chain_from_event(&past), None),
+            (Some(past), _) => (past.as_ref().clone().into(), chain_from_event(&past), None),
             (None, Some(held_back)) => {
                 let of_present = container.filter(|container| *container.id == *held_back.owner);
-                (held_back::event(held_back), Vec::new(), of_present)
+                (held_back::event(held_back).into(), Vec::new(), of_present)
             }
-            (None, None) => (event, chain, container),
+            (None, None) => (event.into(), chain, container),
         };
         Self {
             event,
+            metadata: Document::new(),
             rule: Arc::clone(matched.rule),
             conditions: matched.reason,
             new_terms: matched.new_terms,
+            threshold: matched.threshold,
+            suppression: matched.suppression,
             earlier_events: matched.earlier_events,
             chain,
             container,
@@ -110,7 +118,12 @@ impl Alert {
             |texts: &[String]| -> usize { texts.iter().map(|text| text.capacity() + size_of::<String>()).sum() };
         let chain: usize = self.chain.iter().map(ChainLink::memory).sum();
         // What a sequence saw before is shared with the rule engine, which bounds it.
-        size_of::<Self>() + document::memory(&self.event) + texts(&self.conditions) + texts(&self.new_terms) + chain
+        size_of::<Self>()
+            + self.event.memory()
+            + document::memory(&self.metadata)
+            + texts(&self.conditions)
+            + texts(&self.new_terms)
+            + chain
     }
 
     /// When the events that led to the alert began, in nanoseconds since the epoch.
@@ -119,30 +132,28 @@ impl Alert {
             let time: Timestamp = document::text(event, field)?.parse().ok()?;
             i64::try_from(time.as_nanosecond()).ok()
         };
-        let look_back = match self.rule.rule_type {
-            RuleType::Threshold => THRESHOLD_LOOK_BACK_NS,
-            _ => LOOK_BACK_NS,
-        };
-        let before = time(&self.event, "@timestamp").map(|time| time - look_back);
+        let before = time(&self.event, "@timestamp").map(|time| time - LOOK_BACK_NS);
+        let counted = self.threshold.as_ref().and_then(|threshold| threshold.from_ns);
         let started = time(&self.event, "process.start");
         let earlier = self.earlier_events.iter().map(|event| time(event, "@timestamp"));
-        earlier.chain([before, started]).flatten().min()
+        earlier.chain([before, started, counted]).flatten().min()
     }
 
     /// The alert document.
     pub(crate) fn into_document(self) -> Document {
         let uuid = self.uuid();
         let rule = Arc::clone(&self.rule);
-        let rating = rule.rating(&|field| document::get(&self.event, field));
+        let mut alert = self.event.into_document();
+        document::merge(&mut alert, self.metadata);
+        let rating = rule.rating(&|field| document::get(&alert, field));
         let reason = match &self.held_back {
-            Some(held_back) => held_back::reason(held_back, &self.event, &rule),
-            None => reason(&self.event, &rating, &self.new_terms),
+            Some(held_back) => held_back::reason(held_back, &alert, &rule),
+            None => reason(&alert, &rating, &self.new_terms),
         };
-        let original_event: Vec<(String, Value)> = document::fields_below(&self.event, "event")
+        let original_event: Vec<(String, Value)> = document::fields_below(&alert, "event")
             .into_iter()
             .map(|(name, value)| (format!("kibana.alert.original_event.{name}"), value.clone()))
             .collect();
-        let mut alert = self.event;
         let original_time = document::get(&alert, "@timestamp").cloned();
         set_event_kind(&mut alert);
         let mut set = |key: &str, value: Value| alert.insert(key.to_owned(), value);
@@ -150,6 +161,20 @@ impl Alert {
         set("kibana.alert.reason", json!(reason));
         set("kibana.alert.severity", json!(rating.severity.as_str()));
         set("kibana.alert.risk_score", json!(rating.risk_score));
+        if let Some(terms) = &self.suppression {
+            let counted = self.threshold.as_ref().and_then(|threshold| time(threshold.from_ns));
+            set("kibana.alert.suppression.terms", json!(terms));
+            for (key, time) in [
+                ("kibana.alert.suppression.start", counted.or(original_time.clone())),
+                ("kibana.alert.suppression.end", original_time.clone()),
+            ] {
+                time.map(|time| set(key, time));
+            }
+            set("kibana.alert.suppression.docs_count", json!(0));
+        }
+        if let Some(threshold) = &self.threshold {
+            set("kibana.alert.threshold_result", threshold_result(threshold));
+        }
         if let Some(time) = original_time {
             set("kibana.alert.original_time", time);
         }
@@ -190,15 +215,28 @@ impl Alert {
         let event = match (text("event.id"), text("process.entity_id")) {
             (Some(id), _) => json!(id),
             (None, Some(entity)) => json!([entity, text("@timestamp"), text("event.action")]),
-            (None, None) => json!(self.event),
+            (None, None) => json!(*self.event),
         };
-        let name = match &self.held_back {
-            Some(held_back) => json!([self.rule.rule_id, event, held_back::document(held_back)]),
-            None => json!([self.rule.rule_id, event, self.new_terms]),
+        let name = match (&self.held_back, &self.threshold) {
+            (Some(held_back), _) => json!([self.rule.rule_id, event, held_back::document(held_back)]),
+            (None, Some(threshold)) => json!([self.rule.rule_id, event, threshold.terms]),
+            (None, None) => json!([self.rule.rule_id, event, self.new_terms]),
         };
         let name = name.to_string();
         Uuid::new_v5(&ALERT_NAMESPACE, name.as_bytes())
     }
+}
+
+/// As Kibana's alerts have it.
+fn threshold_result(threshold: &ThresholdResult) -> Value {
+    let mut result = Document::new();
+    result.insert("terms".to_owned(), json!(threshold.terms));
+    if let Some((field, value)) = &threshold.cardinality {
+        result.insert("cardinality".to_owned(), json!([{"field": field, "value": value}]));
+    }
+    result.insert("count".to_owned(), json!(threshold.count));
+    time(threshold.from_ns).map(|time| result.insert("from".to_owned(), time));
+    result.into()
 }
 
 /// The same for the same `rule_id`, on every host and at every start.

@@ -50,7 +50,8 @@ pub(crate) fn reason(held_back: &HeldBack, event: &Document, rule: &RuleInfo) ->
     format!("{what}{of}, since {since}: more than the `max_signals` of `{name}` in an interval")
 }
 
-fn time(nanoseconds: Option<i64>) -> Option<Value> {
+/// A time as documents have it.
+pub(super) fn time(nanoseconds: Option<i64>) -> Option<Value> {
     let time = Timestamp::from_nanosecond(i128::from(nanoseconds?)).ok()?;
     Some(json!(format!("{time:.3}")))
 }

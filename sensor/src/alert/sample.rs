@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::chain::chain_from_event;
 use super::document::{Alert, ContainerMetadata};
+use crate::text::document::Document;
 
 /// A rule and an event as the sensor makes them, for tests of what shows alerts.
 pub(crate) fn sample() -> Alert {
@@ -43,10 +44,13 @@ query = "process where true"
 "#;
     let rule = parse_rule(rule, &ParseOptions::default()).expect("a sound rule");
     Alert {
-        event,
+        event: event.into(),
+        metadata: Document::new(),
         rule: Arc::new(rule.info),
         conditions: vec!["process.args == \"install\": install".to_owned()],
         new_terms: Vec::new(),
+        threshold: None,
+        suppression: None,
         earlier_events: Vec::new(),
         chain,
         container: None,

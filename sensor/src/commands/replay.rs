@@ -13,7 +13,7 @@ use super::error::{CommandError, ExitStatus};
 use super::recording::input::Input;
 use super::recording::reading::Wanted;
 use super::recording::{Recording, RecordingCounts, unreadable, whole_document};
-use crate::alert::{Alert, chain_from_event};
+use crate::alert::{Alert, SharedEvent, chain_from_event};
 use crate::cli::ReplayArguments;
 use crate::config::Config;
 use crate::outputs::json::write_line;
@@ -165,8 +165,12 @@ fn replay(
         let _ = reader.read(&json, &mut record);
         let mut event = None;
         engine.evaluate(&record, &mut history, &mut |matched| {
-            let event: &Document = event.get_or_insert_with(|| whole_document(&json, &record));
-            writer.write(Alert::new(event.clone(), matched, chain_from_event(event), None));
+            let (event, chain) = event.get_or_insert_with(|| {
+                let event = whole_document(&json, &record);
+                let chain = chain_from_event(&event);
+                (SharedEvent::from(event), chain)
+            });
+            writer.write(Alert::new(event.clone(), matched, chain.clone(), None));
         });
         writer.check()?;
         if let Some(near_misses) = &mut explained {

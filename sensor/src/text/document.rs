@@ -41,6 +41,18 @@ pub(crate) fn integer(document: &Document, field: &str) -> Option<i64> {
     get(document, field)?.as_i64()
 }
 
+/// Puts `addition` into `document`, objects into objects of the same name.
+pub(crate) fn merge(document: &mut Document, addition: Document) {
+    for (key, value) in addition {
+        match (document.get_mut(&key), value) {
+            (Some(Value::Object(known)), Value::Object(value)) => merge(known, value),
+            (_, value) => {
+                document.insert(key, value);
+            }
+        }
+    }
+}
+
 /// The memory that a document takes, about.
 pub(crate) fn memory(document: &Document) -> usize {
     let entry = |(key, value): (&String, &Value)| key.capacity() + 2 * size_of::<String>() + memory_of(value);

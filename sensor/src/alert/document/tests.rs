@@ -1,5 +1,7 @@
 use expect_test::expect;
 
+use rule_engine::{Engine, EngineOptions, MemoryHistory, ParseOptions, Record, Rules, Schema, parse_rule};
+
 use super::super::sample::sample;
 use super::*;
 
@@ -77,6 +79,7 @@ fn the_documentation_names_every_key() {
     let documentation = include_str!("../../../../docs/alerts.md");
     let mut alert = sample();
     alert.new_terms = vec!["x".to_owned()];
+    alert.suppression = Some(Vec::new());
     alert.container_metadata = ContainerMetadata::Pending;
     for key in alert.into_document().keys().filter(|key| key.contains('.')) {
         let documented = key
@@ -98,7 +101,7 @@ fn an_alert_of_a_building_block_rule_says_so() {
 fn a_match_that_had_to_wait_is_an_alert_of_its_own_event() {
     let sample = sample();
     let mut matched = Match::new(&sample.rule);
-    matched.past_event = Some(Arc::new(sample.event.clone()));
+    matched.past_event = Some(Arc::new(Document::clone(&sample.event)));
     let alert = Alert::new(Document::new(), matched, Vec::new(), None);
     assert_eq!(alert.event, sample.event);
     assert_eq!(alert.chain.last().map(|link| link.pid), Some(4242));
@@ -133,12 +136,13 @@ fn the_identifier_depends_on_rule_event_and_terms_and_on_nothing_else() {
 fn dotted_events_become_alerts_like_nested_ones() {
     let mut alert = sample();
     alert.event = document::fields_below(
-        &Document::from_iter([("x".to_owned(), Value::Object(alert.event))]),
+        &Document::from_iter([("x".to_owned(), Value::Object(Document::clone(&alert.event)))]),
         "x",
     )
     .into_iter()
     .map(|(name, value)| (name, value.clone()))
-    .collect();
+    .collect::<Document>()
+    .into();
     let (dotted, nested) = (alert.into_document(), sample().into_document());
     for field in [
         "event.kind",
@@ -159,4 +163,161 @@ fn a_reason_spells_out_what_could_mislead() {
     let document = alert.into_document();
     let reason = document["kibana.alert.reason"].as_str().unwrap();
     assert!(reason.contains("as `ro\\u{202e}ot\\u{1b}[0m`"), "{reason}");
+}
+
+/// The alerts of a rule by these events, the time being in seconds.
+fn alerts(body: &str, events: &[(i64, Value)]) -> Vec<Document> {
+    let text = format!(
+        "[rule]\nrule_id = \"one\"\nname = \"One\"\ndescription = \"d\"\nseverity = \"low\"\nrisk_score = 1\n{body}"
+    );
+    let rule = parse_rule(&text, &ParseOptions::default()).expect("a sound rule");
+    let mut engine = Engine::new(Rules::compile(&Schema::ecs(), vec![rule]), EngineOptions::default());
+    let mut alerts = Vec::new();
+    for (second, event) in events {
+        let mut event = event.clone();
+        event["@timestamp"] = json!(second * 1_000);
+        let mut record = Record::new();
+        record.fill_from_document(event.as_object().expect("an object"));
+        engine.evaluate(&record, &mut MemoryHistory::default(), &mut |matched| {
+            alerts.push(Alert::new(record.to_document(), matched, Vec::new(), None).into_document());
+        });
+    }
+    while let Some(time_ns) = engine.next_due_ns() {
+        engine.advance_to(time_ns, &mut |matched| {
+            alerts.push(Alert::new(Document::new(), matched, Vec::new(), None).into_document());
+        });
+    }
+    alerts
+}
+
+/// Of each alert what it has under the keys that begin so.
+fn below(alerts: &[Document], prefix: &str) -> Value {
+    let kept = |alert: &Document| -> Document {
+        let kept = alert
+            .iter()
+            .filter_map(|(key, value)| Some((key.strip_prefix(prefix)?, value)));
+        kept.map(|(key, value)| (key.to_owned(), value.clone())).collect()
+    };
+    alerts.iter().map(kept).collect::<Vec<_>>().into()
+}
+
+#[test]
+fn a_threshold_is_told_as_kibana_tells_it() {
+    let event = |pid: i64, args: &[&str]| json!({"process": {"name": "a", "pid": pid, "args": args}});
+    let body = "type = \"threshold\"\nquery = 'process.name:a'\nfrom = \"now-1m\"\n[rule.threshold]\n\
+                field = [\"process.name\", \"process.pid\"]\nvalue = 3\n\
+                [[rule.threshold.cardinality]]\nfield = \"process.args\"\nvalue = 2\n";
+    let events = [
+        (1, event(7, &["x"])),
+        (2, event(8, &["x"])),
+        (3, event(7, &["y"])),
+        (4, event(7, &["x"])),
+    ];
+    let result = json!({
+        "terms": [{"field": "process.name", "value": "a"}, {"field": "process.pid", "value": 7}],
+        "cardinality": [{"field": "process.args", "value": 2}],
+        "count": 3,
+        "from": "1970-01-01T00:00:01.000Z",
+    });
+    assert_eq!(
+        below(&alerts(body, &events), "kibana.alert.threshold_result"),
+        json!([{"": result}])
+    );
+
+    let suppressed = "[rule.alert_suppression]\nduration = { value = 1, unit = \"h\" }\n";
+    let body = format!(
+        "type = \"threshold\"\nquery = 'process.name:a'\n[rule.threshold]\nfield = \"process.args\"\nvalue = 2\n{suppressed}"
+    );
+    let found = alerts(
+        &body,
+        &[
+            (1, event(7, &["x", "y"])),
+            (5, event(7, &["y", "x"])),
+            (9, event(7, &["x"])),
+        ],
+    );
+    let of_group = |value: &str| {
+        json!({"terms": [{"field": "process.args", "value": value}], "start": "1970-01-01T00:00:01.000Z",
+            "end": "1970-01-01T00:00:05.000Z", "docs_count": 0})
+    };
+    assert_eq!(
+        below(&found, "kibana.alert.suppression."),
+        json!([of_group("y"), of_group("x")])
+    );
+    assert_ne!(found[0][ALERT_ID], found[1][ALERT_ID], "one alert a group");
+}
+
+#[test]
+fn what_is_suppressed_is_told_as_kibana_tells_it() {
+    let suppression = |strategy: &str| {
+        format!(
+            "[rule.alert_suppression]\ngroup_by = [\"process.args\", \"user.id\"]\nmissing_fields_strategy = \"{strategy}\"\n"
+        )
+    };
+    let query = "type = \"query\"\nquery = 'process.name:a'\n";
+    let eql = "type = \"eql\"\nquery = 'process where process.name == \"a\"'\n";
+    let event = json!({"event.category": "process", "process": {"name": "a", "args": ["y", "x"]}});
+    let terms = |body: &str, strategy: &str| {
+        let found = alerts(
+            &format!("{body}{}", suppression(strategy)),
+            &[(5, event.clone()), (6, event.clone())],
+        );
+        below(&found, "kibana.alert.suppression.")
+    };
+    let told = |value: Value| {
+        json!([{"terms": [{"field": "process.args", "value": value}, {"field": "user.id", "value": null}],
+            "start": "1970-01-01T00:00:05.000Z", "end": "1970-01-01T00:00:05.000Z", "docs_count": 0}])
+    };
+    assert_eq!(terms(query, "suppress"), told(json!("y")));
+    assert_eq!(terms(eql, "suppress"), told(json!(["x", "y"])));
+    assert_eq!(terms(eql, "doNotSuppress"), json!([{}, {}]));
+    assert_eq!(
+        below(&alerts(query, &[(5, event)]), "kibana.alert.suppression."),
+        json!([{}])
+    );
+}
+
+#[test]
+fn a_sequence_that_ends_with_a_missing_event_says_on_which_host_where_and_what() {
+    let body = "type = \"eql\"\nquery = '''sequence with maxspan=1m [process where process.name == \"a\"] \
+                ![process where process.name == \"b\"]'''\n";
+    let long = "x".repeat(1_021);
+    let event = json!({"event.category": "process", "host.name": "node", "container": {"id": "c1", "name": "web"},
+        "process": {"name": "a", "pid": 7, "args": ["a", "-q", long, "more"], "args_count": 4}});
+    let found = alerts(body, &[(5, event)]);
+    let [alert] = found.as_slice() else { panic!("{found:?}") };
+    let text = |field| document::text(alert, field);
+    assert_eq!(
+        [text("host.name"), text("container.id"), text("container.name")],
+        ["node", "c1", "web"].map(Some)
+    );
+    assert_eq!(document::texts(alert, "process.args"), ["a", "-q", &long]);
+    assert_eq!(document::integer(alert, "process.args_count"), Some(4));
+    let reason = text("kibana.alert.reason").unwrap_or_default();
+    assert!(
+        reason.starts_with("`a -q ") && reason.contains("in container `web` on `node`"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn the_alerts_of_one_event_have_one_document() {
+    let event = SharedEvent::from(Document::clone(&sample().event));
+    let alone = Alert {
+        event: event.clone(),
+        ..sample()
+    }
+    .memory();
+    let alerts: Vec<Alert> = (0..100)
+        .map(|_| Alert {
+            event: event.clone(),
+            ..sample()
+        })
+        .collect();
+    let all: usize = alerts.iter().map(Alert::memory).sum();
+    assert!(alerts.iter().all(|alert| std::ptr::eq(&*alert.event, &*event)));
+    assert!(
+        all < 100 * alone - 90 * document::memory(&event),
+        "{all} of 100 times {alone}"
+    );
 }
