@@ -8,6 +8,8 @@ use serde::Serialize;
 pub struct EngineCounters {
     /// Events evaluated.
     pub events: u64,
+    /// Rules that were evaluated, over all events: those that the index could not rule out.
+    pub candidates: u64,
     /// Matches that were reported: all but those in `rules`.
     pub matches: u64,
     /// New terms that raised no alert because the rule was still learning.

@@ -177,6 +177,7 @@ impl Engine {
         rules.index.find(record, candidates, is_scanned);
         let event = Evaluation::new(record, &rules.graph, scratch);
         for position in candidates.rules() {
+            counters.candidates += 1;
             let rule = &rules.rules[position];
             if !rule.takes_in(&event) {
                 continue;

@@ -33,11 +33,12 @@ fn measure() -> Result<()> {
         ["attacks", minutes, phase] => attacks::measure(minutes.parse()?, Some(phase)),
         ["containers"] => containers::measure(),
         ["latency"] => latency::measure(),
-        ["rules"] => rules::measure(None),
-        ["rules", rules, events] => rules::measure(Some((rules.parse()?, events.parse()?))),
+        ["rules", arguments @ ..] => rules::measure(arguments),
         ["sensor"] => sensor::measure(sensor::WHOLE),
         ["sensor", "--short"] => sensor::measure(sensor::SHORT),
-        _ => bail!("usage: figures attacks MINUTES [PHASE]|containers|latency|rules [RULES EVENTS]|sensor [--short]"),
+        _ => bail!(
+            "usage: figures attacks MINUTES [PHASE]|containers|latency|rules [instructions|count SET]|sensor [--short]"
+        ),
     }
 }
 

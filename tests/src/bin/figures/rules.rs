@@ -1,9 +1,12 @@
-//! What the rules cost: events a second on one core, memory, and how that grows with the number of rules.
+//! What the rules cost, for forks, execs and ends apart: instructions, events a second on one core, the share of rules
+//! that are looked at; and memory, the time to load them, and whole replays.
 //!
-//! `figures rules` prints the figures; `figures rules RULES EVENTS` evaluates so many events and says nothing, while
-//! valgrind counts its instructions.
+//! `figures rules` prints the figures; `figures rules instructions` prints only the instructions, as they are recorded;
+//! `figures rules count SET` evaluates what valgrind counts.
 
 mod corpus;
+mod instructions;
+mod sets;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs::{self, File};
@@ -17,20 +20,20 @@ use anyhow::{Context as _, Result, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 use nix::time::{ClockId, clock_gettime};
-use rule_engine::{Engine, EngineOptions, MemoryHistory, ParseOptions, Record, Rules, Schema, parse_rule};
+use rule_engine::{Engine, EngineOptions, MemoryHistory, Record, Rules, Schema};
 use tests::program;
 
-/// Different events; they are shown in turns.
-const EVENTS: usize = 900;
-/// How long one measurement lasts at least, and how many are made of each number of rules, in turns.
-const LONG_ENOUGH: Duration = Duration::from_millis(400);
+use sets::RuleSet;
+
+/// Different events; the first half is what the rules have met before, the second is measured.
+const EVENTS: usize = 1_800;
+/// How long one measurement lasts at least, and how many are made of each, in turns.
+const LONG_ENOUGH: Duration = Duration::from_millis(200);
 const ROUNDS: usize = 7;
 /// What is replayed.
-const REPLAYED_EVENTS: usize = 300_000;
-const REPLAYED_RULES: usize = 250;
-/// Events of which the instructions are counted.
-const EVENTS_COUNTED: usize = 45_000;
-const RULE_COUNTS: [usize; 4] = [100, 250, 1_000, 2_500];
+const REPLAYED_EVENTS: usize = 100_000;
+/// Rules whose time to load is told.
+const LOADED_RULES: usize = 2_000;
 
 /// Counts what the allocator is asked for.
 pub(crate) struct Counting;
@@ -54,54 +57,99 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
+/// What events of a kind are called; those of the first three match nothing, and only execs are measured that match.
+const KINDS: [&str; 4] = ["fork", "exec", "end", "exec-matching"];
+
+/// Rules, and the events that are shown to them.
 struct Bench {
+    set: RuleSet,
     rules: usize,
     engine: Engine,
     history: MemoryHistory,
-    compile_time: Duration,
+    load_time: Duration,
     bytes: usize,
-    matches: u64,
+    /// For each of [`KINDS`].
+    events: [Vec<Record>; 4],
 }
 
 impl Bench {
-    fn new(rules: usize) -> Result<Bench> {
-        let texts: Vec<String> = (0..rules).map(corpus::rule).collect();
+    fn new(set: RuleSet) -> Result<Bench> {
+        let (schema, files) = (sets::schema()?, set.files()?);
         let (bytes, started) = (ALLOCATED_BYTES.load(Ordering::Relaxed), Instant::now());
-        let parsed: Result<Vec<_>> = texts
-            .iter()
-            .map(|text| parse_rule(text, &ParseOptions::default()).with_context(|| text.clone()))
-            .collect();
-        let compiled = Rules::compile(&Schema::ecs(), parsed?);
-        let engine = Engine::new(compiled, EngineOptions::default().with_learn_for_ms(i64::MAX));
-        Ok(Bench {
-            rules,
-            engine,
+        let rules = Rules::compile(&schema, sets::parse(&schema, &files)?);
+        let (load_time, bytes) = (started.elapsed(), ALLOCATED_BYTES.load(Ordering::Relaxed) - bytes);
+        let options = EngineOptions::default().with_learn_for_ms(i64::MAX);
+        let mut bench = Bench {
+            set,
+            rules: files.len(),
+            engine: Engine::new(rules.clone(), options),
             history: MemoryHistory::default(),
-            compile_time: started.elapsed(),
-            bytes: ALLOCATED_BYTES.load(Ordering::Relaxed) - bytes,
-            matches: 0,
-        })
+            load_time,
+            bytes,
+            events: Default::default(),
+        };
+        for (number, record) in events(&schema).into_iter().enumerate() {
+            let kind = match (number % 3, bench.show(&record)) {
+                (kind, false) => kind,
+                (1, true) => 3,
+                _ => continue,
+            };
+            if number >= EVENTS / 2 {
+                bench.events[kind].push(record);
+            }
+        }
+        Ok(bench)
     }
 
-    fn show(&mut self, event: &Record) {
-        let matches = &mut self.matches;
+    /// Whether a rule matches it.
+    fn show(&mut self, event: &Record) -> bool {
+        let mut matches = false;
         self.engine.evaluate(event, &mut self.history, &mut |found| {
             black_box(found.rule);
-            *matches += 1;
+            matches = true;
         });
+        matches
+    }
+
+    fn show_all(&mut self, kind: usize) {
+        let events = std::mem::take(&mut self.events[kind]);
+        for event in &events {
+            self.show(event);
+        }
+        self.events[kind] = events;
     }
 
     /// Events a second of processor time.
-    fn measure(&mut self, events: &[Record]) -> f64 {
+    fn measure(&mut self, kind: usize) -> f64 {
         let (started, mut shown) = (processor_time(), 0);
         loop {
-            events.iter().for_each(|event| self.show(event));
-            shown += events.len();
+            self.show_all(kind);
+            shown += self.events[kind].len();
             let elapsed = processor_time() - started;
-            if elapsed >= LONG_ENOUGH {
+            if elapsed >= LONG_ENOUGH || self.events[kind].is_empty() {
                 return shown as f64 / elapsed.as_secs_f64();
             }
         }
+    }
+
+    /// Of each event the rules that were looked at, in ascending order.
+    fn candidates(&mut self, kind: usize) -> Vec<u64> {
+        let events = std::mem::take(&mut self.events[kind]);
+        let count = |event: &Record| {
+            let before = self.engine.counters().candidates;
+            self.show(event);
+            self.engine.counters().candidates - before
+        };
+        let mut counts: Vec<u64> = events.iter().map(count).collect();
+        counts.sort_unstable();
+        self.events[kind] = events;
+        counts
+    }
+
+    fn allocations(&mut self, kind: usize) -> u64 {
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        self.show_all(kind);
+        ALLOCATIONS.load(Ordering::Relaxed) - before
     }
 }
 
@@ -110,89 +158,104 @@ fn processor_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
-/// Prints the figures; or, given a number of rules and of events, only evaluates these.
-pub(crate) fn measure(only: Option<(usize, usize)>) -> Result<()> {
-    match only {
-        None => print_figures(),
-        Some((rules, events)) => evaluate_only(rules, events),
+/// Every tenth program is an intruder's.
+fn events(schema: &Schema) -> Vec<Record> {
+    let record = |number: usize| {
+        let mut record = Record::with_schema(schema);
+        let document = match number / 3 % 10 {
+            0 => corpus::intrusion(number),
+            _ => corpus::event(number),
+        };
+        record.fill_from_document(&document);
+        record
+    };
+    (0..EVENTS).map(record).collect()
+}
+
+/// Does what is asked for, or prints all figures.
+pub(crate) fn measure(arguments: &[&str]) -> Result<()> {
+    match arguments {
+        ["count", set] => instructions::count(RuleSet::named(set)?),
+        ["instructions"] => instructions::print(),
+        [] => print_figures(),
+        _ => anyhow::bail!("usage: figures rules [instructions|count SET]"),
     }
-}
-
-fn events() -> Vec<Record> {
-    (0..EVENTS)
-        .map(|number| {
-            let mut record = Record::new();
-            record.fill_from_document(&corpus::event(number));
-            record
-        })
-        .collect()
-}
-
-fn evaluate_only(rules: usize, count: usize) -> Result<()> {
-    let mut bench = Bench::new(rules)?;
-    let events = events();
-    events.iter().cycle().take(count).for_each(|event| bench.show(event));
-    Ok(())
 }
 
 fn print_figures() -> Result<()> {
-    let events = events();
-    let mut benches: Vec<Bench> = RULE_COUNTS.into_iter().map(Bench::new).collect::<Result<_>>()?;
-    let mut rates = vec![Vec::new(); benches.len()];
+    let sets = RuleSet::ALL.into_iter().filter(|set| set.is_there());
+    let mut benches: Vec<Bench> = sets.map(Bench::new).collect::<Result<_>>()?;
+    let mut rates = vec![[const { Vec::new() }; KINDS.len()]; benches.len()];
     for _ in 0..ROUNDS {
         for (bench, rates) in benches.iter_mut().zip(&mut rates) {
-            rates.push(bench.measure(&events));
+            for (kind, rates) in rates.iter_mut().enumerate() {
+                rates.push(bench.measure(kind));
+            }
         }
+    }
+    println!("{:>14}  rules  time to load     memory", "");
+    for bench in &benches {
+        println!(
+            "{:>14}  {:>5}  {:>12.1?}  {:>5.1} MiB",
+            bench.set.name(),
+            bench.rules,
+            bench.load_time,
+            bench.bytes as f64 / f64::from(1 << 20),
+        );
     }
     println!(
-        "rules  events a second (median of {ROUNDS}, lowest, highest)  compile      memory   matches  allocations where nothing matches"
+        "\n{:>14}  {:>13}  events  events a second (median of {ROUNDS}, lowest, highest)  rules looked at (mean, 95th \
+         percentile)  allocations",
+        "", "",
     );
-    let mut medians = Vec::new();
     for (bench, rates) in benches.iter_mut().zip(&mut rates) {
-        rates.sort_by(f64::total_cmp);
-        let (median, lowest, highest) = (rates[ROUNDS / 2], rates[0], rates[ROUNDS - 1]);
-        bench.matches = 0;
-        let mut allocations = 0;
-        for event in &events {
-            let (before, matches) = (ALLOCATIONS.load(Ordering::Relaxed), bench.matches);
-            bench.show(event);
-            if bench.matches == matches {
-                allocations += ALLOCATIONS.load(Ordering::Relaxed) - before;
-            }
-        }
-        println!(
-            "{:>5}  {median:>10.0} {lowest:>10.0} {highest:>10.0}  {:>18.0?}  {:>6.1} MiB  {:>6.3} %  {allocations:>8}",
-            bench.rules,
-            bench.compile_time,
-            bench.bytes as f64 / f64::from(1 << 20),
-            bench.matches as f64 * 100.0 / EVENTS as f64,
-        );
-        medians.push(median);
-    }
-    for rules in RULE_COUNTS {
-        match instructions(rules, EVENTS_COUNTED).and_then(|more| Ok(more - instructions(rules, 0)?)) {
-            Ok(instructions) => println!(
-                "{rules:>5}  {} instructions/event",
-                instructions / EVENTS_COUNTED as u64
-            ),
-            Err(error) => {
-                println!("instructions were not counted: {error:#}");
-                break;
-            }
+        for (kind, rates) in rates.iter_mut().enumerate() {
+            rates.sort_by(f64::total_cmp);
+            let (median, lowest, highest) = (rates[ROUNDS / 2], rates[0], rates[ROUNDS - 1]);
+            let candidates = bench.candidates(kind);
+            let share = |candidates: f64| candidates * 100.0 / bench.rules as f64;
+            let most = candidates.get(candidates.len() * 95 / 100).copied().unwrap_or(0);
+            println!(
+                "{:>14}  {:>13}  {:>6}  {median:>10.0} {lowest:>10.0} {highest:>10.0}  {:>6.2} % {:>6.2} %  {:>6}",
+                bench.set.name(),
+                KINDS[kind],
+                candidates.len(),
+                share(candidates.iter().sum::<u64>() as f64 / candidates.len().max(1) as f64),
+                share(most as f64),
+                bench.allocations(kind),
+            );
         }
     }
-    println!("time of 1000 rules / time of 100 rules: {:.2}", medians[0] / medians[2]);
-    replay()
+    load()?;
+    println!();
+    if let Err(error) = instructions::print() {
+        println!("instructions were not counted: {error:#}");
+    }
+    println!();
+    let replayed = [RuleSet::Stock, RuleSet::Elastic, RuleSet::MadeUp(250)];
+    replayed.into_iter().filter(|set| set.is_there()).try_for_each(replay)
+}
+
+fn load() -> Result<()> {
+    let (schema, files) = (Schema::ecs(), (0..LOADED_RULES).map(corpus::rule).collect::<Vec<_>>());
+    let started = processor_time();
+    let rules = Rules::compile(&schema, sets::parse(&schema, &files)?);
+    println!(
+        "{} made-up rules load in {:.0?}",
+        rules.infos().len(),
+        processor_time() - started
+    );
+    Ok(())
 }
 
 /// Replays a recording of the same events, with all that a user's replay does.
-fn replay() -> Result<()> {
+fn replay(set: RuleSet) -> Result<()> {
     let program = program::tidewaiter()?;
     let folder = tempfile::tempdir()?;
     let rules = folder.path().join("rules");
     fs::create_dir(&rules)?;
-    for number in 0..REPLAYED_RULES {
-        fs::write(rules.join(format!("{number}.toml")), corpus::rule(number))?;
+    for (number, file) in set.files()?.into_iter().enumerate() {
+        fs::write(rules.join(format!("{number}.toml")), file)?;
     }
     let recording = folder.path().join("events.ndjson");
     let mut lines = BufWriter::new(File::create(&recording)?);
@@ -219,26 +282,12 @@ fn replay() -> Result<()> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let user = Duration::from_micros((usage.user_time().num_microseconds() - before).unsigned_abs());
     println!(
-        "replay of {REPLAYED_EVENTS} documents of {} bytes with {REPLAYED_RULES} rules: {:.0} a second ({wall:.2?}, of it \
+        "replay of {REPLAYED_EVENTS} documents of {} bytes with the rules `{}`: {:.0} a second ({wall:.2?}, of it \
          {user:.2?} user time, {:.0} a second of that)",
         bytes / REPLAYED_EVENTS as u64,
+        set.name(),
         REPLAYED_EVENTS as f64 / wall.as_secs_f64(),
         REPLAYED_EVENTS as f64 / user.as_secs_f64(),
     );
     Ok(())
-}
-
-/// How many instructions this program takes to make the rules and events and to evaluate so many of them.
-fn instructions(rules: usize, events: usize) -> Result<u64> {
-    let program = std::env::current_exe()?;
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(program)
-        .args(["rules", &rules.to_string(), &events.to_string()])
-        .output()
-        .context("could not start `valgrind`")?;
-    let text = String::from_utf8_lossy(&output.stderr);
-    let collected = text.lines().find_map(|line| line.split_once("Collected :"));
-    let (_, count) = collected.with_context(|| format!("valgrind counted nothing: {text}"))?;
-    Ok(count.trim().parse()?)
 }

