@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use container_engines::{Access, Image, Lookup, LookupFailure, Metadata, Mount, Pod, Runtime, Workload};
-use rule_engine::{DataStreams, FieldId};
+use rule_engine::{DataStreams, FieldId, fields};
 use sensor_abi::{Descriptor, ExecFixed, ExitRecord, Namespaces, ProcessFixed, RecordHead};
 use zerocopy::FromZeros;
 
@@ -342,7 +342,8 @@ fn named_in_source() -> BTreeSet<FieldId> {
             .iter()
             .filter_map(move |part| SCHEMA.field(&format!("{prefix}.{part}")))
     });
-    SCHEMA.fields().filter(of_constant).chain(below_process).collect()
+    let known = SCHEMA.fields().filter(|field| *field != fields::OTHERS);
+    known.filter(of_constant).chain(below_process).collect()
 }
 
 #[test]
