@@ -201,7 +201,7 @@ fn what_the_engine_cannot_run_is_named_and_never_skipped() {
             eql("process where true") + "index = [\"winlogbeat-*\"]\n[[rule.filters]]\nx = 1\n",
             expect![[r#"
                 Error
-                12:10 Warning index-without-source: no source here produces events of the rule's `index` patterns (events here are in `logs-endpoint.events.process-default` and `logs-cloud_defend.process-default`)
+                12:9 Warning index-without-source: no source here produces events of the rule's `index` patterns (events here are in `logs-endpoint.events.process-default` and `logs-cloud_defend.process-default`)
                 13:1 Error unsupported-filter: a filter of this form (`x`) is not supported (write it into the query)
             "#]],
         ),

@@ -4,12 +4,11 @@ use proptest::prelude::*;
 use serde_json::Value as Json;
 
 use crate::compile::rules::Rules;
-use crate::fixture::parse;
-use crate::naive::Language;
 use crate::naive::generate::{event, query};
 use crate::naive::query::Query;
+use crate::naive::{Language, WITH_OWN_FIELDS};
 use crate::record::Record;
-use crate::rule::CheckedRule;
+use crate::rule::{CheckedRule, parse_rule};
 use crate::run::engine::Engine;
 use crate::run::history::MemoryHistory;
 use crate::run::options::EngineOptions;
@@ -31,7 +30,7 @@ fn rule(number: usize, query: &Query, exception: Option<&Query>) -> CheckedRule 
         "[rule]\nrule_id = \"{number}\"\nname = \"n\"\ndescription = \"d\"\nseverity = \"low\"\nrisk_score = 1\n\
          max_signals = 1000000\ntype = \"eql\"\n{index}query = \'\'\'{category} where {condition}\'\'\'"
     );
-    parse(&text).unwrap_or_else(|report| panic!("{text}: {:?}", report.diagnostics))
+    parse_rule(&text, &WITH_OWN_FIELDS).unwrap_or_else(|report| panic!("{text}: {:?}", report.diagnostics))
 }
 
 proptest! {

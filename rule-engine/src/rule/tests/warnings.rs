@@ -22,7 +22,7 @@ fn a_rule_that_waits_in_vain_is_ok_with_a_warning_that_says_why() {
             expect![[r#"
                 Ok
                 9:12 Warning never-matches: the rule can never match: `event.category` is `process` or `host` in events from here (take the part out, or keep it for events of other producers)
-                10:10 Warning index-without-source: no source here produces events of the rule's `index` patterns (events here are in `logs-endpoint.events.process-default` and `logs-cloud_defend.process-default`)
+                10:9 Warning index-without-source: no source here produces events of the rule's `index` patterns (events here are in `logs-endpoint.events.process-default` and `logs-cloud_defend.process-default`)
             "#]],
         ),
         (
@@ -33,7 +33,7 @@ fn a_rule_that_waits_in_vain_is_ok_with_a_warning_that_says_why() {
             ),
             expect![[r#"
                 Ok
-                10:10 Warning index-without-source: no source here produces events of the rule's `index` patterns (events here are in `logs-endpoint.events.process-default` and `logs-cloud_defend.process-default`)
+                10:9 Warning index-without-source: no source here produces events of the rule's `index` patterns (events here are in `logs-endpoint.events.process-default` and `logs-cloud_defend.process-default`)
             "#]],
         ),
         (
