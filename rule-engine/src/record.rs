@@ -324,9 +324,9 @@ impl Record {
         })
     }
 
-    /// Whether no field has a value.
+    /// Whether no field of the schema has a value; [`fields::OTHERS`] is none.
     pub fn is_empty(&self) -> bool {
-        self.present.is_empty()
+        self.present.iter().all(|present| present.field == fields::OTHERS)
     }
 
     /// Whether the field has no value.
