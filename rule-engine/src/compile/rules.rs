@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::graph::{ConditionGraph, Evaluation, GraphBuilder, NodeId};
-use super::index::CandidateIndex;
+use super::graph::{ConditionGraph, Evaluation, GraphBuilder, NodeId, Scratch};
+use super::index::{CandidateIndex, Candidates};
 use super::sequence::CompiledSequence;
 use crate::analysis::prerequisite::{PartCounts, Prerequisite};
 use crate::condition::{AlertLimits, Detection, Then};
@@ -198,6 +198,18 @@ impl Rules {
     /// Whether the verdict of some rule can depend on the field.
     pub fn reads(&self, field: FieldId) -> bool {
         self.read_fields[field.index()]
+    }
+
+    /// Finds the rules that may match the event, and begins its evaluation.
+    pub(crate) fn begin<'a>(
+        &'a self,
+        record: &'a Record,
+        candidates: &mut Candidates,
+        scratch: &'a mut Scratch,
+    ) -> Evaluation<'a> {
+        let is_scanned = |field, values| self.graph.scans(field, values);
+        self.index.find(record, candidates, is_scanned);
+        Evaluation::new(record, &self.graph, scratch)
     }
 
     /// An empty record that takes only what an engine with these rules looks at: it gives the same matches as a whole

@@ -19,7 +19,7 @@ use super::options::EngineOptions;
 use super::pool::Pool;
 use super::sequence::Summary;
 use super::state::{MatchDetails, Observed, Rooms, RuleState};
-use crate::compile::graph::{Evaluation, Scratch};
+use crate::compile::graph::Scratch;
 use crate::compile::index::Candidates;
 use crate::compile::rules::{CompiledRule, Rules};
 use crate::record::Record;
@@ -173,9 +173,7 @@ impl Engine {
             pool,
             ..
         } = self;
-        let is_scanned = |field, values| rules.graph.scans(field, values);
-        rules.index.find(record, candidates, is_scanned);
-        let event = Evaluation::new(record, &rules.graph, scratch);
+        let event = rules.begin(record, candidates, scratch);
         for position in candidates.rules() {
             counters.candidates += 1;
             let rule = &rules.rules[position];

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::counters::ScreenCounts;
-use crate::compile::graph::{Evaluation, Scratch};
+use crate::compile::graph::Scratch;
 use crate::compile::index::Candidates;
 use crate::compile::rules::Rules;
 use crate::record::Record;
@@ -37,9 +37,7 @@ impl Screen {
             scratch,
             combinations_cut,
         } = self;
-        let is_scanned = |field, values| rules.graph.scans(field, values);
-        rules.index.find(record, candidates, is_scanned);
-        let event = Evaluation::new(record, &rules.graph, scratch);
+        let event = rules.begin(record, candidates, scratch);
         let is_taken_in = candidates
             .rules()
             .any(|position| rules.rules[position].takes_in(&event));

@@ -53,7 +53,7 @@ impl Pods {
         let answer = self.ask(STATUS, Request::default().text(1, sandbox)).await;
         let answer = match unless_not_found(answer) {
             // Its addresses are all that is not known.
-            Err(_) | Ok(None) if known.is_some() => return Ok(known),
+            Err(_) if known.is_some() => return Ok(known),
             answer => answer?.unwrap_or_default(),
         };
         // Engines match an id by its prefix.
