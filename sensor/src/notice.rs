@@ -24,7 +24,7 @@ pub(crate) use sender::{Origin, Sender, SenderProgram};
 const QUEUE_LENGTH: usize = 4096;
 
 /// All that [`Notice::action`] gives.
-pub(crate) const ACTIONS: [&str; 20] = [
+pub(crate) const ACTIONS: [&str; 21] = [
     "records-lost",
     "container-over-share",
     "output-refused",
@@ -39,6 +39,7 @@ pub(crate) const ACTIONS: [&str; 20] = [
     "clock-set",
     "sensor-stood-still",
     "sensor-ended-uncleanly",
+    "handover-gap",
     "processes-given-up",
     "rule-forgot",
     "state-not-written",
@@ -92,6 +93,8 @@ pub(crate) enum Notice {
     StoodStill,
     /// The run before did not end as it should; from when it was last alive until this one watched, nobody did.
     EndedUncleanly,
+    /// This run stood by and had no room for all that came after the one before had ended: nobody looked at that.
+    HandoverGap,
     /// For want of room, something is no longer known of processes of the owner that takes the most.
     ProcessesGivenUp { what: GivenUp },
     /// For want of room, a rule of this name forgot keys, groups or sequences of which it may yet have told.
@@ -133,6 +136,7 @@ impl Notice {
             Notice::ClockSet { .. } => "clock-set",
             Notice::StoodStill => "sensor-stood-still",
             Notice::EndedUncleanly => "sensor-ended-uncleanly",
+            Notice::HandoverGap => "handover-gap",
             Notice::ProcessesGivenUp { .. } => "processes-given-up",
             Notice::RuleForgot { .. } => "rule-forgot",
             Notice::StateNotWritten { .. } => "state-not-written",
@@ -244,6 +248,11 @@ impl Notice {
             Notice::EndedUncleanly => {
                 "the run before did not end as it should, and nobody watched until this one began".to_owned()
             }
+            Notice::HandoverGap => {
+                "while this sensor stood by, more came than it had room for: at what came after the end of the \
+                                    one before, nobody looked"
+                    .to_owned()
+            }
             Notice::ProcessesGivenUp { what } => {
                 format!(
                     "{count} {}: all together take too much, and these the most",
@@ -331,12 +340,17 @@ pub(crate) fn raise_about(notice: Notice, whose: Whose, count: u64) {
 
 /// Raises a notice about what the sensor did, or did not do, since some time.
 pub(crate) fn raise_since(notice: Notice, since_ns: i64) {
+    raise_between(notice, since_ns, wall_clock_ns());
+}
+
+/// As [`raise_since`], about a time that is over.
+pub(crate) fn raise_between(notice: Notice, since_ns: i64, until_ns: i64) {
     send(Raised {
         notice,
         whose: Whose::Sensor,
         count: 1,
         since_ns,
-        until_ns: wall_clock_ns(),
+        until_ns,
     });
 }
 

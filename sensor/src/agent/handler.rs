@@ -42,6 +42,8 @@ pub(crate) struct Alerting {
     theirs_until_ns: i64,
     /// Later ones are those of the sensor that comes after this one.
     ours_until_ns: i64,
+    /// The last event that the rules did not see because this one stood by.
+    let_go_ns: i64,
     /// Filled for an event that matched.
     whole: Record,
     evictions: EvictionReport,
@@ -67,6 +69,7 @@ impl Alerting {
             vitals,
             theirs_until_ns: i64::MIN,
             ours_until_ns: i64::MAX,
+            let_go_ns: i64::MIN,
             whole: Record::with_schema(&SCHEMA),
             evictions: EvictionReport::default(),
         };
@@ -88,7 +91,13 @@ impl Alerting {
     fn take_over(&mut self, taken: TakenOver) {
         self.theirs_until_ns = taken.watched_until_ns.unwrap_or(i64::MIN);
         let held_for_ns = i64::try_from(HELD_FOR.as_nanos()).unwrap_or(i64::MAX);
-        self.begin(self.theirs_until_ns.max(boot_clock_ns() - held_for_ns));
+        let from_ns = self.theirs_until_ns.max(boot_clock_ns() - held_for_ns);
+        if self.let_go_ns > from_ns {
+            let clock = WallClock::read();
+            let [since_ns, until_ns] = [from_ns, self.let_go_ns].map(|time_ns| clock.at(time_ns.cast_unsigned()));
+            notice::raise_between(Notice::HandoverGap, since_ns, until_ns);
+        }
+        self.begin(from_ns);
         let status = format!("watching with {} rules", self.detection.rule_count());
         info!("the other sensor has ended, and this one takes its place: {status}");
         notify::ready(&status);
@@ -171,7 +180,11 @@ impl EventHandler for Alerting {
 
     fn event(&mut self, event: &Event<'_>, losses: &Losses) {
         let time_ns = event.head.time_ns as i64;
-        if self.history.stands_by() || time_ns <= self.theirs_until_ns || time_ns > self.ours_until_ns {
+        if self.history.stands_by() {
+            self.let_go_ns = self.let_go_ns.max(time_ns);
+            return;
+        }
+        if time_ns <= self.theirs_until_ns || time_ns > self.ours_until_ns {
             return;
         }
         let Alerting {

@@ -202,6 +202,7 @@ fn notices() -> [Notice; ACTIONS.len()] {
         Notice::ClockSet { way: ClockWay::Back },
         Notice::StoodStill,
         Notice::EndedUncleanly,
+        Notice::HandoverGap,
         Notice::ProcessesGivenUp { what: GivenUp::Middles },
         Notice::RuleForgot {
             rule: "a rule".to_owned(),

@@ -2,19 +2,28 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tests::document::Document;
 use tests::lines::{Lines, PATIENCE};
 use tests::sensor::{Home, Sensor};
 
 use super::Fence;
 
-/// The runs of a program, numbered and without a pause, until told to stop.
+/// So many programs with such an argument are more than a sensor that stands by has room for.
+const MORE_THAN_ITS_ROOM: usize = 700;
+const LONG: usize = 30_000;
+/// Between two runs, so that those of 20 seconds are less than a sensor that stands by has room for, whatever else runs.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The runs of a program, numbered, until told to stop.
 struct Runs {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Result<usize>>,
@@ -29,6 +38,7 @@ impl Runs {
             while !is_over.load(Ordering::Relaxed) {
                 fence.run(&format!("run-{number}."))?;
                 number += 1;
+                thread::sleep(PAUSE);
             }
             Ok(number)
         });
@@ -78,9 +88,9 @@ fn wait_until_it_holds_events(home: &Home) -> Result<()> {
     Ok(())
 }
 
-/// Has the first sensor end while a program runs again and again, and gives the runs that both told and those that none
-/// did.
-fn hand_over(end: impl FnOnce(Sensor) -> Result<()>) -> Result<(usize, usize)> {
+/// Has the first sensor end while a program runs again and again, insists that each run was told, and gives how many both
+/// told.
+fn hand_over(end: impl FnOnce(Sensor) -> Result<()>) -> Result<usize> {
     let home = Home::new()?;
     let fence = Fence::on_host(&home)?;
     let first = home.run()?;
@@ -95,6 +105,7 @@ fn hand_over(end: impl FnOnce(Sensor) -> Result<()>) -> Result<(usize, usize)> {
     comes_to(&first, 50)?;
     let output = first.output.clone();
     end(first)?;
+    output.wait_for_end()?;
     let told = numbers_of_runs(&output);
     let last = told.iter().copied().max().unwrap_or_default();
     comes_to(&second, last + 50)?;
@@ -103,28 +114,78 @@ fn hand_over(end: impl FnOnce(Sensor) -> Result<()>) -> Result<(usize, usize)> {
     let by_first: BTreeSet<usize> = told.into_iter().collect();
     let by_second: BTreeSet<usize> = numbers_of_runs(&second.output).into_iter().collect();
     let by_both = by_first.intersection(&by_second).count();
-    let missing = (0..number).filter(|run| !by_first.contains(run) && !by_second.contains(run));
-    let missing = missing.count();
+    let is_missing = |run: &usize| !by_first.contains(run) && !by_second.contains(run);
+    let missing: Vec<usize> = (0..number).filter(is_missing).collect();
+    let diagnostics = second.diagnostics.clone();
     second.stop()?;
-    Ok((by_both, missing))
+    ensure!(
+        missing.is_empty(),
+        "of {number} runs neither told {missing:?}, and the first one {last} as its last:\n{}",
+        diagnostics.wait_for_end()?.join("\n")
+    );
+    Ok(by_both)
 }
 
 #[test]
 fn a_sensor_that_takes_over_misses_nothing_and_repeats_nothing() -> Result<()> {
-    let (by_both, missing) = hand_over(|first| {
+    let by_both = hand_over(|first| {
         let status = first.stop()?;
         ensure!(status.success(), "{status}");
         Ok(())
     })?;
-    assert_eq!(missing, 0);
     assert_eq!(by_both, 0);
     Ok(())
 }
 
 #[test]
 fn after_a_sensor_that_was_killed_the_one_that_stands_by_misses_nothing() -> Result<()> {
-    let (_, missing) = hand_over(Sensor::kill)?;
-    assert_eq!(missing, 0);
+    hand_over(Sensor::kill)?;
+    Ok(())
+}
+
+#[test]
+fn what_a_sensor_that_stands_by_has_no_room_for_is_told() -> Result<()> {
+    let home = Home::new()?;
+    let fence = Fence::on_host(&home)?;
+    let long = "x".repeat(LONG);
+    // Nobody reads what the first one writes, so that its end takes some seconds.
+    let (_reader, writer) = nix::unistd::pipe()?;
+    let mut first = home.command("run")?;
+    first.stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped());
+    let mut first = first.spawn()?;
+    let diagnostics = Lines::of(first.stderr.take().context("it has a stderr")?);
+    diagnostics.wait_for("word that it watches", |line| line.contains("watching").then_some(()))?;
+    let second = second(&home)?;
+    wait_until_it_holds_events(&home)?;
+    for _ in 0..10 {
+        fence.run(&long)?;
+    }
+    let pid = Pid::from_raw(i32::try_from(first.id())?);
+    kill(pid, Signal::SIGTERM)?;
+    wait_until_detached(first.id())?;
+    kill(pid, Signal::SIGSTOP)?;
+    for _ in 0..MORE_THAN_ITS_ROOM {
+        fence.run(&long)?;
+    }
+    kill(pid, Signal::SIGCONT)?;
+    first.wait()?;
+    let notice = second.wait_for("notice of the gap", |alert| {
+        (alert.text("event.action") == "handover-gap").then(|| alert.clone())
+    })?;
+    assert!(notice.text("event.start") < notice.text("event.end"), "{notice:?}");
+    second.stop()?;
+    Ok(())
+}
+
+/// No program in the kernel is attached by this process any more.
+fn wait_until_detached(process_id: u32) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    let is_link =
+        |entry: fs::DirEntry| fs::read_link(entry.path()).is_ok_and(|link| link.to_string_lossy().contains("bpf_link"));
+    while fs::read_dir(format!("/proc/{process_id}/fd"))?.flatten().any(is_link) {
+        ensure!(Instant::now() < deadline, "the first sensor does not detach");
+        thread::sleep(Duration::from_millis(5));
+    }
     Ok(())
 }
 
