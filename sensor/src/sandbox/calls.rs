@@ -187,12 +187,12 @@ fn locking() -> Vec<Call> {
 
 /// To make, change and remove files.
 fn writing() -> Vec<Call> {
-    let mut permitted = calls!(
+    let permitted = calls!(
         SYS_openat SYS_ftruncate SYS_fallocate SYS_fsync SYS_fdatasync SYS_flock SYS_renameat SYS_renameat2 SYS_unlinkat
         SYS_fchmod SYS_fchmodat SYS_mkdirat
     );
     #[cfg(target_arch = "x86_64")]
-    permitted.extend(calls!(SYS_open SYS_rename SYS_unlink SYS_chmod SYS_mkdir));
+    let permitted = [permitted, calls!(SYS_open SYS_rename SYS_unlink SYS_chmod SYS_mkdir)].concat();
     permitted
 }
 
@@ -215,16 +215,16 @@ fn listening() -> Vec<Call> {
 
 /// For whatever comes first of much.
 fn waiting_for_many() -> Vec<Call> {
-    let mut permitted = calls!(SYS_epoll_create1 SYS_epoll_ctl SYS_epoll_pwait SYS_epoll_pwait2 SYS_eventfd2);
+    let permitted = calls!(SYS_epoll_create1 SYS_epoll_ctl SYS_epoll_pwait SYS_epoll_pwait2 SYS_eventfd2);
     #[cfg(target_arch = "x86_64")]
-    permitted.extend(calls!(SYS_epoll_wait));
+    let permitted = [permitted, calls!(SYS_epoll_wait)].concat();
     permitted
 }
 
 fn waiting_for_signals() -> Vec<Call> {
-    let mut permitted = calls!(SYS_rt_sigtimedwait SYS_setitimer);
+    let permitted = calls!(SYS_rt_sigtimedwait SYS_setitimer);
     #[cfg(target_arch = "x86_64")]
-    permitted.extend(calls!(SYS_alarm));
+    let permitted = [permitted, calls!(SYS_alarm)].concat();
     permitted
 }
 
