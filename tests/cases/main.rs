@@ -16,6 +16,7 @@ mod new_terms;
 mod node;
 mod reference;
 mod replay;
+mod techniques;
 
 use tests::document::Document;
 
