@@ -39,6 +39,7 @@ pub(crate) const STOCK_RULES: &[(&str, &str)] = &[
     stock!("secret_file_read_in_container.toml"),
     stock!("sensor_attacked.toml"),
     stock!("sensor_blind.toml"),
+    stock!("sensor_call_refused.toml"),
     stock!("sensor_interrupted.toml"),
     stock!("sensor_signalled.toml"),
     stock!("server_shell_in_container.toml"),
