@@ -41,6 +41,13 @@ pub(crate) fn build_sensor() -> Command {
     cargo
 }
 
+/// What measures, in release mode; what it is to measure is still to be added.
+pub(crate) fn figures() -> Command {
+    let mut command = cargo();
+    command.args("run --quiet --release --package tests --bin figures --".split(' '));
+    command
+}
+
 /// Fails unless the disk of the build results has so much room, before something large is begun that would run out of it
 /// half-way.
 pub(crate) fn require_room(purpose: &str, gibibytes: u64) -> Result<()> {

@@ -5,9 +5,11 @@ mod architecture;
 mod check;
 mod cluster;
 mod command;
+mod counts;
 mod dist;
 #[path = "../../sensor/build/ebpf_toolchain.rs"]
 mod ebpf_toolchain;
+mod instructions;
 mod kernels;
 mod setup;
 mod suite;
@@ -25,6 +27,7 @@ use anyhow::{Context as _, Result};
 use clap::Parser;
 
 use architecture::{Architecture, X86_64};
+use counts::Record;
 
 #[derive(Parser)]
 #[command(name = "./dev", about = "Tidewaiter's tasks", disable_help_subcommand = true)]
@@ -105,7 +108,11 @@ enum Figures {
     /// Time from exec to alert, in a container and on the host
     Latency,
     /// What the rules cost: events a second on one core, memory, allocations, instructions (with valgrind)
-    Rules,
+    Rules {
+        /// Count the instructions alone, and write them into the repository
+        #[arg(long)]
+        record: bool,
+    },
     /// What the sensor costs: execs a second with and without it, CPU time, memory, time to start and to alert, losses
     Sensor {
         /// A storm of 100,000 programs instead of a million, and fewer rounds
@@ -167,21 +174,20 @@ fn carry_out(task: Task) -> Result<ExitCode> {
                 }
                 Figures::Containers => "containers",
                 Figures::Latency => "latency",
-                Figures::Rules => "rules",
+                Figures::Rules { record: false } => "rules",
+                Figures::Rules { record: true } => {
+                    instructions::record()?;
+                    return Ok(ExitCode::SUCCESS);
+                }
                 Figures::Sensor { short: false } => "sensor",
                 Figures::Sensor { short: true } => "sensor --short",
             };
-            let run_figures = "run --quiet --release --package tests --bin figures --";
-            command::run(command::cargo().args(run_figures.split(' ').chain(name.split(' '))))?;
+            command::run(command::figures().args(name.split(' ')))?;
             Ok(ExitCode::SUCCESS)
         }
         Task::Kernels { kernels, record } => {
             setup::for_building()?;
-            let record = if record {
-                kernels::Record::Yes
-            } else {
-                kernels::Record::No
-            };
+            let record = if record { Record::Yes } else { Record::No };
             let reports = kernels::run(&kernels, record)?;
             Ok(exit_code(&reports))
         }

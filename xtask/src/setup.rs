@@ -66,7 +66,7 @@ const FOR_CHECKING: [Requirement; 2] = [
     },
 ];
 
-const FOR_TESTING: [Requirement; 5] = [
+const FOR_TESTING: [Requirement; 6] = [
     Requirement {
         purpose: "a Docker engine, for the end-to-end tests",
         is_there: || {
@@ -104,6 +104,12 @@ const FOR_TESTING: [Requirement; 5] = [
         is_there: || succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])),
         debian_packages: &["python3-venv"],
         elsewhere: "install Python 3 with its modules `venv` and `ensurepip`",
+    },
+    Requirement {
+        purpose: "valgrind, to count the instructions that rules take",
+        is_there: || is_installed("valgrind"),
+        debian_packages: &["valgrind"],
+        elsewhere: "install valgrind",
     },
 ];
 

@@ -17,8 +17,10 @@ use crate::architecture::Architecture;
 use crate::check;
 use crate::cluster;
 use crate::command::{self, build_sensor, target_folder};
+use crate::counts::Record;
 use crate::dist;
-use crate::kernels::{self, Kernel, Outcome, Record};
+use crate::instructions;
+use crate::kernels::{self, Kernel, Outcome};
 use crate::setup;
 use crate::suite::{self, Summary, TestBinary};
 use machine::Machine;
@@ -74,6 +76,7 @@ pub(crate) fn run_everything() -> Result<ExitCode> {
             let mut summary = suite::run(&others, &[])?;
             check::run_steps(&check::DOC_TESTS, &mut summary)?;
             check::run_steps(&check::LINTS, &mut summary)?;
+            instructions::check(&mut summary);
             let released = build_release(&mut summary);
             if let Some(folder) = &released {
                 summary.add(suite::run(&of_release, &[(dist::RELEASED, folder)])?);

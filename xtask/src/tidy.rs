@@ -16,7 +16,6 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result};
 
 use crate::command::{output_of, repository};
-use crate::kernels::verified::Counts;
 
 /// A file is one concept that can be read in one go.
 const MAX_LINES: usize = 500;
@@ -73,7 +72,6 @@ fn findings(repository: &Path) -> Result<Vec<String>> {
         }
     }
     findings.extend(rooms::findings(repository)?);
-    findings.extend(Counts::recorded(repository)?.grown(&Counts::measured()?));
     Ok(findings)
 }
 

@@ -82,6 +82,7 @@ pub(crate) const CRATES: &[Crate] = &[
         root: "xtask/src/main.rs",
         rooms: &[
             "command",
+            "counts",
             "architecture",
             "ebpf_toolchain",
             "setup",
@@ -93,6 +94,7 @@ pub(crate) const CRATES: &[Crate] = &[
             "suite",
             "cluster",
             "check",
+            "instructions",
             "tools",
             "test",
         ],

@@ -21,6 +21,7 @@ unshare -p -f -m /guest/below.sh
 
 start busy events
 /guest/busy.sh > /out/busy.counts
+catch_up busy
 stop busy
 
 # The reader stands still while more is made than the ring buffer holds, and the kernel side says so.

@@ -8,11 +8,22 @@ start() {
     shift
     tidewaiter --log $level "$@" > /out/$name.stdout 2> /out/$name.stderr &
     echo $! > /trial/$name.pid
+    wait_for 'Ctrl-C ends it' /out/$name.stderr 300
+}
+
+# wait_for TEXT FILE TENTHS: until the file has the text, for so many tenths of a second at most.
+wait_for() {
     waited=0
-    until grep -q 'Ctrl-C ends it' /out/$name.stderr || [ $waited = 300 ]; do
+    until grep -q "$1" "$2" || [ $waited = "$3" ]; do
         usleep 100000
         waited=$((waited + 1))
     done
+}
+
+# catch_up NAME: waits until the sensor has written what has run until now, which an emulated machine may need long for.
+catch_up() {
+    /bin/true catch-up
+    wait_for catch-up "/out/$1.stdout" 1200
 }
 
 stop() {
