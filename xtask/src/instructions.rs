@@ -12,8 +12,8 @@ use crate::command::{figures, output_of};
 use crate::counts::{Baseline, Counts};
 use crate::suite::Summary;
 
-/// Here and in the summary.
-const NAME: &str = "instructions of rules";
+/// In the summary.
+pub(crate) const NAME: &str = "instructions of rules";
 
 const BASELINE: Baseline = Baseline {
     file: "tests/src/bin/figures/rules/instructions.txt",
