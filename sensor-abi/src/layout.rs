@@ -126,6 +126,10 @@ kernel_layout! {
     file_mount: Member("file", "f_path.mnt"), Required, ALL;
     file_dentry: Member("file", "f_path.dentry"), Required, ALL;
     file_inode: Member("file", "f_inode"), Required, ALL;
+    /// Of a socket's file, the `struct socket`.
+    file_private: Member("file", "private_data"), Required, ALL;
+    socket_sock: Member("socket", "sk"), Required, ALL;
+    sock_family: Member("sock", "__sk_common.skc_family"), Required, ALL;
     inode_mode: Member("inode", "i_mode"), Required, ALL;
     inode_device: Member("inode", "i_rdev"), Required, ALL;
     inode_uid: Member("inode", "i_uid"), Required, ALL;

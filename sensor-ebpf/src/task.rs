@@ -7,6 +7,10 @@ use crate::{
     read::{Address, Block, BlockBytes, pointer, read, read_optional},
 };
 
+/// `S_IFMT` and `S_IFSOCK`.
+const FILE_TYPE: u32 = 0o170_000;
+const SOCKET: u32 = 0o140_000;
+
 /// What every record says about a process; `task` is any of its threads.
 #[inline(always)]
 pub(crate) fn process(task: Address, credentials: Block) -> ProcessFixed {
@@ -86,7 +90,12 @@ pub(crate) fn descriptors(task: Address) -> [Descriptor; 3] {
         let file = pointer(files, number as u32 * 8);
         let inode = pointer(file, layout!(file_inode));
         descriptor.mode = read::<u16>(inode, layout!(inode_mode)) as u32;
-        descriptor.device = read(inode, layout!(inode_device));
+        descriptor.device = if descriptor.mode & FILE_TYPE == SOCKET {
+            let sock = pointer(pointer(file, layout!(file_private)), layout!(socket_sock));
+            read::<u16>(sock, layout!(sock_family)) as u32
+        } else {
+            read(inode, layout!(inode_device))
+        };
     }
     descriptors
 }

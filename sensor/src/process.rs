@@ -6,6 +6,7 @@
 mod arguments;
 mod budget;
 mod capabilities;
+mod descriptors;
 mod entry;
 mod executable;
 mod given_up;
@@ -24,6 +25,7 @@ mod texts;
 mod view;
 
 pub(crate) use capabilities::{FIRST_USER_NAMESPACE, capability_names};
+pub(crate) use descriptors::descriptor_names;
 pub(crate) use key::ProcessKey;
 pub(crate) use model::Process;
 pub(crate) use reconcile::Reconciliation;

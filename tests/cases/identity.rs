@@ -1,12 +1,15 @@
 //! What runs and with whose rights, whatever it calls itself.
 
 use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use nix::sys::stat::{major, minor};
 use tests::document::Document;
 use tests::engine::Engine;
@@ -91,6 +94,51 @@ fn a_program_is_known_by_its_file_and_not_by_its_name() -> Result<()> {
         assert_eq!(event.text("process.name"), name, "{marker}");
         assert_eq!(event.text("tidewaiter.process.applet"), applet, "{marker}");
     }
+    Ok(())
+}
+
+#[test]
+fn what_a_process_reads_and_writes_is_told_by_its_descriptors() -> Result<()> {
+    let home = Home::new()?;
+    let program = home.path().join(ORDINARY[0]);
+    place_stand_in(&program)?;
+    let sensor = Sensor::start(&mut home.command("events")?)?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let network = TcpStream::connect(listener.local_addr()?)?;
+    let (local, _other) = UnixStream::pair()?;
+    let (_reader, pipe) = std::io::pipe()?;
+    let file = fs::File::create(home.path().join("file"))?;
+    run_with(&program, "network", OwnedFd::from(network), local)?;
+    run_with(&program, "file", pipe, file)?;
+    let closed = "exec \"$0\" closed <&- 2>/dev/zero";
+    ensure!(
+        Command::new("sh")
+            .args(["-c", closed])
+            .arg(&program)
+            .stdout(Stdio::null())
+            .status()?
+            .success()
+    );
+    for (marker, expected) in [
+        ("network", r#"["0:socket","1:unix_socket","2:null"]"#),
+        ("file", r#"["0:pipe","1:file","2:null"]"#),
+        ("closed", r#"["0:closed","1:null","2:device"]"#),
+    ] {
+        let event = exec_of(&sensor, marker)?;
+        assert_eq!(event.text("tidewaiter.process.descriptors"), expected, "{marker}");
+    }
+    Ok(())
+}
+
+/// Runs the program with these for its descriptors 0 and 1.
+fn run_with(program: &Path, marker: &str, input: impl Into<Stdio>, output: impl Into<OwnedFd>) -> Result<()> {
+    let status = Command::new(program)
+        .arg(marker)
+        .stdin(input)
+        .stdout(Stdio::from(output.into()))
+        .stderr(Stdio::null())
+        .status()?;
+    ensure!(status.success(), "{status}");
     Ok(())
 }
 

@@ -43,7 +43,7 @@ pub struct ProcessFixed {
 pub struct Descriptor {
     /// `st_mode` of the file, 0 if the descriptor is closed.
     pub mode: u32,
-    /// `dev_t` of a device file as in [`ProcessFixed::terminal`], otherwise 0.
+    /// `dev_t` of a device file as in [`ProcessFixed::terminal`], the address family of a socket, otherwise 0.
     pub device: u32,
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sensor_abi::Namespaces;
 
 use super::budget::allocation;
+use super::descriptors::DescriptorKind;
 use super::image::{ImageRef, SharedImage};
 use super::key::ProcessKey;
 use crate::identity::{ContainerIdentity, Membership};
@@ -114,6 +115,8 @@ pub struct Process {
     pub terminal: u32,
     /// Whether the controlling terminal is open on descriptors 0 and 2.
     pub interactive: bool,
+    /// What its descriptors 0 to 2 were at its last exec. `None` if none was seen.
+    pub(crate) descriptors: Option<[DescriptorKind; 3]>,
     pub credentials: Credentials,
     pub groups: Groups,
     /// Id of the cgroup in the v2 tree; 0 if unknown.

@@ -292,6 +292,7 @@ fn read(stat: &Stat, parent: ProcessKey, clock: WallClock) -> ProcResult<Found> 
             session_leader: None,
             terminal,
             interactive: is_interactive(terminal, &descriptors),
+            descriptors: None,
             credentials: Credentials {
                 uid: status.ruid,
                 gid: status.rgid,

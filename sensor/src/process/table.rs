@@ -14,6 +14,7 @@ use sensor_abi::{
 use super::arguments::{ProcessArguments, allowed_variables};
 use super::budget::Budget;
 use super::capabilities::granted_by_file;
+use super::descriptors::DescriptorKind;
 use super::entry::entry_of;
 use super::executable::ExecutableFile;
 use super::given_up::Untold;
@@ -162,6 +163,11 @@ impl ProcessTable {
         let cgroup_id = if is_v1 { 0 } else { fixed.cgroup_id };
         let is_first = self.locate(&mut process, &exec.cgroup, cgroup_id, prior, None);
         process.interactive = is_interactive(fixed.terminal, &exec.fixed.descriptors);
+        process.descriptors = Some(
+            exec.fixed
+                .descriptors
+                .map(|descriptor| DescriptorKind::new(&descriptor, fixed.terminal)),
+        );
         process.groups = Groups {
             ids: exec.groups.as_slice().into(),
             total: exec.fixed.groups_total,
@@ -279,6 +285,7 @@ impl ProcessTable {
             session_leader: None,
             terminal: fixed.terminal,
             interactive: prior.is_some_and(|prior| prior.interactive && prior.terminal == fixed.terminal),
+            descriptors: prior.and_then(|prior| prior.descriptors),
             credentials: Credentials {
                 uid: fixed.uid,
                 gid: fixed.gid,

@@ -7,8 +7,8 @@ pub(crate) fn device_numbers(device: u32) -> (u32, u32) {
     (device >> 20, device & 0xf_ffff)
 }
 
-const FILE_TYPE_MASK: u32 = 0o170_000;
-const CHARACTER_DEVICE: u32 = 0o020_000;
+pub(super) const FILE_TYPE_MASK: u32 = 0o170_000;
+pub(super) const CHARACTER_DEVICE: u32 = 0o020_000;
 /// `/dev/tty`: by definition the controlling terminal of the process that opens it.
 const DEV_TTY: u32 = 5 << 20;
 

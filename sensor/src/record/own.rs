@@ -77,6 +77,7 @@ own_fields! {
     PROCESS_ARGUMENTS_CUT_AFTER: "tidewaiter.process.arguments_cut_after", Long, Single;
     PROCESS_ARGUMENTS_SHA256: "tidewaiter.process.arguments_sha256", Keyword, Single;
     PROCESS_ARGV0: "tidewaiter.process.argv0", Keyword, Single;
+    PROCESS_DESCRIPTORS: "tidewaiter.process.descriptors", Keyword, List;
     PROCESS_ENVIRONMENT_COMPLETE: "tidewaiter.process.environment_complete", Boolean, Single;
     PROCESS_EXECUTABLE_CAPABILITIES: "tidewaiter.process.executable.capabilities", Keyword, List;
     PROCESS_EXECUTABLE_DELETED: "tidewaiter.process.executable.deleted", Boolean, Single;

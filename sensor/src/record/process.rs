@@ -5,10 +5,10 @@ use rule_engine::{Record, Value, fields};
 use super::base::Base;
 use super::own;
 use super::process_fields::{Arguments, ProcessFields};
-use super::put::put;
+use super::put::{put, texts_from};
 use crate::{
     event::{Event, EventKind, ProcessAction},
-    process::Process,
+    process::{Process, descriptor_names},
 };
 
 /// The fields of all processes that an event mentions.
@@ -38,6 +38,9 @@ impl Processes {
             fill_end(record, event);
         }
         fill_arguments(record, process);
+        if let Some(descriptors) = process.descriptors {
+            texts_from(record, Some(own::PROCESS_DESCRIPTORS), descriptor_names(descriptors));
+        }
         fill_namespaces(record, process);
         match table.get(process.parent) {
             Some(parent) => self.parent.fill(record, parent, event, base, Arguments::Whole),
