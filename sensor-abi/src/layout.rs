@@ -152,6 +152,7 @@ kernel_layout! {
     dentry_parent: Member("dentry", "d_parent"), Required, ALL;
     dentry_name: Member("dentry", "d_name.name"), Required, ALL;
     dentry_hash: Member("dentry", "d_hash.pprev"), Required, ALL;
+    vfsmount_file_system: Member("vfsmount", "mnt_sb"), Required, ALL;
     vfsmount_root: Member("vfsmount", "mnt_root"), Required, ALL;
     mount_vfsmount: Member("mount", "mnt"), Required, ALL;
     mount_parent: Member("mount", "mnt_parent"), Required, ALL;

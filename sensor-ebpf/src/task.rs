@@ -109,6 +109,13 @@ pub(crate) fn mount_namespace(task: Address) -> Address {
     pointer(pointer(task, layout!(task_nsproxy)), layout!(nsproxy_mount))
 }
 
+/// The inode number of the mount namespace that a `struct vfsmount` hangs in; 0 if it hangs nowhere.
+#[inline(always)]
+pub(crate) fn namespace_of_mount(mount: Address) -> u32 {
+    let this = mount - layout!(mount_vfsmount) as u64;
+    read_optional(pointer(this, layout!(mount_namespace)), layout!(mount_namespace_inode))
+}
+
 /// The inode numbers of a task's namespaces.
 #[inline(always)]
 pub(crate) fn namespaces(task: Address, credentials: Block) -> Namespaces {

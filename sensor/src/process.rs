@@ -16,6 +16,7 @@ mod key;
 mod model;
 mod names;
 mod noted;
+mod origin;
 mod reconcile;
 mod scan;
 mod started;

@@ -12,7 +12,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use nix::sys::stat::{major, minor};
 use tests::document::Document;
-use tests::engine::Engine;
+use tests::engine::{Container, Engine};
 use tests::image::{ORDINARY, place_stand_in};
 use tests::lines::PATIENCE;
 use tests::program::{compile_static, run};
@@ -227,6 +227,44 @@ fn a_program_that_is_not_the_images_is_distinguished_from_one_that_is() -> Resul
     let foreign = alerts.iter().filter(|alert| alert.rule() == FOREIGN_PROGRAM);
     let paths: Vec<String> = foreign.map(|alert| alert.text("process.executable")).collect();
     assert_eq!(paths, ["/tmp/brought", "/usr/bin/ordinary"]);
+    Ok(())
+}
+
+#[test]
+fn a_containers_program_is_told_by_the_file_system_that_it_is_from() -> Result<()> {
+    let home = Home::new()?;
+    let engine = Engine::start(&home)?;
+    let before = engine.container("before")?;
+    let mut shell = engine.shell(&before)?;
+    shell.type_command("/usr/bin/ordinary")?;
+    let recorder = home.events()?;
+    let folder = home.path().join("volume");
+    fs::create_dir(&folder)?;
+    place_stand_in(&folder.join("brought"))?;
+    let volume = format!("{}:/volume", folder.display());
+    let id = engine.run_detached(&["--volume", &volume], &["/bin/sleep", "infinity"])?;
+    let container = Container {
+        id,
+        name: "web".to_owned(),
+    };
+    for place in ["/dev/brought", "/usr/bin/brought"] {
+        engine.exec(&container, &["/bin/busybox", "cp", "/volume/brought", place])?;
+    }
+    for (marker, expected, command) in [
+        ("of-the-image", "image", &["/usr/bin/ordinary"][..]),
+        ("of-upper", "upper", &["/usr/bin/brought"]),
+        ("of-a-volume", "volume", &["/volume/brought"]),
+        ("of-dev", "tmpfs", &["/dev/brought"]),
+        ("below-dev", "tmpfs", &["/bin/busybox", "chroot", "/dev", "/brought"]),
+    ] {
+        engine.exec(&container, &[command, &[marker]].concat())?;
+        let event = exec_of(&recorder, marker)?;
+        assert_eq!(event.text("container.id"), container.id, "{marker}");
+        assert_eq!(event.text("tidewaiter.process.executable.origin"), expected, "{marker}");
+    }
+    shell.type_command("/usr/bin/ordinary from-before")?;
+    let event = exec_of(&recorder, "from-before")?;
+    assert_eq!(event.text("tidewaiter.process.executable.origin"), "image");
     Ok(())
 }
 

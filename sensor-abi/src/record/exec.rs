@@ -114,6 +114,11 @@ pub struct ExecFixed {
     pub descriptors: [Descriptor; 3],
     pub namespaces: Namespaces,
     pub executable_length: u32,
+    /// The inode number of the mount namespace that the executable's mount belongs to, which need not be the process's;
+    /// 0 if unknown, or if it hangs nowhere.
+    pub executable_namespace: u32,
+    /// The file system of the process's root, as in [`FileIdentity::device`].
+    pub root_device: u32,
     /// By what the process's cgroup is known where shares of the ring buffer are counted.
     pub cgroup_key: u64,
     pub file: FileIdentity,

@@ -23,7 +23,7 @@ use crate::{
     read::{Address, Block, BlockBytes, pointer, read, user_bytes},
     scratch::{self, ExecScratch, Rest, RestScratch, Walk},
     share::{Leave, key, may_send},
-    task::{cgroup_node, credentials, descriptors, mount_namespace, namespaces, process},
+    task::{cgroup_node, credentials, descriptors, mount_namespace, namespace_of_mount, namespaces, process},
 };
 
 /// Holds the program that finishes the walks of deep paths, at index 0.
@@ -214,6 +214,11 @@ fn gather(task: Address, bprm: Address, scratch: *mut ExecScratch) -> bool {
         (*exec).descriptors = descriptors(task);
         (*exec).namespaces = namespaces(task, credentials);
         (*exec).executable_length = executable_length;
+        (*exec).executable_namespace = namespace_of_mount(executable.mount);
+        (*exec).root_device = read(
+            pointer(root.mount, layout!(vfsmount_file_system)),
+            layout!(file_system_device),
+        );
         (*exec).file = file_identity;
         (*exec).ambient_capabilities = credentials.get(layout!(cred_ambient));
         (*exec).directory_length = directory_length;

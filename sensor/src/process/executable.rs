@@ -4,6 +4,7 @@ use sensor_abi::{
     FLAG_EXECUTABLE_DELETED, FLAG_EXECUTABLE_DETACHED, FLAG_EXECUTABLE_UPPER, FileIdentity, OVERLAY_MAGIC,
 };
 
+use super::origin::Origin;
 use crate::decode::Exec;
 
 /// How the kernel names a file that is in no directory.
@@ -25,6 +26,8 @@ pub struct ExecutableFile {
     /// On an overlay file system: whether it was written or changed since that was mounted. If so, in a container, it is
     /// not from the image.
     pub upper_layer: Option<bool>,
+    /// Of a container's process, if it can be told.
+    pub(crate) origin: Option<Origin>,
 }
 
 impl ExecutableFile {
@@ -51,6 +54,7 @@ impl ExecutableFile {
             in_memory,
             deleted: !in_memory && (unlinked || identity.links == 0),
             upper_layer: None,
+            origin: None,
         }
     }
 

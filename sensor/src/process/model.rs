@@ -123,6 +123,8 @@ pub struct Process {
     pub cgroup_id: u64,
     pub container: Option<Arc<ContainerIdentity>>,
     pub membership: Membership,
+    /// The device of the file system of its container's root, if it is in one and that is known.
+    pub(crate) container_root: Option<u32>,
     pub namespaces: Namespaces,
     pub(super) image: SharedImage,
     pub entry: Option<Entry>,
@@ -134,6 +136,17 @@ impl Process {
     /// The program that it runs.
     pub fn image(&self) -> ImageRef<'_> {
         self.image.read()
+    }
+
+    /// The device of the file system of its container's root; `root` is that of its own, which is the container's if it
+    /// has only come in. `before` is the process before its program, or else its parent.
+    pub(super) fn root_of_container(&self, root: u32, before: Option<&Process>) -> Option<u32> {
+        let container = self.container.as_ref()?;
+        let before = before?;
+        if before.membership.program_started_in.as_ref() == Some(container) {
+            return before.container_root;
+        }
+        (root != 0).then_some(root)
     }
 
     /// The other processes that it names: its parent, and the leaders of its session, group and entry.

@@ -307,6 +307,8 @@ fn read(stat: &Stat, parent: ProcessKey, clock: WallClock) -> ProcResult<Found> 
             cgroup_id: 0,
             container: None,
             membership: Membership::default(),
+            // Its own; whose container's it is, is found out as it is taken in.
+            container_root: root_device(process),
             namespaces: namespaces(process),
             image: SharedImage::new(image, beside),
             entry: None,
@@ -350,6 +352,12 @@ fn descriptor(process: &process::Process, number: i32) -> Descriptor {
         mode: state.stx_mode.into(),
         device: kernel_device(state.stx_rdev_major, state.stx_rdev_minor),
     })
+}
+
+/// The file system of a process's root.
+fn root_device(process: &process::Process) -> Option<u32> {
+    let state = state(&format!("/proc/{}/root", process.pid))?;
+    Some(kernel_device(state.stx_dev_major, state.stx_dev_minor))
 }
 
 /// The inode numbers of a process's namespaces.

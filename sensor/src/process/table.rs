@@ -23,6 +23,7 @@ use super::kept::KeptProcess;
 use super::key::ProcessKey;
 use super::model::{CHAIN_LIMIT, Credentials, Entry, Groups, Process};
 use super::names::program_name;
+use super::origin::Origin;
 use super::started::{noted_container, started_container};
 use super::terminal::is_interactive;
 use crate::{
@@ -162,6 +163,8 @@ impl ProcessTable {
         let is_v1 = exec.fixed.head.flags & FLAG_CGROUP_V1 != 0;
         let cgroup_id = if is_v1 { 0 } else { fixed.cgroup_id };
         let is_first = self.locate(&mut process, &exec.cgroup, cgroup_id, prior, None);
+        let before = prior.or_else(|| self.get(process.parent));
+        process.container_root = process.root_of_container(exec.fixed.root_device, before);
         process.interactive = is_interactive(fixed.terminal, &exec.fixed.descriptors);
         process.descriptors = Some(
             exec.fixed
@@ -172,6 +175,16 @@ impl ProcessTable {
             ids: exec.groups.as_slice().into(),
             total: exec.fixed.groups_total,
         };
+        let mut file = ExecutableFile::from_exec(exec);
+        if process.container.is_some() {
+            let host = self.live(1).map(|first| first.namespaces.mount);
+            file.origin = Origin::new(
+                exec,
+                file.in_memory,
+                process.container_root,
+                host.filter(|inode| *inode != 0),
+            );
+        }
         let arguments = ProcessArguments::from_exec(exec);
         let is_script = exec.fixed.head.flags & FLAG_SCRIPT != 0;
         let script = is_script.then_some(exec.filename.as_str());
@@ -182,7 +195,7 @@ impl ProcessTable {
             executable: exec.executable.as_str().into(),
             requested_path: exec.filename.as_str().into(),
             is_script,
-            file: Some(ExecutableFile::from_exec(exec)),
+            file: Some(file),
             file_capabilities: granted_by_file(
                 &process.credentials,
                 exec.fixed.ambient_capabilities,
@@ -230,6 +243,8 @@ impl ProcessTable {
             return;
         }
         let is_first = self.locate(&mut process, cgroup, 0, None, noted);
+        let own_root = process.container_root.unwrap_or_default();
+        process.container_root = process.root_of_container(own_root, self.get(process.parent));
         process.session_leader = self.leader(&process, session_pid);
         process.group_leader = self.leader(&process, group_pid);
         self.enter(process, None, is_first);
@@ -300,6 +315,7 @@ impl ProcessTable {
             cgroup_id: fixed.cgroup_id,
             container,
             membership,
+            container_root: prior.and_then(|prior| prior.container_root),
             namespaces: prior.map_or_else(Namespaces::default, |prior| prior.namespaces),
             image: prior.map_or(&self.unknown, |prior| &prior.image).clone(),
             entry: prior.and_then(|prior| prior.entry),

@@ -60,6 +60,9 @@ pub(super) fn fill(record: &mut Record, process: &Process, users: &Users) {
             record.boolean(field, truth);
         }
     }
+    if let Some(origin) = file.origin {
+        record.text(own::PROCESS_EXECUTABLE_ORIGIN, origin.name());
+    }
     let identity = &file.identity;
     record.long(own::PROCESS_EXECUTABLE_LINKS, i64::from(identity.links));
     text_from(record, Some(fields::FILE_INODE), || identity.inode.to_string());

@@ -83,6 +83,7 @@ own_fields! {
     PROCESS_EXECUTABLE_DELETED: "tidewaiter.process.executable.deleted", Boolean, Single;
     PROCESS_EXECUTABLE_IN_MEMORY: "tidewaiter.process.executable.in_memory", Boolean, Single;
     PROCESS_EXECUTABLE_LINKS: "tidewaiter.process.executable.links", Long, Single;
+    PROCESS_EXECUTABLE_ORIGIN: "tidewaiter.process.executable.origin", Keyword, Single;
     PROCESS_EXECUTABLE_PATH_CUT: "tidewaiter.process.executable.path_cut", Boolean, Single;
     PROCESS_EXECUTABLE_SET_GROUP_ID: "tidewaiter.process.executable.set_group_id", Boolean, Single;
     PROCESS_EXECUTABLE_SET_USER_ID: "tidewaiter.process.executable.set_user_id", Boolean, Single;

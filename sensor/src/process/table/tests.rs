@@ -2,6 +2,7 @@ use sensor_abi::{Descriptor, ExecFixed, RecordHead};
 use zerocopy::FromZeros;
 
 mod budget;
+mod origin;
 mod start_depth;
 mod start_up;
 
