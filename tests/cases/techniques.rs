@@ -82,9 +82,6 @@ const fn missed(
     }
 }
 
-/// Why a technique is missed that is one of a kind of which others are told.
-const UNKNOWN_FORM: &str = "no rule knows this form of it";
-
 /// By kind.
 const TABLES: [(&str, &[Technique]); 6] = [
     ("sessions", &sessions::TECHNIQUES),

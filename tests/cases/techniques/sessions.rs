@@ -1,8 +1,8 @@
 //! Who types where, and how somebody at a terminal may look as if nobody were there.
 
 use super::Way::{Exec, Terminal, Typed};
-use super::rules::{INSTALLED, REVERSE, SHELL};
-use super::{Technique, UNKNOWN_FORM, missed, told};
+use super::rules::{DRIVEN, INSTALLED, REVERSE, SHELL};
+use super::{Technique, missed, told};
 
 pub(super) const TECHNIQUES: [Technique; 27] = [
     told(
@@ -11,75 +11,65 @@ pub(super) const TECHNIQUES: [Technique; 27] = [
         "apt-get install -y curl",
         &[INSTALLED],
     ),
-    missed(
+    told(
         "errors-thrown-away",
         Terminal,
         "apt-get install -y curl 2>/dev/null",
         &[INSTALLED],
-        UNKNOWN_FORM,
     ),
-    missed(
+    told(
         "all-output-through-a-pipe",
         Terminal,
         "apt-get install -y curl 2>&1 | cat",
         &[INSTALLED],
-        UNKNOWN_FORM,
     ),
-    missed(
+    told(
         "answers-from-a-pipe",
         Terminal,
         "yes | apt-get install curl",
         &[INSTALLED],
-        UNKNOWN_FORM,
     ),
-    missed(
+    told(
         "input-from-nowhere",
         Terminal,
         "apt-get install -y curl </dev/null",
         &[INSTALLED],
-        UNKNOWN_FORM,
     ),
-    missed(
+    told(
         "all-to-a-file",
         Terminal,
         "apt-get install -y curl </dev/null >/tmp/log 2>&1",
         &[INSTALLED],
-        UNKNOWN_FORM,
     ),
-    missed(
+    told(
         "a-session-of-its-own",
         Terminal,
         "setsid --wait apt-get install -y curl",
         &[INSTALLED],
-        UNKNOWN_FORM,
     ),
-    missed(
+    told(
         "deaf-to-hangups",
         Terminal,
         "nohup apt-get install -y curl >/dev/null 2>&1",
         &[INSTALLED],
-        UNKNOWN_FORM,
     ),
-    missed(
+    told(
         "in-the-background",
         Terminal,
         "apt-get install -y curl & wait",
         &[INSTALLED],
-        UNKNOWN_FORM,
     ),
-    missed(
+    told(
         "a-job-of-a-job",
         Terminal,
         "bash -mc 'apt-get install -y curl </dev/null & wait'",
         &[INSTALLED],
-        UNKNOWN_FORM,
     ),
-    missed(
+    told(
         "names-from-a-list",
         Terminal,
         "echo curl | xargs apt-get install -y",
         &[INSTALLED],
-        UNKNOWN_FORM,
     ),
     told(
         "no-environment",
@@ -87,19 +77,17 @@ pub(super) const TECHNIQUES: [Technique; 27] = [
         "env -i -C / /usr/bin/apt-get install -y curl",
         &[INSTALLED],
     ),
-    missed(
+    told(
         "a-shell-without-errors",
         Terminal,
         "exec bash -c 'apt-get install -y curl; :' 2>/dev/null",
         &[INSTALLED],
-        UNKNOWN_FORM,
     ),
-    missed(
+    told(
         "closed-errors",
         Terminal,
         "perl -e 'close STDERR; system(\"apt-get install -y curl\")'",
         &[INSTALLED],
-        UNKNOWN_FORM,
     ),
     told(
         "a-terminal-of-its-own",
@@ -112,16 +100,15 @@ pub(super) const TECHNIQUES: [Technique; 27] = [
         Exec,
         "apt-get install -y curl",
         &[INSTALLED],
-        UNKNOWN_FORM,
+        "a step of a build server looks the same",
     ),
-    missed(
+    told(
         "typed-through-a-pipe",
         Typed,
         "apt-get install -y curl",
-        &[INSTALLED],
-        UNKNOWN_FORM,
+        &[INSTALLED, DRIVEN],
     ),
-    missed("a-shell-typed-through-a-pipe", Typed, ":", &[SHELL], UNKNOWN_FORM),
+    told("a-shell-typed-through-a-pipe", Typed, ":", &[DRIVEN]),
     told(
         "a-shell-behind-a-time-limit",
         Terminal,
@@ -155,11 +142,10 @@ pub(super) const TECHNIQUES: [Technique; 27] = [
         "bash -i </dev/null",
         &[REVERSE],
     ),
-    missed(
+    told(
         "a-login-shell-that-asks-without-a-terminal",
         Exec,
         "bash -il </dev/null",
         &[REVERSE],
-        UNKNOWN_FORM,
     ),
 ];
