@@ -31,19 +31,18 @@ pub(super) const TECHNIQUES: [Technique; 30] = [
         "cp /usr/bin/id /dev/x; /dev/x",
         &[FOREIGN, HIDDEN],
     ),
-    missed(
+    told(
         "in-memory-of-the-container",
         Exec,
         "cp /usr/bin/id /run/x; /run/x",
         &[FOREIGN, HIDDEN],
-        "no field tells that a file is on a file system in memory",
     ),
     missed(
         "on-a-volume",
         Exec,
         "cp /usr/bin/id /data/x; /data/x",
         &[FOREIGN, HIDDEN],
-        "no field tells that a file is on a volume",
+        "what is built on a volume is run there every day",
     ),
     told("in-no-file", Exec, "odd-exec memory /usr/bin/id x", &[HIDDEN]),
     told(
@@ -138,11 +137,10 @@ pub(super) const TECHNIQUES: [Technique; 30] = [
         "p=$(printf '%040000d' 0); cat $p /etc/shadow $p",
         &[SECRET, ARGUMENTS],
     ),
-    missed(
+    told(
         "a-shell-of-a-hidden-root",
         Exec,
         "mkdir -p /dev/r/bin; cp /bin/busybox /dev/r/bin/nginx; busybox chroot /dev/r /bin/nginx",
         &[FOREIGN, HIDDEN],
-        "no field tells that a file is on a file system in memory",
     ),
 ];
