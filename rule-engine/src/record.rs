@@ -361,6 +361,11 @@ impl Record {
         })
     }
 
+    /// The texts of all values, one after the other, and of values that were replaced.
+    pub(crate) fn all_text(&self) -> &str {
+        &self.text
+    }
+
     fn text_of(&self, span: TextRange) -> &str {
         &self.text[span.start as usize..span.end as usize]
     }

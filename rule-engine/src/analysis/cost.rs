@@ -3,7 +3,7 @@
 //! A rule is cheap if something in its condition rules out most events ([`Prerequisite`]). What is costly is a search
 //! of every event: patterns that begin with a wildcard and regular expressions without a fixed part.
 
-use crate::analysis::prerequisite::{PartCounts, Prerequisite, RequiredValues};
+use crate::analysis::prerequisite::{KeyCounts, Prerequisite, RequiredValues};
 use crate::condition::{Condition, Test};
 use crate::schema::{FieldId, Schema};
 use crate::value::{Pattern, Symbol};
@@ -28,9 +28,9 @@ pub(crate) fn of_condition(schema: &Schema, condition: &Condition) -> Option<Str
 }
 
 fn narrows_down(schema: &Schema, condition: &Condition) -> bool {
-    match Prerequisite::of(condition, &PartCounts::default()) {
+    match Prerequisite::of(condition, &KeyCounts::default()) {
         Prerequisite::Impossible => true,
-        Prerequisite::Fields(fields) => fields.iter().any(|(field, values)| {
+        Prerequisite::Needs(needs) => needs.each.iter().any(|(field, values)| {
             let is_common = COMMON.iter().any(|prefix| schema.name(*field).starts_with(prefix));
             !is_common && matches!(values, RequiredValues::Keys(_))
         }),

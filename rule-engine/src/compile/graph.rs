@@ -7,6 +7,7 @@
 use crate::condition::Condition;
 use crate::record::{Record, Value};
 use crate::schema::{FieldId, Schema};
+use crate::value::FoldBuffer;
 use crate::value::hash::HashMap;
 
 mod computed;
@@ -166,6 +167,11 @@ impl<'a> Evaluation<'a> {
     pub(crate) fn new(record: &'a Record, graph: &'a ConditionGraph, scratch: &'a mut Scratch) -> Evaluation<'a> {
         scratch.begin_event();
         Evaluation { record, graph, scratch }
+    }
+
+    /// Where values of the event are folded.
+    pub(crate) fn folded(&self) -> &'a FoldBuffer {
+        &self.scratch.folded
     }
 
     /// Combinations of values beyond the limit, for which no function was computed.

@@ -1,34 +1,52 @@
 //! Which rules an event may concern: an index of what each rule needs, built when rules are compiled.
 //!
 //! It is asked before any rule is evaluated and may name too many rules, never too few. For each field it has the rules
-//! that need a key (a whole value, or a part of one); an event may concern the rules found in all fields. The most
-//! selective fields come first. Texts are searched for parts only while many rules are left that need one.
+//! that need a key (a whole value, or a part of one); an event may concern the rules found in all fields. A rule that
+//! needs a key of one of several fields is noted as met by whichever is found. First come the fields that say what kind
+//! of event it is, then those that the same program has each time it runs, and what they leave is remembered
+//! ([`memory`]); then the others, the most selective ones first. Texts are searched for parts only while rules are left
+//! that need one.
 
 use std::collections::BTreeMap;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
-
+use crate::record::Record;
 use crate::record::streams::{Categories, IndexPatterns};
-use crate::record::{Record, Value};
 use crate::schema::{FieldId, fields};
-use crate::value::hash::LookupMap;
-use crate::value::{Case, FoldBuffer};
+use crate::value::FoldBuffer;
 
+mod field;
+mod found;
+mod memory;
+mod needs;
 mod rule_bits;
 mod stream_readers;
 
-use crate::analysis::prerequisite::{Prerequisite, RequiredKey};
+use crate::analysis::prerequisite::{Fields, Needs, Prerequisite, RequiredKey, RequiredValues};
+use field::{FieldIndex, PartIndex};
+use found::Found;
+use memory::{Kinds, Memory, Remembered};
+use needs::NeedsOfField;
 use rule_bits::RuleBits;
 use stream_readers::StreamReaders;
 
 /// The kind of an event, besides its category: known before anything else.
 const KIND: [FieldId; 2] = [fields::EVENT_TYPE, fields::EVENT_ACTION];
-/// Evaluating this many rules is cheaper than searching a text for parts.
-const FEW_RULES_WITH_PARTS: u32 = 3;
-/// Up to this many bytes of parts, the automaton is the faster kind, which takes about 256 bytes of memory for each.
-const MAX_FAST_PART_BYTES: usize = 32 << 10;
-/// Up to this length, the set of rules of a key is a list.
-const MAX_LISTED_RULES: usize = 8;
+/// What a program has each time it is run by the same program. A field that is true or false, or of which only the
+/// presence matters, has few values too.
+const OF_PROGRAMS: [FieldId; 12] = [
+    fields::HOST_OS_TYPE,
+    fields::PROCESS_NAME,
+    fields::PROCESS_EXECUTABLE,
+    fields::PROCESS_PARENT_NAME,
+    fields::PROCESS_PARENT_EXECUTABLE,
+    fields::PROCESS_GROUP_LEADER_NAME,
+    fields::PROCESS_GROUP_LEADER_EXECUTABLE,
+    fields::PROCESS_SESSION_LEADER_NAME,
+    fields::PROCESS_SESSION_LEADER_EXECUTABLE,
+    fields::PROCESS_ENTRY_LEADER_NAME,
+    fields::PROCESS_ENTRY_LEADER_EXECUTABLE,
+    fields::USER_ID,
+];
 
 #[derive(Debug)]
 pub(crate) struct CandidateIndex {
@@ -38,71 +56,34 @@ pub(crate) struct CandidateIndex {
     patterns: Box<[IndexPatterns]>,
     /// The rules that can match at all.
     possible: RuleBits,
-    /// The most selective come first.
+    /// The rules that need a key of one of several fields.
+    with_alternatives: RuleBits,
+    /// Of these, those all of whose fields are of the kind or of programs.
+    decided_by_program: RuleBits,
+    kind: Stage,
+    programs: Stage,
+    /// What of the program is remembered.
+    remembered: Box<[Remembered]>,
+    others: Stage,
+}
+
+/// Fields that are looked at together, the most selective first.
+#[derive(Debug)]
+struct Stage {
     fields: Box<[FieldIndex]>,
     parts: Box<[PartIndex]>,
+    /// The rules for which one of them matters.
+    concerned: RuleBits,
 }
 
 /// Scratch space and result of a look-up.
 #[derive(Debug)]
 pub(crate) struct Candidates {
-    rules: RuleBits,
-    allowed: RuleBits,
-    folded: FoldBuffer,
+    found: Found,
     streams: StreamReaders,
+    kinds: Kinds,
+    memory: Memory,
 }
-
-/// What the rules need of a field's whole values.
-#[derive(Debug)]
-struct FieldIndex {
-    field: FieldId,
-    /// The rules that need a value.
-    needing: RuleBits,
-    /// The rules that need nothing, or any value, or something that is not looked for here.
-    if_present: RuleBits,
-    texts: LookupMap<Box<[u8]>, RuleIds>,
-    longest_text: usize,
-    numbers: LookupMap<i64, RuleIds>,
-    booleans: [RuleIds; 2],
-}
-
-/// Which parts the rules need in a field's texts.
-#[derive(Debug)]
-struct PartIndex {
-    field: FieldId,
-    /// The rules that need one of their parts, or of their whole texts.
-    needing: RuleBits,
-    texts: LookupMap<Box<[u8]>, RuleIds>,
-    parts: AhoCorasick,
-    /// For each part.
-    rules: Box<[RuleIds]>,
-}
-
-#[derive(Debug)]
-enum RuleIds {
-    Few(Box<[u32]>),
-    Many(RuleBits),
-}
-
-impl RuleIds {
-    fn new(rules: &[u32], count: usize) -> RuleIds {
-        if rules.len() <= MAX_LISTED_RULES {
-            RuleIds::Few(rules.into())
-        } else {
-            RuleIds::Many(RuleBits::of(rules.iter().copied(), count))
-        }
-    }
-
-    fn add_to(&self, bits: &mut RuleBits) {
-        match self {
-            RuleIds::Few(rules) => rules.iter().for_each(|rule| bits.insert(*rule)),
-            RuleIds::Many(rules) => bits.unite(rules),
-        }
-    }
-}
-
-/// For each key the rules that need it or an alternative to it.
-type Needs = BTreeMap<FieldId, BTreeMap<RequiredKey, Vec<u32>>>;
 
 impl CandidateIndex {
     /// For rules in their order, with the categories of events that each reads and what it needs.
@@ -114,57 +95,95 @@ impl CandidateIndex {
             RuleBits::of(reads.map(|(_, rule)| rule), count)
         });
         let possible = numbered().filter(|((_, prerequisite), _)| *prerequisite != Prerequisite::Impossible);
-        let (mut whole, mut with_parts) = (Needs::new(), Needs::new());
-        let mut needing: BTreeMap<FieldId, Vec<u32>> = BTreeMap::new();
-        for ((_, prerequisite), rule) in numbered() {
-            let Prerequisite::Fields(needed) = prerequisite else {
-                continue;
-            };
-            for (field, values) in needed {
-                needing.entry(*field).or_default().push(rule);
-                let needs = if values.have_parts() {
+        let needs = || {
+            numbered().filter_map(|((_, prerequisite), rule)| match prerequisite {
+                Prerequisite::Impossible => None,
+                Prerequisite::Needs(needs) => Some((needs, rule)),
+            })
+        };
+        // Whole values and parts are looked for apart.
+        let mut whole: BTreeMap<FieldId, NeedsOfField> = BTreeMap::new();
+        let mut with_parts: BTreeMap<FieldId, NeedsOfField> = BTreeMap::new();
+        for (Needs { each, any }, rule) in needs() {
+            for (field, values) in each {
+                // Whatever it needs, it needs a value.
+                whole.entry(*field).or_default().needing.push(rule);
+                let place = if values.have_parts() {
                     &mut with_parts
                 } else {
                     &mut whole
                 };
-                for key in values.keys() {
-                    let rules = needs.entry(*field).or_default().entry(key.clone()).or_default();
-                    rules.push(rule);
+                needs::add_keys(&mut place.entry(*field).or_default().keys, values, rule);
+            }
+            for (field, values) in any {
+                let place = if values.have_parts() {
+                    &mut with_parts
+                } else {
+                    &mut whole
+                };
+                let of_field = place.entry(*field).or_default();
+                of_field.asking.push(rule);
+                needs::add_keys(&mut of_field.alternatives, values, rule);
+                if *values == RequiredValues::Any {
+                    of_field.asking_presence.push(rule);
                 }
             }
         }
-        let nothing = BTreeMap::new();
-        let mut fields: Vec<(f64, FieldIndex)> = needing
+        let is_presence_only = |field: &FieldId| {
+            let needs = whole.get(field);
+            needs.is_some_and(|needs| needs.keys.is_empty() && needs.alternatives.is_empty())
+                && !with_parts.contains_key(field)
+        };
+        let is_truth = |field: &FieldId| {
+            let keys = whole
+                .get(field)
+                .into_iter()
+                .flat_map(|needs| needs.keys.keys().chain(needs.alternatives.keys()));
+            !with_parts.contains_key(field)
+                && keys.clone().count() > 0
+                && keys.clone().all(|key| matches!(key, RequiredKey::Boolean(_)))
+        };
+        let mut all: Vec<FieldId> = whole.keys().chain(with_parts.keys()).copied().collect();
+        all.sort_unstable();
+        all.dedup();
+        let is_kind = |field: &FieldId| KIND.contains(field);
+        let is_of_programs = |field: &FieldId| {
+            !is_kind(field) && (OF_PROGRAMS.contains(field) || is_presence_only(field) || is_truth(field))
+        };
+        let remembered = all
             .iter()
-            .map(|(field, needing)| {
-                let keys = whole.get(field).unwrap_or(&nothing);
-                (
-                    worth(*field, needing, keys),
-                    FieldIndex::new(*field, needing, keys, count),
-                )
-            })
-            .collect();
-        fields.sort_by(|(one, _), (other, _)| other.total_cmp(one));
-        let mut parts: Vec<(f64, PartIndex)> = with_parts
-            .iter()
-            .filter_map(|(field, keys)| Some((worth(*field, &[], keys), PartIndex::new(*field, keys, count)?)))
-            .collect();
-        parts.sort_by(|(one, _), (other, _)| other.total_cmp(one));
+            .filter(|field| is_of_programs(field))
+            .map(|field| Remembered {
+                field: *field,
+                only_presence: is_presence_only(field),
+            });
+        let stage = |belongs: &dyn Fn(&FieldId) -> bool| Stage::new(&whole, &with_parts, belongs, count);
+        let is_early = |any: &Fields| any.keys().all(|field| is_kind(field) || is_of_programs(field));
+        let with_alternatives = needs().filter(|(needs, _)| !needs.any.is_empty());
+        let early = with_alternatives.clone().filter(|(needs, _)| is_early(&needs.any));
         CandidateIndex {
             by_category: by_category.collect(),
             patterns,
             possible: RuleBits::of(possible.map(|(_, rule)| rule), count),
-            fields: fields.into_iter().map(|(_, index)| index).collect(),
-            parts: parts.into_iter().map(|(_, index)| index).collect(),
+            decided_by_program: RuleBits::of(early.map(|(_, rule)| rule), count),
+            with_alternatives: RuleBits::of(with_alternatives.map(|(_, rule)| rule), count),
+            kind: stage(&is_kind),
+            programs: stage(&is_of_programs),
+            others: stage(&|field| !is_kind(field) && !is_of_programs(field)),
+            remembered: remembered.collect(),
         }
     }
 
     pub(crate) fn scratch(&self) -> Candidates {
         Candidates {
-            rules: self.possible.clone(),
-            allowed: self.possible.clone(),
-            folded: FoldBuffer::default(),
+            found: Found {
+                rules: self.possible.clone(),
+                met: self.possible.clone(),
+                allowed: self.possible.clone(),
+            },
             streams: StreamReaders::default(),
+            kinds: Kinds::default(),
+            memory: Memory::new(&self.possible),
         }
     }
 
@@ -174,46 +193,53 @@ impl CandidateIndex {
         &self,
         record: &Record,
         candidates: &mut Candidates,
+        folded: &FoldBuffer,
         is_scanned: impl Fn(FieldId, usize) -> bool,
     ) {
         let Candidates {
-            rules,
-            allowed,
-            folded,
+            found,
             streams,
+            kinds,
+            memory,
         } = candidates;
-        if !streams.find(record, &self.patterns, rules) {
-            self.read_by(Categories::of(record), rules);
+        // What is remembered is of events that name no stream, as all of one producer.
+        let names_stream = streams.find(record, &self.patterns, &mut found.rules);
+        let kind = if names_stream { None } else { kinds.place(record) };
+        if kind.and_then(|kind| kinds.recall(kind, found)).is_none() {
+            if !names_stream {
+                self.read_by(Categories::of(record), &mut found.rules);
+            }
+            self.narrow_by_kind(record, found, folded, &is_scanned);
+            if let Some(kind) = kind {
+                kinds.remember(kind, found);
+            }
         }
-        if !rules.intersect(&self.possible) {
+        if !found.rules.overlap(&self.possible) {
             return;
         }
-        for field in &self.fields {
-            if rules.overlap(&field.needing) && !field.narrow(record, rules, allowed, folded, &is_scanned) {
+        if found.rules.overlap(&self.programs.concerned) {
+            let key = kind.and_then(|kind| memory::key(record, kind, &self.remembered));
+            if key.and_then(|key| memory.recall(key, found)).is_none() {
+                self.narrow_by_program(record, found, folded, &is_scanned);
+                if let Some(key) = key {
+                    memory.remember(key, found);
+                }
+            }
+            if !found.rules.overlap(&self.possible) {
                 return;
             }
         }
-        for parts in &self.parts {
-            if rules.count_common(&parts.needing) > FEW_RULES_WITH_PARTS
-                && !is_scanned(parts.field, record.count(parts.field))
-            {
-                parts.narrow(record, rules, allowed, folded);
-            }
-        }
+        folded.fold_all(record.all_text());
+        self.others.narrow(record, found, folded, &is_scanned);
+        found.rules.remove_unless(&self.with_alternatives, &found.met);
     }
 
     /// Whether some rule may match an event of which only its kind is known.
     pub(crate) fn any_of_kind(&self, kind: &Record) -> bool {
-        let mut candidates = self.scratch();
-        let Candidates {
-            rules, allowed, folded, ..
-        } = &mut candidates;
-        self.read_by(Categories::of(kind), rules);
-        let mut any = rules.intersect(&self.possible);
-        for field in self.fields.iter().filter(|index| KIND.contains(&index.field)) {
-            any = field.narrow(kind, rules, allowed, folded, &|_, _| false);
-        }
-        any
+        let mut found = self.scratch().found;
+        self.read_by(Categories::of(kind), &mut found.rules);
+        self.narrow_by_kind(kind, &mut found, &FoldBuffer::default(), &|_, _| false);
+        found.rules.overlap(&self.possible)
     }
 
     /// Puts the rules that read events of these categories into `rules`.
@@ -222,6 +248,85 @@ impl CandidateIndex {
         categories
             .numbers()
             .for_each(|category| rules.unite(&self.by_category[category]));
+    }
+
+    /// Leaves of the rules that read the event those that may concern one of its kind.
+    fn narrow_by_kind(
+        &self,
+        record: &Record,
+        found: &mut Found,
+        folded: &FoldBuffer,
+        is_scanned: &impl Fn(FieldId, usize) -> bool,
+    ) {
+        found.met.clear();
+        if found.rules.intersect(&self.possible) {
+            self.kind.narrow(record, found, folded, is_scanned);
+        }
+    }
+
+    fn narrow_by_program(
+        &self,
+        record: &Record,
+        found: &mut Found,
+        folded: &FoldBuffer,
+        is_scanned: &impl Fn(FieldId, usize) -> bool,
+    ) {
+        self.programs.narrow(record, found, folded, is_scanned);
+        found.rules.remove_unless(&self.decided_by_program, &found.met);
+    }
+}
+
+impl Stage {
+    fn new(
+        whole: &BTreeMap<FieldId, NeedsOfField>,
+        with_parts: &BTreeMap<FieldId, NeedsOfField>,
+        belongs: &dyn Fn(&FieldId) -> bool,
+        count: usize,
+    ) -> Stage {
+        let mut concerned = RuleBits::of(std::iter::empty(), count);
+        let mut of_stage = |all: &BTreeMap<FieldId, NeedsOfField>| {
+            let mut chosen: Vec<FieldId> = all.keys().filter(|field| belongs(field)).copied().collect();
+            let worth = |field: &FieldId| all.get(field).map_or(0.0, NeedsOfField::worth);
+            chosen.sort_by(|one, other| worth(other).total_cmp(&worth(one)));
+            let needs = chosen.iter().filter_map(|field| all.get(field));
+            let rules = needs.flat_map(|needs| needs.rules());
+            rules.for_each(|rule| concerned.insert(rule));
+            chosen
+        };
+        let (fields, parts) = (of_stage(whole), of_stage(with_parts));
+        let fields = fields
+            .into_iter()
+            .filter_map(|field| Some(FieldIndex::new(field, whole.get(&field)?, count)));
+        let parts = parts
+            .into_iter()
+            .filter_map(|field| Some(PartIndex::new(field, with_parts.get(&field)?, count)));
+        Stage {
+            fields: fields.collect(),
+            parts: parts.collect(),
+            concerned,
+        }
+    }
+
+    /// Removes the rules that need what the fields do not have.
+    fn narrow(
+        &self,
+        record: &Record,
+        found: &mut Found,
+        folded: &FoldBuffer,
+        is_scanned: &impl Fn(FieldId, usize) -> bool,
+    ) {
+        for field in &self.fields {
+            if field.concerns(found) && !field.narrow(record, found, folded, is_scanned) {
+                return;
+            }
+        }
+        for parts in &self.parts {
+            if !parts.concerns(found) || is_scanned(parts.field, record.count(parts.field)) {
+                parts.skip(found);
+            } else {
+                parts.narrow(record, found, folded);
+            }
+        }
     }
 }
 
@@ -233,144 +338,8 @@ impl Candidates {
 
     /// The rules, in their order.
     pub(crate) fn rules(&self) -> impl Iterator<Item = usize> + '_ {
-        self.rules.iter()
+        self.found.rules.iter()
     }
-}
-
-/// How many rules looking up the field is likely to rule out: those that need one of its values, less the share of all
-/// needs that their keys make up, because a value that many rules need is likely to be common.
-fn worth(field: FieldId, needing: &[u32], keys: &BTreeMap<RequiredKey, Vec<u32>>) -> f64 {
-    // The kind of event rules out most rules or none, and costs least.
-    if KIND.contains(&field) {
-        return f64::INFINITY;
-    }
-    let needs: usize = keys.values().map(Vec::len).sum();
-    let keyed: f64 = keys.values().map(|rules| (rules.len() * rules.len()) as f64).sum();
-    let expected = if needs == 0 { 0.0 } else { keyed / needs as f64 };
-    let mut rules: Vec<u32> = keys.values().flatten().copied().collect();
-    rules.sort_unstable();
-    rules.dedup();
-    // A field that only has to be present is assumed to be present in half of all events.
-    (rules.len() as f64 - expected).max(0.0) + needing.len().saturating_sub(rules.len()) as f64 / 2.0
-}
-
-impl FieldIndex {
-    fn new(field: FieldId, needing: &[u32], keys: &BTreeMap<RequiredKey, Vec<u32>>, count: usize) -> FieldIndex {
-        let mut if_present = RuleBits::of(0..count as u32, count);
-        keys.values().flatten().for_each(|rule| if_present.remove(*rule));
-        let set = |rules: &[u32]| RuleIds::new(rules, count);
-        let boolean = |truth| set(keys.get(&RequiredKey::Boolean(truth)).map_or(&[], Vec::as_slice));
-        let numbers = keys.iter().filter_map(|(key, rules)| match key {
-            RequiredKey::Number(number) => Some((*number, set(rules))),
-            _ => None,
-        });
-        let texts = texts(keys, count);
-        FieldIndex {
-            field,
-            needing: RuleBits::of(needing.iter().copied(), count),
-            if_present,
-            longest_text: texts.keys().map(|text| text.len()).max().unwrap_or(0),
-            texts,
-            numbers: numbers.collect(),
-            booleans: [boolean(false), boolean(true)],
-        }
-    }
-
-    /// Removes the rules that need a value the field does not have; returns whether any are left.
-    fn narrow(
-        &self,
-        record: &Record,
-        rules: &mut RuleBits,
-        allowed: &mut RuleBits,
-        folded: &FoldBuffer,
-        is_scanned: &impl Fn(FieldId, usize) -> bool,
-    ) -> bool {
-        match record.count(self.field) {
-            0 => return rules.remove_all(&self.needing),
-            count if is_scanned(self.field, count) => return true,
-            _ => {}
-        }
-        if self.texts.is_empty() && self.numbers.is_empty() && self.booleans.iter().all(RuleIds::is_empty) {
-            return rules.intersect(&self.if_present);
-        }
-        allowed.copy_from(&self.if_present);
-        for value in record.values(self.field) {
-            let needing = match value {
-                Value::Text(text) if text.len() <= self.longest_text => {
-                    folded.folded(text, Case::Insensitive, |text| self.texts.get(text))
-                }
-                Value::Long(number) => self.numbers.get(&number),
-                Value::Boolean(truth) => Some(&self.booleans[usize::from(truth)]),
-                _ => None,
-            };
-            if let Some(needing) = needing {
-                needing.add_to(allowed);
-            }
-        }
-        rules.intersect(allowed)
-    }
-}
-
-impl PartIndex {
-    fn new(field: FieldId, keys: &BTreeMap<RequiredKey, Vec<u32>>, count: usize) -> Option<PartIndex> {
-        let (mut parts, mut rules) = (Vec::new(), Vec::new());
-        for (key, needing) in keys {
-            if let RequiredKey::Part(part) = key {
-                parts.push(part.as_bytes());
-                rules.push(RuleIds::new(needing, count));
-            }
-        }
-        let bytes: usize = parts.iter().map(|part| part.len()).sum();
-        let kind = if bytes <= MAX_FAST_PART_BYTES {
-            AhoCorasickKind::DFA
-        } else {
-            AhoCorasickKind::ContiguousNFA
-        };
-        Some(PartIndex {
-            field,
-            needing: RuleBits::of(keys.values().flatten().copied(), count),
-            texts: texts(keys, count),
-            parts: AhoCorasick::builder()
-                .kind(Some(kind))
-                .prefilter(false)
-                .build(parts)
-                .ok()?,
-            rules: rules.into(),
-        })
-    }
-
-    /// Removes the rules that need a part that no value has.
-    fn narrow(&self, record: &Record, rules: &mut RuleBits, allowed: &mut RuleBits, folded: &FoldBuffer) {
-        allowed.clear();
-        for value in record.values(self.field) {
-            let Value::Text(text) = value else { continue };
-            folded.folded(text, Case::Insensitive, |text| {
-                if let Some(needing) = self.texts.get(text) {
-                    needing.add_to(allowed);
-                }
-                for found in self.parts.find_overlapping_iter(text) {
-                    #[cfg(test)]
-                    crate::value::steps::add(1);
-                    self.rules[found.pattern()].add_to(allowed);
-                }
-            });
-        }
-        rules.remove_unless(&self.needing, allowed);
-    }
-}
-
-impl RuleIds {
-    fn is_empty(&self) -> bool {
-        matches!(self, RuleIds::Few(rules) if rules.is_empty())
-    }
-}
-
-fn texts(keys: &BTreeMap<RequiredKey, Vec<u32>>, count: usize) -> LookupMap<Box<[u8]>, RuleIds> {
-    let text = |(key, rules): (&RequiredKey, &Vec<u32>)| match key {
-        RequiredKey::Text(text) => Some((text.as_bytes().into(), RuleIds::new(rules, count))),
-        _ => None,
-    };
-    keys.iter().filter_map(text).collect()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::graph::{ConditionGraph, Evaluation, GraphBuilder, NodeId, Scratch};
 use super::index::{CandidateIndex, Candidates};
 use super::sequence::CompiledSequence;
-use crate::analysis::prerequisite::{PartCounts, Prerequisite};
+use crate::analysis::prerequisite::{KeyCounts, Prerequisite};
 use crate::condition::{AlertLimits, Detection, Then};
 use crate::record::streams::{Categories, OWN_STREAM};
 use crate::record::{OF_ALERT, Record, SUMMARY};
@@ -120,16 +120,19 @@ impl CompiledRule {
 
 /// For each rule what an event needs for the rule to take it in.
 fn prerequisites(rules: &[CheckedRule]) -> Vec<(Categories, Prerequisite)> {
-    let mut counts = PartCounts::default();
+    let mut counts = KeyCounts::default();
     rules
         .iter()
         .flat_map(|rule| rule.detection.conditions())
         .for_each(|condition| counts.add(condition));
     let prerequisite = |rule: &CheckedRule| {
         let conditions = rule.detection.conditions().into_iter();
-        let taken_in = Prerequisite::any(conditions.map(|condition| Prerequisite::of(condition, &counts)));
+        let taken_in = Prerequisite::any(
+            conditions.map(|condition| Prerequisite::of(condition, &counts)),
+            &counts,
+        );
         let both = [Prerequisite::of(&rule.filter, &counts), taken_in];
-        (rule.categories, Prerequisite::all(both.into_iter()))
+        (rule.categories, Prerequisite::all(both.into_iter(), &counts))
     };
     rules.iter().map(prerequisite).collect()
 }
@@ -208,8 +211,9 @@ impl Rules {
         scratch: &'a mut Scratch,
     ) -> Evaluation<'a> {
         let is_scanned = |field, values| self.graph.scans(field, values);
-        self.index.find(record, candidates, is_scanned);
-        Evaluation::new(record, &self.graph, scratch)
+        let event = Evaluation::new(record, &self.graph, scratch);
+        self.index.find(record, candidates, event.folded(), is_scanned);
+        event
     }
 
     /// An empty record that takes only what an engine with these rules looks at: it gives the same matches as a whole

@@ -27,6 +27,13 @@ const NAMES: [char; 4] = ['a', 'b', 'c', 'd'];
 const USERS: [Option<&str>; 3] = [Some("0"), Some("1000"), None];
 const ARGS: [char; 3] = ['x', 'y', 'z'];
 const CONTAINERS: [&str; 3] = ["", "one", "two"];
+/// Values that have several spellings, the one that they are compared by first.
+const ADDRESSES: [[&str; 3]; 2] = [
+    ["10.0.0.1", "::ffff:10.0.0.1", "::FFFF:0a00:1"],
+    ["2001:db8::1", "2001:0DB8:0:0:0:0:0:1", "2001:DB8::0001"],
+];
+const USER_NAMES: [[&str; 3]; 2] = [["ann", "Ann", "ANN"], ["bob b", "Bob B", "BOB b"]];
+const COUNTS: [[&str; 3]; 2] = [["4", "4.0", "4e0"], ["70", "70.0", "7e1"]];
 /// The last and the first second that a time in nanoseconds can tell.
 const LAST_SECOND: i64 = i64::MAX / SECOND_NS;
 const FIRST_SECOND: i64 = i64::MIN / SECOND_NS;
@@ -60,6 +67,8 @@ struct Event {
     name: char,
     user: Option<&'static str>,
     args: Vec<char>,
+    /// Of the values that have spellings, which one and how it is spelt.
+    spelt: Option<(usize, usize)>,
     container: usize,
     /// In a container within the container.
     is_nested: bool,
@@ -120,6 +129,11 @@ impl Run {
             "process": {"name": event.name.to_string(), "pid": number, "args": args},
             "user.id": event.user,
         });
+        if let Some((value, spelling)) = event.spelt {
+            document["source.ip"] = json!(ADDRESSES[value][spelling]);
+            document["user.name"] = json!(USER_NAMES[value][spelling]);
+            document["acme.count"] = json!(COUNTS[value][spelling]);
+        }
         if event.is_nested && !container.is_empty() {
             document["acme.outermost"] = json!(container);
             document["container.id"] = json!(format!("{number} in {container}"));
@@ -177,12 +191,14 @@ enum Step {
 fn event() -> impl Strategy<Value = Event> {
     let args = prop::sample::subsequence(ARGS.to_vec(), 0..=2);
     let who = (prop::sample::select(USERS.to_vec()), 0..CONTAINERS.len(), any::<bool>());
-    let what = (prop::sample::select(NAMES.to_vec()), args, any::<bool>());
-    (who, what).prop_map(|((user, container, is_nested), (name, args, is_fork))| Event {
+    let spelt = prop::option::of((0..ADDRESSES.len(), 0..ADDRESSES[0].len()));
+    let what = (prop::sample::select(NAMES.to_vec()), args, spelt, any::<bool>());
+    (who, what).prop_map(|((user, container, is_nested), (name, args, spelt, is_fork))| Event {
         second: 0,
         name,
         user,
         args,
+        spelt,
         container,
         is_nested,
         is_fork,
@@ -287,7 +303,7 @@ proptest! {
             jumped.show(10_000 + number, &event.at(second, number, false));
         }
         let nothing = Event {
-            second: 0, name: '-', user: None, args: Vec::new(), container: 0, is_nested: false, is_fork: true, stamp_ms: 0,
+            second: 0, name: '-', user: None, args: Vec::new(), spelt: None, container: 0, is_nested: false, is_fork: true, stamp_ms: 0,
         };
         second = jump_to;
         for number in 0..2 {
@@ -379,6 +395,7 @@ fn a_rule_learns_from_its_first_run_on_and_not_from_its_first_match() {
         second: 0,
         name: 'd',
         user: Some("0"),
+        spelt: None,
         args: Vec::new(),
         container: 0,
         is_nested: false,

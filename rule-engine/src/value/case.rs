@@ -1,7 +1,7 @@
 //! Case: where it does not count, texts are folded before they are compared.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use super::words::write_separated;
 
@@ -27,14 +27,34 @@ impl Case {
     }
 }
 
-/// Where a value is folded, or taken apart into words; allocates only for a value longer than all before it.
+/// The longest texts of an event, in bytes, that are folded all at once.
+const MAX_FOLDED_AT_ONCE: usize = 64 << 10;
+
+/// Where values are folded, those of an event all at once, once they are asked for often, any other text by itself; or
+/// taken apart into words. Allocates only for more than there was before.
 #[derive(Debug, Default)]
 pub(crate) struct FoldBuffer {
-    folded: RefCell<Vec<u8>>,
+    /// Where the texts are that are folded, by address.
+    texts: Cell<usize>,
+    folded_texts: RefCell<Vec<u8>>,
+    other: RefCell<Vec<u8>>,
     words: RefCell<Vec<u8>>,
 }
 
 impl FoldBuffer {
+    /// Forgets the texts of the event before: where they were, there may be others now.
+    pub(crate) fn forget(&self) {
+        self.folded_texts.borrow_mut().clear();
+    }
+
+    /// Folds all texts of an event, which are parts of this one and stay where they are until [`FoldBuffer::forget`].
+    pub(crate) fn fold_all(&self, texts: &str) {
+        if texts.len() <= MAX_FOLDED_AT_ONCE {
+            self.texts.set(texts.as_ptr() as usize);
+            fold_into(&mut self.folded_texts.borrow_mut(), texts);
+        }
+    }
+
     /// Gives `use_folded` the text, in lower case where case does not count, and returns what it returns.
     pub(crate) fn folded<T>(&self, text: &str, case: Case, use_folded: impl FnOnce(&[u8]) -> T) -> T {
         #[cfg(test)]
@@ -42,10 +62,13 @@ impl FoldBuffer {
         if case == Case::Sensitive {
             return use_folded(text.as_bytes());
         }
-        let mut buffer = self.folded.borrow_mut();
-        buffer.clear();
-        buffer.extend_from_slice(text.as_bytes());
-        buffer.make_ascii_lowercase();
+        let start = (text.as_ptr() as usize).wrapping_sub(self.texts.get());
+        let texts = self.folded_texts.borrow();
+        if let Some(folded) = texts.get(start..start.wrapping_add(text.len())) {
+            return use_folded(folded);
+        }
+        let mut buffer = self.other.borrow_mut();
+        fold_into(&mut buffer, text);
         use_folded(&buffer)
     }
 
@@ -58,6 +81,12 @@ impl FoldBuffer {
         write_separated(text, &mut buffer);
         use_words(&buffer)
     }
+}
+
+fn fold_into(buffer: &mut Vec<u8>, text: &str) {
+    buffer.clear();
+    buffer.extend_from_slice(text.as_bytes());
+    buffer.make_ascii_lowercase();
 }
 
 /// The text as it is compared, at the same offsets: folding letters of ASCII keeps every one.

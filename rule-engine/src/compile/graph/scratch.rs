@@ -34,6 +34,7 @@ impl Scratch {
     pub(super) fn begin_event(&mut self) {
         self.event += 1;
         self.combinations_cut.set(0);
+        self.folded.forget();
     }
 
     /// Notes the outcome of a node for the current event.

@@ -9,7 +9,7 @@ use memchr::memmem::Finder;
 use super::wildcards::Wildcards;
 use crate::value::FoldBuffer;
 use crate::value::case::fold;
-use crate::value::hash::LookupSet;
+use crate::value::hash::TextMap;
 use crate::value::regex::Regex;
 #[cfg(test)]
 use crate::value::steps;
@@ -66,7 +66,7 @@ impl TextTest {
             TextTest::Is(wanted) => **wanted == *text,
             TextTest::IsIgnoringCase(wanted) => wanted.eq_ignore_ascii_case(text),
             TextTest::OneOf(texts, case) => {
-                text.len() <= texts.longest && scratch.folded(text, *case, |text| texts.contains(text))
+                text.len() <= texts.0.longest() && scratch.folded(text, *case, |text| texts.contains(text))
             }
             TextTest::Like(patterns) => patterns.matches(text, scratch),
             TextTest::Regex(regex) => regex.matches(text),
@@ -83,22 +83,15 @@ impl TextTest {
 
 /// Texts, one of which must equal the value.
 #[derive(Debug)]
-pub(super) struct TextSet {
-    texts: LookupSet<Box<[u8]>>,
-    longest: usize,
-}
+pub(super) struct TextSet(TextMap<()>);
 
 impl TextSet {
     fn new(texts: impl Iterator<Item = Box<[u8]>>) -> TextSet {
-        let texts: LookupSet<Box<[u8]>> = texts.collect();
-        TextSet {
-            longest: texts.iter().map(|text| text.len()).max().unwrap_or(0),
-            texts,
-        }
+        TextSet(texts.map(|text| (text, ())).collect())
     }
 
     fn contains(&self, text: &[u8]) -> bool {
-        text.len() <= self.longest && self.texts.contains(text)
+        self.0.get(text).is_some()
     }
 }
 

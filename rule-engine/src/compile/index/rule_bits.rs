@@ -31,6 +31,14 @@ impl RuleBits {
         self.0.copy_from_slice(&other.0);
     }
 
+    pub(super) fn copy_from_words(&mut self, words: &[u64]) {
+        self.0.copy_from_slice(words);
+    }
+
+    pub(super) fn words(&self) -> &[u64] {
+        &self.0
+    }
+
     pub(super) fn unite(&mut self, other: &RuleBits) {
         self.0.iter_mut().zip(&other.0).for_each(|(word, other)| *word |= other);
     }
@@ -64,9 +72,10 @@ impl RuleBits {
         common != 0
     }
 
-    pub(super) fn count_common(&self, other: &RuleBits) -> u32 {
-        let words = self.0.iter().zip(&other.0);
-        words.fold(0, |count, (word, other)| count + (word & other).count_ones())
+    /// Whether the two have one in common that `but` has not.
+    pub(super) fn overlap_but(&self, other: &RuleBits, but: &RuleBits) -> bool {
+        let words = self.0.iter().zip(&other.0).zip(&but.0);
+        words.fold(0, |any, ((word, other), but)| any | (word & other & !but)) != 0
     }
 
     /// Removes those of `doubtful` that are not in `allowed`.

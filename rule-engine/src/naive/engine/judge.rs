@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::sequence::{batch, without_unwanted};
 use super::rules::{Judged, Missing, RULE_COUNT, RULES, Suppression, Then};
-use super::{CONTAINERS, Event, Said};
+use super::{ADDRESSES, CONTAINERS, COUNTS, Event, Said, USER_NAMES};
 
 /// The values of an event that its keys are made of, one of each field; `None` for one that is missing.
 type Group = Vec<Option<String>>;
@@ -272,12 +272,20 @@ impl Event {
         CONTAINERS[self.container]
     }
 
+    fn spelt(&self, values: &[[&str; 3]; 2]) -> Vec<Option<String>> {
+        let spelt = self.spelt.map(|(value, _)| Some(values[value][0].to_owned()));
+        spelt.into_iter().collect()
+    }
+
     /// Each combination of one value of each field.
     fn groups(&self, fields: &[&str], missing: Missing) -> Vec<Group> {
         let mut groups: Vec<Group> = vec![Vec::new()];
         for field in fields {
             let mut values: Vec<Option<String>> = match *field {
                 "process.name" => vec![Some(self.name.to_string())],
+                "source.ip" => self.spelt(&ADDRESSES),
+                "user.name.caseless" => self.spelt(&USER_NAMES),
+                "acme.count" => self.spelt(&COUNTS),
                 "user.id" => self.user.iter().map(|user| Some((*user).to_owned())).collect(),
                 _ => self.args.iter().map(|arg| Some(arg.to_string())).collect(),
             };

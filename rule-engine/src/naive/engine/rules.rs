@@ -65,7 +65,7 @@ const PLAIN: Judged = Judged {
     suppression: None,
 };
 
-pub(super) const RULE_COUNT: usize = 13;
+pub(super) const RULE_COUNT: usize = 17;
 
 pub(super) static RULES: [Judged; RULE_COUNT] = [
     Judged {
@@ -244,6 +244,60 @@ pub(super) static RULES: [Judged; RULE_COUNT] = [
             expire_time = \"1970-01-01T00:03:00Z\"\n\
             entries = [{ field = \"process.name\", operator = \"included\", type = \"match\", value = \"b\" }]\n",
         takes: |event| event.name == 'c' || event.name == 'b' && event.stamp_ms >= 180_000,
+        ..PLAIN
+    },
+    Judged {
+        id: "sequence of addresses",
+        body: "type = \"eql\"\nquery = '''sequence by source.ip with maxspan=1m \
+            [process where process.name == \"a\" and source.ip in (\"::ffff:10.0.0.1\", \"2001:DB8:0::1\")] \
+            [process where process.name == \"b\" and not source.ip in (\"10.0.0.9\", \"::1\")]'''\n",
+        then: Then::Sequence {
+            by: &["source.ip"],
+            joins: Missing::Excluded,
+            stages: &['a', 'b'],
+            missing: &[None, None, None],
+            until: NEVER,
+            span: 60,
+        },
+        ..PLAIN
+    },
+    Judged {
+        id: "threshold of any case",
+        body: "type = \"threshold\"\nquery = 'source.ip:\"::ffff:10.0.0.1\" and acme.count:4 and not acme.count:70'\n\
+            from = \"now-1m\"\n[rule.threshold]\nfield = [\"user.name.caseless\"]\nvalue = 3\n\
+            [engine.schema]\nacme.count = \"long\"\n",
+        takes: |event| matches!(event.spelt, Some((0, _))),
+        then: Then::Threshold {
+            field: "user.name.caseless",
+            events: 3,
+            window: 60,
+            names: 0,
+        },
+        ..PLAIN
+    },
+    Judged {
+        id: "terms of addresses",
+        body: "type = \"new_terms\"\nquery = 'event.action:exec and user.name.text:(ann or \"b BOB\" or B)'\n\
+            new_terms_fields = [\"source.ip\"]\nhistory_window_start = \"now-5m\"\n",
+        takes: |event| !event.is_fork && event.spelt.is_some(),
+        then: Then::NewTerms {
+            fields: &["source.ip"],
+            window: 300,
+            learn_for: 0,
+        },
+        ..PLAIN
+    },
+    Judged {
+        id: "suppressed by own",
+        body: "type = \"eql\"\nquery = '''any where user.name.caseless == \"ann\" or acme.count == 70'''\n\
+            [rule.alert_suppression]\ngroup_by = [\"acme.count\", \"source.ip\"]\n\
+            duration = { value = 1, unit = \"m\" }\n[engine.schema]\nacme.count = \"long\"\n",
+        takes: |event| event.spelt.is_some(),
+        suppression: Some(Suppression {
+            by: &["acme.count", "source.ip"],
+            missing: Missing::Joins,
+            duration: 60,
+        }),
         ..PLAIN
     },
 ];
