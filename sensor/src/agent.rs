@@ -4,6 +4,7 @@ mod canary;
 pub(crate) mod handler;
 pub(crate) mod health;
 pub(crate) mod last_run;
+mod limits;
 mod memory;
 pub(crate) mod notices;
 mod notify;

@@ -24,7 +24,7 @@ pub(crate) use sender::{Origin, Sender, SenderProgram};
 const QUEUE_LENGTH: usize = 4096;
 
 /// All that [`Notice::action`] gives.
-pub(crate) const ACTIONS: [&str; 21] = [
+pub(crate) const ACTIONS: [&str; 23] = [
     "records-lost",
     "container-over-share",
     "output-refused",
@@ -32,9 +32,11 @@ pub(crate) const ACTIONS: [&str; 21] = [
     "log-lines-dropped",
     "thread-lost",
     "hook-blind",
+    "hooks-untried",
     "kernel-side-changed",
     "sensor-signalled",
     "sensor-traced",
+    "limit-changed",
     "events-behind",
     "clock-set",
     "sensor-stood-still",
@@ -72,6 +74,8 @@ pub(crate) enum Notice {
     ThreadLost { thread: String },
     /// A hook does not report what the sensor itself did, or was found detached.
     HookBlind { hook: &'static str },
+    /// The sensor could not do what its hooks are tried with, so that nobody knows whether they see.
+    HooksUntried,
     /// Something of the kernel side, named as in the metrics, was found changed by somebody else.
     KernelSideChanged { what: &'static str },
     /// Somebody else sent the sensor a signal. Without the sender: several did.
@@ -85,6 +89,8 @@ pub(crate) enum Notice {
         origin: Origin,
         sender: Option<Arc<Sender>>,
     },
+    /// Somebody else set a limit of the sensor's process.
+    LimitChanged { limit: &'static str },
     /// The event thread is so far behind that what the sensor itself did has not come through.
     Behind,
     /// Somebody set the wall clock.
@@ -129,9 +135,11 @@ impl Notice {
             Notice::LogLinesDropped => "log-lines-dropped",
             Notice::ThreadLost { .. } => "thread-lost",
             Notice::HookBlind { .. } => "hook-blind",
+            Notice::HooksUntried => "hooks-untried",
             Notice::KernelSideChanged { .. } => "kernel-side-changed",
             Notice::Signalled { .. } => "sensor-signalled",
             Notice::Traced { .. } => "sensor-traced",
+            Notice::LimitChanged { .. } => "limit-changed",
             Notice::Behind => "events-behind",
             Notice::ClockSet { .. } => "clock-set",
             Notice::StoodStill => "sensor-stood-still",
@@ -152,6 +160,7 @@ impl Notice {
             Notice::RecordsLost { kind, .. } => Some(kind),
             Notice::ThreadLost { thread } => Some(thread),
             Notice::HookBlind { hook } => Some(hook),
+            Notice::LimitChanged { limit } => Some(limit),
             Notice::KernelSideChanged { what } => Some(what),
             Notice::ProcessesGivenUp { what } => Some(what.name()),
             Notice::RuleForgot { rule } => Some(rule),
@@ -230,6 +239,7 @@ impl Notice {
                     "the hook `{hook}` is, or was, blind: it did not report what the sensor itself did, or was detached"
                 )
             }
+            Notice::HooksUntried => "the hooks were not tried: the sensor could not start itself".to_owned(),
             Notice::KernelSideChanged { what } => {
                 format!("somebody else changed the kernel side: {}", words(what))
             }
@@ -240,6 +250,9 @@ impl Notice {
                 )
             }
             Notice::Traced { sender, .. } => format!("the sensor was held by a debugger: {}", of(sender.as_ref())),
+            Notice::LimitChanged { limit } => {
+                format!("somebody set `{limit}` of the sensor's process; it is set back as far as the sensor may")
+            }
             Notice::Behind => "events are so late that what the sensor itself did has not been seen yet".to_owned(),
             Notice::ClockSet { way } => format!("the wall clock was set {count} seconds {}", way.name()),
             Notice::StoodStill => {

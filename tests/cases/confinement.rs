@@ -11,6 +11,7 @@ const CAP_DAC_OVERRIDE: u64 = 1 << 1;
 const CAP_DAC_READ_SEARCH: u64 = 1 << 2;
 const CAP_SYS_PTRACE: u64 = 1 << 19;
 const CAP_SYS_NICE: u64 = 1 << 23;
+const CAP_SYS_RESOURCE: u64 = 1 << 24;
 const CAP_BPF: u64 = 1 << 39;
 
 /// The lines of `/proc/PID/task/TASK/status` that tell what the thread can do.
@@ -71,6 +72,7 @@ fn each_thread_has_what_its_role_uses_and_nothing_else() -> Result<()> {
             "engines" => CAP_DAC_READ_SEARCH | CAP_DAC_OVERRIDE,
             "users" => CAP_DAC_READ_SEARCH | CAP_SYS_PTRACE,
             "reload" | "watch" => CAP_DAC_READ_SEARCH,
+            "notices" => CAP_SYS_RESOURCE,
             _ => 0,
         };
         for set in ["CapPrm:", "CapEff:", "CapInh:", "CapAmb:"] {

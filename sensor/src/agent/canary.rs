@@ -1,5 +1,6 @@
 //! Sends canaries and judges what came back of them. Never waits: it is looked after again and again.
 
+use std::io;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -57,7 +58,7 @@ impl Canaries {
         match &mut self.state {
             State::Resting { until } => {
                 if now >= *until && self.progress.has_begun() {
-                    self.send(now);
+                    return self.send(now);
                 }
                 Vec::new()
             }
@@ -119,8 +120,7 @@ impl Canaries {
         // Lost records are told of anyway, and may be what is missing.
         if self.progress.counted().counts.lost.total() > lost_before && self.attempts < ATTEMPTS {
             self.attempts += 1;
-            self.send(now);
-            return Vec::new();
+            return self.send(now);
         }
         self.attempts = 0;
         self.rest(now);
@@ -133,27 +133,30 @@ impl Canaries {
         };
     }
 
-    fn send(&mut self, now: Instant) {
+    fn send(&mut self, now: Instant) -> Vec<Notice> {
         let lost_before = self.progress.counted().counts.lost.total();
-        let Some(arguments) = self.canary.begin() else {
-            return self.rest(now);
-        };
-        let mut command = Command::new("/proc/self/exe");
-        command.args(arguments).env_clear();
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        match command.spawn() {
+        match self.start() {
             Ok(child) => {
                 self.state = State::Flying {
                     child,
                     since: now,
                     lost_before,
-                }
+                };
+                Vec::new()
             }
             Err(error) => {
                 warn!("the hooks cannot be tried: the sensor cannot start itself: {error}");
                 self.rest(now);
+                vec![Notice::HooksUntried]
             }
         }
+    }
+
+    fn start(&self) -> io::Result<Child> {
+        let mut command = Command::new("/proc/self/exe");
+        command.args(self.canary.begin()?).env_clear();
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn()
     }
 }
 

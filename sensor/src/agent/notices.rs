@@ -16,6 +16,7 @@ use tracing::warn;
 
 use super::canary::Canaries;
 use super::last_run::{self, AliveNote};
+use super::limits::OwnLimits;
 use crate::clock::{boot_clock_ns, boot_time_ns, wall_clock_ns};
 use crate::notice::{self, ClockWay, Merged, Notice, Raised, Whose};
 use crate::pipeline::{Canary, Progress};
@@ -112,6 +113,7 @@ struct Teller<O> {
     last_heartbeat: (Instant, Seen),
     noted_alive: Instant,
     canaries: Option<Canaries>,
+    limits: OwnLimits,
     /// Which of the engines did not answer as they should.
     failing: Vec<bool>,
 }
@@ -141,6 +143,7 @@ impl<O: Outlet> Teller<O> {
         let canaries = canary.map(|canary| Canaries::new(canary, progress, sources.heartbeat));
         Ok(Teller {
             canaries,
+            limits: OwnLimits::read(),
             failing: Vec::new(),
             noted_alive: Instant::now(),
             sources,
@@ -225,6 +228,9 @@ impl<O: Outlet> Teller<O> {
         }
         for engine in self.newly_failing() {
             self.add(Notice::EngineFailing { engine }, 1, before.at_ns);
+        }
+        for limit in self.limits.set_back() {
+            self.add(Notice::LimitChanged { limit }, 1, before.at_ns);
         }
         let seen_by_canaries = self.canaries.as_mut().map(Canaries::look);
         for notice in seen_by_canaries.into_iter().flatten() {

@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use nix::unistd::alarm;
 
 use super::request::{Cause, REQUESTS_AT_MOST, ReloadRequest};
@@ -37,6 +37,7 @@ impl Signals {
     pub(crate) fn hear() -> io::Result<Self> {
         let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGALRM]);
         signals.thread_block()?;
+        ignore_limits()?;
         let stop = Stop::default();
         let (reload, reloads) = mpsc::sync_channel(REQUESTS_AT_MOST);
         let (to_stop, at_signal) = (stop.clone(), reload.clone());
@@ -50,6 +51,15 @@ impl Signals {
             thread: Arc::new(thread),
         })
     }
+}
+
+/// A limit that somebody else set is an error of the call that meets it, and not the end of the sensor.
+fn ignore_limits() -> io::Result<()> {
+    for of_limit in [Signal::SIGXFSZ, Signal::SIGXCPU] {
+        // SAFETY: no handler is set.
+        unsafe { signal(of_limit, SigHandler::SigIgn) }?;
+    }
+    Ok(())
 }
 
 /// Waits for nothing but signals.

@@ -232,13 +232,18 @@ fn read<'a>(path: &'a str, stated: Option<Stated<'a>>) -> Option<ContainerIdenti
     Some(identity)
 }
 
+/// How deep below the root an engine is looked for that puts containers into cgroups of its own choice, and how deep they are
+/// looked for. A cluster's node in a container in a user's session is at half of it; a container with rights makes cgroups
+/// thousands deep.
+const DEPTH_OF_ENGINES: usize = 16;
+
 /// The cgroups that an engine may have meant, each with where it ends, the deepest first: above a path that begins below
 /// the root are cgroups of the host alone.
 fn possible_cgroups(path: &str) -> Vec<(usize, &str)> {
     let mut starts = Vec::new();
     let mut ends = Vec::new();
     let mut is_on_host = true;
-    for component in components(path) {
+    for component in components(path).take(DEPTH_OF_ENGINES) {
         if is_on_host {
             starts.push(component.start);
         }

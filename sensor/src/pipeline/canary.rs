@@ -7,6 +7,7 @@
 //! one: the sensor starts no others, and of a child one exec alone is taken out.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::signal::{Signal, kill};
@@ -106,16 +107,18 @@ impl Canary {
     }
 
     /// Begins a flight; gives the arguments of the child.
-    pub(crate) fn begin(&self) -> Option<[String; 4]> {
-        let word = std::fs::read_to_string("/proc/sys/kernel/random/uuid")
-            .ok()?
+    ///
+    /// # Errors
+    /// The kernel gives no random word.
+    pub(crate) fn begin(&self) -> io::Result<[String; 4]> {
+        let word = std::fs::read_to_string("/proc/sys/kernel/random/uuid")?
             .trim()
             .to_owned();
         let mut flight = self.lock();
         flight.word.clone_from(&word);
         flight.seen = Seen::default();
         let padding = "x".repeat(PADDING_BYTES);
-        Some([CANARY_ARGUMENT.to_owned(), word, padding, LAST_ARGUMENT.to_owned()])
+        Ok([CANARY_ARGUMENT.to_owned(), word, padding, LAST_ARGUMENT.to_owned()])
     }
 
     pub(crate) fn seen(&self) -> Seen {

@@ -188,6 +188,7 @@ fn notices() -> [Notice; ACTIONS.len()] {
         Notice::LogLinesDropped,
         Notice::ThreadLost { thread: subject },
         Notice::HookBlind { hook },
+        Notice::HooksUntried,
         Notice::KernelSideChanged { what: "wake_up" },
         Notice::Signalled {
             signal: "SIGSTOP",
@@ -198,6 +199,7 @@ fn notices() -> [Notice; ACTIONS.len()] {
             origin: Origin::Host,
             sender: None,
         },
+        Notice::LimitChanged { limit: "RLIMIT_NOFILE" },
         Notice::Behind,
         Notice::ClockSet { way: ClockWay::Back },
         Notice::StoodStill,

@@ -130,7 +130,7 @@ pub(super) fn of_role(role: Role) -> Vec<Call> {
         Role::Files => &[writing],
         Role::Users => &[looking_below],
         Role::Output => &[taking_precedence],
-        Role::Notices => &[starting_itself],
+        Role::Notices => &[starting_itself, limiting_itself],
         Role::Rules => &[speaking, watching_files],
         Role::Control => &[writing, speaking, listening],
     };
@@ -230,6 +230,11 @@ fn waiting_for_signals() -> Vec<Call> {
 
 fn watching_files() -> Vec<Call> {
     calls!(SYS_inotify_init1 SYS_inotify_add_watch SYS_inotify_rm_watch)
+}
+
+/// To set limits of this process back.
+fn limiting_itself() -> Vec<Call> {
+    calls!(if [is(0, 0)]; SYS_prlimit64)
 }
 
 /// To find files below another root. What this opens is told in memory, where no filter looks.

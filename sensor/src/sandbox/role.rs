@@ -72,9 +72,11 @@ impl Role {
 
     /// What it keeps, as far as it is there.
     pub(super) fn capabilities(self, needs: &Needs) -> Vec<Capability> {
-        use Capability::{CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_SYS_NICE, CAP_SYS_PTRACE};
+        use Capability::{CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_SYS_NICE, CAP_SYS_PTRACE, CAP_SYS_RESOURCE};
         match self {
-            Role::Signals | Role::Notices => Vec::new(),
+            Role::Signals => Vec::new(),
+            // To set limits of the process back that somebody else set.
+            Role::Notices => vec![CAP_SYS_RESOURCE],
             // To run before others again after its share of a processor was used up.
             Role::Output => vec![CAP_SYS_NICE],
             Role::Events => [CAP_SYS_NICE]

@@ -256,6 +256,27 @@ fn who_goes_for_the_sensor_with_a_tool_is_alerted_on() -> Result<()> {
 }
 
 #[test]
+fn limits_that_somebody_sets_are_told_and_set_back() -> Result<()> {
+    let home = home()?;
+    let fence = fence(&home)?;
+    let sensor = home.run()?;
+    wait_for_notice(&sensor, "heartbeat")?;
+    let pid = sensor.process_id().to_string();
+    // Soft limits alone: hard ones can be set back only with a right that not every root has.
+    run(Command::new("prlimit").args(["--pid", &pid, "--nofile=0:", "--fsize=1:"]))?;
+    for limit in ["RLIMIT_NOFILE", "RLIMIT_FSIZE"] {
+        sensor.wait_for("notice of the limit", |notice| {
+            (is_notice(notice, "limit-changed") && notice.text("tidewaiter.sensor.subject") == limit).then_some(())
+        })?;
+    }
+    wait_for_alert(&sensor, "Sensor signalled")?;
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits"))?;
+    let is_set_back = |line: &str| line.starts_with("Max open files") && !line.contains(" 0 ");
+    ensure!(limits.lines().any(is_set_back), "{limits}");
+    still_alerts(&sensor, &fence)
+}
+
+#[test]
 fn a_link_into_nothing_is_named_by_the_check_of_rules() -> Result<()> {
     let home = home()?;
     std::os::unix::fs::symlink("/nowhere/rule.toml", home.rules().join("gone.toml"))?;

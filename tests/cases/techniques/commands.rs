@@ -7,7 +7,7 @@ use super::rules::{
     CLUSTER, DEBUGGER, ENCODED, EXECUTABLE, FED, HISTORY, METADATA, MINER, PIPED, PLANTED, REVERSE, RIGHTS_GIVEN,
     SECRET, SENSOR, SENT, TOOL, TUNNEL,
 };
-use super::{Technique, missed, told};
+use super::{Technique, told};
 
 pub(super) const TECHNIQUES: [Technique; 60] = [
     told(

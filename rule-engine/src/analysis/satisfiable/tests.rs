@@ -55,7 +55,7 @@ fn a_rule_that_needs_what_nothing_here_fills_is_reported() {
         (
             r#"process where event.action in ("connected", "listened")"#,
             expect![[r#"
-                never-matches at `event.action in ("connected", "listened")`: the rule can never match: `event.action` is `fork` or `exec` or `end` or `records-lost` or `container-over-share` or `output-refused` or `output-behind` or `log-lines-dropped` or `thread-lost` or `hook-blind` or `kernel-side-changed` or `sensor-signalled` or `sensor-traced` or `events-behind` or `clock-set` or `sensor-stood-still` or `sensor-ended-uncleanly` or `handover-gap` or `processes-given-up` or `rule-forgot` or `state-not-written` or `engine-failing` or `call-refused` or `notices-missed` or `heartbeat` in events from here
+                never-matches at `event.action in ("connected", "listened")`: the rule can never match: `event.action` is `fork` or `exec` or `end` or `records-lost` or `container-over-share` or `output-refused` or `output-behind` or `log-lines-dropped` or `thread-lost` or `hook-blind` or `hooks-untried` or `kernel-side-changed` or `sensor-signalled` or `sensor-traced` or `limit-changed` or `events-behind` or `clock-set` or `sensor-stood-still` or `sensor-ended-uncleanly` or `handover-gap` or `processes-given-up` or `rule-forgot` or `state-not-written` or `engine-failing` or `call-refused` or `notices-missed` or `heartbeat` in events from here
             "#]],
         ),
         (
@@ -121,7 +121,7 @@ fn a_part_that_can_never_match_is_reported_beside_others_that_can() {
         "process.title:a or process.pid:(1 or 2) or event.action:connected",
         expect![[r#"
             never-matches at `process.title:a`: this part can never match: no source here fills `process.title`
-            never-matches at `event.action:connected`: this part can never match: `event.action` is `fork` or `exec` or `end` or `records-lost` or `container-over-share` or `output-refused` or `output-behind` or `log-lines-dropped` or `thread-lost` or `hook-blind` or `kernel-side-changed` or `sensor-signalled` or `sensor-traced` or `events-behind` or `clock-set` or `sensor-stood-still` or `sensor-ended-uncleanly` or `handover-gap` or `processes-given-up` or `rule-forgot` or `state-not-written` or `engine-failing` or `call-refused` or `notices-missed` or `heartbeat` in events from here
+            never-matches at `event.action:connected`: this part can never match: `event.action` is `fork` or `exec` or `end` or `records-lost` or `container-over-share` or `output-refused` or `output-behind` or `log-lines-dropped` or `thread-lost` or `hook-blind` or `hooks-untried` or `kernel-side-changed` or `sensor-signalled` or `sensor-traced` or `limit-changed` or `events-behind` or `clock-set` or `sensor-stood-still` or `sensor-ended-uncleanly` or `handover-gap` or `processes-given-up` or `rule-forgot` or `state-not-written` or `engine-failing` or `call-refused` or `notices-missed` or `heartbeat` in events from here
         "#]],
     );
 }

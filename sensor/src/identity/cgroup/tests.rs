@@ -1,3 +1,5 @@
+use std::cell::Cell;
+
 use super::*;
 use proptest::prelude::*;
 
@@ -43,6 +45,44 @@ fn a_refuted_claim_leaves_the_outermost_container_or_none() {
     assert_eq!(nested.clone().unmask(|_| false), Some(nested));
     let of_user = identify(&format!("/user.slice/user@1000.service/docker-{A}.scope")).unwrap();
     assert_eq!(of_user.unmask(|claim| claim.rootless_owner == Some(1000)), None);
+}
+
+/// Counts the cgroups that it is asked about; one is a container's.
+struct Counting {
+    asked: Cell<usize>,
+    cgroup: String,
+}
+
+impl Engines for Counting {
+    fn revision(&self) -> u64 {
+        0
+    }
+
+    fn refutes(&self, _claim: ContainerClaim<'_>) -> bool {
+        false
+    }
+
+    fn container_in(&self, cgroups: &[&str]) -> Option<(usize, String, Runtime)> {
+        self.asked.set(self.asked.get() + cgroups.len());
+        let position = cgroups.iter().position(|cgroup| *cgroup == self.cgroup)?;
+        Some((position, A.to_owned(), Runtime::Podman))
+    }
+}
+
+#[test]
+fn however_deep_a_cgroup_is_engines_are_asked_about_few_above_it() {
+    let engines = Counting {
+        asked: Cell::new(0),
+        cgroup: "custom/parent".to_owned(),
+    };
+    let deep = "/a".repeat(2_040);
+    assert_eq!(settle(&deep, &engines), None);
+    assert!(engines.asked.get() <= DEPTH_OF_ENGINES * DEPTH_OF_ENGINES);
+    let below = format!("/node.slice/custom/parent{deep}");
+    assert_eq!(
+        settle(&below, &engines).map(|container| container.id).as_deref(),
+        Some(A)
+    );
 }
 
 #[test]
