@@ -58,7 +58,7 @@ pub(crate) fn chain_of(event: &Event<'_>, builder: &RecordBuilder) -> Vec<ChainL
             args,
             args_count: image.arguments.count as usize,
             entity_id: builder.entity_id(process.key),
-            interactive: process.interactive,
+            interactive: process.is_interactive(),
         }
     };
     event.table.chain(event.process.key).into_iter().map(link).collect()

@@ -114,7 +114,9 @@ pub struct Process {
     /// Kernel `dev_t` of the controlling terminal, 0 if none.
     pub terminal: u32,
     /// Whether the controlling terminal is open on descriptors 0 and 2.
-    pub interactive: bool,
+    pub on_terminal: bool,
+    /// Whether it was so of the leader of its session, at any exec since it leads.
+    pub(super) session_on_terminal: bool,
     /// What its descriptors 0 to 2 were at its last exec. `None` if none was seen.
     pub(crate) descriptors: Option<[DescriptorKind; 3]>,
     pub credentials: Credentials,
@@ -154,6 +156,12 @@ impl Process {
         let leader = self.entry.map(|entry| entry.leader);
         let named = [Some(self.parent), self.session_leader, self.group_leader, leader];
         named.map(|key| key.filter(|key| *key != self.key))
+    }
+
+    /// `process.interactive`: whether it has a controlling terminal, and it or the leader of its session has that for its
+    /// input and errors. So a redirection hides nobody who is in a person's session.
+    pub fn is_interactive(&self) -> bool {
+        self.terminal != 0 && (self.on_terminal || self.session_on_terminal)
     }
 
     /// Whether it leads its session.

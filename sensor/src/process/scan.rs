@@ -28,7 +28,7 @@ use super::model::{Credentials, Groups, Process};
 use super::names::{base_name, program_name};
 use super::noted::first_processes;
 use super::table::ProcessTable;
-use super::terminal::is_interactive;
+use super::terminal::is_on_terminal;
 use super::texts::Texts;
 use super::view::{CgroupView, view};
 use crate::{
@@ -291,7 +291,8 @@ fn read(stat: &Stat, parent: ProcessKey, clock: WallClock) -> ProcResult<Found> 
             group_leader: None,
             session_leader: None,
             terminal,
-            interactive: is_interactive(terminal, &descriptors),
+            session_on_terminal: false,
+            on_terminal: is_on_terminal(terminal, &descriptors),
             descriptors: None,
             credentials: Credentials {
                 uid: status.ruid,

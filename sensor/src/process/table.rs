@@ -25,7 +25,7 @@ use super::model::{CHAIN_LIMIT, Credentials, Entry, Groups, Process};
 use super::names::program_name;
 use super::origin::Origin;
 use super::started::{noted_container, started_container};
-use super::terminal::is_interactive;
+use super::terminal::is_on_terminal;
 use crate::{
     clock::WallClock,
     decode::Exec,
@@ -165,7 +165,8 @@ impl ProcessTable {
         let is_first = self.locate(&mut process, &exec.cgroup, cgroup_id, prior, None);
         let before = prior.or_else(|| self.get(process.parent));
         process.container_root = process.root_of_container(exec.fixed.root_device, before);
-        process.interactive = is_interactive(fixed.terminal, &exec.fixed.descriptors);
+        process.on_terminal = is_on_terminal(fixed.terminal, &exec.fixed.descriptors);
+        self.judge_session(&mut process);
         process.descriptors = Some(
             exec.fixed
                 .descriptors
@@ -247,6 +248,7 @@ impl ProcessTable {
         process.container_root = process.root_of_container(own_root, self.get(process.parent));
         process.session_leader = self.leader(&process, session_pid);
         process.group_leader = self.leader(&process, group_pid);
+        self.judge_session(&mut process);
         self.enter(process, None, is_first);
         self.give_up_surplus();
     }
@@ -260,6 +262,7 @@ impl ProcessTable {
         {
             let mut leader = known.process.clone();
             leader.session_leader = Some(leader.key);
+            leader.session_on_terminal = false;
             leader.group_leader = Some(leader.key);
             self.keep(leader, Some(known));
         }
@@ -291,6 +294,7 @@ impl ProcessTable {
             self.containers
                 .relocate(&mut container, &mut membership, fixed.cgroup_id, &mut find_path);
         }
+        let at_terminal = prior.filter(|prior| prior.terminal == fixed.terminal);
         let mut process = Process {
             key,
             start_ns: itself.map_or_else(|| self.clock.at(fixed.start_ns), |itself| itself.start_ns),
@@ -299,7 +303,8 @@ impl ProcessTable {
             group_leader: None,
             session_leader: None,
             terminal: fixed.terminal,
-            interactive: prior.is_some_and(|prior| prior.interactive && prior.terminal == fixed.terminal),
+            on_terminal: at_terminal.is_some_and(|prior| prior.on_terminal),
+            session_on_terminal: false,
             descriptors: prior.and_then(|prior| prior.descriptors),
             credentials: Credentials {
                 uid: fixed.uid,
@@ -325,7 +330,20 @@ impl ProcessTable {
             .or_else(|| self.leader(&process, fixed.session_pid));
         process.group_leader = same_pid(prior.and_then(|prior| prior.group_leader), fixed.group_pid)
             .or_else(|| self.leader(&process, fixed.group_pid));
+        let in_session = at_terminal
+            .filter(|prior| prior.session_leader.is_some() && prior.session_leader == process.session_leader);
+        process.session_on_terminal = in_session.is_some_and(|prior| prior.session_on_terminal);
         process
+    }
+
+    /// Finds out whether a process that runs another program is in a session that has, or had, its terminal.
+    fn judge_session(&self, process: &mut Process) {
+        process.session_on_terminal |= if process.is_session_leader() {
+            process.on_terminal
+        } else {
+            let leader = process.session_leader.and_then(|leader| self.get(leader));
+            leader.is_some_and(|leader| leader.session_on_terminal && leader.terminal == process.terminal)
+        };
     }
 
     /// The leader of a session or group by its pid; pid 0 stands for a leader outside the

@@ -12,9 +12,9 @@ pub(super) const CHARACTER_DEVICE: u32 = 0o020_000;
 /// `/dev/tty`: by definition the controlling terminal of the process that opens it.
 const DEV_TTY: u32 = 5 << 20;
 
-/// `process.interactive` as ECS defines it: descriptors 0 and 2 are the controlling terminal. `/dev/tty` counts too, as
+/// What ECS calls interactive: descriptors 0 and 2 are the controlling terminal. `/dev/tty` counts too, as
 /// another name of it.
-pub(super) fn is_interactive(terminal: u32, descriptors: &[Descriptor; 3]) -> bool {
+pub(super) fn is_on_terminal(terminal: u32, descriptors: &[Descriptor; 3]) -> bool {
     terminal != 0
         && [&descriptors[0], &descriptors[2]].iter().all(|descriptor| {
             descriptor.mode & FILE_TYPE_MASK == CHARACTER_DEVICE
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn interactive_needs_the_controlling_terminal_on_input_and_error() {
+    fn a_process_is_on_a_terminal_with_the_controlling_terminal_on_input_and_error() {
         let tty = 136 << 20 | 3;
         let terminal = |device| Descriptor {
             mode: CHARACTER_DEVICE | 0o620,
@@ -39,12 +39,12 @@ mod tests {
         };
         let null = terminal(1 << 20 | 3);
         let on = terminal(tty);
-        assert!(is_interactive(tty, &[on, on, on]));
-        assert!(is_interactive(tty, &[on, pipe, on]), "output may go elsewhere");
-        assert!(is_interactive(tty, &[terminal(DEV_TTY), pipe, on]));
-        assert!(!is_interactive(tty, &[null, on, on]));
-        assert!(!is_interactive(tty, &[on, on, pipe]));
-        assert!(!is_interactive(0, &[on, on, on]), "no controlling terminal");
-        assert!(!is_interactive(136 << 20 | 4, &[on, on, on]), "another terminal");
+        assert!(is_on_terminal(tty, &[on, on, on]));
+        assert!(is_on_terminal(tty, &[on, pipe, on]), "output may go elsewhere");
+        assert!(is_on_terminal(tty, &[terminal(DEV_TTY), pipe, on]));
+        assert!(!is_on_terminal(tty, &[null, on, on]));
+        assert!(!is_on_terminal(tty, &[on, on, pipe]));
+        assert!(!is_on_terminal(0, &[on, on, on]), "no controlling terminal");
+        assert!(!is_on_terminal(136 << 20 | 4, &[on, on, on]), "another terminal");
     }
 }

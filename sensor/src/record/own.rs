@@ -96,6 +96,7 @@ own_fields! {
     PROCESS_NAMESPACE_PID: "tidewaiter.process.namespace.pid", Long, Single;
     PROCESS_NAMESPACE_USER: "tidewaiter.process.namespace.user", Long, Single;
     PROCESS_NAMESPACE_UTS: "tidewaiter.process.namespace.uts", Long, Single;
+    PROCESS_ON_TERMINAL: "tidewaiter.process.on_terminal", Boolean, Single;
     PROCESS_REQUESTED_PATH: "tidewaiter.process.requested_path", Keyword, Single;
     PROCESS_REQUESTED_PATH_CUT: "tidewaiter.process.requested_path_cut", Boolean, Single;
     PROCESS_RUNTIME_HELPER: "tidewaiter.process.runtime_helper", Boolean, Single;

@@ -38,6 +38,7 @@ impl Processes {
             fill_end(record, event);
         }
         fill_arguments(record, process);
+        record.boolean(own::PROCESS_ON_TERMINAL, process.on_terminal);
         if let Some(descriptors) = process.descriptors {
             texts_from(record, Some(own::PROCESS_DESCRIPTORS), descriptor_names(descriptors));
         }

@@ -128,7 +128,7 @@ impl ProcessFields {
         put(record, self.vpid, Value::Long(i64::from(process.namespace_pid)));
         text_from(record, self.entity_id, || base.entity_id(process.key));
         put(record, self.start, Value::Date(process.start_ns));
-        put(record, self.interactive, Value::Boolean(process.interactive));
+        put(record, self.interactive, Value::Boolean(process.is_interactive()));
         let image = process.image();
         for (field, text) in [
             (self.name, &image.name),

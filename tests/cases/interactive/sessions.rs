@@ -1,5 +1,5 @@
 //! Every way into a container and every way to start a program there, with the real programs: what counts as
-//! interactive is what ECS says, the controlling terminal on descriptors 0 and 2.
+//! interactive is who has the controlling terminal on descriptors 0 and 2, or is in the session of one who has.
 
 use std::fs;
 use std::path::Path;
@@ -15,43 +15,45 @@ use tests::terminal::Terminal;
 /// What an event says of a program.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Seen {
-    /// Somebody can answer it, on its terminal.
-    Interactive,
-    /// It has a controlling terminal, but its input or its errors go elsewhere.
+    /// In the session of somebody at a terminal, which its input and its errors are.
     OnTerminal,
+    /// The same, but its input or its errors go elsewhere.
+    Redirected,
+    /// It has a controlling terminal, and nobody in its session has input and errors there.
+    Idle,
     /// It has no controlling terminal.
     Detached,
 }
-use Seen::{Detached, Interactive, OnTerminal};
+use Seen::{Detached, OnTerminal, Redirected};
 
 /// Typed into a shell that `docker exec -it` opened. `MARK` stands for a program with the case's name.
 const TYPED: [(&str, &str, Seen); 21] = [
-    ("docker-exec-it", "MARK", Interactive),
-    ("background-of-a-shell", "MARK & wait", Interactive),
+    ("docker-exec-it", "MARK", OnTerminal),
+    ("background-of-a-shell", "MARK & wait", OnTerminal),
     // Without job control a shell takes the input away from what it starts in the background.
-    ("background-of-a-script", "sh -c 'MARK & wait'", OnTerminal),
-    ("nohup", "nohup MARK", OnTerminal),
-    ("nohup-in-the-background", "nohup MARK & wait", OnTerminal),
+    ("background-of-a-script", "sh -c 'MARK & wait'", Redirected),
+    ("nohup", "nohup MARK", Redirected),
+    ("nohup-in-the-background", "nohup MARK & wait", Redirected),
     // Its descriptors are the terminal's still, but the terminal is not its session's.
     ("setsid", "setsid --wait MARK", Detached),
-    ("input-from-a-file", "MARK < /etc/passwd", OnTerminal),
-    ("input-from-a-pipe", "echo yes | MARK", OnTerminal),
-    ("output-to-a-file", "MARK > /tmp/output", Interactive),
-    ("output-to-a-pipe", "MARK | cat", Interactive),
-    ("errors-to-a-file", "MARK 2> /tmp/errors", OnTerminal),
-    ("all-elsewhere", "MARK < /dev/null > /tmp/output 2>&1", OnTerminal),
-    ("dev-tty", "MARK < /dev/tty 2> /dev/tty", Interactive),
-    ("a-shell-in-the-shell", "bash -c 'MARK; :'", Interactive),
-    ("script", "script --quiet --command MARK /dev/null", Interactive),
+    ("input-from-a-file", "MARK < /etc/passwd", Redirected),
+    ("input-from-a-pipe", "echo yes | MARK", Redirected),
+    ("output-to-a-file", "MARK > /tmp/output", OnTerminal),
+    ("output-to-a-pipe", "MARK | cat", OnTerminal),
+    ("errors-to-a-file", "MARK 2> /tmp/errors", Redirected),
+    ("all-elsewhere", "MARK < /dev/null > /tmp/output 2>&1", Redirected),
+    ("dev-tty", "MARK < /dev/tty 2> /dev/tty", OnTerminal),
+    ("a-shell-in-the-shell", "bash -c 'MARK; :'", OnTerminal),
+    ("script", "script --quiet --command MARK /dev/null", OnTerminal),
     (
         "script-without-a-terminal",
         "setsid --wait script --quiet --command MARK /dev/null < /dev/null",
-        Interactive,
+        OnTerminal,
     ),
-    ("tmux", "tmux -u -L one new-session -d MARK", Interactive),
-    ("su-command", "su --command MARK", Interactive),
-    ("su-session-command", "su --session-command MARK", Interactive),
-    ("ssh-with-a-terminal", "SSH -t 127.0.0.1 MARK", Interactive),
+    ("tmux", "tmux -u -L one new-session -d MARK", OnTerminal),
+    ("su-command", "su --command MARK", OnTerminal),
+    ("su-session-command", "su --session-command MARK", OnTerminal),
+    ("ssh-with-a-terminal", "SSH -t 127.0.0.1 MARK", OnTerminal),
     ("ssh", "SSH -T 127.0.0.1 MARK", Detached),
 ];
 
@@ -63,19 +65,19 @@ const START_SSH_SERVER: &str = "dropbearkey -t ed25519 -f /tmp/host-key && dropb
 
 /// Started outside of the container, on a terminal there. `ID` is the container's, `EXEC` the engine's folder.
 const FROM_OUTSIDE: [(&str, &str, Seen); 5] = [
-    ("docker-exec-t", "docker exec -t ID MARK", Interactive),
+    ("docker-exec-t", "docker exec -t ID MARK", OnTerminal),
     ("docker-exec-i", "docker exec -i ID MARK", Detached),
     ("docker-exec", "docker exec ID MARK", Detached),
     (
         "runc-exec",
         "runc --root EXEC/runtime-runc/moby exec --tty ID MARK",
-        Interactive,
+        OnTerminal,
     ),
     // As a kubelet asks containerd to do for `kubectl exec -it`.
     (
         "containerd-exec",
         "ctr --address EXEC/containerd/containerd.sock --namespace moby task exec --exec-id one --tty ID MARK",
-        Interactive,
+        OnTerminal,
     ),
 ];
 
@@ -94,7 +96,8 @@ const ROOT_MAY: &str =
     "auth sufficient pam_rootok.so\naccount required pam_permit.so\nsession required pam_permit.so\n";
 
 #[test]
-fn a_program_is_interactive_exactly_if_its_terminal_is_on_input_and_errors_whoever_started_it() -> Result<()> {
+fn a_program_is_interactive_exactly_if_its_sessions_leader_or_itself_is_at_the_terminal_whoever_started_it()
+-> Result<()> {
     let home = Home::new()?;
     let engine = Engine::start(&home)?;
     let container = container_with_host_programs(&home, &engine)?;
@@ -130,7 +133,7 @@ fn a_program_is_interactive_exactly_if_its_terminal_is_on_input_and_errors_whoev
     }
 
     let cases = TYPED.iter().chain(&FROM_OUTSIDE).map(|(name, _, seen)| (*name, *seen));
-    let expected: Vec<(&str, Seen)> = cases.chain([(SU_LOGIN, Interactive)]).collect();
+    let expected: Vec<(&str, Seen)> = cases.chain([(SU_LOGIN, OnTerminal)]).collect();
     let seen = expected.iter().map(|(name, _)| Ok((*name, seen(&sensor, name)?)));
     assert_eq!(seen.collect::<Result<Vec<_>>>()?, expected);
     let login = exec_of(&sensor, SU_LOGIN)?;
@@ -182,10 +185,13 @@ fn container_with_host_programs(home: &Home, engine: &Engine) -> Result<Containe
 fn seen(sensor: &Sensor, name: &str) -> Result<Seen> {
     let event = exec_of(sensor, name)?;
     let has_terminal = event.get("process.tty.char_device.major").is_some();
-    Ok(match (event.text("process.interactive") == "true", has_terminal) {
-        (true, _) => Interactive,
-        (false, true) => OnTerminal,
-        (false, false) => Detached,
+    let is = |field| event.text(field) == "true";
+    let at_terminal = is("tidewaiter.process.on_terminal");
+    Ok(match (is("process.interactive"), at_terminal, has_terminal) {
+        (true, true, _) => OnTerminal,
+        (true, false, _) => Redirected,
+        (false, _, true) => Seen::Idle,
+        (false, _, false) => Detached,
     })
 }
 

@@ -3,6 +3,7 @@ use zerocopy::FromZeros;
 
 mod budget;
 mod origin;
+mod sessions;
 mod start_depth;
 mod start_up;
 
@@ -138,7 +139,7 @@ fn a_child_is_like_its_creator_until_it_runs_another_image() {
     let key = fork(&mut table, child);
     let forked = table.get(key).unwrap().clone();
     assert_eq!(&*forked.image().name, "bash");
-    assert!(forked.interactive);
+    assert!(forked.is_interactive());
     assert_eq!(forked.container.as_ref().unwrap().id.len(), 64);
     exec(&mut table, child, "/usr/bin/curl", CONTAINER);
     let process = table.get(key).unwrap();
