@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use super::arguments::{KEPT_END_BYTES, ProcessArguments};
 use super::budget::{Charge, allocation};
 use super::executable::ExecutableFile;
-use super::names::{base_name, is_multi_call};
+use super::names::{base_name, is_multi_call, loaded_program};
 use super::texts::Texts;
 use crate::decode::{LeftOut, PathsLeftOut, Shortened};
 
@@ -72,6 +72,14 @@ impl Image {
         let is_applet =
             !self.is_script && is_multi_call(&self.executable) && *self.name != *base_name(&self.executable);
         is_applet.then_some(&self.name)
+    }
+
+    /// What a dynamic loader that was started as a program was told to load.
+    pub fn loaded(&self) -> Option<&str> {
+        match self.is_script {
+            true => None,
+            false => loaded_program(&self.executable, self.args().iter()),
+        }
     }
 
     /// The image with no more than this.

@@ -335,7 +335,7 @@ fn arguments(process: &process::Process) -> Vec<u8> {
 /// The name that an exec event would have had. Whether it was a script can only be guessed: the kernel's short name is
 /// then a prefix of the base name of one of the first arguments.
 fn found_name(executable: &str, args: &Texts, comm: &str) -> String {
-    let name = program_name(executable, None, args.iter().next());
+    let name = program_name(executable, None, args.iter());
     if name.is_empty() {
         return comm.to_owned();
     }

@@ -189,10 +189,9 @@ impl ProcessTable {
         let arguments = ProcessArguments::from_exec(exec);
         let is_script = exec.fixed.head.flags & FLAG_SCRIPT != 0;
         let script = is_script.then_some(exec.filename.as_str());
-        let first_argument = arguments.texts.iter().next();
         let reads_environment = exec.fixed.head.flags & FLAG_ENVIRONMENT_FOLLOWS != 0;
         let image = Image {
-            name: program_name(&exec.executable, script, first_argument).into(),
+            name: program_name(&exec.executable, script, arguments.texts.iter()).into(),
             executable: exec.executable.as_str().into(),
             requested_path: exec.filename.as_str().into(),
             is_script,

@@ -21,6 +21,7 @@ pub(super) fn fill(record: &mut Record, process: &Process, users: &Users) {
         ),
         (own::PROCESS_SCRIPT, image.script()),
         (own::PROCESS_APPLET, image.applet()),
+        (own::PROCESS_LOADER, image.loaded()),
     ] {
         if let Some(text) = text {
             record.text(field, text);

@@ -89,6 +89,7 @@ own_fields! {
     PROCESS_EXECUTABLE_SET_USER_ID: "tidewaiter.process.executable.set_user_id", Boolean, Single;
     PROCESS_EXECUTABLE_UPPER_LAYER: "tidewaiter.process.executable.upper_layer", Boolean, Single;
     PROCESS_GROUPS_COMPLETE: "tidewaiter.process.groups_complete", Boolean, Single;
+    PROCESS_LOADER: "tidewaiter.process.loader", Keyword, Single;
     PROCESS_NAMESPACE_CGROUP: "tidewaiter.process.namespace.cgroup", Long, Single;
     PROCESS_NAMESPACE_IPC: "tidewaiter.process.namespace.ipc", Long, Single;
     PROCESS_NAMESPACE_MOUNT: "tidewaiter.process.namespace.mount", Long, Single;
