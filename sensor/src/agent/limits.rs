@@ -31,7 +31,7 @@ const OUT_OF_MEMORY_FILE: &str = "/proc/self/oom_score_adj";
 /// Soft and hard.
 type Limit = (rlim_t, rlim_t);
 
-/// What the limits were when the sensor began, and when they were last looked at.
+/// What the limits were when the sensor had begun, and when they were last looked at.
 pub(super) struct OwnLimits {
     first: Vec<Option<Limit>>,
     last: Vec<Option<Limit>>,

@@ -113,7 +113,8 @@ struct Teller<O> {
     last_heartbeat: (Instant, Seen),
     noted_alive: Instant,
     canaries: Option<Canaries>,
-    limits: OwnLimits,
+    /// From when the sensor has set those that it needs.
+    limits: Option<OwnLimits>,
     /// Which of the engines did not answer as they should.
     failing: Vec<bool>,
 }
@@ -143,7 +144,7 @@ impl<O: Outlet> Teller<O> {
         let canaries = canary.map(|canary| Canaries::new(canary, progress, sources.heartbeat));
         Ok(Teller {
             canaries,
-            limits: OwnLimits::read(),
+            limits: None,
             failing: Vec::new(),
             noted_alive: Instant::now(),
             sources,
@@ -229,8 +230,11 @@ impl<O: Outlet> Teller<O> {
         for engine in self.newly_failing() {
             self.add(Notice::EngineFailing { engine }, 1, before.at_ns);
         }
-        for limit in self.limits.set_back() {
-            self.add(Notice::LimitChanged { limit }, 1, before.at_ns);
+        if self.sources.progress.has_begun() {
+            let limits = self.limits.get_or_insert_with(OwnLimits::read);
+            for limit in limits.set_back() {
+                self.add(Notice::LimitChanged { limit }, 1, before.at_ns);
+            }
         }
         let seen_by_canaries = self.canaries.as_mut().map(Canaries::look);
         for notice in seen_by_canaries.into_iter().flatten() {
