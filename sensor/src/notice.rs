@@ -262,8 +262,8 @@ impl Notice {
                 "the run before did not end as it should, and nobody watched until this one began".to_owned()
             }
             Notice::HandoverGap => {
-                "while this sensor stood by, more came than it had room for: at what came after the end of the \
-                                    one before, nobody looked"
+                "while this sensor stood by, more came than it had room for: at what came after the end of the one before, \
+                 nobody looked"
                     .to_owned()
             }
             Notice::ProcessesGivenUp { what } => {

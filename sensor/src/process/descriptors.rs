@@ -1,17 +1,11 @@
 //! What a process reads from and writes to as its program begins: `tidewaiter.process.descriptors`.
 
+use libc::{AF_UNIX, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFMT, S_IFREG, S_IFSOCK};
 use sensor_abi::Descriptor;
 
-use super::terminal::{CHARACTER_DEVICE, FILE_TYPE_MASK, device_numbers};
+use super::terminal::device_numbers;
 
-const PIPE: u32 = 0o010_000;
-const DIRECTORY: u32 = 0o040_000;
-const BLOCK_DEVICE: u32 = 0o060_000;
-const FILE: u32 = 0o100_000;
-const SOCKET: u32 = 0o140_000;
-
-/// `AF_UNIX`.
-const UNIX_FAMILY: u32 = 1;
+const UNIX_FAMILY: u32 = AF_UNIX as u32;
 /// `/dev/null` by its numbers.
 const NULL: (u32, u32) = (1, 3);
 /// Virtual consoles and serial lines, `/dev/tty` and `/dev/console`, and pseudo-terminals (`UNIX98_PTY_SLAVE_MAJOR`). A
@@ -47,18 +41,18 @@ impl DescriptorKind {
     pub(super) fn new(descriptor: &Descriptor, terminal: u32) -> Self {
         let device = descriptor.device;
         let (major, _) = device_numbers(device);
-        match descriptor.mode & FILE_TYPE_MASK {
+        match descriptor.mode & S_IFMT {
             _ if descriptor.mode == 0 => DescriptorKind::Closed,
-            CHARACTER_DEVICE if device_numbers(device) == NULL => DescriptorKind::Null,
-            CHARACTER_DEVICE if device == terminal || TERMINALS.iter().any(|majors| majors.contains(&major)) => {
+            S_IFCHR if device_numbers(device) == NULL => DescriptorKind::Null,
+            S_IFCHR if device == terminal || TERMINALS.iter().any(|majors| majors.contains(&major)) => {
                 DescriptorKind::Terminal
             }
-            CHARACTER_DEVICE | BLOCK_DEVICE => DescriptorKind::Device,
-            PIPE => DescriptorKind::Pipe,
-            SOCKET if device == UNIX_FAMILY => DescriptorKind::UnixSocket,
-            SOCKET => DescriptorKind::Socket,
-            FILE => DescriptorKind::File,
-            DIRECTORY => DescriptorKind::Directory,
+            S_IFCHR | S_IFBLK => DescriptorKind::Device,
+            S_IFIFO => DescriptorKind::Pipe,
+            S_IFSOCK if device == UNIX_FAMILY => DescriptorKind::UnixSocket,
+            S_IFSOCK => DescriptorKind::Socket,
+            S_IFREG => DescriptorKind::File,
+            S_IFDIR => DescriptorKind::Directory,
             _ => DescriptorKind::Other,
         }
     }
@@ -96,19 +90,19 @@ mod tests {
         let serial_adapter = 188 << 20;
         for (mode, device, expected) in [
             (0, 0, "0:closed"),
-            (CHARACTER_DEVICE | 0o620, 136 << 20 | 3, "0:terminal"),
-            (CHARACTER_DEVICE | 0o620, 5 << 20, "0:terminal"),
-            (CHARACTER_DEVICE | 0o660, serial_adapter, "0:terminal"),
-            (CHARACTER_DEVICE | 0o660, serial_adapter | 1, "0:device"),
-            (CHARACTER_DEVICE | 0o666, 1 << 20 | 3, "0:null"),
-            (CHARACTER_DEVICE | 0o666, 1 << 20 | 5, "0:device"),
-            (BLOCK_DEVICE | 0o660, 8 << 20, "0:device"),
-            (PIPE | 0o600, 0, "0:pipe"),
-            (SOCKET | 0o777, 1, "0:unix_socket"),
-            (SOCKET | 0o777, 2, "0:socket"),
-            (SOCKET | 0o777, 40, "0:socket"),
-            (FILE | 0o644, 0, "0:file"),
-            (DIRECTORY | 0o755, 0, "0:directory"),
+            (S_IFCHR | 0o620, 136 << 20 | 3, "0:terminal"),
+            (S_IFCHR | 0o620, 5 << 20, "0:terminal"),
+            (S_IFCHR | 0o660, serial_adapter, "0:terminal"),
+            (S_IFCHR | 0o660, serial_adapter | 1, "0:device"),
+            (S_IFCHR | 0o666, 1 << 20 | 3, "0:null"),
+            (S_IFCHR | 0o666, 1 << 20 | 5, "0:device"),
+            (S_IFBLK | 0o660, 8 << 20, "0:device"),
+            (S_IFIFO | 0o600, 0, "0:pipe"),
+            (S_IFSOCK | 0o777, 1, "0:unix_socket"),
+            (S_IFSOCK | 0o777, 2, "0:socket"),
+            (S_IFSOCK | 0o777, 40, "0:socket"),
+            (S_IFREG | 0o644, 0, "0:file"),
+            (S_IFDIR | 0o755, 0, "0:directory"),
             (0o600, 0, "0:other"),
         ] {
             let kind = DescriptorKind::new(&Descriptor { mode, device }, serial_adapter);

@@ -1,5 +1,6 @@
 //! Terminals and other devices, by their numbers.
 
+use libc::{S_IFCHR, S_IFMT};
 use sensor_abi::Descriptor;
 
 /// A kernel `dev_t`'s major and minor number.
@@ -7,8 +8,6 @@ pub(crate) fn device_numbers(device: u32) -> (u32, u32) {
     (device >> 20, device & 0xf_ffff)
 }
 
-pub(super) const FILE_TYPE_MASK: u32 = 0o170_000;
-pub(super) const CHARACTER_DEVICE: u32 = 0o020_000;
 /// `/dev/tty`: by definition the controlling terminal of the process that opens it.
 const DEV_TTY: u32 = 5 << 20;
 
@@ -17,8 +16,7 @@ const DEV_TTY: u32 = 5 << 20;
 pub(super) fn is_on_terminal(terminal: u32, descriptors: &[Descriptor; 3]) -> bool {
     terminal != 0
         && [&descriptors[0], &descriptors[2]].iter().all(|descriptor| {
-            descriptor.mode & FILE_TYPE_MASK == CHARACTER_DEVICE
-                && (descriptor.device == terminal || descriptor.device == DEV_TTY)
+            descriptor.mode & S_IFMT == S_IFCHR && (descriptor.device == terminal || descriptor.device == DEV_TTY)
         })
 }
 
@@ -30,7 +28,7 @@ mod tests {
     fn a_process_is_on_a_terminal_with_the_controlling_terminal_on_input_and_error() {
         let tty = 136 << 20 | 3;
         let terminal = |device| Descriptor {
-            mode: CHARACTER_DEVICE | 0o620,
+            mode: S_IFCHR | 0o620,
             device,
         };
         let pipe = Descriptor {
