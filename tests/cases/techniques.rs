@@ -118,6 +118,9 @@ fn each_technique_is_told_by_a_rule_that_means_it() -> Result<()> {
     load_image(&home, &engine)?;
     let container = start_container(&engine)?;
     let sensor = home.run()?;
+    // A file that has alerted already, for the technique that puts another into its place.
+    let replaced = "cp /usr/bin/nmap /opt-replaced; /opt-replaced";
+    run(&mut engine.docker(&["exec", &container.id, "/bin/sh", "-c", replaced]))?;
 
     let techniques: Vec<&Technique> = TABLES.iter().flat_map(|(_, table)| *table).collect();
     let names: BTreeSet<&str> = techniques.iter().map(|technique| technique.name).collect();

@@ -15,7 +15,7 @@ pub(super) const TECHNIQUES: [Technique; 30] = [
     missed(
         "other-content-at-the-same-place",
         Exec,
-        "cp /usr/bin/sort /opt-agent; /opt-agent /dev/null",
+        "cp /usr/bin/sort /opt-replaced; /opt-replaced /dev/null",
         &[FOREIGN],
         "no field tells when a file was changed",
     ),
