@@ -3,6 +3,7 @@
 //! There is one file for each family of fields. They only read the event and the process table. Rules read the record by
 //! slot; it becomes a document only if it leaves the program.
 
+mod argument_paths;
 mod base;
 mod container;
 mod executable;

@@ -23,7 +23,7 @@ impl Texts {
     }
 
     /// These texts; a zero byte in one would split it.
-    pub(super) fn from_texts<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
+    pub(crate) fn from_texts<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
         let mut joined = String::new();
         for text in texts {
             joined.push_str(text);
@@ -69,7 +69,7 @@ impl Texts {
     }
 
     /// Bytes of all texts and of what ends each.
-    pub(super) fn byte_length(&self) -> usize {
+    pub(crate) fn byte_length(&self) -> usize {
         self.joined.len()
     }
 

@@ -72,6 +72,8 @@ own_fields! {
     CONTAINER_TERMINAL_INPUT: "tidewaiter.container.terminal_input", Boolean, Single;
     CONTAINER_USER: "tidewaiter.container.user", Keyword, Single;
     PROCESS_APPLET: "tidewaiter.process.applet", Keyword, Single;
+    PROCESS_ARGUMENTS_AS_PATHS: "tidewaiter.process.arguments_as_paths", Keyword, List;
+    PROCESS_ARGUMENTS_AS_PATHS_COMPLETE: "tidewaiter.process.arguments_as_paths_complete", Boolean, Single;
     PROCESS_ARGUMENTS_BYTES: "tidewaiter.process.arguments_bytes", Long, Single;
     PROCESS_ARGUMENTS_COMPLETE: "tidewaiter.process.arguments_complete", Boolean, Single;
     PROCESS_ARGUMENTS_CUT_AFTER: "tidewaiter.process.arguments_cut_after", Long, Single;

@@ -2,6 +2,7 @@
 
 use rule_engine::{Record, Value, fields};
 
+use super::argument_paths::each_path;
 use super::base::Base;
 use super::own;
 use super::process_fields::{Arguments, ProcessFields};
@@ -38,6 +39,9 @@ impl Processes {
             fill_end(record, event);
         }
         fill_arguments(record, process);
+        if event.kind == EventKind::Process(ProcessAction::Executed) {
+            fill_argument_paths(record, process);
+        }
         record.boolean(own::PROCESS_ON_TERMINAL, process.on_terminal);
         if let Some(descriptors) = process.descriptors {
             texts_from(record, Some(own::PROCESS_DESCRIPTORS), descriptor_names(descriptors));
@@ -108,6 +112,23 @@ fn fill_arguments(record: &mut Record, process: &Process) {
     }
     if let Some(is_complete) = image.environment_complete {
         record.boolean(own::PROCESS_ENVIRONMENT_COMPLETE, is_complete);
+    }
+}
+
+fn fill_argument_paths(record: &mut Record, process: &Process) {
+    let wants = [
+        own::PROCESS_ARGUMENTS_AS_PATHS,
+        own::PROCESS_ARGUMENTS_AS_PATHS_COMPLETE,
+    ];
+    if !wants.into_iter().any(|field| record.wants(field)) {
+        return;
+    }
+    let image = process.image();
+    let is_complete = each_path(image.args(), &image.working_directory, &mut |path| {
+        record.text(own::PROCESS_ARGUMENTS_AS_PATHS, path);
+    });
+    if !is_complete {
+        record.boolean(own::PROCESS_ARGUMENTS_AS_PATHS_COMPLETE, false);
     }
 }
 
