@@ -6,6 +6,11 @@ use super::*;
 const DAY_MS: i64 = 86_400_000;
 const WINDOW: Duration = Duration::from_secs(14 * 86_400);
 
+/// The boot clock, which the history itself looks at when it is closed.
+fn boot_clock_ms() -> i64 {
+    boot_clock_ns() / 1_000_000
+}
+
 /// Opens the history of a sensor that starts when the boot clock shows this and the wall clock that.
 fn started(directory: &TempDir, boot_ms: i64, wall_ms: i64) -> History {
     let mut history = History::open(directory.path(), WINDOW).unwrap();
@@ -24,17 +29,21 @@ fn known(history: &mut History, now_ms: i64) -> usize {
 fn a_wall_clock_that_is_years_wrong_at_a_start_empties_nothing() {
     for years in [-50_i64, -1, 1, 73] {
         let directory = tempfile::tempdir().unwrap();
-        let right = 20_000 * DAY_MS;
-        let mut history = started(&directory, 0, right);
-        assert_eq!(history.rule_first_seen("rule", 0), 0);
-        assert_eq!(known(&mut history, 0), 0);
+        let (right, boot_ms) = (20_000 * DAY_MS, boot_clock_ms());
+        let mut history = started(&directory, boot_ms, right);
+        assert_eq!(history.rule_first_seen("rule", boot_ms), boot_ms);
+        assert_eq!(known(&mut history, boot_ms), 0);
         history.close(LONG);
-        let mut history = started(&directory, 5, right + years * 365 * DAY_MS);
-        assert!(history.rule_first_seen("rule", 5) <= 5, "learning is not begun anew");
-        assert_eq!(known(&mut history, 2 * PRUNE_INTERVAL_MS), 50, "{years} years");
+        let (later_ms, looked_ms) = (boot_ms + 5, boot_ms + 2 * PRUNE_INTERVAL_MS);
+        let mut history = started(&directory, later_ms, right + years * 365 * DAY_MS);
+        assert!(
+            history.rule_first_seen("rule", later_ms) <= later_ms,
+            "learning is not begun anew"
+        );
+        assert_eq!(known(&mut history, looked_ms), 50, "{years} years");
         history.close(LONG);
-        let mut history = started(&directory, 5, right + DAY_MS);
-        assert_eq!(known(&mut history, 2 * PRUNE_INTERVAL_MS), 50, "after {years} years");
+        let mut history = started(&directory, later_ms, right + DAY_MS);
+        assert_eq!(known(&mut history, looked_ms), 50, "after {years} years");
         assert_eq!(history.counts().terms, 50);
     }
 }
@@ -43,11 +52,12 @@ fn a_wall_clock_that_is_years_wrong_at_a_start_empties_nothing() {
 fn time_in_which_no_sensor_ran_counts_up_to_half_of_what_is_kept() {
     for (days_off, expected) in [(3, 3), (7, 7), (30, 7)] {
         let directory = tempfile::tempdir().unwrap();
-        let mut history = started(&directory, 0, 20_000 * DAY_MS);
-        history.observe("rule", "term", "", 0);
+        let boot_ms = boot_clock_ms();
+        let mut history = started(&directory, boot_ms, 20_000 * DAY_MS);
+        history.observe("rule", "term", "", boot_ms);
         history.close(LONG);
-        let mut history = started(&directory, 0, (20_000 + days_off) * DAY_MS);
-        let ago_ms = -history.observe("rule", "term", "", 0).unwrap();
+        let mut history = started(&directory, boot_ms, (20_000 + days_off) * DAY_MS);
+        let ago_ms = boot_ms - history.observe("rule", "term", "", boot_ms).unwrap();
         assert!((ago_ms - expected * DAY_MS).abs() < DAY_MS, "{days_off} {ago_ms}");
     }
 }
