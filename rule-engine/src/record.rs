@@ -155,6 +155,7 @@ impl Record {
     }
 
     /// Whether the record takes values of the field; what is costly to make need not be made if not.
+    #[inline]
     pub fn wants(&self, field: FieldId) -> bool {
         self.slots[field.index()] != UNWANTED
     }
@@ -196,15 +197,18 @@ impl Record {
     }
 
     /// Adds a value after those the field has. Returns whether there was room for it ([`MAX_RECORD_TEXT`]).
+    // Of a narrow record most fields are not wanted, which is told without a call.
+    #[inline]
     pub fn push(&mut self, field: FieldId, value: Value<'_>) -> bool {
         debug_assert!(
             value.fits(self.schema.field_type(field)),
             "`{}` cannot hold {value:?}",
             self.schema.name(field)
         );
-        if !self.wants(field) {
-            return true;
-        }
+        !self.wants(field) || self.add(field, value)
+    }
+
+    fn add(&mut self, field: FieldId, value: Value<'_>) -> bool {
         let value = match value {
             Value::Long(number) => StoredValue::Long(number),
             Value::Float(number) => StoredValue::Float(number),

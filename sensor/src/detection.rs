@@ -11,7 +11,6 @@ use container_engines::{Directory, Lookup};
 use rule_engine::{EngineOptions, FieldId, Match, Record, RuleChanges, TermHistory};
 
 use crate::event::{Event, EventKind};
-use crate::identity::ContainerIdentity;
 use crate::record::{RecordBuilder, SCHEMA, fill_metadata};
 use crate::telemetry::counts::DetectionCounts;
 
@@ -33,10 +32,11 @@ pub(crate) type OnWaiting<'a, Context> = &'a mut dyn FnMut(&WaitingEvent<Context
 /// not have any more by the time that the event has waited.
 pub(crate) struct Detection<Context> {
     engines: Engines,
-    /// The kinds of events that some rule may be about; others are not evaluated.
-    concerned: Vec<EventKind>,
-    /// Takes only what the rules look at; filled for every event.
-    narrow: Record,
+    /// The kinds of events that some rule may be about; others are not evaluated. The records take only what such rules
+    /// look at, and are filled for every event.
+    concerned: Vec<(EventKind, Record)>,
+    /// Takes only what tells most events to concern no rule; filled first.
+    program: Record,
     directory: Directory,
     /// How long an event may wait for the metadata that a rule reads.
     metadata_wait: Duration,
@@ -49,11 +49,10 @@ pub(crate) struct Detection<Context> {
 impl<Context> Detection<Context> {
     /// `metadata_wait` bounds the time that an event waits for its container's metadata.
     pub(crate) fn new(rules: Rules, options: EngineOptions, directory: Directory, metadata_wait: Duration) -> Self {
-        let narrow = rules.narrow_record();
         let engines = Engines::new(rules, options);
         Detection {
-            narrow,
             concerned: engines.concerned(),
+            program: engines.program_record(),
             engines,
             directory,
             metadata_wait,
@@ -82,9 +81,9 @@ impl<Context> Detection<Context> {
 
     /// Goes on with other rules; those that mean the same as before keep what they remember. No event may be waiting.
     pub(crate) fn replace_rules(&mut self, rules: Rules) -> Vec<RuleChanges> {
-        self.narrow = rules.narrow_record();
         let changes = self.engines.replace_rules(rules);
         self.concerned = self.engines.concerned();
+        self.program = self.engines.program_record();
         changes
     }
 
@@ -98,22 +97,38 @@ impl<Context> Detection<Context> {
         context: impl FnOnce() -> Context,
         on_match: &mut dyn FnMut(Option<&Lookup>, Match<'_>),
     ) {
-        if !self.concerned.contains(&event.kind) {
+        let Some((_, narrow)) = self.concerned.iter_mut().find(|(kind, _)| *kind == event.kind) else {
             return;
-        }
+        };
         let container = event.container();
         let lookup = container.map(|container| self.directory.get(container.claim()));
-        builder.fill(&mut self.narrow, event);
+        // What an engine has yet to say may be what a rule needs.
+        if !matches!(lookup, Some(Lookup::Pending(_))) {
+            let program = &mut self.program;
+            builder.fill(program, event);
+            if let Some(lookup) = &lookup {
+                fill_metadata(program, lookup);
+            }
+            if !self.engines.may_take_in(program) {
+                let (time_ns, has_waiting) = (program.steady_time(), !self.waiting.is_empty());
+                let mut on_match = |matched: Match<'_>| on_match(lookup.as_ref(), matched);
+                return self.engines.pass(time_ns, has_waiting, history, &mut on_match);
+            }
+        }
+        builder.fill(narrow, event);
         if let Some(lookup) = &lookup {
-            fill_metadata(&mut self.narrow, lookup);
+            fill_metadata(narrow, lookup);
         }
         let mut on_match = |matched: Match<'_>| on_match(lookup.as_ref(), matched);
-        self.engines.evaluate_immediate(&self.narrow, history, &mut on_match);
+        self.engines.evaluate_immediate(narrow, history, &mut on_match);
         if !self.engines.has_deferred_rules() {
             return;
         }
         match (container, &lookup) {
-            (Some(container), Some(lookup)) if self.has_to_wait(container, lookup) => {
+            // For its metadata, or behind an event that does.
+            (Some(container), Some(lookup))
+                if matches!(lookup, Lookup::Pending(_)) || self.waiting.has_one_of(container) =>
+            {
                 let mut record = Record::with_schema(&SCHEMA);
                 builder.fill(&mut record, event);
                 self.waiting.push(WaitingEvent {
@@ -123,7 +138,7 @@ impl<Context> Detection<Context> {
                     deadline: Instant::now() + self.metadata_wait,
                 });
             }
-            _ => self.engines.evaluate_deferred(&self.narrow, history, &mut on_match),
+            _ => self.engines.evaluate_deferred(narrow, history, &mut on_match),
         }
     }
 
@@ -186,12 +201,6 @@ impl<Context> Detection<Context> {
     pub(crate) fn advance_to(&mut self, time_ns: i64, on_match: &mut dyn FnMut(Match<'_>)) {
         self.engines.advance_to(time_ns, self.waiting.oldest_ns(), on_match);
     }
-
-    /// Whether rules that read metadata have to wait with an event of this container: for its metadata, or behind an
-    /// event that does.
-    fn has_to_wait(&self, container: &ContainerIdentity, lookup: &Lookup) -> bool {
-        matches!(lookup, Lookup::Pending(_)) || self.waiting.has_one_of(container)
-    }
 }
 
 #[cfg(test)]
@@ -202,6 +211,7 @@ mod tests {
 
     use rule_engine::{CheckedRule, DataStreams, MemoryHistory, fields, parse_rule};
 
+    use crate::identity::ContainerIdentity;
     use crate::record::parse_options;
 
     /// That no `b` follows an `a` within a second.

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use crate::record::Record;
-use crate::record::streams::{Categories, IndexPatterns};
+use crate::record::streams::{Categories, IndexPatterns, OWN_STREAM};
 use crate::schema::{FieldId, fields};
 use crate::value::FoldBuffer;
 
@@ -30,7 +30,7 @@ use rule_bits::RuleBits;
 use stream_readers::StreamReaders;
 
 /// The kind of an event, besides its category: known before anything else.
-const KIND: [FieldId; 2] = [fields::EVENT_TYPE, fields::EVENT_ACTION];
+pub(crate) const KIND: [FieldId; 2] = [fields::EVENT_TYPE, fields::EVENT_ACTION];
 /// What a program has each time it is run by the same program. A field that is true or false, or of which only the
 /// presence matters, has few values too.
 const OF_PROGRAMS: [FieldId; 12] = [
@@ -196,6 +196,24 @@ impl CandidateIndex {
         folded: &FoldBuffer,
         is_scanned: impl Fn(FieldId, usize) -> bool,
     ) {
+        if !self.find_by_program(record, candidates, folded, &is_scanned) {
+            return;
+        }
+        let found = &mut candidates.found;
+        folded.fold_all(record.all_text());
+        self.others.narrow(record, found, folded, &is_scanned);
+        found.rules.remove_unless(&self.with_alternatives, &found.met);
+    }
+
+    /// The same by the event's kind and program alone, so by no other fields than [`CandidateIndex::program_fields`];
+    /// returns whether there is such a rule.
+    pub(crate) fn find_by_program(
+        &self,
+        record: &Record,
+        candidates: &mut Candidates,
+        folded: &FoldBuffer,
+        is_scanned: &impl Fn(FieldId, usize) -> bool,
+    ) -> bool {
         let Candidates {
             found,
             streams,
@@ -209,37 +227,44 @@ impl CandidateIndex {
             if !names_stream {
                 self.read_by(Categories::of(record), &mut found.rules);
             }
-            self.narrow_by_kind(record, found, folded, &is_scanned);
+            self.narrow_by_kind(record, found, folded, is_scanned);
             if let Some(kind) = kind {
                 kinds.remember(kind, found);
             }
         }
         if !found.rules.overlap(&self.possible) {
-            return;
+            return false;
         }
         if found.rules.overlap(&self.programs.concerned) {
             let key = kind.and_then(|kind| memory::key(record, kind, &self.remembered));
             if key.and_then(|key| memory.recall(key, found)).is_none() {
-                self.narrow_by_program(record, found, folded, &is_scanned);
+                self.narrow_by_program(record, found, folded, is_scanned);
                 if let Some(key) = key {
                     memory.remember(key, found);
                 }
             }
-            if !found.rules.overlap(&self.possible) {
-                return;
-            }
         }
-        folded.fold_all(record.all_text());
-        self.others.narrow(record, found, folded, &is_scanned);
-        found.rules.remove_unless(&self.with_alternatives, &found.met);
+        found.rules.overlap(&self.possible)
     }
 
-    /// Whether some rule may match an event of which only its kind is known.
-    pub(crate) fn any_of_kind(&self, kind: &Record) -> bool {
+    /// What [`CandidateIndex::find_by_program`] looks at.
+    pub(crate) fn program_fields(&self) -> impl Iterator<Item = FieldId> {
+        let of_stage = |stage: &Stage| {
+            let whole = stage.fields.iter().map(|index| index.field);
+            whole
+                .chain(stage.parts.iter().map(|index| index.field))
+                .collect::<Vec<_>>()
+        };
+        let always = [fields::EVENT_CATEGORY].into_iter().chain(KIND).chain(OWN_STREAM);
+        always.chain(of_stage(&self.kind)).chain(of_stage(&self.programs))
+    }
+
+    /// The rules that may match an event of which only its kind is known.
+    pub(crate) fn of_kind(&self, kind: &Record) -> Vec<usize> {
         let mut found = self.scratch().found;
         self.read_by(Categories::of(kind), &mut found.rules);
         self.narrow_by_kind(kind, &mut found, &FoldBuffer::default(), &|_, _| false);
-        found.rules.overlap(&self.possible)
+        found.rules.iter().collect()
     }
 
     /// Puts the rules that read events of these categories into `rules`.

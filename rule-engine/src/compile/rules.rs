@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::graph::{ConditionGraph, Evaluation, GraphBuilder, NodeId, Scratch};
-use super::index::{CandidateIndex, Candidates};
+use super::index::{CandidateIndex, Candidates, KIND};
 use super::sequence::CompiledSequence;
 use crate::analysis::prerequisite::{KeyCounts, Prerequisite};
 use crate::condition::{AlertLimits, Detection, Then};
@@ -14,6 +14,9 @@ use crate::record::streams::{Categories, OWN_STREAM};
 use crate::record::{OF_ALERT, Record, SUMMARY};
 use crate::rule::{CheckedRule, RuleInfo};
 use crate::schema::{FieldId, Schema, fields};
+
+/// Limits on alerts count in the events' time.
+const EVERY_RULE_READS: [FieldId; 1] = [fields::TIMESTAMP];
 
 /// All rules that an engine runs, with their conditions in one graph and an index of what each needs.
 #[derive(Debug)]
@@ -27,8 +30,6 @@ pub struct Rules {
     pub(crate) index: CandidateIndex,
     /// For each field of the schema, whether a verdict can depend on it.
     read_fields: Box<[bool]>,
-    /// Whether some rule keeps summaries of events.
-    keeps_summaries: bool,
 }
 
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub(crate) struct CompiledRule {
     pub filter: NodeId,
     pub limits: AlertLimits,
     pub detection: CompiledDetection,
+    /// The fields that its verdict can depend on.
+    reads: Box<[FieldId]>,
 }
 
 #[derive(Debug)]
@@ -77,6 +80,14 @@ impl CompiledDetection {
         }
     }
 
+    /// Whether it keeps summaries of events.
+    fn keeps_summaries(&self) -> bool {
+        match self {
+            CompiledDetection::Single { .. } => false,
+            CompiledDetection::Sequence(_) => true,
+        }
+    }
+
     fn may_wait(&self) -> bool {
         match self {
             CompiledDetection::Single { .. } => false,
@@ -108,7 +119,12 @@ impl CompiledRule {
     }
 
     fn compile(rule: CheckedRule, graph: &mut GraphBuilder) -> CompiledRule {
+        let mut reads = Vec::new();
+        rule.visit_fields(&mut |field| reads.push(field.field));
+        reads.sort_unstable();
+        reads.dedup();
         CompiledRule {
+            reads: reads.into_boxed_slice(),
             meaning: rule.meaning_with_limits(),
             info: Arc::new(rule.info),
             filter: graph.add(&rule.filter),
@@ -147,17 +163,6 @@ impl Rules {
             rules.iter().all(|rule| rule.schema == *schema),
             "the rules are of another schema"
         );
-        let mut read_fields = vec![false; schema.field_count()].into_boxed_slice();
-        for rule in &rules {
-            rule.visit_fields(&mut |field| read_fields[field.field.index()] = true);
-            // Limits on alerts count in the events' time.
-            read_fields[fields::TIMESTAMP.index()] = true;
-            // Memory is shared out among owners.
-            schema
-                .owner()
-                .iter()
-                .for_each(|field| read_fields[field.index()] = true);
-        }
         let prerequisites = prerequisites(&rules);
         let patterns = rules.iter().map(|rule| rule.index.clone()).collect();
         let mut graph = GraphBuilder::default();
@@ -166,17 +171,20 @@ impl Rules {
             .map(|rule| CompiledRule::compile(rule, &mut graph))
             .collect();
         let deferred = rules.iter().enumerate().filter(|(_, rule)| rule.detection.may_wait());
-        let keeps_summary = |rule: &CompiledRule| match &rule.detection {
-            CompiledDetection::Single { .. } => false,
-            CompiledDetection::Sequence(_) => true,
-        };
+        let mut read_fields = vec![false; schema.field_count()].into_boxed_slice();
+        let of_all = EVERY_RULE_READS
+            .iter()
+            .chain(schema.owner())
+            .filter(|_| !rules.is_empty());
+        for field in rules.iter().flat_map(|rule| &rule.reads).chain(of_all) {
+            read_fields[field.index()] = true;
+        }
         Arc::new(Rules {
             schema: schema.clone(),
             infos: rules.iter().map(|rule| Arc::clone(&rule.info)).collect(),
             deferred: deferred.map(|(position, _)| position).collect(),
             graph: graph.finish(schema),
             index: CandidateIndex::new(&prerequisites, patterns),
-            keeps_summaries: rules.iter().any(keeps_summary),
             rules,
             read_fields,
         })
@@ -216,16 +224,62 @@ impl Rules {
         event
     }
 
+    /// Whether some rule may match an event of which the record has only what [`Rules::program_record`] takes.
+    pub(crate) fn may_concern_program(
+        &self,
+        record: &Record,
+        candidates: &mut Candidates,
+        scratch: &mut Scratch,
+    ) -> bool {
+        let is_scanned = |field, values| self.graph.scans(field, values);
+        let event = Evaluation::new(record, &self.graph, scratch);
+        self.index
+            .find_by_program(record, candidates, event.folded(), &is_scanned)
+    }
+
+    /// An empty record that takes only what says which program ran, by which program, and the like: a few fields, by
+    /// which most events can be told to concern no rule ([`Engine::may_take_in`](crate::Engine::may_take_in)).
+    pub fn program_record(&self) -> Record {
+        let mut wanted = vec![false; self.schema.field_count()];
+        self.index
+            .program_fields()
+            .for_each(|field| wanted[field.index()] = true);
+        Record::only(&self.schema, |field| wanted[field.index()])
+    }
+
     /// An empty record that takes only what an engine with these rules looks at: it gives the same matches as a whole
     /// one.
     pub fn narrow_record(&self) -> Record {
-        let is_of_alert = |field| OF_ALERT.contains(&field) || field == fields::PROCESS_ARGS;
-        Record::only(&self.schema, |field| {
-            self.reads(field)
-                || field == fields::EVENT_CATEGORY
-                || OWN_STREAM.contains(&field)
-                || (self.keeps_summaries && SUMMARY.contains(&field))
-                || (!self.deferred.is_empty() && is_of_alert(field))
-        })
+        self.record_for(0..self.rules.len())
+    }
+
+    /// The same for events of one kind alone, of which `kind` has `event.category`, `event.type` and `event.action`.
+    pub fn narrow_record_of_kind(&self, kind: &Record) -> Record {
+        self.record_for(self.index.of_kind(kind).into_iter())
+    }
+
+    /// An empty record for events that concern no other rules than these.
+    fn record_for(&self, rules: impl Iterator<Item = usize>) -> Record {
+        let mut wanted = vec![false; self.schema.field_count()];
+        let mut want = |fields: &[FieldId]| fields.iter().for_each(|field| wanted[field.index()] = true);
+        want(&[fields::EVENT_CATEGORY]);
+        want(&OWN_STREAM);
+        // Which rules the event concerns is found by its kind, and memory is shared out among owners.
+        for field in KIND.iter().chain(&EVERY_RULE_READS).chain(self.schema.owner()) {
+            if self.reads(*field) {
+                want(&[*field]);
+            }
+        }
+        for rule in rules.map(|position| &self.rules[position]) {
+            want(&rule.reads);
+            if rule.detection.keeps_summaries() {
+                want(&SUMMARY);
+            }
+            if rule.detection.may_wait() {
+                want(&OF_ALERT);
+                want(&[fields::PROCESS_ARGS]);
+            }
+        }
+        Record::only(&self.schema, |field| wanted[field.index()])
     }
 }

@@ -140,14 +140,29 @@ impl Run {
         } else if !container.is_empty() {
             document["container.id"] = json!(container);
         }
-        let mut record = Record::with_schema(&self.schema);
+        let mut kind = Record::with_schema(&self.schema);
+        kind.fill_from_document(json!({"event": document["event"]}).as_object().expect("an object"));
+        // As the sensor's are, it is without what no rule about this kind of event looks at.
+        let mut record = self.engine.rules().narrow_record_of_kind(&kind);
         record.fill_from_document(document.as_object().expect("an object"));
         if self.is_steady {
             record.set_steady_time(event.second * SECOND_NS);
         }
+        let mut program = self.engine.rules().program_record();
+        program.fill_from_document(document.as_object().expect("an object"));
         let mut found = Vec::new();
-        self.engine
-            .evaluate(&record, &mut self.history, &mut |matched| found.push(said(&matched)));
+        let mut on_match = |matched: Match<'_>| found.push(said(&matched));
+        let Run { engine, history, .. } = self;
+        if engine.may_take_in(&program) {
+            engine.evaluate(&record, history, &mut on_match);
+        } else {
+            engine.pass(
+                record.steady_time(),
+                record.first_date(fields::TIMESTAMP),
+                history,
+                &mut on_match,
+            );
+        }
         found.sort();
         found
     }

@@ -245,9 +245,16 @@ impl Engine {
         counters.function_combinations_cut += event.combinations_cut();
     }
 
-    /// As [`Engine::evaluate`] of an event of this time that no rule takes in ([`Screen`](crate::Screen)).
-    pub fn pass(&mut self, time_ns: Option<i64>, terms: &mut dyn TermHistory, on_match: &mut dyn FnMut(Match<'_>)) {
-        let moment = self.clock.place(None, time_ns);
+    /// As [`Engine::evaluate`] of an event that no rule takes in ([`Screen`](crate::Screen), [`Engine::may_take_in`]):
+    /// `steady_ns` is its [`Record::steady_time`], `timestamp_ns` its `@timestamp`, which counts where it has no other.
+    pub fn pass(
+        &mut self,
+        steady_ns: Option<i64>,
+        timestamp_ns: Option<i64>,
+        terms: &mut dyn TermHistory,
+        on_match: &mut dyn FnMut(Match<'_>),
+    ) {
+        let moment = self.clock.place(steady_ns, timestamp_ns);
         self.begin_event(moment, terms, on_match);
     }
 
@@ -331,7 +338,14 @@ impl Engine {
     /// Whether evaluating an event can have an effect, given only its `event.category`, `event.type` and `event.action`
     /// in `kind`; if not, it may be skipped.
     pub fn may_concern(&self, kind: &Record) -> bool {
-        !self.rules.deferred.is_empty() || self.rules.index.any_of_kind(kind)
+        !self.rules.deferred.is_empty() || !self.rules.index.of_kind(kind).is_empty()
+    }
+
+    /// Whether a rule may take in an event of which the record has only what [`Rules::program_record`] takes. If not, the
+    /// engine need be told no more of it than its time ([`Engine::pass`]).
+    pub fn may_take_in(&mut self, program: &Record) -> bool {
+        self.rules
+            .may_concern_program(program, &mut self.candidates, &mut self.scratch)
     }
 
     /// Replaces the rules. A rule with the same `rule_id`, meaning and limits as before keeps its state and counters

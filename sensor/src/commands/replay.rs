@@ -155,7 +155,7 @@ fn replay(
             Next::End => break,
         };
         let Some(json) = document.json else {
-            engine.pass(document.time_ns, &mut history, &mut |matched| {
+            engine.pass(None, document.time_ns, &mut history, &mut |matched| {
                 writer.write(of_past(matched))
             });
             writer.check()?;

@@ -43,15 +43,6 @@ impl Rules {
     pub(crate) fn longest_window(&self) -> Duration {
         self.immediate.longest_window().max(self.deferred.longest_window())
     }
-
-    /// An empty record that takes only what some rule looks at.
-    pub(crate) fn narrow_record(&self) -> Record {
-        let immediate = self.immediate.narrow_record();
-        let deferred = self.deferred.narrow_record();
-        Record::only(immediate.schema(), |field| {
-            immediate.wants(field) || deferred.wants(field)
-        })
-    }
 }
 
 /// Running rules. A rule is in one engine alone, so each sees all events in one order.
@@ -97,14 +88,43 @@ impl Engines {
         !self.deferred.rules().infos().is_empty()
     }
 
-    /// The kinds of events that some rule may be about.
-    pub(super) fn concerned(&self) -> Vec<EventKind> {
-        let is_concerned = |kind: &EventKind| {
+    /// The kinds of events that some rule may be about, each with an empty record that takes only what such rules look at.
+    pub(super) fn concerned(&self) -> Vec<(EventKind, Record)> {
+        let record_of = |kind: EventKind| {
             let mut record = Record::with_schema(&SCHEMA);
-            fill_kind(&mut record, *kind);
-            self.all().iter().any(|engine| engine.may_concern(&record))
+            fill_kind(&mut record, kind);
+            let is_concerned = self.all().iter().any(|engine| engine.may_concern(&record));
+            let [one, other] = self.all().map(|engine| engine.rules().narrow_record_of_kind(&record));
+            let narrow = Record::only(&SCHEMA, |field| one.wants(field) || other.wants(field));
+            is_concerned.then_some((kind, narrow))
         };
-        EventKind::ALL.into_iter().filter(is_concerned).collect()
+        EventKind::ALL.into_iter().filter_map(record_of).collect()
+    }
+
+    /// An empty record that takes only what tells most events to concern no rule.
+    pub(super) fn program_record(&self) -> Record {
+        let [one, other] = self.all().map(|engine| engine.rules().program_record());
+        Record::only(&SCHEMA, |field| one.wants(field) || other.wants(field))
+    }
+
+    /// Whether a rule may take in an event of which the record has only that, with the container's metadata.
+    pub(super) fn may_take_in(&mut self, program: &Record) -> bool {
+        self.immediate.may_take_in(program) || self.deferred.may_take_in(program)
+    }
+
+    /// As of an event of this time that no rule takes in. `has_waiting` says whether the rules that read metadata have
+    /// yet to see events before it.
+    pub(super) fn pass(
+        &mut self,
+        time_ns: Option<i64>,
+        has_waiting: bool,
+        history: &mut dyn TermHistory,
+        on_match: &mut dyn FnMut(Match<'_>),
+    ) {
+        self.immediate.pass(time_ns, None, history, on_match);
+        if !has_waiting {
+            self.deferred.pass(time_ns, None, history, on_match);
+        }
     }
 
     /// Evaluates the rules that read no metadata.
@@ -155,8 +175,9 @@ mod memory;
 mod tests {
     use super::*;
 
-    use rule_engine::{DataStreams, DocumentReader, MemoryHistory, parse_rule};
+    use rule_engine::{DataStreams, DocumentReader, MemoryHistory, fields, parse_rule};
 
+    use crate::event::ProcessAction;
     use crate::record::parse_options;
 
     fn rule(query: &str) -> CheckedRule {
@@ -182,10 +203,39 @@ mod tests {
         assert_eq!(rules.immediate.infos().len(), immediate.len());
         assert_eq!(rules.deferred.infos().len(), deferred.len());
         assert_eq!(rules.count(), immediate.len() + deferred.len());
-        let record = rules.narrow_record();
-        for field in ["container.image.name", "process.name"] {
-            assert!(record.wants(record.schema().field(field).expect("a field")), "{field}");
+        let engines = Engines::new(rules, EngineOptions::default());
+        for (_, record) in engines.concerned() {
+            for field in ["container.image.name", "process.name"] {
+                assert!(record.wants(record.schema().field(field).expect("a field")), "{field}");
+            }
         }
+    }
+
+    #[test]
+    fn of_each_kind_of_event_the_record_takes_what_rules_about_it_read() {
+        let rules = [
+            r#"process where event.action == "exec" and process.name == "sh""#,
+            r#"process where event.action == "end" and process.exit_code == 1 and container.image.name == "x""#,
+        ];
+        let engines = Engines::new(
+            Rules::compile(rules.map(rule).into_iter().collect()),
+            EngineOptions::default(),
+        );
+        let wanted = |(kind, record): (EventKind, Record)| {
+            let EventKind::Process(action) = kind;
+            (
+                action,
+                [fields::PROCESS_NAME, fields::PROCESS_EXIT_CODE].map(|field| record.wants(field)),
+            )
+        };
+        let found: Vec<_> = engines.concerned().into_iter().map(wanted).collect();
+        assert_eq!(
+            found,
+            [
+                (ProcessAction::Executed, [true, false]),
+                (ProcessAction::Ended, [false, true])
+            ]
+        );
     }
 
     #[test]

@@ -202,6 +202,9 @@ impl Budget {
     /// it ended before this time.
     pub(super) fn ended_too_long(&self, id: OwnerId, at_most: usize, before_ns: u64) -> Option<Place> {
         let owner = self.owners.get(&id)?;
+        if owner.ended <= at_most && before_ns == 0 {
+            return None;
+        }
         let first_of = |stage| {
             let first = owner.places.range((stage, 0, ProcessKey::FIRST)..).next();
             first.filter(|place| place.0 == stage).copied()

@@ -52,7 +52,8 @@ impl Base {
 
     /// `process.entity_id` of a process of this boot: unique among all hosts and boots.
     pub(super) fn entity_id(&self, key: ProcessKey) -> String {
-        format!("{}-{}-{}", self.boot_prefix, key.pid, key.start_ticks)
+        // Not by `format!`, which takes three times as long: most events have several.
+        [&*self.boot_prefix, &key.pid.to_string(), &key.start_ticks.to_string()].join("-")
     }
 
     fn fill_host(&self, record: &mut Record) {

@@ -1,6 +1,6 @@
 //! What runs, whatever it is called: the file behind the process's name, and how it was asked for.
 
-use rule_engine::{Record, fields};
+use rule_engine::{FieldId, Record, fields};
 
 use super::own;
 use super::put::{text_from, texts_from};
@@ -13,20 +13,13 @@ use crate::{
 
 pub(super) fn fill(record: &mut Record, process: &Process, users: &Users) {
     let image = process.image();
-    for (field, text) in [
-        (own::PROCESS_ARGV0, image.args().iter().next()),
-        (
-            own::PROCESS_REQUESTED_PATH,
-            Some(&*image.requested_path).filter(|path| !path.is_empty()),
-        ),
-        (own::PROCESS_SCRIPT, image.script()),
-        (own::PROCESS_APPLET, image.applet()),
-        (own::PROCESS_LOADER, image.loaded()),
-    ] {
-        if let Some(text) = text {
-            record.text(field, text);
-        }
-    }
+    put_if_wanted(record, own::PROCESS_ARGV0, || image.args().iter().next());
+    put_if_wanted(record, own::PROCESS_REQUESTED_PATH, || {
+        Some(&*image.requested_path).filter(|path| !path.is_empty())
+    });
+    put_if_wanted(record, own::PROCESS_SCRIPT, || image.script());
+    put_if_wanted(record, own::PROCESS_APPLET, || image.applet());
+    put_if_wanted(record, own::PROCESS_LOADER, || image.loaded());
     let groups = &process.groups;
     if groups.total as usize > groups.ids.len() {
         record.boolean(own::PROCESS_GROUPS_COMPLETE, false);
@@ -76,4 +69,12 @@ pub(super) fn fill(record: &mut Record, process: &Process, users: &Users) {
     text_from(record, Some(fields::FILE_GID), || identity.gid.to_string());
     put_user_name(record, Some(fields::FILE_OWNER), identity.uid, process, users);
     put_group_name(record, Some(fields::FILE_GROUP), identity.gid, process, users);
+}
+
+fn put_if_wanted<'a>(record: &mut Record, field: FieldId, text: impl FnOnce() -> Option<&'a str>) {
+    if record.wants(field)
+        && let Some(text) = text()
+    {
+        record.text(field, text);
+    }
 }

@@ -140,11 +140,10 @@ impl ProcessFields {
             }
         }
         let args = image.args();
-        if !args.is_empty() {
+        let is_wanted = |field: Option<FieldId>| field.is_some_and(|field| record.wants(field));
+        if !args.is_empty() && (is_wanted(self.args) || is_wanted(self.command_line)) {
             let kept = arguments.kept(args);
-            for argument in args.iter().take(kept) {
-                put(record, self.args, Value::Text(argument));
-            }
+            texts_from(record, self.args, args.iter().take(kept));
             text_from(record, self.command_line, || args.first(kept).with_spaces());
         }
         if image.arguments.count > 0 {

@@ -17,7 +17,7 @@ pub(super) fn text_from(record: &mut Record, field: Option<FieldId>, text: impl 
 }
 
 /// Adds texts, which are built only if the record wants them.
-pub(super) fn texts_from(record: &mut Record, field: Option<FieldId>, texts: impl Iterator<Item = &'static str>) {
+pub(super) fn texts_from<'a>(record: &mut Record, field: Option<FieldId>, texts: impl Iterator<Item = &'a str>) {
     if let Some(field) = field.filter(|field| record.wants(*field)) {
         for text in texts {
             record.text(field, text);

@@ -19,7 +19,7 @@ const MAX_LISTED_RULES: usize = 8;
 /// Of the field's whole values.
 #[derive(Debug)]
 pub(super) struct FieldIndex {
-    field: FieldId,
+    pub field: FieldId,
     /// The rules that need a value.
     needing: RuleBits,
     /// The rules that need nothing, or any value, or something that is not looked for here.

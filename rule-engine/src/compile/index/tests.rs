@@ -121,12 +121,16 @@ proptest! {
     ) {
         let rules = compile(&wanted, remembering_rule);
         let mut record = rules.narrow_record();
+        let mut program = rules.program_record();
         let (mut candidates, mut scratch) = (rules.index.scratch(), rules.graph.scratch());
         for event in events {
             record.fill_from_document(&event);
+            program.fill_from_document(&event);
+            let may_concern = rules.may_concern_program(&program, &mut candidates, &mut scratch);
             let evaluation = rules.begin(&record, &mut candidates, &mut scratch);
             let taken_in = (0..rules.rules.len()).filter(|position| rules.rules[*position].takes_in(&evaluation));
             let taken_in: Vec<usize> = taken_in.collect();
+            prop_assert!(may_concern || taken_in.is_empty(), "{}", Json::Object(event));
             let found: Vec<usize> = candidates.rules().filter(|position| taken_in.contains(position)).collect();
             prop_assert_eq!(&found, &taken_in, "{}", Json::Object(event.clone()));
             let holds = |(_, query, but): &Wanted| query.holds(&event) && !but.as_ref().is_some_and(|but| but.holds(&event));
