@@ -63,8 +63,15 @@ pub(super) fn path(components: &[u8], rest: &[u8]) -> (String, LeftOut) {
 }
 
 fn outermost_first(components: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let all = components.strip_suffix(b"\0").map(|all| all.rsplit(|byte| *byte == 0));
-    all.into_iter().flatten()
+    let mut rest = components.strip_suffix(b"\0");
+    std::iter::from_fn(move || {
+        let all = rest?;
+        let Some(end) = memchr::memrchr(0, all) else {
+            return rest.take();
+        };
+        rest = Some(&all[..end]);
+        Some(&all[end + 1..])
+    })
 }
 
 /// Text from bytes that a process chose; what is not UTF-8 becomes U+FFFD.

@@ -34,7 +34,7 @@ impl Arguments {
 
 /// The fields below one prefix; `None` where ECS has no such field.
 pub(super) struct ProcessFields {
-    /// All fields below the prefix, including those of ECS that are not filled here.
+    /// All of them.
     all: Vec<FieldId>,
     pid: Option<FieldId>,
     vpid: Option<FieldId>,
@@ -72,13 +72,13 @@ pub(super) struct ProcessFields {
 
 impl ProcessFields {
     pub(super) fn below(prefix: &str) -> Self {
-        let field = |name: &str| SCHEMA.field(&format!("{prefix}.{name}"));
-        let below = format!("{prefix}.");
+        let mut all = Vec::new();
+        let mut field = |name: &str| {
+            let field = SCHEMA.field(&format!("{prefix}.{name}"));
+            all.extend(field);
+            field
+        };
         ProcessFields {
-            all: SCHEMA
-                .fields()
-                .filter(|field| SCHEMA.name(*field).starts_with(&below))
-                .collect(),
             pid: field("pid"),
             vpid: field("vpid"),
             entity_id: field("entity_id"),
@@ -112,6 +112,7 @@ impl ProcessFields {
             // The event's own process has a separate set for its parent, which includes these.
             parent_pid: field("parent.pid").filter(|_| prefix != "process"),
             parent_entity_id: field("parent.entity_id"),
+            all,
         }
     }
 
