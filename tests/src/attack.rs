@@ -50,6 +50,8 @@ pub const ATTACKS: &[Attack] = &[
     Attack::new("empty-arguments-twice", &["arguments", "31000", "0", "2"]),
     Attack::new("two-letter-arguments-twice", &["arguments", "10000", "2", "2"]),
     Attack::new("long-arguments-24-times", &["arguments", "1", "31000", "24"]),
+    Attack::new("as-long-arguments-as-can-be", &["arguments", "16", "125000", "2"]),
+    Attack::new("as-many-arguments-as-can-be", &["arguments", "180000", "1", "1"]),
     Attack::new("long-environment", &["environment", "5000", "60000"]),
     Attack::new("long-paths", &["paths", "20000"]),
     Attack::new("forks", &["forks", "20000"]),

@@ -16,8 +16,8 @@ const DIRECTORY_BYTES: usize = 32 * 1024;
 
 /// Gives each path to `emit`; returns whether that was all of them.
 ///
-/// These are: an argument that is an absolute path, or a name without separators, which is taken from the working
-/// directory, and from the one of a `-C` before it. A part of an argument behind a separator (space, quote, bracket or one
+/// These are: an argument that is an absolute path, or a name without separators and spaces, which is taken from the
+/// working directory, and from the one of a `-C` before it. A part of an argument behind a separator (quote, bracket or one
 /// of `=,;:@<>|&`) that begins with `/`, the same in an option (`-T/etc/passwd`), and a name behind `=` or `@`. What a
 /// `file:` URL names. Of a path below `/proc/PID/root` and `/proc/self/cwd` also what is meant by it.
 pub(super) fn each_path(arguments: &Texts, directory: &str, emit: &mut dyn FnMut(&str)) -> bool {
@@ -50,7 +50,7 @@ fn names_directory(option: &str) -> bool {
 }
 
 fn is_separator(character: char) -> bool {
-    character.is_ascii_whitespace() || "'\"`=,;:@<>|&(){}[]".contains(character)
+    "'\"`=,;:@<>|&(){}[]\n".contains(character)
 }
 
 struct Paths<'a> {
@@ -66,9 +66,10 @@ struct Paths<'a> {
 impl Paths<'_> {
     fn argument(&mut self, argument: &str) {
         let has_parts = argument.contains(is_separator);
+        let is_name = !has_parts && !argument.contains(' ');
         if argument.starts_with('/') {
             self.path(argument);
-        } else if !argument.is_empty() && !argument.starts_with('-') && (!has_parts || argument.contains("/../")) {
+        } else if !argument.is_empty() && !argument.starts_with('-') && (is_name || argument.contains("/../")) {
             self.relative(argument);
         }
         if has_parts || argument.starts_with('-') {
@@ -79,7 +80,8 @@ impl Paths<'_> {
     fn parts(&mut self, argument: &str) {
         let is_option = argument.starts_with('-');
         let (mut before, mut start, mut is_value) = ("", 0, false);
-        for part in argument.split(is_separator) {
+        for between in argument.split(is_separator) {
+            let part = between.trim_matches(' ');
             let separator = argument[..start].chars().next_back();
             is_value = match separator {
                 Some('=') => true,
@@ -108,7 +110,7 @@ impl Paths<'_> {
             if !part.is_empty() {
                 before = part;
             }
-            start += part.len() + 1;
+            start += between.len() + 1;
         }
     }
 
@@ -341,6 +343,7 @@ mod tests {
             "host:/etc/shadow",
             "cat${IFS}/etc/shadow",
             "open('/etc/shadow')",
+            "wc < /etc/shadow ; true",
         ] {
             check("/root", &[argument], &["/etc/shadow"]);
         }

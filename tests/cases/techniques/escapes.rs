@@ -4,7 +4,7 @@ use super::Way::Exec;
 use super::rules::{DISK, ENGINE, HOST, KERNEL, KERNEL_CHANGED, NAMESPACE};
 use super::{Technique, told};
 
-pub(super) const TECHNIQUES: [Technique; 33] = [
+pub(super) const TECHNIQUES: [Technique; 35] = [
     told("a-disk-mounted", Exec, "mount /dev/vda1 /mnt", &[DISK]),
     told(
         "a-disk-mounted-by-another-spelling",
@@ -39,6 +39,13 @@ pub(super) const TECHNIQUES: [Technique; 33] = [
         "dd if=//dev/vda of=/tmp/x count=1",
         &[DISK],
     ),
+    told(
+        "a-disk-from-its-folder",
+        Exec,
+        "cd /dev; dd if=vda of=/tmp/x count=1",
+        &[DISK],
+    ),
+    told("a-disk-by-a-detour", Exec, "cat /dev/../dev/vda", &[DISK]),
     told("the-beginning-of-a-disk", Exec, "head -c 100 /dev/vda", &[DISK]),
     told(
         "a-disk-past-its-file-system",

