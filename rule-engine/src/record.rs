@@ -116,6 +116,10 @@ const NONE: u32 = u32::MAX;
 /// The longest text, in bytes, that all values of one record may have together; values past it are left out.
 pub const MAX_RECORD_TEXT: usize = 64 << 20;
 
+/// Values and bytes of text for which an empty record keeps room.
+const KEPT_VALUES: usize = 16 << 10;
+const KEPT_TEXT: usize = 256 << 10;
+
 impl Default for Record {
     fn default() -> Self {
         Record::new()
@@ -168,14 +172,16 @@ impl Record {
             + self.text.capacity()
     }
 
-    /// Makes every field missing and keeps the memory.
+    /// Makes every field missing and keeps the memory, as much as ordinary events need of it.
     pub fn clear(&mut self) {
         for present in &self.present {
             self.slots[present.field.index()] = 0;
         }
         self.present.clear();
         self.values.clear();
+        self.values.shrink_to(KEPT_VALUES);
         self.text.clear();
+        self.text.shrink_to(KEPT_TEXT);
         self.steady_ns = None;
     }
 

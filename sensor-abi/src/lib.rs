@@ -29,5 +29,6 @@ pub use record::process::{Descriptor, ExitRecord, ForkRecord, Namespaces, Proces
 pub use record::signal::{CODE_KERNEL, SIGNAL_TO_PARENT, SignalRecord};
 pub use record::task::{TASK_CGROUP_CUT, TASK_CGROUP_LEVELS, TASK_NAME_BYTES, TaskRecord};
 pub use ring::{
-    CGROUP_V1_KEY, Counters, Limits, OWNER_LEVELS, OWNERS_LIMIT, cgroup_share, pressure_counted_from, short_from,
+    CGROUP_V1_KEY, Counters, LONG_ARGUMENTS_PER_SECOND, Limits, OWNER_LEVELS, OWNERS_LIMIT, cgroup_share,
+    long_arguments, pressure_counted_from, short_from,
 };

@@ -2,9 +2,9 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::{ARGUMENTS_LIMIT, LossReason, RecordKind};
 #[cfg(doc)]
-use crate::{ARGUMENTS_LIMIT, ENVIRONMENT_LIMIT, Family};
-use crate::{LossReason, RecordKind};
+use crate::{ENVIRONMENT_LIMIT, Family};
 
 /// What a [`Family`] counts on each processor. `sequence` is also the number of records that it tried to send: each was
 /// either put into the ring buffer or is counted here as lost.
@@ -42,11 +42,25 @@ pub const fn cgroup_share(ring_buffer: u32) -> u64 {
     ring_buffer as u64 / 16
 }
 
+/// The most argument bytes beyond the limit that was set that are sent for one exec, so that one alone causes no pressure.
+pub const fn long_arguments(ring_buffer: u32) -> u64 {
+    let quarter = pressure_counted_from(ring_buffer);
+    if quarter < ARGUMENTS_LIMIT as u64 {
+        quarter
+    } else {
+        ARGUMENTS_LIMIT as u64
+    }
+}
+
+/// How many bytes of arguments longer than the limit that was set a container, or another owner of cgroups, may send in
+/// a second on average. It may send [`long_arguments`] at once.
+pub const LONG_ARGUMENTS_PER_SECOND: u64 = 128 * 1024;
+
 /// Limits that the agent sets before load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Limits {
-    /// The most argument bytes to send for one exec, at most [`ARGUMENTS_LIMIT`].
+    /// The argument bytes that may be sent for every exec, at most [`ARGUMENTS_LIMIT`].
     pub arguments: u32,
     /// Size of the ring buffer in bytes.
     pub ring_buffer: u32,

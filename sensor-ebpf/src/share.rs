@@ -4,11 +4,14 @@
 //! share (see [`cgroup_share`]); once it is used up, its execs are sent short, and kinds of records are refused by their
 //! [`RecordKind::tier`]. An owner is a container with all cgroups below it, as the agent has told; of other cgroups, the
 //! one in the second level.
+//!
+//! What rules look at costs time by its bytes, so an owner also has an allowance of long arguments, with or without
+//! pressure.
 
-use aya_ebpf::{macros::map, maps::LruHashMap};
+use aya_ebpf::{helpers::generated::bpf_ktime_get_boot_ns, macros::map, maps::LruHashMap};
 use sensor_abi::{
-    CGROUP_V1_KEY, FLAG_CGROUP_V1, KernelLayout, OWNER_LEVELS, OWNERS_LIMIT, RecordKind, cgroup_share,
-    pressure_counted_from, short_from,
+    CGROUP_V1_KEY, FLAG_CGROUP_V1, KernelLayout, LONG_ARGUMENTS_PER_SECOND, OWNER_LEVELS, OWNERS_LIMIT, RecordKind,
+    cgroup_share, long_arguments, pressure_counted_from, short_from,
 };
 
 use crate::{
@@ -27,6 +30,10 @@ const UNKNOWN_OWNER_LEVEL: u32 = 2;
 #[map]
 static USAGE: LruHashMap<u64, Usage> = LruHashMap::with_max_entries(TRACKED, 0);
 
+/// What owners may still send of long arguments, by the key of their cgroup.
+#[map]
+static ALLOWANCES: LruHashMap<u64, Allowance> = LruHashMap::with_max_entries(TRACKED, 0);
+
 /// By the key of a cgroup the level of the cgroup that owns it: its own, or that of one above it. The agent writes it.
 #[map]
 static OWNERS: LruHashMap<u64, u32> = LruHashMap::with_max_entries(OWNERS_LIMIT, 0);
@@ -40,6 +47,14 @@ pub struct Usage {
     bytes: u64,
     /// How many of its records were refused since it is tracked.
     refused: u64,
+}
+
+/// How many bytes of long arguments an owner might send at a time.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Allowance {
+    bytes: u64,
+    time_ns: u64,
 }
 
 /// How a record may leave.
@@ -79,6 +94,41 @@ pub(crate) fn may_send(kind: RecordKind, cgroup: impl FnOnce() -> (Address, u16)
         return Leave::ShortFilling;
     }
     Leave::Whole
+}
+
+/// Whether so many bytes of arguments may be sent whole for a process in `cgroup` (its node, and flags) although they are
+/// longer than what may be sent for every exec; then its owner has used them up. (Processes may race here, as in
+/// [`charge`].)
+#[inline(always)]
+pub(crate) fn may_send_long(bytes: u64, cgroup: (Address, u16)) -> bool {
+    let most = long_arguments(ring_buffer_size());
+    if bytes > most {
+        return false;
+    }
+    let owner = owner(cgroup.0, cgroup.1);
+    // SAFETY: a helper without arguments.
+    let now = unsafe { bpf_ktime_get_boot_ns() };
+    let Some(allowance) = ALLOWANCES.get_ptr_mut(owner) else {
+        let allowance = Allowance {
+            bytes: most - bytes,
+            time_ns: now,
+        };
+        let _ = ALLOWANCES.insert(owner, allowance, 0);
+        return true;
+    };
+    // SAFETY: as in `may_send`.
+    unsafe {
+        let passed_ms = now.saturating_sub((*allowance).time_ns) / 1_000_000;
+        let earned = passed_ms * LONG_ARGUMENTS_PER_SECOND / 1000;
+        let left = (*allowance).bytes + earned;
+        let left = if left > most { most } else { left };
+        if bytes > left {
+            return false;
+        }
+        (*allowance).bytes = left - bytes;
+        (*allowance).time_ns = now;
+    }
+    true
 }
 
 /// What names a cgroup: its id, which is unique in its hierarchy.

@@ -5,6 +5,7 @@
 //! events before it in the same container; the events of other containers pass. What becomes of a verdict is the
 //! caller's business.
 
+use std::iter;
 use std::time::{Duration, Instant};
 
 use container_engines::{Directory, Lookup};
@@ -105,7 +106,7 @@ impl<Context> Detection<Context> {
         // What an engine has yet to say may be what a rule needs.
         if !matches!(lookup, Some(Lookup::Pending(_))) {
             let program = &mut self.program;
-            builder.fill(program, event);
+            builder.fill_for_rules(program, event);
             if let Some(lookup) = &lookup {
                 fill_metadata(program, lookup);
             }
@@ -115,7 +116,7 @@ impl<Context> Detection<Context> {
                 return self.engines.pass(time_ns, has_waiting, history, &mut on_match);
             }
         }
-        builder.fill(narrow, event);
+        builder.fill_for_rules(narrow, event);
         if let Some(lookup) = &lookup {
             fill_metadata(narrow, lookup);
         }
@@ -133,6 +134,11 @@ impl<Context> Detection<Context> {
                 builder.fill(&mut record, event);
                 self.waiting.push(WaitingEvent {
                     record,
+                    for_rules: event.longer.map(|_| {
+                        let mut record = narrow.clone();
+                        builder.fill_for_rules(&mut record, event);
+                        record
+                    }),
                     container: container.clone(),
                     context: context(),
                     deadline: Instant::now() + self.metadata_wait,
@@ -179,8 +185,11 @@ impl<Context> Detection<Context> {
             .take(which, self.last_poll, |container| directory.get(container.claim()));
         for (mut event, lookup) in taken {
             self.without_metadata += u64::from(matches!(lookup, Lookup::Pending(_)));
-            fill_metadata(&mut event.record, &lookup);
-            self.engines.evaluate_deferred(&event.record, history, &mut |matched| {
+            for record in iter::once(&mut event.record).chain(&mut event.for_rules) {
+                fill_metadata(record, &lookup);
+            }
+            let record = event.for_rules.as_ref().unwrap_or(&event.record);
+            self.engines.evaluate_deferred(record, history, &mut |matched| {
                 on_waiting(&event, matched);
             });
         }
@@ -247,6 +256,7 @@ mod tests {
         const SECOND_NS: i64 = 1_000_000_000;
         let waiting = |name: &str, time_ns| WaitingEvent {
             record: record(name, time_ns),
+            for_rules: None,
             container: Arc::new(ContainerIdentity {
                 id: "1".to_owned(),
                 runtime: None,

@@ -9,6 +9,7 @@ use sensor_abi::RecordHead;
 
 use crate::{
     clock::WallClock,
+    decode::Exec,
     enrich::users::Users,
     identity::ContainerIdentity,
     process::{Process, ProcessTable},
@@ -43,6 +44,8 @@ pub(crate) struct Event<'a> {
     pub head: &'a RecordHead,
     /// The process that did it.
     pub process: &'a Process,
+    /// Of an exec with more arguments than are kept of it: what came from the kernel, with all of them.
+    pub longer: Option<&'a Exec>,
     pub table: &'a ProcessTable,
     pub users: &'a Users,
     pub clock: WallClock,

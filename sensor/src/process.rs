@@ -25,8 +25,10 @@ mod terminal;
 mod texts;
 mod view;
 
+pub(crate) use arguments::ProcessArguments;
 pub(crate) use capabilities::{FIRST_USER_NAMESPACE, capability_names};
 pub(crate) use descriptors::descriptor_names;
+pub(crate) use image::Image;
 pub(crate) use key::ProcessKey;
 pub(crate) use model::Process;
 pub(crate) use reconcile::Reconciliation;

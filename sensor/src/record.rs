@@ -17,7 +17,12 @@ mod user;
 
 use rule_engine::Record;
 
-use crate::{enrich::host::Host, event::Event, notice::Raised, process::ProcessKey};
+use crate::{
+    enrich::host::Host,
+    event::Event,
+    notice::Raised,
+    process::{ProcessArguments, ProcessKey},
+};
 
 pub(crate) use base::fill_kind;
 pub(crate) use container::{ENGINE_FIELDS, fill_metadata};
@@ -40,11 +45,21 @@ impl RecordBuilder {
         }
     }
 
-    /// Makes `record` hold the event, as far as it wants it.
+    /// Makes `record` hold the event for a document, as far as it wants it: of very long arguments what is kept.
     pub(crate) fn fill(&self, record: &mut Record, event: &Event<'_>) {
+        self.fill_with(record, event, None);
+    }
+
+    /// Makes `record` hold the event for rules, as far as they look at it: with all arguments that came from the kernel.
+    pub(crate) fn fill_for_rules(&self, record: &mut Record, event: &Event<'_>) {
+        let all = event.longer.map(ProcessArguments::all_of_exec);
+        self.fill_with(record, event, all.as_ref());
+    }
+
+    fn fill_with(&self, record: &mut Record, event: &Event<'_>, arguments: Option<&ProcessArguments>) {
         record.clear();
         self.base.fill(record, event);
-        self.processes.fill(record, event, &self.base);
+        self.processes.fill(record, event, &self.base, arguments);
         user::fill(record, event.process, event.users);
         executable::fill(record, event.process, event.users);
         container::fill_identity(record, event.process);

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
+use tests::cgroup::Cgroup;
 use tests::document::Document;
 use tests::image::{ORDINARY, place_stand_in};
 use tests::program::run;
@@ -55,6 +56,72 @@ fn padding_does_not_hide_the_end_of_a_command_line() -> Result<()> {
     let event = exec_of(&sensor, "whole")?;
     assert_eq!(event.text("tidewaiter.process.arguments_complete"), "true");
     assert_eq!(event.get("tidewaiter.process.arguments_sha256"), None);
+    Ok(())
+}
+
+const NEEDLE: &str = "Needle";
+const NEEDLE_RULE: &str = r#"
+[rule]
+name = "Needle"
+description = "A program was started with a certain argument."
+rule_id = "0b9d1b54-3f0a-4f0e-8d7e-6d2f1a1c7c12"
+risk_score = 1
+severity = "low"
+type = "eql"
+language = "eql"
+query = '''
+process where event.action == "exec" and process.args == "needle" and process.command_line like "*0 needle /etc/./shadow 0*" and
+  tidewaiter.process.arguments_as_paths == "/etc/shadow" and tidewaiter.process.arguments_complete == true
+'''
+"#;
+
+const INCOMPLETE: &str = "Incomplete";
+const INCOMPLETE_RULE: &str = r#"
+[rule]
+name = "Incomplete"
+description = "A program was started with arguments that are not known."
+rule_id = "0b9d1b54-3f0a-4f0e-8d7e-6d2f1a1c7c13"
+risk_score = 1
+severity = "low"
+type = "eql"
+language = "eql"
+query = 'process where event.action == "exec" and tidewaiter.process.arguments_complete == false'
+"#;
+
+/// Starts the program with a megabyte before and behind what matters, twice: the second time is more than one may at once.
+const PADDED: &str = "p=$(printf '%0100000d' 0); p=\"$p $p $p $p $p $p $p $p $p $p\"; \
+    \"$1\" first $p needle /etc/./shadow $p end; \"$1\" second $p needle /etc/./shadow $p end";
+
+#[test]
+fn padding_hides_nothing_from_rules_and_who_pads_too_much_is_told() -> Result<()> {
+    let home = Home::new()?;
+    let program = program(&home)?;
+    for (name, rule) in [("needle", NEEDLE_RULE), ("incomplete", INCOMPLETE_RULE)] {
+        fs::write(home.rules().join(name).with_extension("toml"), rule)?;
+    }
+    let sensor = home.run()?;
+    let cgroup = Cgroup::new("padded")?;
+    run(&mut cgroup.shell(PADDED, &[program.as_os_str()]))?;
+
+    let is_of = |alert: &Document, rule: &str, which: &str| {
+        let args = alert.get("process.args").and_then(Value::as_array);
+        let first = args.and_then(|args| args.get(1)?.as_str());
+        alert.rule() == rule && first == Some(which)
+    };
+    let told = |rule: &str, which: &str| {
+        sensor.wait_for(&format!("`{rule}` of the {which}"), |alert| {
+            is_of(alert, rule, which).then(|| alert.clone())
+        })
+    };
+    let alert = told(NEEDLE, "first")?;
+    told(INCOMPLETE, "second")?;
+    // The document has as much as is to be kept, and says so.
+    assert_eq!(alert.text("tidewaiter.process.arguments_complete"), "false");
+    assert_eq!(alert.text("process.args_count"), "25");
+    let args = alert.text("process.args");
+    assert!(args.len() < 40_000 && args.contains("end") && !args.contains("needle"));
+    let alerts = sensor.alerts_so_far();
+    assert!(!alerts.iter().any(|alert| is_of(alert, INCOMPLETE, "first")));
     Ok(())
 }
 

@@ -34,8 +34,9 @@ pub const STEPS_PER_TAIL_CALL: usize = 512;
 /// The most supplementary groups that an exec's record carries.
 pub const GROUPS_LIMIT: usize = 64;
 
-/// The most argument bytes that are sent for one exec: a first chunk, and four chunks in each of
-/// the 33 tail calls that the kernel allows, less those that deep paths may need and two for the environment.
+/// The most argument bytes that are sent for one exec: a first chunk, and [`CHUNKS_PER_TAIL_CALL`] in each of the 33 tail
+/// calls that the kernel allows, less those that deep paths may need and two for the environment. The kernel takes
+/// 2 MiB of arguments where the stack's limit is the usual one of 8 MiB.
 pub const ARGUMENTS_LIMIT: usize = ARGUMENTS_CHUNK * (1 + CHUNKS_PER_TAIL_CALL * (33 - PATH_TAIL_CALLS - 2));
 
 /// How many of the bytes kept of arguments longer than `limit` are taken from their end.
@@ -47,15 +48,17 @@ pub const fn arguments_tail(limit: u32) -> u32 {
 pub const ENVIRONMENT_LIMIT: usize = 4 * ARGUMENTS_CHUNK;
 
 /// Argument chunks that one run of the continuation program sends.
-pub const CHUNKS_PER_TAIL_CALL: usize = 4;
+pub const CHUNKS_PER_TAIL_CALL: usize = 7;
+
+const _: () = assert!(ARGUMENTS_LIMIT >= 2 * 1024 * 1024);
 
 /// [`FileIdentity::file_system`] of an overlay file system.
 pub const OVERLAY_MAGIC: u32 = 0x794c_7630;
 
 /// The arguments continue in a [`RecordKind::Arguments`] record from the same processor.
 pub const FLAG_ARGUMENTS_CONTINUE: u16 = 1 << 0;
-/// The arguments are longer than the limit that was set at load: what is left out lies before the
-/// last [`arguments_tail`] bytes of them. Of an environment, its end is left out.
+/// The arguments are longer than the limit that was set at load, and than what their owner may send now beyond it: what is
+/// left out lies before the last [`arguments_tail`] bytes of them. Of an environment, its end is left out.
 pub const FLAG_ARGUMENTS_CUT: u16 = 1 << 1;
 /// The arguments could not be read from the process's memory.
 pub const FLAG_ARGUMENTS_UNREADABLE: u16 = 1 << 2;

@@ -22,7 +22,7 @@ use crate::{
     path::{FILENAME_SIZE, Path, append_bytes, append_string, begin, climb, climb_on, give_up, is_closed, is_detached},
     read::{Address, Block, BlockBytes, pointer, read, user_bytes},
     scratch::{self, ExecScratch, Rest, RestScratch, Walk},
-    share::{Leave, key, may_send},
+    share::{Leave, key, may_send, may_send_long},
     task::{cgroup_node, credentials, descriptors, mount_namespace, namespace_of_mount, namespaces, process},
 };
 
@@ -266,9 +266,10 @@ fn finish(scratch: *mut ExecScratch) -> bool {
     let executable_rest_length = give_up(scratch, walk(scratch, EXECUTABLE));
     let directory_rest_length = give_up(scratch, walk(scratch, DIRECTORY));
     // SAFETY: as in `gather`.
-    let (mm, mut flags) = unsafe {
+    let (mm, cgroup, mut flags) = unsafe {
         (
             core::ptr::read_volatile(&raw const (*scratch).mm),
+            core::ptr::read_volatile(&raw const (*scratch).cgroup),
             core::ptr::read_volatile(&raw const (*scratch).flags) as u16,
         )
     };
@@ -276,7 +277,8 @@ fn finish(scratch: *mut ExecScratch) -> bool {
     let total = pointer(mm, layout!(mm_arguments_end)) - start;
     let limit = arguments_limit();
     let is_short = flags & SHORT != 0;
-    let (head_end, tail_start) = if total > limit && !is_short {
+    let is_cut = total > limit && !is_short && !may_send_long(total, (cgroup, flags & FLAG_CGROUP_V1));
+    let (head_end, tail_start) = if is_cut {
         flags |= FLAG_ARGUMENTS_CUT;
         let tail = arguments_tail(limit as u32) as u64;
         (limit - tail, total - tail)
@@ -332,7 +334,7 @@ fn finish(scratch: *mut ExecScratch) -> bool {
             tail_start: environment_end,
             end: environment_end,
         };
-        (*rest).cgroup = core::ptr::read_volatile(&raw const (*scratch).cgroup);
+        (*rest).cgroup = cgroup;
         (*rest).cgroup_flags = flags & FLAG_CGROUP_V1;
         (*rest).pid = (*exec).process.pid;
         (*exec).head = head(RecordKind::Exec, flags);

@@ -185,6 +185,7 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
             warn!("this kernel does not tell {what}; events come without them");
         }
         let mut table = ProcessTable::new(Box::new(self.directory.clone()));
+        table.arguments_limit = self.config.arguments_limit_bytes as usize;
         table
             .environment_variables
             .clone_from(&self.config.environment_variables);

@@ -370,6 +370,36 @@ proptest! {
     }
 
     #[test]
+    fn arguments_whose_pieces_are_missing_or_swapped_are_a_true_beginning_and_say_so(
+        pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..6), 2..12),
+        swaps in prop::collection::vec((0..12usize, 0..12usize), 0..3),
+        missing in prop::collection::vec(0..12usize, 0..2),
+    ) {
+        let (first, rest) = pieces.split_first().expect("there are two");
+        let parts: [&[u8]; 6] = [b"", b"", b"", b"", b"", first];
+        let mut offset = first.len() as u32;
+        let mut further = Vec::new();
+        for (index, piece) in rest.iter().enumerate() {
+            let flags = if index + 1 < rest.len() { FLAG_ARGUMENTS_CONTINUE } else { 0 };
+            further.push((index, arguments_record(2 + index as u64, flags, offset, piece)));
+            offset += piece.len() as u32;
+        }
+        for (one, other) in swaps {
+            further.swap(one % rest.len(), other % rest.len());
+        }
+        further.retain(|(index, _)| !missing.contains(index));
+        let in_order = further.iter().enumerate().take_while(|(place, (index, _))| place == index).count();
+        let mut records = vec![exec_record(1, FLAG_ARGUMENTS_CONTINUE, parts)];
+        records.extend(further.into_iter().map(|(_, record)| record));
+        let (events, _) = decode_all(&records);
+        prop_assert_eq!(events.len(), 1);
+        let exec = only_exec(&events);
+        prop_assert_eq!(&exec.arguments, &pieces[..=in_order].concat());
+        prop_assert_eq!(exec.arguments_complete, in_order == rest.len());
+        prop_assert_eq!(exec.arguments_gap, None);
+    }
+
+    #[test]
     fn every_exec_is_emitted_once_and_before_its_end_with_a_beginning_of_its_arguments(
         // For each exec: its processor, how many chunks follow, which of them are lost.
         execs in prop::collection::vec((0..2u32, 0..4u64, prop::collection::vec(any::<bool>(), 4)), 1..12),

@@ -5,6 +5,7 @@
 //! has another's events go on unnamed.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::iter;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,6 +22,8 @@ const WAITING_BYTES: usize = 8 * 1024 * 1024;
 pub(crate) struct WaitingEvent<Context> {
     /// The event, but for what the engine reports.
     pub(crate) record: Record,
+    /// The same for rules, if these look at more than a document holds.
+    pub(crate) for_rules: Option<Record>,
     pub(crate) container: Arc<ContainerIdentity>,
     pub(crate) context: Context,
     pub(crate) deadline: Instant,
@@ -78,7 +81,8 @@ impl<Context> WaitingEvents<Context> {
     }
 
     pub(crate) fn push(&mut self, event: WaitingEvent<Context>) {
-        let bytes = event.record.allocated_bytes();
+        let records = iter::once(&event.record).chain(&event.for_rules);
+        let bytes = records.map(Record::allocated_bytes).sum::<usize>();
         self.bytes += bytes;
         let WaitingEvent { container, .. } = &event;
         *self.owners.entry(container.outermost_id().to_owned()).or_default() += bytes;
@@ -131,6 +135,7 @@ mod tests {
         record.long(fields::PROCESS_PID, number);
         WaitingEvent {
             record,
+            for_rules: None,
             container: Arc::new(ContainerIdentity {
                 id: container.to_string(),
                 runtime: None,

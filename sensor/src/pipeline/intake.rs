@@ -52,10 +52,15 @@ impl Intake {
             self.owners
                 .tell(exec.fixed.cgroup_key, &exec.cgroup, container.outermost_id());
         }
+        let longer = match kernel_event {
+            KernelEvent::Exec(exec) if exec.arguments.len() > table.arguments_limit => Some(&**exec),
+            _ => None,
+        };
         let event = Event {
             kind: EventKind::Process(action),
             head,
             process,
+            longer,
             table,
             users: &self.users,
             clock: self.clock,

@@ -1,6 +1,7 @@
 //! Arguments and environment of a process. They are hostile input, bounded here per process; of all processes together
 //! by the [budget](super::budget).
 
+use sensor_abi::arguments_tail;
 use sha2::{Digest, Sha256};
 
 use super::texts::Texts;
@@ -38,10 +39,32 @@ impl Cut {
 }
 
 impl ProcessArguments {
-    /// The arguments of an exec.
-    pub fn from_exec(exec: &Exec) -> Self {
-        let bytes = &exec.arguments;
-        let (texts, after) = match exec.arguments_gap.and_then(|gap| bytes.split_at_checked(gap)) {
+    /// The arguments of an exec, or both ends of longer ones, with the bytes that the kernel side would have cut too.
+    pub fn from_exec(exec: &Exec, limit: usize) -> Self {
+        let bytes = exec.arguments.as_slice();
+        if bytes.len() <= limit {
+            return Self::all_of_exec(exec);
+        }
+        let tail = arguments_tail(limit as u32) as usize;
+        let head = exec.arguments_gap.unwrap_or(bytes.len()).min(limit - tail);
+        let ends = (&bytes[..head], &bytes[bytes.len() - tail..]);
+        ProcessArguments {
+            count: bytes.split(|byte| *byte == 0).count() as u32 - u32::from(bytes.ends_with(b"\0")),
+            ..Self::of_exec(exec, Some(ends))
+        }
+    }
+
+    /// All that was read of an exec's arguments.
+    pub fn all_of_exec(exec: &Exec) -> Self {
+        Self::of_exec(
+            exec,
+            exec.arguments_gap.and_then(|gap| exec.arguments.split_at_checked(gap)),
+        )
+    }
+
+    /// The arguments of an exec, or these ends of them.
+    fn of_exec(exec: &Exec, ends: Option<(&[u8], &[u8])>) -> Self {
+        let (texts, after) = match ends {
             Some((head, tail)) => {
                 let head = Texts::from_bytes(head);
                 let tail = Texts::from_bytes(tail);
@@ -50,11 +73,11 @@ impl ProcessArguments {
                     Some(head.len() as u32),
                 )
             }
-            None => (Texts::from_bytes(bytes), None),
+            None => (Texts::from_bytes(&exec.arguments), None),
         };
-        let cut = (!exec.arguments_complete).then(|| Cut {
+        let cut = (ends.is_some() || !exec.arguments_complete).then(|| Cut {
             after,
-            sha256: Some(Sha256::digest(bytes).into()),
+            sha256: Some(Sha256::digest(&exec.arguments).into()),
         });
         Self::new(texts, exec.fixed.arguments_total.into(), cut)
     }
@@ -132,7 +155,11 @@ pub(super) fn allowed_variables(environment: &[u8], names: &[String]) -> Texts {
 
 #[cfg(test)]
 mod tests {
+    use sensor_abi::ExecFixed;
+    use zerocopy::FromZeros;
+
     use super::*;
+    use crate::decode::PathsLeftOut;
 
     fn list(texts: &Texts) -> Vec<&str> {
         texts.iter().collect()
@@ -153,6 +180,43 @@ mod tests {
         let none = kept.without_texts();
         assert!(none.texts.is_empty());
         assert_eq!((none.count, none.cut.unwrap().sha256), (3, cut.sha256));
+    }
+
+    #[test]
+    fn of_longer_arguments_than_the_limit_both_ends_are_kept() {
+        let arguments = format!("program\0{}\0middle\0{}\0last\0", "x".repeat(500), "y".repeat(500));
+        let exec = |limit| {
+            let exec = Exec {
+                fixed: ExecFixed::new_zeroed(),
+                executable: String::new(),
+                filename: String::new(),
+                working_directory: String::new(),
+                cgroup: String::new(),
+                left_out: PathsLeftOut::default(),
+                shortened: None,
+                groups: Vec::new(),
+                arguments: arguments.clone().into_bytes(),
+                arguments_complete: true,
+                arguments_gap: None,
+                environment: Vec::new(),
+                environment_complete: false,
+            };
+            (
+                ProcessArguments::from_exec(&exec, limit),
+                ProcessArguments::all_of_exec(&exec),
+            )
+        };
+        let (kept, all) = exec(400);
+        let (head, tail) = ("x".repeat(300 - "program\0".len()), "y".repeat(100 - "\0last\0".len()));
+        assert_eq!(list(&kept.texts), ["program", &head, &tail, "last"]);
+        assert_eq!((kept.count, all.count), (5, 5));
+        let cut = kept.cut.unwrap();
+        assert_eq!(
+            (cut.after, cut.sha256),
+            (Some(2), Some(Sha256::digest(&arguments).into()))
+        );
+        assert_eq!(all.cut, None);
+        assert_eq!(exec(arguments.len()), (all.clone(), all));
     }
 
     #[test]

@@ -8,7 +8,8 @@ use std::collections::HashMap;
 
 use ahash::RandomState;
 use sensor_abi::{
-    ExitRecord, FLAG_CGROUP_V1, FLAG_ENVIRONMENT_FOLLOWS, FLAG_SCRIPT, ForkRecord, Namespaces, ProcessFixed,
+    ARGUMENTS_LIMIT, ExitRecord, FLAG_CGROUP_V1, FLAG_ENVIRONMENT_FOLLOWS, FLAG_SCRIPT, ForkRecord, Namespaces,
+    ProcessFixed,
 };
 
 use super::arguments::{ProcessArguments, allowed_variables};
@@ -53,6 +54,8 @@ pub struct ProcessTable {
     unknown: SharedImage,
     /// By which starts of processes are dated.
     pub(crate) clock: WallClock,
+    /// How many bytes of a process's arguments are kept.
+    pub(crate) arguments_limit: usize,
     /// Names of variables whose values are kept.
     pub environment_variables: Vec<String>,
     pub(crate) counts: TableCounts,
@@ -84,6 +87,7 @@ impl ProcessTable {
                 0,
             ),
             clock: WallClock::read(),
+            arguments_limit: ARGUMENTS_LIMIT,
             environment_variables: Vec::new(),
             counts: TableCounts::default(),
             untold: Untold::default(),
@@ -186,7 +190,7 @@ impl ProcessTable {
                 host.filter(|inode| *inode != 0),
             );
         }
-        let arguments = ProcessArguments::from_exec(exec);
+        let arguments = ProcessArguments::from_exec(exec, self.arguments_limit);
         let is_script = exec.fixed.head.flags & FLAG_SCRIPT != 0;
         let script = is_script.then_some(exec.filename.as_str());
         let reads_environment = exec.fixed.head.flags & FLAG_ENVIRONMENT_FOLLOWS != 0;

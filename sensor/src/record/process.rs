@@ -9,7 +9,7 @@ use super::process_fields::{Arguments, ProcessFields};
 use super::put::{put, texts_from};
 use crate::{
     event::{Event, EventKind, ProcessAction},
-    process::{Process, descriptor_names},
+    process::{Image, Process, ProcessArguments, descriptor_names},
 };
 
 /// The fields of all processes that an event mentions.
@@ -32,23 +32,28 @@ impl Processes {
         }
     }
 
-    pub(super) fn fill(&self, record: &mut Record, event: &Event<'_>, base: &Base) {
+    /// Fills them, with `all` the arguments of the event's process if more are wanted than are kept.
+    pub(super) fn fill(&self, record: &mut Record, event: &Event<'_>, base: &Base, all: Option<&ProcessArguments>) {
         let Event { process, table, .. } = event;
-        self.process.fill(record, process, event, base, Arguments::Whole);
+        let told = all.map_or(Arguments::Kept, Arguments::All);
+        self.process.fill(record, process, event, base, told);
         if event.kind == EventKind::Process(ProcessAction::Ended) {
             fill_end(record, event);
         }
-        fill_arguments(record, process);
+        let image = process.image();
+        let arguments = all.unwrap_or(&image.arguments);
+        fill_arguments(record, arguments);
         if event.kind == EventKind::Process(ProcessAction::Executed) {
-            fill_argument_paths(record, process);
+            fill_argument_paths(record, arguments, &image.working_directory);
         }
+        fill_environment(record, &image);
         record.boolean(own::PROCESS_ON_TERMINAL, process.on_terminal);
         if let Some(descriptors) = process.descriptors {
             texts_from(record, Some(own::PROCESS_DESCRIPTORS), descriptor_names(descriptors));
         }
         fill_namespaces(record, process);
         match table.get(process.parent) {
-            Some(parent) => self.parent.fill(record, parent, event, base, Arguments::Whole),
+            Some(parent) => self.parent.fill(record, parent, event, base, Arguments::Kept),
             None => {
                 record.long(fields::PROCESS_PARENT_PID, i64::from(process.parent.pid));
                 record.text(fields::PROCESS_PARENT_ENTITY_ID, &base.entity_id(process.parent));
@@ -62,7 +67,7 @@ impl Processes {
             if set.are_wanted(record)
                 && let Some(leader) = leader.and_then(|key| table.get(key))
             {
-                set.fill(record, leader, event, base, Arguments::Bounded);
+                set.fill(record, leader, event, base, Arguments::First);
                 put(record, set.same_as_process, Value::Boolean(leader.key == process.key));
             }
         }
@@ -93,10 +98,8 @@ fn fill_end(record: &mut Record, event: &Event<'_>) {
     }
 }
 
-/// The environment, and how much of the arguments is known.
-fn fill_arguments(record: &mut Record, process: &Process) {
-    let image = process.image();
-    let arguments = &image.arguments;
+/// How much of the arguments is known.
+fn fill_arguments(record: &mut Record, arguments: &ProcessArguments) {
     record.long(own::PROCESS_ARGUMENTS_BYTES, arguments.total_bytes as i64);
     record.boolean(own::PROCESS_ARGUMENTS_COMPLETE, arguments.cut.is_none());
     if let Some(cut) = &arguments.cut {
@@ -107,6 +110,9 @@ fn fill_arguments(record: &mut Record, process: &Process) {
             record.long(own::PROCESS_ARGUMENTS_CUT_AFTER, i64::from(after));
         }
     }
+}
+
+fn fill_environment(record: &mut Record, image: &Image) {
     for variable in image.environment.iter() {
         record.text(fields::PROCESS_ENV_VARS, variable);
     }
@@ -115,7 +121,7 @@ fn fill_arguments(record: &mut Record, process: &Process) {
     }
 }
 
-fn fill_argument_paths(record: &mut Record, process: &Process) {
+fn fill_argument_paths(record: &mut Record, arguments: &ProcessArguments, directory: &str) {
     let wants = [
         own::PROCESS_ARGUMENTS_AS_PATHS,
         own::PROCESS_ARGUMENTS_AS_PATHS_COMPLETE,
@@ -123,8 +129,7 @@ fn fill_argument_paths(record: &mut Record, process: &Process) {
     if !wants.into_iter().any(|field| record.wants(field)) {
         return;
     }
-    let image = process.image();
-    let is_complete = each_path(image.args(), &image.working_directory, &mut |path| {
+    let is_complete = each_path(&arguments.texts, directory, &mut |path| {
         record.text(own::PROCESS_ARGUMENTS_AS_PATHS, path);
     });
     if !is_complete {

@@ -8,26 +8,30 @@ use super::put::{put, text_from, texts_from};
 use super::user::{put_group_name, put_user_name};
 use crate::{
     event::Event,
-    process::{Process, Texts, capability_names, device_numbers},
+    process::{Process, ProcessArguments, Texts, capability_names, device_numbers},
 };
 
 /// `process.args` of leaders are bounded, because every event of a session repeats them.
 const LEADER_ARGUMENT_LIMIT: usize = 64;
 const LEADER_ARGUMENT_BYTES: usize = 4096;
 
-/// How many of a process's arguments an event repeats.
+/// Which arguments of a process a record has.
 #[derive(Clone, Copy)]
-pub(super) enum Arguments {
-    Whole,
-    Bounded,
+pub(super) enum Arguments<'a> {
+    /// Those that are kept of it.
+    Kept,
+    /// The first of these.
+    First,
+    /// These.
+    All(&'a ProcessArguments),
 }
 
-impl Arguments {
+impl Arguments<'_> {
     /// How many of them.
-    fn kept(self, args: &Texts) -> usize {
+    fn told(self, args: &Texts) -> usize {
         match self {
-            Arguments::Whole => args.len(),
-            Arguments::Bounded => args.first_fitting(LEADER_ARGUMENT_BYTES).min(LEADER_ARGUMENT_LIMIT),
+            Arguments::Kept | Arguments::All(_) => args.len(),
+            Arguments::First => args.first_fitting(LEADER_ARGUMENT_BYTES).min(LEADER_ARGUMENT_LIMIT),
         }
     }
 }
@@ -123,7 +127,7 @@ impl ProcessFields {
         process: &Process,
         event: &Event<'_>,
         base: &Base,
-        arguments: Arguments,
+        arguments: Arguments<'_>,
     ) {
         put(record, self.pid, Value::Long(i64::from(process.key.pid)));
         put(record, self.vpid, Value::Long(i64::from(process.namespace_pid)));
@@ -140,15 +144,18 @@ impl ProcessFields {
                 put(record, field, Value::Text(text));
             }
         }
-        let args = image.args();
+        let ProcessArguments { texts: args, count, .. } = match arguments {
+            Arguments::All(all) => all,
+            Arguments::Kept | Arguments::First => &image.arguments,
+        };
         let is_wanted = |field: Option<FieldId>| field.is_some_and(|field| record.wants(field));
         if !args.is_empty() && (is_wanted(self.args) || is_wanted(self.command_line)) {
-            let kept = arguments.kept(args);
-            texts_from(record, self.args, args.iter().take(kept));
-            text_from(record, self.command_line, || args.first(kept).with_spaces());
+            let told = arguments.told(args);
+            texts_from(record, self.args, args.iter().take(told));
+            text_from(record, self.command_line, || args.first(told).with_spaces());
         }
-        if image.arguments.count > 0 {
-            put(record, self.args_count, Value::Long(i64::from(image.arguments.count)));
+        if *count > 0 {
+            put(record, self.args_count, Value::Long(i64::from(*count)));
         }
         if process.terminal != 0 {
             let (major, minor) = device_numbers(process.terminal);

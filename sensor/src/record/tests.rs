@@ -123,6 +123,7 @@ fn fill(
         kind,
         head: &RecordHead::new_zeroed(),
         process: table.get(key).expect("the process is in the table"),
+        longer: None,
         table,
         users,
         clock: WallClock::read(),
