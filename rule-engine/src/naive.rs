@@ -12,11 +12,11 @@ use serde_json::{Map, Value as Json};
 use crate::compile::graph::CompiledCondition;
 use crate::condition::{Condition, Detection};
 use crate::diagnostic::Findings;
-use crate::fixture::{self, OPTIONS};
+use crate::fixture;
 use crate::language::{ParseOptions, kql};
 use crate::limits::MAX_REASON_LINES;
-use crate::record::Record;
-use crate::schema::{FieldType, Schema};
+use crate::record::{Producer, Record};
+use crate::schema::{FieldType, Schema, fields};
 
 mod compute;
 mod engine;
@@ -29,7 +29,7 @@ pub(crate) mod sequence;
 use query::Query;
 
 /// All fields of generated events, and what their values are.
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 17] = [
     "acme.count",
     "acme.team",
     "container.labels",
@@ -44,12 +44,21 @@ const FIELDS: [&str; 15] = [
     "process.parent.name.text",
     "process.pid",
     "process.start",
+    "process.title",
+    "process.title.text",
     "source.ip",
 ];
 
+/// Where a test of the process's name is one of its title too.
+pub(crate) static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+    let schema = Schema::ecs();
+    let title = schema.field("process.title").expect("a field of ECS");
+    schema.with_further_values(fields::PROCESS_NAME, title)
+});
+
 /// With fields for which records have no place.
 pub(crate) static WITH_OWN_FIELDS: LazyLock<ParseOptions> = LazyLock::new(|| {
-    let options = OPTIONS.clone().with_own_field("acme.team", FieldType::Keyword);
+    let options = ParseOptions::new(Producer::new(SCHEMA.clone())).with_own_field("acme.team", FieldType::Keyword);
     let options = options.and_then(|options| options.with_own_field("acme.count", FieldType::Long));
     options.expect("new fields")
 });
@@ -163,6 +172,15 @@ fn values(event: &Map<String, Json>, field: &str) -> Vec<Value> {
             .collect(),
         Some(key) => values_of(&labels[&key[1..]]),
         None => event.get(field).map(values_of).unwrap_or_default(),
+    }
+}
+
+/// The values that a test of a field is for: those of a name are two fields'.
+fn tested_values(event: &Map<String, Json>, field: &str) -> Vec<Value> {
+    let own = values(event, field);
+    match field.trim_matches(['`', '?']).strip_prefix("process.name") {
+        Some(form) => [own, values(event, &format!("process.title{form}"))].concat(),
+        None => own,
     }
 }
 
@@ -307,9 +325,9 @@ fn check(
     let condition = condition.unwrap_or(Condition::Never);
     condition.visit_fields(&mut |field| read.push(field.field));
     let is_plain = !calls_function(&condition);
-    let mut narrow = Record::only(&Schema::ecs(), |field| read.contains(&field));
+    let mut narrow = Record::only(&SCHEMA, |field| read.contains(&field));
     let mut compiled = CompiledCondition::compile(&condition);
-    let mut record = Record::new();
+    let mut record = Record::with_schema(&SCHEMA);
     for event in events {
         record.fill_from_document(event);
         let evaluate = |compiled: &mut CompiledCondition, record: &Record| {

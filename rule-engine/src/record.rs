@@ -144,10 +144,18 @@ impl Record {
         }
     }
 
-    /// A record that takes values of some fields only, for a reader of no others; those of the rest are passed over.
+    /// A record that takes values of some fields only, and what counts as further values of these, for a reader of no
+    /// others; those of the rest are passed over.
     pub fn only(schema: &Schema, wanted: impl Fn(FieldId) -> bool) -> Record {
         let mut record = Record::with_schema(schema);
-        for field in schema.fields().filter(|field| !wanted(*field)) {
+        let wanted_fields = || schema.fields().filter(|field| wanted(*field));
+        let further: Vec<FieldId> = wanted_fields()
+            .filter_map(|field| schema.further_values(field))
+            .collect();
+        for field in schema
+            .fields()
+            .filter(|field| !wanted(*field) && !further.contains(field))
+        {
             record.slots[field.index()] = UNWANTED;
         }
         record
@@ -295,15 +303,37 @@ impl Record {
 
     /// The values of the field, none if it is missing.
     pub fn values(&self, field: FieldId) -> Values<'_> {
-        let next = match self.slots[field.index()] {
+        Values {
+            record: self,
+            next: self.first(field),
+            further: NONE,
+        }
+    }
+
+    /// The values that tests of the field are for: its own, and those that count as further ones of it.
+    pub(crate) fn tested_values(&self, field: FieldId) -> Values<'_> {
+        let further = self.schema.further_values(field);
+        Values {
+            further: further.map_or(NONE, |further| self.first(further)),
+            ..self.values(field)
+        }
+    }
+
+    /// How many values tests of the field are for.
+    pub(crate) fn tested_count(&self, field: FieldId) -> usize {
+        let further = self.schema.further_values(field);
+        self.count(field) + further.map_or(0, |further| self.count(further))
+    }
+
+    fn first(&self, field: FieldId) -> u32 {
+        match self.slots[field.index()] {
             0 | UNWANTED => NONE,
             slot => self.present[usize::from(slot) - 1].first,
-        };
-        Values { record: self, next }
+        }
     }
 
     /// How many values the field has.
-    pub(crate) fn count(&self, field: FieldId) -> usize {
+    fn count(&self, field: FieldId) -> usize {
         match self.slots[field.index()] {
             0 | UNWANTED => 0,
             slot => self.present[usize::from(slot) - 1].count as usize,
@@ -386,6 +416,8 @@ impl Record {
 pub struct Values<'a> {
     record: &'a Record,
     next: u32,
+    /// The first of those that follow them.
+    further: u32,
 }
 
 impl<'a> Iterator for Values<'a> {
@@ -395,7 +427,13 @@ impl<'a> Iterator for Values<'a> {
     #[inline(always)]
     fn next(&mut self) -> Option<Value<'a>> {
         // `NONE` is past all of them.
-        let stored = self.record.values.get(self.next as usize)?;
+        let stored = match self.record.values.get(self.next as usize) {
+            Some(stored) => stored,
+            None => {
+                let further = std::mem::replace(&mut self.further, NONE);
+                self.record.values.get(further as usize)?
+            }
+        };
         self.next = stored.next;
         Some(match stored.value {
             StoredValue::Text(span) => Value::Text(self.record.text_of(span)),

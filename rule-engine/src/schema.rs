@@ -94,7 +94,7 @@ pub(crate) struct Definition {
 }
 
 /// Which fields there are, and which name the owner of an event. Cheap to clone; two schemas are equal if they declare
-/// the same fields in the same order and name the owner alike.
+/// the same fields in the same order, with the same further values, and name the owner alike.
 #[derive(Clone)]
 pub struct Schema(Arc<Declared>);
 
@@ -105,6 +105,8 @@ struct Declared {
     /// Fields without a slot of their own in records.
     own: BTreeMap<String, FieldType>,
     owner: Box<[FieldId]>,
+    /// By field, see [`Schema::with_further_values`].
+    further: Vec<Option<FieldId>>,
 }
 
 impl Default for Declared {
@@ -114,6 +116,7 @@ impl Default for Declared {
             by_name: HashMap::default(),
             own: BTreeMap::new(),
             owner: [fields::CONTAINER_ID].into(),
+            further: Vec::new(),
         }
     }
 }
@@ -296,6 +299,29 @@ impl Schema {
         &self.0.owner
     }
 
+    /// The schema with a field whose values count as further ones of another: what compares the other compares these
+    /// too, as if the other had them all. Documents show each where it is, and where values are no tests' (keys, function
+    /// arguments) each field has its own alone.
+    ///
+    /// # Panics
+    /// A field is one of another schema, or their types differ.
+    pub fn with_further_values(mut self, of: FieldId, further: FieldId) -> Schema {
+        assert_eq!(
+            self.field_type(of),
+            self.field_type(further),
+            "the types of both fields"
+        );
+        let all = &mut Arc::make_mut(&mut self.0).further;
+        all.resize(all.len().max(of.index() + 1), None);
+        all[of.index()] = Some(further);
+        self
+    }
+
+    /// The field whose values count as further ones of this field.
+    pub(crate) fn further_values(&self, of: FieldId) -> Option<FieldId> {
+        self.0.further.get(of.index()).copied().flatten()
+    }
+
     /// The field of this name.
     pub fn field(&self, name: &str) -> Option<FieldId> {
         let declared = || self.0.by_name.get(name);
@@ -362,7 +388,8 @@ impl Default for Schema {
 
 impl PartialEq for Schema {
     fn eq(&self, other: &Schema) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || (self.0.fields == other.0.fields && self.0.owner == other.0.owner)
+        let (one, two) = (&self.0, &other.0);
+        Arc::ptr_eq(one, two) || (one.fields == two.fields && one.owner == two.owner && one.further == two.further)
     }
 }
 

@@ -245,13 +245,24 @@ fn contradiction(conditions: &[Condition]) -> Option<String> {
         |field: &FieldReference| !field.definition.is_array && field.definition.field_type != FieldType::Object;
     let mut found: Vec<&FieldReference> = tests
         .iter()
-        .filter(|(field, tests)| single(field) && tests.len() > 1 && exclude_each_other(field, tests))
+        .filter(|(field, tests)| single(field) && tests.len() > 1 && cannot_all_come_out(field, tests))
         .map(|(field, _)| *field)
         .collect();
     found.sort_by_key(|field| field.field);
     found
         .first()
         .map(|field| format!("no one value of `{}` passes all of its tests", field.name()))
+}
+
+/// Whether no value of the field passes all tests; where it has further values each may be for another test.
+fn cannot_all_come_out(field: &FieldReference, tests: &[Wanted<'_>]) -> bool {
+    if !field.has_further_values {
+        return exclude_each_other(field, tests);
+    }
+    let (positive, negative): (Vec<Wanted<'_>>, Vec<Wanted<'_>>) = tests.iter().partition(|wanted| wanted.outcome);
+    positive
+        .into_iter()
+        .any(|wanted| exclude_each_other(field, &[&[wanted], &negative[..]].concat()))
 }
 
 /// A test and the outcome that the condition needs.

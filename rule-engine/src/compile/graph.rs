@@ -197,7 +197,7 @@ impl NodeId {
             Node::Any(operands) => operands.by_cost.iter().any(|operand| operand.matches(event)),
             Node::Not(operand) => !operand.matches(event),
             Node::Field(matcher) => match matcher.scan {
-                Some(scan) if scan::are_many(event.record.count(matcher.field)) => {
+                Some(scan) if scan::are_many(event.record.tested_count(matcher.field)) => {
                     let passes = |node: usize, value: Value<'_>| match &event.graph.nodes[node] {
                         Node::Field(matcher) => matcher.passes(value, &event.scratch.folded),
                         _ => false,

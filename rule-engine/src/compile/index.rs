@@ -346,7 +346,7 @@ impl Stage {
             }
         }
         for parts in &self.parts {
-            if !parts.concerns(found) || is_scanned(parts.field, record.count(parts.field)) {
+            if !parts.concerns(found) || is_scanned(parts.field, record.tested_count(parts.field)) {
                 parts.skip(found);
             } else {
                 parts.narrow(record, found, folded);

@@ -8,12 +8,13 @@ use super::query::{Query, Test};
 use super::regex::Regex;
 use super::{ADDRESSES, DATES, Language, Letters, NETWORKS, Value};
 
-const TEXT_FIELDS: [&str; 10] = [
+const TEXT_FIELDS: [&str; 11] = [
     "acme.team",
     "acme.team.caseless",
     "process.name",
     "process.args",
     "process.parent.name",
+    "process.title",
     "process.name.caseless",
     "process.name.text",
     "`process.args`",
@@ -307,14 +308,14 @@ pub(crate) fn event() -> impl Strategy<Value = Map<String, Json>> {
         longs(),
         floats,
         truths,
-        (dates, addresses, texts(), longs(), texts()),
+        (dates, addresses, texts(), longs(), texts(), texts()),
     );
     all.prop_map(
-        |(name, args, parent, team, other, pid, count, usage, interactive, (dates, addresses, own, own_count, unknown))| {
+        |(name, args, parent, team, other, pid, count, usage, interactive, (dates, addresses, own, own_count, unknown, title))| {
             let event = json!({
                 "process.name": name, "process.args": args, "process.parent.name": parent, "process.pid": pid,
                 "process.args_count": count, FLOAT_FIELD: usage, BOOLEAN_FIELD: interactive, DATE_FIELD: dates,
-                ADDRESS_FIELD: addresses, "acme.team": own, "acme.count": own_count, "no.such.field": unknown, "container.labels": {"team": team, "other": other},
+                ADDRESS_FIELD: addresses, "process.title": title, "acme.team": own, "acme.count": own_count, "no.such.field": unknown, "container.labels": {"team": team, "other": other},
             });
             match event {
                 Json::Object(event) => event,

@@ -8,6 +8,7 @@ use crate::analysis::holds::passes;
 use crate::compile::graph::CompiledCondition;
 use crate::condition::{Condition, Detection, Then};
 use crate::language::ParseOptions;
+use crate::record::values::tested_values;
 use crate::record::{Producer, Record};
 use crate::rule::{Expectation, parse_rule};
 use crate::schema::{FieldType, Schema};
@@ -20,7 +21,8 @@ pub(super) fn holds(condition: &Condition, record: &Record) -> bool {
         Condition::Any(conditions) => conditions.iter().any(|condition| holds(condition, record)),
         Condition::Not(condition) => !holds(condition, record),
         Condition::Field(tested) => {
-            let mut values = tested.field.values(record);
+            let field = &tested.field;
+            let mut values = tested_values(record, field.field, field.key.as_deref(), field.value_type);
             values.any(|value| passes(&tested.test, value))
         }
         Condition::Computed(computed) => panic!("functions are judged by their definition: {computed:?}"),

@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json};
 
 use super::compute::Expression;
 use super::regex::Regex;
-use super::{DATES, FIELDS, Language, Letters, Value, bits, date, is_within, like, type_of, values, words};
+use super::{DATES, FIELDS, Language, Letters, Value, bits, date, is_within, like, tested_values, type_of, words};
 
 #[derive(Clone, Debug)]
 pub(crate) enum Query {
@@ -51,7 +51,7 @@ impl Query {
                 let base = field.strip_suffix(".caseless");
                 let letters = base.map_or(Letters::Exact, |_| Letters::AnyCase);
                 let name = base.unwrap_or(field.strip_suffix(".text").unwrap_or(field));
-                let found = values(event, name.strip_prefix('?').unwrap_or(name));
+                let found = tested_values(event, name.strip_prefix('?').unwrap_or(name));
                 found.iter().any(|value| test.passes(value, letters))
             }
             // Not the function's value `false`, but the negation of the condition that it is.
@@ -66,7 +66,11 @@ impl Query {
             Query::Anywhere(pattern, wanted) => FIELDS
                 .iter()
                 .filter(|field| pattern.is_none_or(|pattern| like(pattern, field, Letters::Exact)))
-                .flat_map(|field| values(event, field).into_iter().map(|value| (type_of(field), value)))
+                .flat_map(|field| {
+                    tested_values(event, field)
+                        .into_iter()
+                        .map(|value| (type_of(field), value))
+                })
                 .any(|(kind, value)| is(kind, &value, wanted)),
         }
     }

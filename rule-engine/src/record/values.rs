@@ -4,19 +4,23 @@
 use std::borrow::Cow;
 
 use super::coerce::{Coerced, Scalar};
-use super::{Record, Value};
+use super::{Record, Value, Values};
 use crate::schema::{FieldId, FieldReference, FieldType};
 use crate::value::case::folded;
 use crate::value::{Address, timestamp};
 
 /// The values that are compared; those of an object field's key as values of this type.
-pub(crate) fn values<'a>(
+pub(crate) fn tested_values<'a>(
     record: &'a Record,
     field: FieldId,
     key: Option<&'a str>,
     value_type: FieldType,
 ) -> impl Iterator<Item = Value<'a>> {
-    record.values(field).filter_map(move |value| match value {
+    typed(record.tested_values(field), key, value_type)
+}
+
+fn typed<'a>(values: Values<'a>, key: Option<&'a str>, value_type: FieldType) -> impl Iterator<Item = Value<'a>> {
+    values.filter_map(move |value| match value {
         Value::Label { key: of_value, value } => match key {
             Some(wanted) if wanted != of_value => None,
             _ => label(value, value_type),
@@ -42,9 +46,9 @@ fn label(text: &str, value_type: FieldType) -> Option<Value<'_>> {
 }
 
 impl FieldReference {
-    /// The values as they are tested; the test knows whether case counts.
+    /// The field's own values as they are computed with; whoever does knows whether case counts.
     pub(crate) fn values<'a>(&'a self, record: &'a Record) -> impl Iterator<Item = Value<'a>> {
-        values(record, self.field, self.key.as_deref(), self.value_type)
+        typed(record.values(self.field), self.key.as_deref(), self.value_type)
     }
 
     /// A text as it is where it is a key or an argument: in lower case if case does not count, an address in its one

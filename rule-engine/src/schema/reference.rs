@@ -11,6 +11,8 @@ pub(crate) struct FieldReference {
     pub field: FieldId,
     /// What the schema says of the field.
     pub definition: Definition,
+    /// Whether a test of it is one of another field's values too.
+    pub has_further_values: bool,
     /// For an object field, the key whose values are meant.
     pub key: Option<Box<str>>,
     /// What the values are that are compared.
@@ -31,6 +33,7 @@ impl FieldReference {
                 other => other,
             },
             case: Case::Sensitive,
+            has_further_values: schema.further_values(field).is_some(),
             definition,
         }
     }

@@ -114,7 +114,7 @@ impl FieldScan {
             scratch.note(*node, false);
             scratch.tried[*node].set(0);
         }
-        for (value, number) in record.values(self.field).zip(1..) {
+        for (value, number) in record.tested_values(self.field).zip(1..) {
             let Value::Text(text) = value else { continue };
             if text.len() > self.longest_text && text.len() < self.shortest_part {
                 continue;

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use super::text::TextTest;
 use super::words::wanted;
 use crate::condition::{FieldCondition, Test};
-use crate::record::values::values;
+use crate::record::values::tested_values;
 use crate::record::{Record, Value};
 use crate::schema::{FieldId, FieldType};
 use crate::value::FoldBuffer;
@@ -74,7 +74,7 @@ impl FieldMatcher {
 
     /// The values that are compared.
     pub(super) fn values<'a>(&'a self, record: &'a Record) -> impl Iterator<Item = Value<'a>> {
-        values(record, self.field, self.key.as_deref(), self.value_type)
+        tested_values(record, self.field, self.key.as_deref(), self.value_type)
     }
 
     /// The relative cost of the test, by which operands are ordered.

@@ -144,7 +144,7 @@ impl FieldIndex {
         folded: &FoldBuffer,
         is_scanned: &impl Fn(FieldId, usize) -> bool,
     ) -> bool {
-        match record.count(self.field) {
+        match record.tested_count(self.field) {
             0 => return found.rules.remove_all(&self.needing),
             count if is_scanned(self.field, count) => {
                 found.met.unite(&self.asking);
@@ -157,7 +157,7 @@ impl FieldIndex {
             return true;
         }
         found.allowed.copy_from(&self.if_present);
-        for value in record.values(self.field) {
+        for value in record.tested_values(self.field) {
             let rules = match value {
                 Value::Text(text) if text.len() <= self.texts.longest() => {
                     folded.folded(text, Case::Insensitive, |text| self.texts.get(text))
@@ -218,7 +218,7 @@ impl PartIndex {
     pub(super) fn narrow(&self, record: &Record, found: &mut Found, folded: &FoldBuffer) {
         let Some(parts) = &self.parts else { return };
         found.allowed.clear();
-        for value in record.values(self.field) {
+        for value in record.tested_values(self.field) {
             let Value::Text(text) = value else { continue };
             folded.folded(text, Case::Insensitive, |text| {
                 if let Some(rules) = self.texts.get(text) {

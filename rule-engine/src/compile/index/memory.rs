@@ -101,7 +101,7 @@ pub(super) fn key(record: &Record, kind: usize, remembered: &[Remembered]) -> Op
     let mut digest = Digest::default();
     digest.add_number(kind as u64);
     for Remembered { field, only_presence } in remembered {
-        let count = record.count(*field);
+        let count = record.tested_count(*field);
         if *only_presence {
             digest.add_number(u64::from(count > 0));
             continue;
@@ -110,7 +110,7 @@ pub(super) fn key(record: &Record, kind: usize, remembered: &[Remembered]) -> Op
             return None;
         }
         digest.add_number(count as u64);
-        for value in record.values(*field) {
+        for value in record.tested_values(*field) {
             match value {
                 Value::Text(text) => digest.add_text(text),
                 Value::Boolean(truth) => digest.add_number(u64::from(truth)),

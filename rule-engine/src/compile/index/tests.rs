@@ -9,14 +9,14 @@ use super::Candidates;
 use crate::compile::rules::Rules;
 use crate::naive::generate::{event, query};
 use crate::naive::query::Query;
-use crate::naive::{Language, WITH_OWN_FIELDS};
+use crate::naive::{Language, SCHEMA, WITH_OWN_FIELDS};
 use crate::record::Record;
 use crate::rule::{CheckedRule, parse_rule};
 use crate::run::engine::Engine;
 use crate::run::history::MemoryHistory;
 use crate::run::options::EngineOptions;
 use crate::run::screen::Screen;
-use crate::schema::{Schema, fields};
+use crate::schema::fields;
 
 /// What a rule looks for, and what it does not.
 type Wanted = (Language, Query, Option<Query>);
@@ -84,7 +84,7 @@ fn remembering_rule(number: usize, wanted: &Wanted) -> CheckedRule {
 
 fn compile(rules: &[Wanted], check: fn(usize, &Wanted) -> CheckedRule) -> Arc<Rules> {
     let rules = rules.iter().enumerate().map(|(number, wanted)| check(number, wanted));
-    Rules::compile(&Schema::ecs(), rules.collect())
+    Rules::compile(&SCHEMA, rules.collect())
 }
 
 proptest! {
@@ -159,7 +159,7 @@ proptest! {
                 event.insert("event.category".to_owned(), category.into());
             }
             record.fill_from_document(&event);
-            let mut kind = Record::new();
+            let mut kind = Record::with_schema(&SCHEMA);
             for field in [fields::EVENT_CATEGORY, fields::EVENT_TYPE, fields::EVENT_ACTION] {
                 for value in record.values(field) {
                     kind.push(field, value);

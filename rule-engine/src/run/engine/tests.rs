@@ -6,6 +6,7 @@ use crate::rule::CheckedRule;
 use crate::run::history::MemoryHistory;
 use crate::schema::Schema;
 
+mod further_values;
 mod own_fields;
 mod reload;
 mod room;

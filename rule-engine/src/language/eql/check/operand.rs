@@ -251,11 +251,15 @@ fn kind_of(field_type: FieldType) -> Kind {
     }
 }
 
-/// A search for constants in one field is a test of that field, which costs less than a function.
+/// A search for constants in one field is a test of that field, which costs less than a function, if what is computed
+/// with is what tests are for.
 fn as_test(call: &Call) -> Option<Condition> {
     let [Argument::Field(field), constants @ ..] = call.arguments.as_slice() else {
         return None;
     };
+    if field.has_further_values {
+        return None;
+    }
     let texts: Option<Vec<&str>> = constants
         .iter()
         .map(|constant| match constant {
