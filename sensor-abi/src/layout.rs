@@ -176,5 +176,7 @@ kernel_layout! {
     node_name: Member("kernfs_node", "name"), Required, ALL;
     bprm_filename: Member("linux_binprm", "filename"), Required, ALL;
     bprm_interpreter: Member("linux_binprm", "interp"), Required, ALL;
+    /// The beginning of the file that runs.
+    bprm_beginning: Member("linux_binprm", "buf"), Required, ALL;
     siginfo_code: Member("kernel_siginfo", "si_code"), Required, ALL;
 }

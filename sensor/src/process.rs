@@ -4,6 +4,7 @@
 //! record is made from the table. Processes are named by [`ProcessKey`], which outlives pid reuse.
 
 mod arguments;
+mod boxes;
 mod budget;
 mod capabilities;
 mod descriptors;
@@ -26,6 +27,7 @@ mod texts;
 mod view;
 
 pub(crate) use arguments::ProcessArguments;
+pub(crate) use boxes::{Boxes, Header};
 pub(crate) use capabilities::{FIRST_USER_NAMESPACE, capability_names};
 pub(crate) use descriptors::descriptor_names;
 pub(crate) use image::Image;

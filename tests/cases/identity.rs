@@ -39,7 +39,8 @@ fn a_program_is_known_by_its_file_and_not_by_its_name() -> Result<()> {
     let file = fs::metadata(&program)?;
     for (field, expected) in [
         ("process.executable", program.display().to_string()),
-        ("process.name", ORDINARY[0].to_owned()),
+        ("process.name", "innocent".to_owned()),
+        ("tidewaiter.process.other_name", ORDINARY[0].to_owned()),
         ("tidewaiter.process.argv0", "[kworker/0:1]".to_owned()),
         ("tidewaiter.process.requested_path", link.display().to_string()),
         ("file.inode", file.ino().to_string()),
@@ -297,7 +298,7 @@ fn users_of_a_container_are_named_by_its_own_files_and_none_is_called_root() -> 
 }
 
 /// The exec of the program whose last argument is `marker`; where one program starts another, the other.
-fn exec_of(sensor: &Sensor, marker: &str) -> Result<Document> {
+pub(crate) fn exec_of(sensor: &Sensor, marker: &str) -> Result<Document> {
     let pid = sensor.wait_for(&format!("end of `{marker}`"), |event| {
         let is_its = event
             .get("process.args")

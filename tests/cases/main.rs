@@ -12,6 +12,7 @@ mod interactive;
 mod lineage;
 mod losses;
 mod metrics;
+mod names;
 mod new_terms;
 mod node;
 mod reference;

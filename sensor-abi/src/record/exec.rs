@@ -100,6 +100,9 @@ pub struct FileIdentity {
     pub links: u32,
 }
 
+/// Where [`ExecFixed::header`] is in the file.
+pub const HEADER_AT: usize = 24;
+
 /// The fixed part of [`RecordKind::Exec`]. Behind it, without gaps: `executable_length` bytes of the
 /// executable's path, `directory_length` of the working directory's, `cgroup_length` of the
 /// cgroup's, `filename_length` of the path as it was given to the kernel, `groups_length` of supplementary
@@ -127,6 +130,9 @@ pub struct ExecFixed {
     pub file: FileIdentity,
     /// Ambient capabilities, a bit for each by its number.
     pub ambient_capabilities: u64,
+    /// Three numbers of the file's ELF header, from [`HEADER_AT`] on: where the program begins, and where the tables of its
+    /// segments and sections are. What is no ELF file of 64 bits has other bytes there.
+    pub header: [u64; 3],
     pub directory_length: u32,
     pub cgroup_length: u32,
     pub filename_length: u32,

@@ -12,8 +12,8 @@ use sensor_abi::{
     ARGUMENTS_CHUNK, ArgumentsFixed, CHUNKS_PER_TAIL_CALL, ExecFixed, FLAG_ARGUMENTS_CONTINUE, FLAG_ARGUMENTS_CUT,
     FLAG_ARGUMENTS_UNREADABLE, FLAG_CGROUP_V1, FLAG_ENVIRONMENT_FOLLOWS, FLAG_EXECUTABLE_DELETED,
     FLAG_EXECUTABLE_DETACHED, FLAG_EXECUTABLE_UPPER, FLAG_SCRIPT, FLAG_SHORT_FILLING, FLAG_SHORT_OVER_SHARE,
-    FileIdentity, GROUPS_LIMIT, LossReason, OVERLAY_MAGIC, PATH_LIMIT, PATH_TAIL_CALLS, RecordKind, SHORT_ARGUMENTS,
-    SHORT_PATH, VARIABLE_LIMIT, arguments_tail,
+    FileIdentity, GROUPS_LIMIT, HEADER_AT, LossReason, OVERLAY_MAGIC, PATH_LIMIT, PATH_TAIL_CALLS, RecordKind,
+    SHORT_ARGUMENTS, SHORT_PATH, VARIABLE_LIMIT, arguments_tail,
 };
 
 use crate::{
@@ -221,6 +221,7 @@ fn gather(task: Address, bprm: Address, scratch: *mut ExecScratch) -> bool {
         );
         (*exec).file = file_identity;
         (*exec).ambient_capabilities = credentials.get(layout!(cred_ambient));
+        (*exec).header = read(bprm, layout!(bprm_beginning) + HEADER_AT as u32);
         (*exec).directory_length = directory_length;
         (*exec).cgroup_length = cgroup_length;
         (*exec).filename_length = filename_length;

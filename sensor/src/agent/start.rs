@@ -204,6 +204,7 @@ impl<'a, Update: Send + 'static> Agent<'a, Update> {
         }
         let users = Users::start(&node_root(self.config))?;
         self.threads.watch(users.thread());
+        table.boxes = users.boxes();
         table
             .live_processes()
             .for_each(|process| users.learn_from(process, &table));

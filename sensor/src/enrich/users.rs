@@ -1,7 +1,7 @@
 //! Names of users and groups: on the host from the node's `/etc/passwd` and `/etc/group`, in a container from its own.
 //!
 //! The host's files are read again when they have changed, which is checked every [`CHECK_EVERY`] at most. A
-//! container's are read on another thread ([`container`]); until then, and for ids of another user namespace, there are
+//! container's are read on another thread ([`container`]), and so is which programs are multi-call programs; until then, and for ids of another user namespace, there are
 //! no names. The name that every system agrees on (0, root) is never looked up.
 
 mod container;
@@ -15,7 +15,7 @@ use std::{
 };
 
 use super::node::NodeRoot;
-use crate::process::{FIRST_USER_NAMESPACE, Process, ProcessTable};
+use crate::process::{Boxes, FIRST_USER_NAMESPACE, Process, ProcessTable};
 use container::{ContainerNames, ContainerUsers};
 use names::{NamesById, ROOT};
 
@@ -56,6 +56,11 @@ impl Users {
         self.containers.thread()
     }
 
+    /// Which programs are multi-call programs, as far as that has been read.
+    pub(crate) fn boxes(&self) -> Boxes {
+        self.containers.boxes()
+    }
+
     /// Reads the files that have changed; cheap to call often.
     pub(crate) fn refresh(&mut self) {
         if self.checked.elapsed() >= CHECK_EVERY {
@@ -66,8 +71,13 @@ impl Users {
     }
 
     /// Has the names of the process's container read, if a container engine started the process: its root is the
-    /// container's, and not one that somebody in there made. Never waits.
+    /// container's, and not one that somebody in there made. Has its program read, if nobody knows what that is. Never
+    /// waits.
     pub(crate) fn learn_from(&self, process: &Process, table: &ProcessTable) {
+        if let Some(header) = process.image().unread {
+            self.containers
+                .request_program(process.container.as_deref(), process.key, header);
+        }
         if let Some(container) = &process.container
             && process.is_container_entry()
             && process.namespaces.user == FIRST_USER_NAMESPACE

@@ -5,9 +5,10 @@
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use super::arguments::{KEPT_END_BYTES, ProcessArguments};
+use super::boxes::Header;
 use super::budget::{Charge, allocation};
 use super::executable::ExecutableFile;
-use super::names::{base_name, is_multi_call, loaded_program};
+use super::names::{applet, loaded_program};
 use super::texts::Texts;
 use crate::decode::{LeftOut, PathsLeftOut, Shortened};
 
@@ -30,8 +31,14 @@ pub struct Image {
     pub file: Option<ExecutableFile>,
     /// Capabilities that come from the file.
     pub file_capabilities: u64,
-    /// `process.name`, see [`super::names::program_name`].
+    /// `process.name`, see [`super::names::Names`].
     pub name: Box<str>,
+    /// Its other name; empty if it has none.
+    pub other_name: Box<str>,
+    /// Whether `executable` is a multi-call program, as far as is known.
+    pub is_box: bool,
+    /// By what it will be known whether it is, if nobody has looked yet.
+    pub(crate) unread: Option<Header>,
     pub arguments: ProcessArguments,
     /// Variables of the environment that events may contain.
     pub environment: Texts,
@@ -69,9 +76,8 @@ impl Image {
 
     /// The applet as which a multi-call program runs.
     pub fn applet(&self) -> Option<&str> {
-        let is_applet =
-            !self.is_script && is_multi_call(&self.executable) && *self.name != *base_name(&self.executable);
-        is_applet.then_some(&self.name)
+        let applet = || applet(self.args().iter()).filter(|applet| !applet.is_empty());
+        self.is_box.then(applet).flatten()
     }
 
     /// What a dynamic loader that was started as a program was told to load.
@@ -94,6 +100,7 @@ impl Image {
             executable: ends(&self.executable),
             requested_path: only_if(!is_bare, &self.requested_path),
             name: ends(&self.name),
+            other_name: ends(&self.other_name),
             arguments: match is_bare {
                 true => self.arguments.without_texts(),
                 false if self.arguments.has_middle() => self.arguments.without_middle(),
@@ -120,6 +127,7 @@ impl Image {
             &self.executable,
             &self.requested_path,
             &self.name,
+            &self.other_name,
             &self.working_directory,
         ];
         self.arguments.has_middle()
@@ -133,6 +141,7 @@ impl Image {
             self.executable.len(),
             self.requested_path.len(),
             self.name.len(),
+            self.other_name.len(),
             self.working_directory.len(),
             self.args().byte_length(),
             self.environment.byte_length(),
@@ -284,7 +293,8 @@ mod tests {
         shared.reduce(Kept::Bare);
         shared.reduce(Kept::Ends);
         let image = fork.read();
-        assert_eq!((base_name(&image.executable), &*image.name), ("tool", "tool"));
+        assert_eq!(&*image.name, "tool");
+        assert!(image.executable.ends_with("/tool"));
         assert!(image.requested_path.is_empty() && image.working_directory.is_empty() && image.environment.is_empty());
         assert_eq!(image.kept, Kept::Bare);
     }

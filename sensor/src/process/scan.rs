@@ -25,7 +25,7 @@ use super::executable::ExecutableFile;
 use super::image::{Image, Kept, SharedImage};
 use super::key::{NANOSECONDS_PER_TICK, ProcessKey};
 use super::model::{Credentials, Groups, Process};
-use super::names::{base_name, program_name};
+use super::names::{Program, base_name, is_named_as_box};
 use super::noted::first_processes;
 use super::table::ProcessTable;
 use super::terminal::is_on_terminal;
@@ -47,6 +47,8 @@ const HANGING_AT_MOST: usize = 64;
 const STACK_BYTES: usize = 256 * 1024;
 /// Processes that have been read and not yet taken in.
 const ANSWERS_AT_MOST: usize = 64;
+/// How much of a name the kernel keeps.
+const COMM_BYTES: usize = 15;
 /// How often something else is done while nothing comes.
 const MEANWHILE_INTERVAL: Duration = Duration::from_millis(2);
 
@@ -251,12 +253,29 @@ fn read(stat: &Stat, parent: ProcessKey, clock: WallClock) -> ProcResult<Found> 
     let in_memory = executable.starts_with("memfd:");
     let file = state(&format!("/proc/{}/exe", process.pid))
         .map(|state| ExecutableFile::from_proc(identity(&state), in_memory, false));
+    let asked = asked_name(&arguments.texts, &stat.comm);
+    let is_box = is_named_as_box(base_name(&executable));
+    let names = Program {
+        executable: &executable,
+        requested: asked.map(|(name, _)| name),
+        working_directory: "",
+        is_script: asked.is_some_and(|(_, position)| position > 0),
+        is_box,
+        arguments: arguments.texts.iter(),
+    }
+    .names();
+    // Kernel threads have a short name alone.
+    let name = Some(names.name).filter(|name| !name.is_empty()).unwrap_or(&stat.comm);
+    let (name, other_name) = (name.into(), names.other.unwrap_or_default().into());
     let image = Image {
         requested_path: Box::default(),
         is_script: false,
         file,
         file_capabilities: 0,
-        name: found_name(&executable, &arguments.texts, &stat.comm).into(),
+        name,
+        other_name,
+        is_box,
+        unread: None,
         executable: executable.into(),
         arguments,
         environment: Texts::default(),
@@ -332,20 +351,13 @@ fn arguments(process: &process::Process) -> Vec<u8> {
     bytes
 }
 
-/// The name that an exec event would have had. Whether it was a script can only be guessed: the kernel's short name is
-/// then a prefix of the base name of one of the first arguments.
-fn found_name(executable: &str, args: &Texts, comm: &str) -> String {
-    let name = program_name(executable, None, args.iter());
-    if name.is_empty() {
-        return comm.to_owned();
-    }
-    let script = args
-        .iter()
-        .skip(1)
-        .take(2)
-        .map(base_name)
-        .find(|base| !comm.is_empty() && !name.starts_with(comm) && base.starts_with(comm));
-    script.unwrap_or(name).to_owned()
+/// The name that was asked for, of which the kernel's short name is the beginning, and the position of the argument that
+/// has it: the first one, or of a script one that follows.
+fn asked_name<'a>(args: &'a Texts, comm: &str) -> Option<(&'a str, usize)> {
+    let is_asked =
+        |name: &str| !name.is_empty() && (name == comm || comm.len() == COMM_BYTES && name.starts_with(comm));
+    let names = args.iter().map(|argument| base_name(argument.trim_start_matches('-')));
+    names.zip(0..3).find(|(name, _)| is_asked(name))
 }
 
 fn descriptor(process: &process::Process, number: i32) -> Descriptor {

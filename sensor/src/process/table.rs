@@ -13,6 +13,7 @@ use sensor_abi::{
 };
 
 use super::arguments::{ProcessArguments, allowed_variables};
+use super::boxes::Boxes;
 use super::budget::Budget;
 use super::capabilities::granted_by_file;
 use super::descriptors::DescriptorKind;
@@ -23,7 +24,7 @@ use super::image::{Image, Kept, SharedImage};
 use super::kept::KeptProcess;
 use super::key::ProcessKey;
 use super::model::{CHAIN_LIMIT, Credentials, Entry, Groups, Process};
-use super::names::program_name;
+use super::names::{Program, base_name, called};
 use super::origin::Origin;
 use super::started::{noted_container, started_container};
 use super::terminal::is_on_terminal;
@@ -56,6 +57,8 @@ pub struct ProcessTable {
     pub(crate) clock: WallClock,
     /// How many bytes of a process's arguments are kept.
     pub(crate) arguments_limit: usize,
+    /// Which programs are multi-call programs.
+    pub(crate) boxes: Boxes,
     /// Names of variables whose values are kept.
     pub environment_variables: Vec<String>,
     pub(crate) counts: TableCounts,
@@ -88,6 +91,7 @@ impl ProcessTable {
             ),
             clock: WallClock::read(),
             arguments_limit: ARGUMENTS_LIMIT,
+            boxes: Boxes::default(),
             environment_variables: Vec::new(),
             counts: TableCounts::default(),
             untold: Untold::default(),
@@ -192,10 +196,28 @@ impl ProcessTable {
         }
         let arguments = ProcessArguments::from_exec(exec, self.arguments_limit);
         let is_script = exec.fixed.head.flags & FLAG_SCRIPT != 0;
-        let script = is_script.then_some(exec.filename.as_str());
+        let program = self.boxes.look_up(
+            exec.fixed.header,
+            base_name(&exec.executable),
+            base_name(&exec.filename),
+            called(arguments.texts.iter()),
+        );
+        let names = Program {
+            executable: &exec.executable,
+            requested: (!exec.left_out.requested).then_some(&exec.filename),
+            working_directory: &exec.working_directory,
+            is_script,
+            is_box: program.is_box,
+            arguments: arguments.texts.iter(),
+        }
+        .names();
+        let (name, other_name) = (names.name.into(), names.other.unwrap_or_default().into());
         let reads_environment = exec.fixed.head.flags & FLAG_ENVIRONMENT_FOLLOWS != 0;
         let image = Image {
-            name: program_name(&exec.executable, script, arguments.texts.iter()).into(),
+            name,
+            other_name,
+            is_box: program.is_box,
+            unread: program.unread,
             executable: exec.executable.as_str().into(),
             requested_path: exec.filename.as_str().into(),
             is_script,

@@ -51,7 +51,7 @@ impl Texts {
     }
 
     /// Each of them.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &str> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &str> + Clone {
         self.joined.split_terminator('\0')
     }
 

@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use rule_engine::{FieldId, FieldType, Schema};
+use rule_engine::{FieldId, FieldType, Schema, fields};
 
 /// The schema of all records and rules of the sensor.
 pub(crate) static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
@@ -17,19 +17,34 @@ pub(crate) static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
             Form::Single => schema.with_field(name, field_type),
             Form::List => schema.with_list_field(name, field_type),
         });
+    let declared = declared.unwrap_or_else(|error| unreachable!("{error}"));
+    let named = NAMES.iter().fold(declared, |schema, (name, other)| {
+        schema.with_further_values(*name, *other)
+    });
     // What rules remember belongs to the outermost container, which cannot make up others.
-    declared
-        .unwrap_or_else(|error| unreachable!("{error}"))
-        .with_owner(&[CONTAINER_NESTED_IN, rule_engine::fields::CONTAINER_ID])
+    named.with_owner(&[CONTAINER_NESTED_IN, fields::CONTAINER_ID])
 });
 
+/// The names of processes, each with the other one: a rule that asks for a name means either.
+const NAMES: [(FieldId, FieldId); 5] = [
+    (fields::PROCESS_NAME, PROCESS_OTHER_NAME),
+    (fields::PROCESS_PARENT_NAME, PROCESS_PARENT_OTHER_NAME),
+    (fields::PROCESS_GROUP_LEADER_NAME, PROCESS_GROUP_LEADER_OTHER_NAME),
+    (fields::PROCESS_SESSION_LEADER_NAME, PROCESS_SESSION_LEADER_OTHER_NAME),
+    (fields::PROCESS_ENTRY_LEADER_NAME, PROCESS_ENTRY_LEADER_OTHER_NAME),
+];
+
 /// What the fields lie below. Declared before them, so that a field's position is that of its row.
-const GROUPS: [&str; 6] = [
+const GROUPS: [&str; 10] = [
     "tidewaiter",
     "tidewaiter.container",
     "tidewaiter.process",
+    "tidewaiter.process.entry_leader",
     "tidewaiter.process.executable",
+    "tidewaiter.process.group_leader",
     "tidewaiter.process.namespace",
+    "tidewaiter.process.parent",
+    "tidewaiter.process.session_leader",
     "tidewaiter.sensor",
 ];
 
@@ -80,6 +95,7 @@ own_fields! {
     PROCESS_ARGUMENTS_SHA256: "tidewaiter.process.arguments_sha256", Keyword, Single;
     PROCESS_ARGV0: "tidewaiter.process.argv0", Keyword, Single;
     PROCESS_DESCRIPTORS: "tidewaiter.process.descriptors", Keyword, List;
+    PROCESS_ENTRY_LEADER_OTHER_NAME: "tidewaiter.process.entry_leader.other_name", Keyword, Single;
     PROCESS_ENVIRONMENT_COMPLETE: "tidewaiter.process.environment_complete", Boolean, Single;
     PROCESS_EXECUTABLE_CAPABILITIES: "tidewaiter.process.executable.capabilities", Keyword, List;
     PROCESS_EXECUTABLE_DELETED: "tidewaiter.process.executable.deleted", Boolean, Single;
@@ -90,6 +106,7 @@ own_fields! {
     PROCESS_EXECUTABLE_SET_GROUP_ID: "tidewaiter.process.executable.set_group_id", Boolean, Single;
     PROCESS_EXECUTABLE_SET_USER_ID: "tidewaiter.process.executable.set_user_id", Boolean, Single;
     PROCESS_EXECUTABLE_UPPER_LAYER: "tidewaiter.process.executable.upper_layer", Boolean, Single;
+    PROCESS_GROUP_LEADER_OTHER_NAME: "tidewaiter.process.group_leader.other_name", Keyword, Single;
     PROCESS_GROUPS_COMPLETE: "tidewaiter.process.groups_complete", Boolean, Single;
     PROCESS_LOADER: "tidewaiter.process.loader", Keyword, Single;
     PROCESS_NAMESPACE_CGROUP: "tidewaiter.process.namespace.cgroup", Long, Single;
@@ -100,10 +117,13 @@ own_fields! {
     PROCESS_NAMESPACE_USER: "tidewaiter.process.namespace.user", Long, Single;
     PROCESS_NAMESPACE_UTS: "tidewaiter.process.namespace.uts", Long, Single;
     PROCESS_ON_TERMINAL: "tidewaiter.process.on_terminal", Boolean, Single;
+    PROCESS_OTHER_NAME: "tidewaiter.process.other_name", Keyword, Single;
+    PROCESS_PARENT_OTHER_NAME: "tidewaiter.process.parent.other_name", Keyword, Single;
     PROCESS_REQUESTED_PATH: "tidewaiter.process.requested_path", Keyword, Single;
     PROCESS_REQUESTED_PATH_CUT: "tidewaiter.process.requested_path_cut", Boolean, Single;
     PROCESS_RUNTIME_HELPER: "tidewaiter.process.runtime_helper", Boolean, Single;
     PROCESS_SCRIPT: "tidewaiter.process.script", Keyword, Single;
+    PROCESS_SESSION_LEADER_OTHER_NAME: "tidewaiter.process.session_leader.other_name", Keyword, Single;
     PROCESS_SHORTENED: "tidewaiter.process.shortened", Keyword, Single;
     PROCESS_SIGNAL: "tidewaiter.process.signal", Long, Single;
     PROCESS_START_DEPTH: "tidewaiter.process.start_depth", Long, Single;

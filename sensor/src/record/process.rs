@@ -24,11 +24,11 @@ pub(super) struct Processes {
 impl Processes {
     pub(super) fn new() -> Self {
         Processes {
-            process: ProcessFields::below("process"),
-            parent: ProcessFields::below("process.parent"),
-            group_leader: ProcessFields::below("process.group_leader"),
-            session_leader: ProcessFields::below("process.session_leader"),
-            entry_leader: ProcessFields::below("process.entry_leader"),
+            process: ProcessFields::below("process", own::PROCESS_OTHER_NAME),
+            parent: ProcessFields::below("process.parent", own::PROCESS_PARENT_OTHER_NAME),
+            group_leader: ProcessFields::below("process.group_leader", own::PROCESS_GROUP_LEADER_OTHER_NAME),
+            session_leader: ProcessFields::below("process.session_leader", own::PROCESS_SESSION_LEADER_OTHER_NAME),
+            entry_leader: ProcessFields::below("process.entry_leader", own::PROCESS_ENTRY_LEADER_OTHER_NAME),
         }
     }
 

@@ -46,6 +46,7 @@ pub(super) struct ProcessFields {
     start: Option<FieldId>,
     interactive: Option<FieldId>,
     name: Option<FieldId>,
+    other_name: FieldId,
     executable: Option<FieldId>,
     working_directory: Option<FieldId>,
     args: Option<FieldId>,
@@ -75,8 +76,8 @@ pub(super) struct ProcessFields {
 }
 
 impl ProcessFields {
-    pub(super) fn below(prefix: &str) -> Self {
-        let mut all = Vec::new();
+    pub(super) fn below(prefix: &str, other_name: FieldId) -> Self {
+        let mut all = vec![other_name];
         let mut field = |name: &str| {
             let field = SCHEMA.field(&format!("{prefix}.{name}"));
             all.extend(field);
@@ -89,6 +90,7 @@ impl ProcessFields {
             start: field("start"),
             interactive: field("interactive"),
             name: field("name"),
+            other_name,
             executable: field("executable"),
             working_directory: field("working_directory"),
             args: field("args"),
@@ -137,6 +139,7 @@ impl ProcessFields {
         let image = process.image();
         for (field, text) in [
             (self.name, &image.name),
+            (Some(self.other_name), &image.other_name),
             (self.executable, &image.executable),
             (self.working_directory, &image.working_directory),
         ] {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use container_engines::{Access, Image, Lookup, LookupFailure, Metadata, Mount, Pod, Runtime, Workload};
-use rule_engine::{DataStreams, FieldId, fields};
+use rule_engine::{DataStreams, Engine, EngineOptions, FieldId, MemoryHistory, Rules, fields, parse_rule};
 use sensor_abi::{Descriptor, ExecFixed, ExitRecord, Namespaces, ProcessFixed, RecordHead};
 use zerocopy::FromZeros;
 
@@ -57,7 +57,7 @@ fn exec(table: &mut ProcessTable, pid: u32, parent: u32, cgroup: &str) -> Proces
     }; 3];
     table.exec(&Exec {
         fixed: exec_fixed,
-        executable: "/bin/sh".to_owned(),
+        executable: "/usr/bin/dash".to_owned(),
         filename: "/bin/sh".to_owned(),
         working_directory: "/".to_owned(),
         cgroup: cgroup.to_owned(),
@@ -348,6 +348,53 @@ fn named_in_source() -> BTreeSet<FieldId> {
     });
     let known = SCHEMA.fields().filter(|field| *field != fields::OTHERS);
     known.filter(of_constant).chain(below_process).collect()
+}
+
+#[test]
+fn each_name_of_each_process_is_found_in_an_event_and_in_its_document_alike() {
+    let builder = RecordBuilder::new(Host::read(&NodeRoot::find(None), HostNames::default()));
+    let users = Users::start(&NodeRoot::find(None)).expect("a thread");
+    let mut table = ProcessTable::default();
+    exec(&mut table, 5, 1, "/");
+    exec(&mut table, 10, 5, CGROUP);
+    let key = exec(&mut table, 11, 10, CGROUP);
+    for process in ["", ".parent", ".group_leader", ".session_leader", ".entry_leader"] {
+        for (name, expected) in [("sh", true), ("dash", true), ("bash", false)] {
+            let text = format!(
+                "[rule]\nrule_id = \"one\"\nname = \"n\"\ndescription = \"d\"\nseverity = \"low\"\nrisk_score = 1\n\
+                 type = \"eql\"\nquery = 'process where process{process}.name == \"{name}\"'"
+            );
+            let rule = parse_rule(&text, &parse_options(DataStreams::default())).expect("a sound rule");
+            let rules = Rules::compile(&SCHEMA, vec![rule]);
+            let mut record = rules.narrow_record();
+            let mut engine = Engine::new(rules, EngineOptions::default());
+            let mut matches = |record: &Record| {
+                let mut count = 0;
+                engine.evaluate(record, &mut MemoryHistory::default(), &mut |_| count += 1);
+                count == 1
+            };
+            fill(
+                &builder,
+                &mut record,
+                EventKind::Process(ProcessAction::Executed),
+                key,
+                &table,
+                &users,
+            );
+            assert_eq!(matches(&record), expected, "{process} {name}");
+            let mut whole = Record::with_schema(&SCHEMA);
+            fill(
+                &builder,
+                &mut whole,
+                EventKind::Process(ProcessAction::Executed),
+                key,
+                &table,
+                &users,
+            );
+            record.fill_from_document(&whole.to_document());
+            assert_eq!(matches(&record), expected, "{process} {name} in the document");
+        }
+    }
 }
 
 #[test]

@@ -129,7 +129,7 @@ pub(crate) fn losses(counts: &PipelineCounts) {
     }
     if counts.unread_users > 0 {
         warn!(
-            "the users' names of containers were not read {} times: too many at once, or it took too long",
+            "files of containers, for users' names and programs, were not read {} times: too many at once, or it took too long",
             counts.unread_users
         );
     }

@@ -1,4 +1,4 @@
-//! Users and groups of containers, from files in the containers, which may be hostile.
+//! Users and groups of containers, and what programs are, from files in the containers, which may be hostile.
 //!
 //! One thread takes the requests, and each container's files are read on one more, several at once. A container whose
 //! file system does not answer in time has that thread until it does, and no other; then its names are known after all.
@@ -6,6 +6,7 @@
 
 mod files;
 mod kept;
+mod program;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -22,12 +23,11 @@ use tracing::{info, warn};
 
 use crate::{
     identity::ContainerIdentity,
-    process::ProcessKey,
+    process::{Boxes, Header, ProcessKey},
     sandbox::{self, Role},
     text::escape::Visible,
 };
 pub(crate) use files::ContainerNames;
-use files::read;
 use kept::KeptNames;
 
 /// Requests that wait, of all and of those below one outermost container; more are counted and dropped.
@@ -39,6 +39,8 @@ const READ_LIMIT: Duration = Duration::from_secs(2);
 const READS_AT_ONCE: usize = 4;
 /// Threads that may hang in containers' file systems, each in another outermost container's; beyond that, nothing is read.
 const HANGING_AT_MOST: usize = 16;
+/// After each program that was read for an outermost container, so that none has programs read all the time.
+const PROGRAM_PAUSE: Duration = Duration::from_millis(20);
 /// How often it is said at most that a read hangs.
 const HANGS_LOGGED_EVERY: Duration = Duration::from_secs(60);
 /// Stack of a thread that reads files.
@@ -52,6 +54,7 @@ pub(crate) struct ContainerUsers {
 
 struct Shared {
     kept: RwLock<KeptNames>,
+    boxes: Boxes,
     reads: Mutex<Reads>,
     /// Notified when there is something to begin, or an end.
     changed: Condvar,
@@ -75,10 +78,36 @@ struct UnderWay {
 
 #[derive(Clone)]
 struct Request {
+    /// Both empty for the host.
     outermost: String,
     container: String,
-    /// Processes whose root is the container's.
-    processes: Vec<ProcessKey>,
+    wanted: Wanted,
+}
+
+/// What is to be found out.
+#[derive(Clone)]
+enum Wanted {
+    /// The container's names, through processes whose root is its own.
+    Names(Vec<ProcessKey>),
+    /// What the program is that a process runs.
+    Program(ProcessKey, Header),
+}
+
+/// What was found out.
+enum Found {
+    Names(ContainerNames),
+    Program(Header, bool),
+}
+
+impl Wanted {
+    /// Whether the answer to one is the answer to the other.
+    fn is_same(&self, other: &Wanted) -> bool {
+        match (self, other) {
+            (Wanted::Names(_), Wanted::Names(_)) => true,
+            (Wanted::Program(_, one), Wanted::Program(_, other)) => one == other,
+            (Wanted::Names(_), Wanted::Program(..)) | (Wanted::Program(..), Wanted::Names(_)) => false,
+        }
+    }
 }
 
 impl ContainerUsers {
@@ -87,15 +116,16 @@ impl ContainerUsers {
     /// # Errors
     /// The thread cannot be started.
     pub(crate) fn start() -> io::Result<Self> {
-        Self::start_with(read_first, READ_LIMIT)
+        Self::start_with(read, READ_LIMIT)
     }
 
     fn start_with(
-        read: impl Fn(&Request) -> Option<ContainerNames> + Clone + Send + 'static,
+        read: impl Fn(&Request) -> Option<Found> + Clone + Send + 'static,
         read_limit: Duration,
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             kept: RwLock::default(),
+            boxes: Boxes::default(),
             reads: Mutex::default(),
             changed: Condvar::new(),
             unread: AtomicU64::new(0),
@@ -122,16 +152,33 @@ impl ContainerUsers {
 
     /// Has the files of a container read, through the first of these processes that still exists.
     pub(crate) fn request(&self, container: &ContainerIdentity, processes: Vec<ProcessKey>) {
-        let request = Request {
+        self.ask(Request {
             outermost: container.outermost_id().to_owned(),
             container: container.id.clone(),
-            processes,
-        };
+            wanted: Wanted::Names(processes),
+        });
+    }
+
+    /// Has the program read that a process runs, of the container or of the host.
+    pub(crate) fn request_program(&self, container: Option<&ContainerIdentity>, process: ProcessKey, header: Header) {
+        let text =
+            |of: fn(&ContainerIdentity) -> &str| container.map_or_else(String::new, |found| of(found).to_owned());
+        self.ask(Request {
+            outermost: text(ContainerIdentity::outermost_id),
+            container: text(|container| &container.id),
+            wanted: Wanted::Program(process, header),
+        });
+    }
+
+    fn ask(&self, request: Request) {
         let mut reads = self.shared.reads();
-        let same =
-            |waiting: &&mut Request| waiting.container == request.container && waiting.outermost == request.outermost;
+        let same = |waiting: &&mut Request| {
+            waiting.container == request.container
+                && waiting.outermost == request.outermost
+                && waiting.wanted.is_same(&request.wanted)
+        };
         if let Some(waiting) = reads.waiting.iter_mut().find(same) {
-            waiting.processes = request.processes;
+            waiting.wanted = request.wanted;
             return;
         }
         let of_one = reads
@@ -153,6 +200,11 @@ impl ContainerUsers {
         kept.get(container.outermost_id(), &container.id)
     }
 
+    /// What programs are, as far as that has been read.
+    pub(crate) fn boxes(&self) -> Boxes {
+        self.shared.boxes.clone()
+    }
+
     pub(crate) fn unread(&self) -> u64 {
         self.shared.unread.load(Ordering::Relaxed)
     }
@@ -170,11 +222,18 @@ impl Shared {
         self.reads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn finish(&self, request: Request, names: Option<ContainerNames>) {
-        // If the processes were gone, or had not entered their container yet, there will be another request.
-        if let Some(names) = names {
-            let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
-            kept.insert(&request.outermost, request.container, names);
+    fn finish(&self, request: Request, found: Option<Found>) {
+        match found {
+            Some(Found::Names(names)) => {
+                let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+                kept.insert(&request.outermost, request.container, names);
+            }
+            Some(Found::Program(header, is_box)) => {
+                self.boxes.learn(header, is_box);
+                thread::sleep(PROGRAM_PAUSE);
+            }
+            // The processes were gone, or had not entered their container yet: there will be another request.
+            None => {}
         }
         let read = self.reads().under_way.remove(&request.outermost);
         if read.is_some_and(|read| read.is_hanging) {
@@ -188,7 +247,7 @@ impl Shared {
 }
 
 /// Has containers' files read until nobody asks any more.
-fn serve(shared: &Arc<Shared>, read: &(impl Fn(&Request) -> Option<ContainerNames> + Clone + Send + 'static)) {
+fn serve(shared: &Arc<Shared>, read: &(impl Fn(&Request) -> Option<Found> + Clone + Send + 'static)) {
     let mut reads = shared.reads();
     while !reads.has_ended {
         let left_out = reads.note_hanging(Instant::now(), shared.read_limit);
@@ -200,8 +259,8 @@ fn serve(shared: &Arc<Shared>, read: &(impl Fn(&Request) -> Option<ContainerName
                 .name("users-read".to_owned())
                 .stack_size(STACK_BYTES)
                 .spawn(move || {
-                    let names = read(&request);
-                    finishing.finish(request, names);
+                    let found = read(&request);
+                    finishing.finish(request, found);
                 });
             if reader.is_err() {
                 reads.under_way.remove(&outermost);
@@ -243,8 +302,7 @@ impl Reads {
         if let Some(outermost) = newly.filter(|_| !logged_lately) {
             self.last_logged = Some(now);
             warn!(
-                "the users' names of container {} are not read: its file system does not answer ({hanging} such \
-                 containers)",
+                "files of container {} are not read: its file system does not answer ({hanging} such containers)",
                 Visible(&outermost)
             );
         }
@@ -273,8 +331,17 @@ impl Reads {
     }
 }
 
-fn read_first(request: &Request) -> Option<ContainerNames> {
-    request.processes.iter().find_map(|process| read(*process))
+fn read(request: &Request) -> Option<Found> {
+    match &request.wanted {
+        Wanted::Names(processes) => processes
+            .iter()
+            .find_map(|process| files::read(*process))
+            .map(Found::Names),
+        Wanted::Program(process, header) => {
+            let is_box = program::read(*process, *header)?;
+            Some(Found::Program(*header, is_box))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -312,10 +379,10 @@ mod tests {
                 let (open, changed) = &*waiting;
                 drop(changed.wait_while(open.lock().unwrap(), |open| !*open).unwrap());
             }
-            Some(ContainerNames {
+            Some(Found::Names(ContainerNames {
                 users: [(7, Arc::from(&*request.container))].into(),
                 groups: NamesById::new(),
-            })
+            }))
         };
         (ContainerUsers::start_with(read, read_limit).unwrap(), gate)
     }
