@@ -8,7 +8,7 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, PerCpuArray},
 };
-use sensor_abi::{ARGUMENTS_CHUNK, ArgumentsFixed, ExecFixed, OUTERMOST_COMPONENTS, VARIABLE_LIMIT};
+use sensor_abi::{ArgumentsFixed, ExecFixed, FURTHER_CHUNK, OUTERMOST_COMPONENTS, VARIABLE_LIMIT};
 
 use crate::read::{Address, BlockBytes};
 
@@ -88,7 +88,7 @@ const _: () = assert!(core::mem::offset_of!(ExecScratch, variable) == size_of::<
 pub struct RestScratch {
     /// The record's fixed part, directly followed by the chunk.
     pub record: ArgumentsFixed,
-    pub chunk: [u8; ARGUMENTS_CHUNK],
+    pub chunk: [u8; FURTHER_CHUNK],
     pub pid: u32,
     /// The exec's cgroup, and whether it is in a v1 hierarchy.
     pub cgroup: Address,

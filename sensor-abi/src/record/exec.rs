@@ -11,8 +11,11 @@ use crate::RecordKind;
 /// before the arguments; longer arguments continue in [`ArgumentsFixed`] records.
 pub const VARIABLE_LIMIT: usize = 48 * 1024;
 
-/// The most argument bytes that one record carries, the first as well as a continuation.
+/// The most argument bytes that an exec's own record carries.
 pub const ARGUMENTS_CHUNK: usize = 16 * 1024;
+
+/// The most bytes that a record carries which continues it. A per-CPU map's value, in which it is made, ends at 32 KiB.
+pub const FURTHER_CHUNK: usize = 28 * 1024;
 
 /// The longest path that is told whole, as the kernel has it (`PATH_MAX`). Of a longer one this much of its innermost
 /// part is told, and [`OUTERMOST_COMPONENTS`].
@@ -37,7 +40,7 @@ pub const GROUPS_LIMIT: usize = 64;
 /// The most argument bytes that are sent for one exec: a first chunk, and [`CHUNKS_PER_TAIL_CALL`] in each of the 33 tail
 /// calls that the kernel allows, less those that deep paths may need and two for the environment. The kernel takes
 /// 2 MiB of arguments where the stack's limit is the usual one of 8 MiB.
-pub const ARGUMENTS_LIMIT: usize = ARGUMENTS_CHUNK * (1 + CHUNKS_PER_TAIL_CALL * (33 - PATH_TAIL_CALLS - 2));
+pub const ARGUMENTS_LIMIT: usize = ARGUMENTS_CHUNK + FURTHER_CHUNK * CHUNKS_PER_TAIL_CALL * (33 - PATH_TAIL_CALLS - 2);
 
 /// How many of the bytes kept of arguments longer than `limit` are taken from their end.
 pub const fn arguments_tail(limit: u32) -> u32 {
@@ -48,7 +51,7 @@ pub const fn arguments_tail(limit: u32) -> u32 {
 pub const ENVIRONMENT_LIMIT: usize = 4 * ARGUMENTS_CHUNK;
 
 /// Argument chunks that one run of the continuation program sends.
-pub const CHUNKS_PER_TAIL_CALL: usize = 7;
+pub const CHUNKS_PER_TAIL_CALL: usize = 4;
 
 const _: () = assert!(ARGUMENTS_LIMIT >= 2 * 1024 * 1024);
 

@@ -12,8 +12,8 @@ use sensor_abi::{
     ARGUMENTS_CHUNK, ArgumentsFixed, CHUNKS_PER_TAIL_CALL, ExecFixed, FLAG_ARGUMENTS_CONTINUE, FLAG_ARGUMENTS_CUT,
     FLAG_ARGUMENTS_UNREADABLE, FLAG_CGROUP_V1, FLAG_ENVIRONMENT_FOLLOWS, FLAG_EXECUTABLE_DELETED,
     FLAG_EXECUTABLE_DETACHED, FLAG_EXECUTABLE_UPPER, FLAG_SCRIPT, FLAG_SHORT_FILLING, FLAG_SHORT_OVER_SHARE,
-    FileIdentity, GROUPS_LIMIT, HEADER_AT, LossReason, OVERLAY_MAGIC, PATH_LIMIT, PATH_TAIL_CALLS, RecordKind,
-    SHORT_ARGUMENTS, SHORT_PATH, VARIABLE_LIMIT, arguments_tail,
+    FURTHER_CHUNK, FileIdentity, GROUPS_LIMIT, HEADER_AT, LossReason, OVERLAY_MAGIC, PATH_LIMIT, PATH_TAIL_CALLS,
+    RecordKind, SHORT_ARGUMENTS, SHORT_PATH, VARIABLE_LIMIT, arguments_tail,
 };
 
 use crate::{
@@ -413,8 +413,8 @@ fn send_more(scratch: *mut RestScratch) -> bool {
             end
         };
         let mut length = stop - sent;
-        if length > ARGUMENTS_CHUNK as u64 {
-            length = ARGUMENTS_CHUNK as u64;
+        if length > FURTHER_CHUNK as u64 {
+            length = FURTHER_CHUNK as u64;
         }
         let mut flags = cut;
         if sent + length < end {
