@@ -60,6 +60,7 @@ use Need::{Optional, Replaced, Required};
 use Source::{Enumerator, Member, Size};
 
 const NAMESPACES: Need = Optional("namespace ids");
+const CHANGED: Need = Optional("when a program's file was changed");
 const CGROUP_V1: Need = Optional("cgroup paths of v1 hierarchies");
 
 kernel_layout! {
@@ -136,6 +137,10 @@ kernel_layout! {
     inode_gid: Member("inode", "i_gid"), Required, ALL;
     inode_number: Member("inode", "i_ino"), Required, ALL;
     inode_links: Member("inode", "i_nlink"), Required, ALL;
+    /// Its seconds, of eight bytes.
+    inode_changed: Member("inode", "i_ctime|__i_ctime|i_ctime_sec"), CHANGED, "5.10 to 6.5 as `i_ctime`, to 6.10 as `__i_ctime`, then as `i_ctime_sec`";
+    /// Before, nanoseconds follow the seconds.
+    inode_changed_nanoseconds: Member("inode", "i_ctime_nsec"), Replaced, "6.11 to 7.2";
     inode_file_system: Member("inode", "i_sb"), Required, ALL;
     /// In overlayfs's own inode structure, which belongs to a module and is not in this BTF, a pointer to the upper
     /// layer's directory entry directly follows the kernel's inode.
@@ -151,6 +156,7 @@ kernel_layout! {
     fs_directory_dentry: Member("fs_struct", "pwd.dentry"), Required, ALL;
     dentry_parent: Member("dentry", "d_parent"), Required, ALL;
     dentry_name: Member("dentry", "d_name.name"), Required, ALL;
+    dentry_inode: Member("dentry", "d_inode"), Required, ALL;
     dentry_hash: Member("dentry", "d_hash.pprev"), Required, ALL;
     vfsmount_file_system: Member("vfsmount", "mnt_sb"), Required, ALL;
     vfsmount_root: Member("vfsmount", "mnt_root"), Required, ALL;

@@ -8,6 +8,7 @@
 #![no_main]
 
 mod emit;
+mod file;
 mod hooks;
 mod layout;
 mod log;

@@ -8,3 +8,4 @@ mod memory;
 mod paths;
 mod silence;
 mod start;
+mod ways_out;

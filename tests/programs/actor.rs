@@ -1,15 +1,20 @@
 //! Stands in for any program: it ends at once, unless its arguments have `--starts INPUT PROGRAM ARGUMENT...` in them;
 //! then it starts that first and waits for its end. The input is the `same` as its own, a `pipe` or a `socket`, and the
-//! same holds of output and errors.
+//! same holds of output and errors. With `--becomes PROGRAM ARGUMENT...` it runs that in its own place.
 
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if let Some(at) = arguments.iter().position(|argument| argument == "--starts") {
         start(&arguments[at + 1], &arguments[at + 2], &arguments[at + 3..]);
+    }
+    if let Some(at) = arguments.iter().position(|argument| argument == "--becomes") {
+        let error = Command::new(&arguments[at + 1]).args(&arguments[at + 2..]).exec();
+        panic!("could not become the program: {error}");
     }
 }
 

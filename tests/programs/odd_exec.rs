@@ -1,15 +1,19 @@
 //! `odd_exec memory PROGRAM ARGUMENT...`: becomes a copy of the program that is in memory alone.
 //! `odd_exec deleted PROGRAM ARGUMENT...`: becomes the program after its file is gone.
+//! `odd_exec joined NAMESPACE PROGRAM ARGUMENT...`: becomes the program in another namespace, by the file of that.
+//! `odd_exec rooted FOLDER PROGRAM ARGUMENT...`: becomes the program with that folder for its root.
 //! `odd_exec capability FILE`: gives the file the capability to use raw sockets.
 
 use std::ffi::{CString, c_char, c_int, c_uint, c_void};
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::fd::{AsRawFd as _, FromRawFd as _};
+use std::os::unix::fs::chroot;
 
 unsafe extern "C" {
     fn memfd_create(name: *const c_char, flags: c_uint) -> c_int;
     fn fexecve(file: c_int, arguments: *const *const c_char, environment: *const *const c_char) -> c_int;
+    fn setns(file: c_int, kind: c_int) -> c_int;
     fn setxattr(path: *const c_char, name: *const c_char, value: *const c_void, size: usize, flags: c_int) -> c_int;
 }
 
@@ -31,6 +35,17 @@ fn main() {
             fs::remove_file(program).expect("the program can be removed");
             become_file(&file, &arguments[2..]);
         }
+        ["joined", namespace, program, ..] => {
+            let namespace = File::open(namespace).expect("the namespace can be opened");
+            // SAFETY: the descriptor is ours.
+            let result = unsafe { setns(namespace.as_raw_fd(), 0) };
+            assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+            become_file(&File::open(program).expect("the program can be opened"), &arguments[2..]);
+        }
+        ["rooted", folder, program, ..] => {
+            chroot(folder).expect("the folder can be made the root");
+            become_file(&File::open(program).expect("the program can be opened"), &arguments[2..]);
+        }
         ["capability", file] => {
             let file = CString::new(file).expect("no zero byte");
             // SAFETY: C strings, and as many bytes as stated.
@@ -45,7 +60,7 @@ fn main() {
             };
             assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
         }
-        _ => panic!("usage: odd_exec memory|deleted PROGRAM ARGUMENT... | capability FILE"),
+        _ => panic!("usage: odd_exec memory|deleted PROGRAM ARGUMENT... | joined|rooted PLACE PROGRAM ARGUMENT... | capability FILE"),
     }
 }
 

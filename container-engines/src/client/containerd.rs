@@ -309,6 +309,7 @@ impl Shared {
             terminal_input: request
                 .as_ref()
                 .and_then(|request| terminal_input(request.as_ref()?.config())),
+            is_build: false,
             user: specification.user(),
             started: None,
             mounts: model::notable_mounts(specification.mounts()),

@@ -348,6 +348,7 @@ fn metadata_of_event(kind: EngineKind, attributes: &Value) -> Metadata {
         cut_labels,
         privileged: None,
         terminal_input: None,
+        is_build: false,
         user: None,
         started: None,
         mounts: Vec::new(),
@@ -363,6 +364,7 @@ pub(super) fn metadata_of_answer(kind: EngineKind, container: &Value) -> Metadat
     let name = bounded_name(text(container, "Name"));
     let mounts = container.get("Mounts").and_then(Value::as_array);
     let host = container.get("HostConfig").unwrap_or(&Value::Null);
+    let is_build = is_build(&name, config);
     Metadata {
         runtime: kind.runtime(),
         pod: pod(kind, &name, &labels),
@@ -372,6 +374,7 @@ pub(super) fn metadata_of_answer(kind: EngineKind, container: &Value) -> Metadat
         cut_labels,
         privileged: host.get("Privileged").and_then(Value::as_bool),
         terminal_input: terminal_input(config),
+        is_build,
         user: Some(text(config, "User"))
             .filter(|user| !user.is_empty())
             .map(model::bounded),
@@ -387,6 +390,16 @@ pub(super) fn metadata_of_answer(kind: EngineKind, container: &Value) -> Metadat
 fn terminal_input(config: &Value) -> Option<bool> {
     let is_set = |key| config.get(key).and_then(Value::as_bool);
     is_set("Tty").filter(|tty| *tty).and_then(|_| is_set("OpenStdin"))
+}
+
+/// Whether it is a step of an image's build: Docker's builder gives each an image by its id, no entry point and no health
+/// check. The kubelet does so too, under names of its own. (BuildKit's steps are no containers of the engine's.)
+fn is_build(name: &str, config: &Value) -> bool {
+    let checks = config.pointer("/Healthcheck/Test").and_then(Value::as_array);
+    text(config, "Image").starts_with("sha256:")
+        && checks.is_some_and(|checks| matches!(&checks[..], [only] if only == "NONE"))
+        && config.get("Entrypoint").is_none_or(Value::is_null)
+        && !name.starts_with("k8s_")
 }
 
 /// The kubelet has containers of Docker's, through dockershim and cri-dockerd, and none of Podman's.

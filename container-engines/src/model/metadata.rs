@@ -45,6 +45,8 @@ pub struct Metadata {
     /// Of a container that was started with a terminal: whether its engine holds that open for input. Where it does not, as
     /// with `docker run -t` without `-i`, nobody can type there by way of the engine. `None` if it did not say.
     pub terminal_input: Option<bool>,
+    /// Whether it runs a step of an image's build.
+    pub is_build: bool,
     /// The user that the container is configured to run as, if any: `name`, `uid` or either with `:group`.
     pub user: Option<String>,
     /// Nanoseconds since the epoch.
@@ -249,6 +251,7 @@ impl Metadata {
             cut_labels: 0,
             privileged: None,
             terminal_input: None,
+            is_build: false,
             user: None,
             started: None,
             mounts: Vec::new(),

@@ -28,12 +28,15 @@ pub(crate) fn of_condition(schema: &Schema, condition: &Condition) -> Option<Str
 }
 
 fn narrows_down(schema: &Schema, condition: &Condition) -> bool {
+    let rules_out = |(field, values): (&FieldId, &RequiredValues)| {
+        let is_common = COMMON.iter().any(|prefix| schema.name(*field).starts_with(prefix));
+        !is_common && matches!(values, RequiredValues::Keys(_))
+    };
     match Prerequisite::of(condition, &KeyCounts::default()) {
         Prerequisite::Impossible => true,
-        Prerequisite::Needs(needs) => needs.each.iter().any(|(field, values)| {
-            let is_common = COMMON.iter().any(|prefix| schema.name(*field).starts_with(prefix));
-            !is_common && matches!(values, RequiredValues::Keys(_))
-        }),
+        Prerequisite::Needs(needs) => {
+            needs.each.iter().any(rules_out) || (!needs.any.is_empty() && needs.any.iter().all(rules_out))
+        }
     }
 }
 

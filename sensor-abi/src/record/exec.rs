@@ -101,6 +101,8 @@ pub struct FileIdentity {
     pub gid: u32,
     /// Directory entries that name the file.
     pub links: u32,
+    /// When it, or what is said of it here, was changed last, nanoseconds since the epoch (`st_ctime`); 0 if unknown.
+    pub changed_ns: i64,
 }
 
 /// Where [`ExecFixed::header`] is in the file.
@@ -128,6 +130,8 @@ pub struct ExecFixed {
     pub executable_namespace: u32,
     /// The file system of the process's root, as in [`FileIdentity::device`].
     pub root_device: u32,
+    /// The inode number of the process's root.
+    pub root_inode: u64,
     /// By what the process's cgroup is known where shares of the ring buffer are counted.
     pub cgroup_key: u64,
     pub file: FileIdentity,

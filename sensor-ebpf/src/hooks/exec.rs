@@ -11,16 +11,17 @@ use aya_ebpf::{
 use sensor_abi::{
     ARGUMENTS_CHUNK, ArgumentsFixed, CHUNKS_PER_TAIL_CALL, ExecFixed, FLAG_ARGUMENTS_CONTINUE, FLAG_ARGUMENTS_CUT,
     FLAG_ARGUMENTS_UNREADABLE, FLAG_CGROUP_V1, FLAG_ENVIRONMENT_FOLLOWS, FLAG_EXECUTABLE_DELETED,
-    FLAG_EXECUTABLE_DETACHED, FLAG_EXECUTABLE_UPPER, FLAG_SCRIPT, FLAG_SHORT_FILLING, FLAG_SHORT_OVER_SHARE,
-    FURTHER_CHUNK, FileIdentity, GROUPS_LIMIT, HEADER_AT, LossReason, OVERLAY_MAGIC, PATH_LIMIT, PATH_TAIL_CALLS,
-    RecordKind, SHORT_ARGUMENTS, SHORT_PATH, VARIABLE_LIMIT, arguments_tail,
+    FLAG_EXECUTABLE_DETACHED, FLAG_SCRIPT, FLAG_SHORT_FILLING, FLAG_SHORT_OVER_SHARE, FURTHER_CHUNK, GROUPS_LIMIT,
+    HEADER_AT, LossReason, PATH_LIMIT, PATH_TAIL_CALLS, RecordKind, SHORT_ARGUMENTS, SHORT_PATH, VARIABLE_LIMIT,
+    arguments_tail,
 };
 
 use crate::{
     emit::{head, lose, send},
+    file::file_identity,
     layout::{arguments_limit, environment_limit, layout},
     path::{FILENAME_SIZE, Path, append_bytes, append_string, begin, climb, climb_on, give_up, is_closed, is_detached},
-    read::{Address, Block, BlockBytes, pointer, read, user_bytes},
+    read::{Address, Block, pointer, read, user_bytes},
     scratch::{self, ExecScratch, Rest, RestScratch, Walk},
     share::{Leave, key, may_send, may_send_long},
     task::{cgroup_node, credentials, descriptors, mount_namespace, namespace_of_mount, namespaces, process},
@@ -219,6 +220,7 @@ fn gather(task: Address, bprm: Address, scratch: *mut ExecScratch) -> bool {
             pointer(root.mount, layout!(vfsmount_file_system)),
             layout!(file_system_device),
         );
+        (*exec).root_inode = read(pointer(root.dentry, layout!(dentry_inode)), layout!(inode_number));
         (*exec).file = file_identity;
         (*exec).ambient_capabilities = credentials.get(layout!(cred_ambient));
         (*exec).header = read(bprm, layout!(bprm_beginning) + HEADER_AT as u32);
@@ -458,22 +460,4 @@ fn append_groups(scratch: *mut ExecScratch, credentials: Block) -> (u32, u32) {
     let length = count * 4;
     append_bytes(scratch, length, groups + layout!(groups_ids) as u64);
     (length, total)
-}
-
-/// The executed file by its inode; with [`FLAG_EXECUTABLE_UPPER`] where it applies.
-#[inline(always)]
-fn file_identity(bytes: *mut BlockBytes, inode: Address) -> (FileIdentity, u16) {
-    let block = Block::read(bytes, inode);
-    let file_system: Address = block.get(layout!(inode_file_system));
-    let identity = FileIdentity {
-        inode: block.get(layout!(inode_number)),
-        device: read(file_system, layout!(file_system_device)),
-        file_system: read(file_system, layout!(file_system_magic)),
-        mode: block.get::<u16>(layout!(inode_mode)) as u32,
-        uid: block.get(layout!(inode_uid)),
-        gid: block.get(layout!(inode_gid)),
-        links: block.get(layout!(inode_links)),
-    };
-    let is_upper = identity.file_system == OVERLAY_MAGIC && pointer(inode, layout!(inode_size)) != 0;
-    (identity, if is_upper { FLAG_EXECUTABLE_UPPER } else { 0 })
 }

@@ -46,6 +46,12 @@ impl ContainerIdentity {
         self.nested_in.as_deref().map_or(&self.id, |outermost| &outermost.id)
     }
 
+    /// Whether it is a step of an image's build, by BuildKit or Buildah. One in another container may be called so by that.
+    pub(crate) fn is_build(&self) -> bool {
+        let is_buildah = self.id.starts_with("buildah-");
+        self.nested_in.is_none() && (self.runtime == Some(Runtime::Buildkit) || is_buildah)
+    }
+
     /// What the container engines are asked about this container.
     pub fn claim(&self) -> ContainerClaim<'_> {
         ContainerClaim {

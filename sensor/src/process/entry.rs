@@ -1,7 +1,8 @@
 //! Entry leaders: the process through which somebody came in, and by which way.
 
-use super::model::{Entry, EntryKind, Process, Start};
+use super::model::{Entry, EntryKind, Process};
 use super::names::base_name;
+use super::start::Start;
 use super::started::starts_containers;
 use super::terminal::device_numbers;
 
@@ -11,13 +12,10 @@ const PAUSE: &str = "pause";
 const CONSOLE_MAJOR: u32 = 4;
 const LAST_VIRTUAL_CONSOLE: u32 = 63;
 
-/// `kthreadd`, the parent of every other kernel thread. None of them runs an executable.
-const KERNEL_THREADS: u32 = 2;
-
 /// The entry of a process that runs a new image; `parent` if it is known. A process that is not an entry leader keeps
 /// the entry it was forked into, or else takes its parent's. `is_first`: none was in its mount namespace before.
 pub(super) fn entry_of(process: &Process, parent: Option<&Process>, is_first: bool) -> Option<Entry> {
-    if is_kernel_thread(process) || parent.is_some_and(is_kernel_thread) {
+    if process.is_kernel_thread() || parent.is_some_and(Process::is_kernel_thread) {
         return None;
     }
     let kind = if process.key.pid == 1 {
@@ -29,28 +27,37 @@ pub(super) fn entry_of(process: &Process, parent: Option<&Process>, is_first: bo
     } else {
         None
     };
-    match kind {
-        Some(kind) => Some(Entry {
+    let entry = match kind {
+        Some(kind) => Entry {
             leader: process.key,
             kind,
-            start: (is_first && kind == EntryKind::Container).then(|| start_of(process)),
-        }),
-        None => process.entry.or_else(|| parent?.entry.map(Entry::inherited)),
-    }
-}
-
-/// Of what a container is started with. It may run another program later, at another terminal.
-fn start_of(process: &Process) -> Start {
-    let before = process.entry.filter(|entry| entry.leader == process.key);
-    before.and_then(|entry| entry.start).unwrap_or(Start {
-        depth: 0,
-        terminal: process.terminal,
+            start: (is_first && kind == EntryKind::Container)
+                .then(|| start_of(process, parent))
+                .flatten(),
+        },
+        None => process.entry.or_else(|| parent?.entry.map(Entry::inherited))?,
+    };
+    Some(Entry {
+        start: entry.start.map(|start| start.running(&process.image())),
+        ..entry
     })
 }
 
-fn is_kernel_thread(process: &Process) -> bool {
-    let of_kernel = process.key.pid == KERNEL_THREADS || process.parent.pid == KERNEL_THREADS;
-    of_kernel && process.image().executable.is_empty()
+/// Of what a container is started with, from outside of it. It may run another program later, at another terminal. A
+/// container within another one can be made up by that, so nothing there is a preparation.
+fn start_of(process: &Process, parent: Option<&Process>) -> Option<Start> {
+    let before = process.entry.filter(|entry| entry.leader == process.key);
+    if let Some(start) = before.and_then(|entry| entry.start) {
+        return Some(start);
+    }
+    let container = process.container.as_deref()?;
+    let comes_from_outside = parent.is_some_and(|parent| parent.membership.program_started_in != process.container);
+    comes_from_outside.then(|| Start {
+        depth: 0,
+        terminal: process.terminal,
+        is_preparation: true,
+        goes_on: container.nested_in.is_none(),
+    })
 }
 
 /// Whether a process only prepares a container, or keeps its namespaces.

@@ -10,6 +10,9 @@ use crate::decode::Exec;
 /// How the kernel names a file that is in no directory.
 const MEMORY_FILE: &str = "memfd:";
 
+/// `FUSE_SUPER_MAGIC`, of file systems that are programs.
+const FUSE: u32 = 0x6573_5546;
+
 const SET_USER_ID: u32 = 0o4000;
 const SET_GROUP_ID: u32 = 0o2000;
 /// Without it, the set-group-ID bit means something else.
@@ -66,6 +69,11 @@ impl ExecutableFile {
     /// Whether it runs with its group's rights.
     pub fn sets_group_id(&self) -> bool {
         self.identity.mode & (SET_GROUP_ID | GROUP_EXECUTE) == SET_GROUP_ID | GROUP_EXECUTE
+    }
+
+    /// Whether the kernel alone says which file it is, and when that was changed.
+    pub(crate) fn is_attested(&self) -> bool {
+        ![0, FUSE].contains(&self.identity.file_system) && self.identity.changed_ns != 0
     }
 
     /// The permission bits as `chmod` takes them: `file.mode`.

@@ -6,12 +6,17 @@ use sensor_abi::Namespaces;
 
 use super::budget::allocation;
 use super::descriptors::DescriptorKind;
+use super::host::{HostParts, Root};
 use super::image::{ImageRef, SharedImage};
 use super::key::ProcessKey;
+use super::start::Start;
 use crate::identity::{ContainerIdentity, Membership};
 
 /// The longest chain of parents that is followed.
 pub(super) const CHAIN_LIMIT: usize = 64;
+
+/// `kthreadd`, the parent of every other kernel thread. None of them runs an executable.
+const KERNEL_THREADS: u32 = 2;
 
 /// How an entry leader was started: `process.entry_leader.entry_meta.type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,23 +53,11 @@ pub struct Entry {
     pub start: Option<Start>,
 }
 
-/// How a process is related to what its container was started with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Start {
-    /// How many generations after that one it is.
-    pub depth: u32,
-    /// The terminal with which that one was started, a kernel `dev_t`; 0 if none.
-    pub terminal: u32,
-}
-
 impl Entry {
     /// That of a child.
     pub(super) fn inherited(self) -> Self {
         Entry {
-            start: self.start.map(|start| Start {
-                depth: start.depth.saturating_add(1),
-                ..start
-            }),
+            start: self.start.map(Start::inherited),
             ..self
         }
     }
@@ -125,9 +118,14 @@ pub struct Process {
     pub cgroup_id: u64,
     pub container: Option<Arc<ContainerIdentity>>,
     pub membership: Membership,
-    /// The device of the file system of its container's root, if it is in one and that is known.
-    pub(crate) container_root: Option<u32>,
+    /// Its container's root if it is in one, otherwise its own.
+    pub(super) base_root: Option<Root>,
     pub namespaces: Namespaces,
+    /// What it has of the host, and what of that it came into between the program before and its own, in a container.
+    pub(super) of_host: HostParts,
+    pub(crate) entered_host: HostParts,
+    /// The first process that ran a package manager of those from which it descends and itself, if there is one.
+    pub(super) package_manager: Option<ProcessKey>,
     pub(super) image: SharedImage,
     pub entry: Option<Entry>,
     /// `wait` status, once it has ended.
@@ -140,15 +138,23 @@ impl Process {
         self.image.read()
     }
 
-    /// The device of the file system of its container's root; `root` is that of its own, which is the container's if it
-    /// has only come in. `before` is the process before its program, or else its parent.
-    pub(super) fn root_of_container(&self, root: u32, before: Option<&Process>) -> Option<u32> {
-        let container = self.container.as_ref()?;
+    /// Its container's root, or its own where it is in none; `root` is its own, which is the container's if it has only
+    /// come in. `before` is the process before its program, or else its parent.
+    pub(super) fn find_base_root(&self, root: Option<Root>, before: Option<&Process>) -> Option<Root> {
+        let Some(container) = self.container.as_ref() else {
+            return root;
+        };
         let before = before?;
         if before.membership.program_started_in.as_ref() == Some(container) {
-            return before.container_root;
+            return before.base_root;
         }
-        (root != 0).then_some(root)
+        root
+    }
+
+    /// Whether it is one of the kernel's own threads.
+    pub(crate) fn is_kernel_thread(&self) -> bool {
+        let of_kernel = self.key.pid == KERNEL_THREADS || self.parent.pid == KERNEL_THREADS;
+        of_kernel && self.image().executable.is_empty()
     }
 
     /// The other processes that it names: its parent, and the leaders of its session, group and entry.

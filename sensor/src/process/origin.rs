@@ -5,6 +5,7 @@
 
 use sensor_abi::OVERLAY_MAGIC;
 
+use super::host::Root;
 use crate::decode::Exec;
 
 /// `TMPFS_MAGIC`, which `/dev` has too, and `RAMFS_MAGIC`.
@@ -39,16 +40,16 @@ impl Origin {
         }
     }
 
-    /// Of the program that a container's process runs. `container_root` is the device of the container's own file system,
-    /// and `host` the host's mount namespace, where they are known. `None` where it cannot be told: a file system without
+    /// Of the program that a container's process runs. `container_root` is the container's own root, and
+    /// `host` the host's mount namespace, where they are known. `None` where it cannot be told: a file system without
     /// layers does not show what was there from the beginning.
-    pub(super) fn new(exec: &Exec, in_memory: bool, container_root: Option<u32>, host: Option<u32>) -> Option<Self> {
+    pub(super) fn new(exec: &Exec, in_memory: bool, container_root: Option<Root>, host: Option<u32>) -> Option<Self> {
         let file = &exec.fixed.file;
         let is_upper = exec.fixed.head.flags & sensor_abi::FLAG_EXECUTABLE_UPPER != 0;
         if in_memory {
             return Some(Origin::Memory);
         }
-        if file.device == container_root? {
+        if file.device == container_root?.device {
             let layer = if is_upper { Origin::Upper } else { Origin::Image };
             return (file.file_system == OVERLAY_MAGIC).then_some(layer);
         }

@@ -22,6 +22,7 @@ use sensor_abi::{ARGUMENTS_LIMIT, Descriptor, FileIdentity, GROUPS_LIMIT, Namesp
 
 use super::arguments::ProcessArguments;
 use super::executable::ExecutableFile;
+use super::host::{HostParts, Root};
 use super::image::{Image, Kept, SharedImage};
 use super::key::{NANOSECONDS_PER_TICK, ProcessKey};
 use super::model::{Credentials, Groups, Process};
@@ -328,8 +329,11 @@ fn read(stat: &Stat, parent: ProcessKey, clock: WallClock) -> ProcResult<Found> 
             container: None,
             membership: Membership::default(),
             // Its own; whose container's it is, is found out as it is taken in.
-            container_root: root_device(process),
+            base_root: root(process),
             namespaces: namespaces(process),
+            of_host: HostParts::default(),
+            entered_host: HostParts::default(),
+            package_manager: None,
             image: SharedImage::new(image, beside),
             entry: None,
             exit: None,
@@ -367,10 +371,10 @@ fn descriptor(process: &process::Process, number: i32) -> Descriptor {
     })
 }
 
-/// The file system of a process's root.
-fn root_device(process: &process::Process) -> Option<u32> {
+/// A process's root.
+fn root(process: &process::Process) -> Option<Root> {
     let state = state(&format!("/proc/{}/root", process.pid))?;
-    Some(kernel_device(state.stx_dev_major, state.stx_dev_minor))
+    Root::new(kernel_device(state.stx_dev_major, state.stx_dev_minor), state.stx_ino)
 }
 
 /// The inode numbers of a process's namespaces.
@@ -427,6 +431,7 @@ fn identity(state: &libc::statx) -> FileIdentity {
         uid: state.stx_uid,
         gid: state.stx_gid,
         links: state.stx_nlink,
+        changed_ns: state.stx_ctime.tv_sec * 1_000_000_000 + i64::from(state.stx_ctime.tv_nsec),
     }
 }
 

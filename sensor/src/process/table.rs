@@ -20,12 +20,14 @@ use super::descriptors::DescriptorKind;
 use super::entry::entry_of;
 use super::executable::ExecutableFile;
 use super::given_up::Untold;
+use super::host::{HostParts, Root, Surroundings};
 use super::image::{Image, Kept, SharedImage};
 use super::kept::KeptProcess;
 use super::key::ProcessKey;
 use super::model::{CHAIN_LIMIT, Credentials, Entry, Groups, Process};
 use super::names::{Program, base_name, called};
 use super::origin::Origin;
+use super::packages::is_package_manager;
 use super::started::{noted_container, started_container};
 use super::terminal::is_on_terminal;
 use crate::{
@@ -37,6 +39,8 @@ use crate::{
 
 /// Bytes that are kept of all processes together.
 const BUDGET_BYTES: usize = 16 * 1024 * 1024;
+/// The host's, by their pids: `init` and `kthreadd`.
+const FIRST_PROCESSES: [u32; 2] = [1, 2];
 
 /// Looks up the cgroup path of a live process, for a cgroup that no event has named yet.
 pub(super) type CgroupLookup<'a> = &'a mut dyn FnMut(u32) -> Option<String>;
@@ -63,6 +67,7 @@ pub struct ProcessTable {
     pub environment_variables: Vec<String>,
     pub(crate) counts: TableCounts,
     untold: Untold,
+    host: Surroundings,
 }
 
 impl Default for ProcessTable {
@@ -95,6 +100,7 @@ impl ProcessTable {
             environment_variables: Vec::new(),
             counts: TableCounts::default(),
             untold: Untold::default(),
+            host: Surroundings::default(),
         }
     }
 
@@ -139,6 +145,13 @@ impl ProcessTable {
         std::iter::successors(parent, |process| self.get(process.parent)).take(CHAIN_LIMIT)
     }
 
+    /// The package manager that a process descends from, of several the first, while that one runs.
+    pub(crate) fn package_manager(&self, process: &Process) -> Option<&Process> {
+        let manager = process.package_manager.filter(|key| *key != process.key)?;
+        let manager = self.get(manager)?;
+        (manager.exit.is_none() && manager.package_manager == Some(manager.key)).then_some(manager)
+    }
+
     /// Takes a fork in: the child is like its creator.
     pub fn fork(&mut self, record: &ForkRecord, find_cgroup: CgroupLookup<'_>) -> ProcessKey {
         let fixed = &record.process;
@@ -172,7 +185,14 @@ impl ProcessTable {
         let cgroup_id = if is_v1 { 0 } else { fixed.cgroup_id };
         let is_first = self.locate(&mut process, &exec.cgroup, cgroup_id, prior, None);
         let before = prior.or_else(|| self.get(process.parent));
-        process.container_root = process.root_of_container(exec.fixed.root_device, before);
+        let root = Root::new(exec.fixed.root_device, exec.fixed.root_inode);
+        process.base_root = process.find_base_root(root, before);
+        let was_inside = before.is_some_and(|before| before.membership.program_started_in.is_some());
+        let had = before.map(|before| before.of_host).unwrap_or_default();
+        self.hold_against_host(&mut process, root);
+        if process.container.is_some() && was_inside {
+            process.entered_host = process.of_host.beyond(had);
+        }
         process.on_terminal = is_on_terminal(fixed.terminal, &exec.fixed.descriptors);
         self.judge_session(&mut process);
         process.descriptors = Some(
@@ -186,11 +206,11 @@ impl ProcessTable {
         };
         let mut file = ExecutableFile::from_exec(exec);
         if process.container.is_some() {
-            let host = self.live(1).map(|first| first.namespaces.mount);
+            let host = Some(self.host.namespaces.mount);
             file.origin = Origin::new(
                 exec,
                 file.in_memory,
-                process.container_root,
+                process.base_root,
                 host.filter(|inode| *inode != 0),
             );
         }
@@ -235,6 +255,9 @@ impl ProcessTable {
             shortened: exec.shortened,
             kept: Kept::Whole,
         };
+        if self.package_manager(&process).is_none() {
+            process.package_manager = is_package_manager(&image).then_some(process.key);
+        }
         process.image = SharedImage::new(image, process.groups.allocated());
         self.enter(process, known, is_first)
     }
@@ -269,8 +292,9 @@ impl ProcessTable {
             return;
         }
         let is_first = self.locate(&mut process, cgroup, 0, None, noted);
-        let own_root = process.container_root.unwrap_or_default();
-        process.container_root = process.root_of_container(own_root, self.get(process.parent));
+        let root = process.base_root;
+        process.base_root = process.find_base_root(root, self.get(process.parent));
+        self.hold_against_host(&mut process, root);
         process.session_leader = self.leader(&process, session_pid);
         process.group_leader = self.leader(&process, group_pid);
         self.judge_session(&mut process);
@@ -345,8 +369,11 @@ impl ProcessTable {
             cgroup_id: fixed.cgroup_id,
             container,
             membership,
-            container_root: prior.and_then(|prior| prior.container_root),
+            base_root: prior.and_then(|prior| prior.base_root),
             namespaces: prior.map_or_else(Namespaces::default, |prior| prior.namespaces),
+            of_host: prior.map(|prior| prior.of_host).unwrap_or_default(),
+            entered_host: itself.map(|itself| itself.entered_host).unwrap_or_default(),
+            package_manager: prior.and_then(|prior| prior.package_manager),
             image: prior.map_or(&self.unknown, |prior| &prior.image).clone(),
             entry: prior.and_then(|prior| prior.entry),
             exit: itself.and_then(|itself| itself.exit),
@@ -359,6 +386,22 @@ impl ProcessTable {
             .filter(|prior| prior.session_leader.is_some() && prior.session_leader == process.session_leader);
         process.session_on_terminal = in_session.is_some_and(|prior| prior.session_on_terminal);
         process
+    }
+
+    /// Finds out what a process has of the host. That has what its first process and the kernel's threads have, of which
+    /// not each can be seen. `root` is its own.
+    fn hold_against_host(&mut self, process: &mut Process, root: Option<Root>) {
+        let surroundings = Surroundings {
+            namespaces: process.namespaces,
+            root,
+        };
+        if FIRST_PROCESSES.contains(&process.key.pid) {
+            if process.namespaces.mount != 0 {
+                self.host.namespaces = process.namespaces;
+            }
+            self.host.root = root.or(self.host.root);
+        }
+        process.of_host = HostParts::of(&surroundings, &self.host);
     }
 
     /// Finds out whether a process that runs another program is in a session that has, or had, its terminal.
@@ -390,7 +433,9 @@ impl ProcessTable {
         known: Option<&Process>,
         noted: Option<Started>,
     ) -> bool {
-        let before = known.or_else(|| self.get(process.parent)).map(|before| Before {
+        let before = known.or_else(|| self.get(process.parent));
+        let was_outside = before.is_some_and(|before| before.membership.program_started_in.is_none());
+        let before = before.map(|before| Before {
             container: before.container.clone(),
             namespaces: before.namespaces,
             conflict: before.membership.conflict.clone(),
@@ -408,10 +453,11 @@ impl ProcessTable {
             started: &|| started_container(&find, process, known).or_else(|| noted_container(process, noted.clone()?)),
         };
         let located = self.containers.locate(seen, &is_live);
+        let is_hosts = process.namespaces.mount != 0 && process.namespaces.mount == self.host.namespaces.mount;
         process.membership = Membership {
             evidence: located.evidence,
             conflict: located.conflict,
-            program_started_in: located.container.clone(),
+            program_started_in: located.container.clone().filter(|_| !(is_hosts && was_outside)),
             came_into: located.came_into,
         };
         process.container = located.container;

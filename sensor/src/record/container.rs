@@ -13,7 +13,7 @@ use super::own;
 use crate::process::Process;
 
 /// Fields that only a container engine can fill: a rule that reads one of them has to wait for its answer.
-pub(crate) const ENGINE_FIELDS: [FieldId; 24] = [
+pub(crate) const ENGINE_FIELDS: [FieldId; 25] = [
     fields::CONTAINER_NAME,
     fields::CONTAINER_IMAGE_NAME,
     fields::CONTAINER_IMAGE_TAG,
@@ -30,6 +30,7 @@ pub(crate) const ENGINE_FIELDS: [FieldId; 24] = [
     fields::ORCHESTRATOR_RESOURCE_PARENT_TYPE,
     fields::ORCHESTRATOR_RESOURCE_TYPE,
     fields::ORCHESTRATOR_TYPE,
+    own::CONTAINER_BUILD,
     own::CONTAINER_ENGINE_SOCKET,
     own::CONTAINER_METADATA,
     own::CONTAINER_METADATA_FAILURE,
@@ -51,6 +52,9 @@ pub(super) fn fill_identity(record: &mut Record, process: &Process) {
     }
     if process.is_runtime_helper() {
         record.boolean(own::PROCESS_RUNTIME_HELPER, true);
+    }
+    if container.is_build() {
+        record.boolean(own::CONTAINER_BUILD, true);
     }
     if let Some(runtime) = container.runtime {
         record.text(fields::CONTAINER_RUNTIME, runtime.name());
@@ -103,6 +107,9 @@ fn fill_engine_metadata(record: &mut Record, metadata: &Metadata) {
             fields::CONTAINER_SECURITY_CONTEXT_PRIVILEGED,
             &[Value::Boolean(privileged)],
         );
+    }
+    if metadata.is_build {
+        record.replace(own::CONTAINER_BUILD, &[Value::Boolean(true)]);
     }
     if let Some(input) = metadata.terminal_input {
         record.replace(own::CONTAINER_TERMINAL_INPUT, &[Value::Boolean(input)]);
@@ -204,6 +211,7 @@ mod tests {
             cut_labels: 0,
             privileged: Some(false),
             terminal_input: Some(false),
+            is_build: false,
             user: Some("1000:0".to_owned()),
             started: Some(1_795_306_434_000_000_000),
             mounts: vec![Mount::new("/run", "/host/run", Access::ReadOnly)],

@@ -64,6 +64,15 @@ pub(super) fn fill(record: &mut Record, process: &Process, users: &Users) {
         let (major, minor) = device_numbers(identity.device);
         format!("{major}:{minor}")
     });
+    if identity.changed_ns != 0 {
+        record.date(fields::FILE_CTIME, identity.changed_ns);
+    }
+    if file.is_attested() {
+        text_from(record, Some(own::PROCESS_EXECUTABLE_IDENTITY), || {
+            let (major, minor) = device_numbers(identity.device);
+            format!("{major}:{minor}:{}:{}", identity.inode, identity.changed_ns)
+        });
+    }
     text_from(record, Some(fields::FILE_MODE), || file.permissions());
     text_from(record, Some(fields::FILE_UID), || identity.uid.to_string());
     text_from(record, Some(fields::FILE_GID), || identity.gid.to_string());

@@ -76,6 +76,7 @@ macro_rules! own_fields {
 }
 
 own_fields! {
+    CONTAINER_BUILD: "tidewaiter.container.build", Boolean, Single;
     CONTAINER_CONFLICT: "tidewaiter.container.conflict", Keyword, Single;
     CONTAINER_ENGINE_SOCKET: "tidewaiter.container.engine_socket", Boolean, Single;
     CONTAINER_IDENTIFIED_BY: "tidewaiter.container.identified_by", Keyword, Single;
@@ -95,10 +96,12 @@ own_fields! {
     PROCESS_ARGUMENTS_SHA256: "tidewaiter.process.arguments_sha256", Keyword, Single;
     PROCESS_ARGV0: "tidewaiter.process.argv0", Keyword, Single;
     PROCESS_DESCRIPTORS: "tidewaiter.process.descriptors", Keyword, List;
+    PROCESS_ENTERED_HOST: "tidewaiter.process.entered_host", Keyword, List;
     PROCESS_ENTRY_LEADER_OTHER_NAME: "tidewaiter.process.entry_leader.other_name", Keyword, Single;
     PROCESS_ENVIRONMENT_COMPLETE: "tidewaiter.process.environment_complete", Boolean, Single;
     PROCESS_EXECUTABLE_CAPABILITIES: "tidewaiter.process.executable.capabilities", Keyword, List;
     PROCESS_EXECUTABLE_DELETED: "tidewaiter.process.executable.deleted", Boolean, Single;
+    PROCESS_EXECUTABLE_IDENTITY: "tidewaiter.process.executable.identity", Keyword, Single;
     PROCESS_EXECUTABLE_IN_MEMORY: "tidewaiter.process.executable.in_memory", Boolean, Single;
     PROCESS_EXECUTABLE_LINKS: "tidewaiter.process.executable.links", Long, Single;
     PROCESS_EXECUTABLE_ORIGIN: "tidewaiter.process.executable.origin", Keyword, Single;
@@ -118,6 +121,7 @@ own_fields! {
     PROCESS_NAMESPACE_UTS: "tidewaiter.process.namespace.uts", Long, Single;
     PROCESS_ON_TERMINAL: "tidewaiter.process.on_terminal", Boolean, Single;
     PROCESS_OTHER_NAME: "tidewaiter.process.other_name", Keyword, Single;
+    PROCESS_PACKAGE_MANAGER: "tidewaiter.process.package_manager", Keyword, Single;
     PROCESS_PARENT_OTHER_NAME: "tidewaiter.process.parent.other_name", Keyword, Single;
     PROCESS_REQUESTED_PATH: "tidewaiter.process.requested_path", Keyword, Single;
     PROCESS_REQUESTED_PATH_CUT: "tidewaiter.process.requested_path_cut", Boolean, Single;
@@ -127,7 +131,9 @@ own_fields! {
     PROCESS_SHORTENED: "tidewaiter.process.shortened", Keyword, Single;
     PROCESS_SIGNAL: "tidewaiter.process.signal", Long, Single;
     PROCESS_START_DEPTH: "tidewaiter.process.start_depth", Long, Single;
+    PROCESS_START_PREPARATION: "tidewaiter.process.start_preparation", Boolean, Single;
     PROCESS_START_TERMINAL: "tidewaiter.process.start_terminal", Boolean, Single;
+    PROCESS_STARTED_BY_KERNEL: "tidewaiter.process.started_by_kernel", Boolean, Single;
     PROCESS_WORKING_DIRECTORY_CUT: "tidewaiter.process.working_directory_cut", Boolean, Single;
     SENSOR_COUNT: "tidewaiter.sensor.count", Long, Single;
     SENSOR_EVENTS: "tidewaiter.sensor.events", Long, Single;

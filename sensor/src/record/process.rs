@@ -52,8 +52,17 @@ impl Processes {
             texts_from(record, Some(own::PROCESS_DESCRIPTORS), descriptor_names(descriptors));
         }
         fill_namespaces(record, process);
+        texts_from(record, Some(own::PROCESS_ENTERED_HOST), process.entered_host.names());
+        if let Some(manager) = table.package_manager(process) {
+            record.text(own::PROCESS_PACKAGE_MANAGER, &manager.image().executable);
+        }
         match table.get(process.parent) {
-            Some(parent) => self.parent.fill(record, parent, event, base, Arguments::Kept),
+            Some(parent) => {
+                self.parent.fill(record, parent, event, base, Arguments::Kept);
+                if parent.is_kernel_thread() && !process.is_kernel_thread() {
+                    record.boolean(own::PROCESS_STARTED_BY_KERNEL, true);
+                }
+            }
             None => {
                 record.long(fields::PROCESS_PARENT_PID, i64::from(process.parent.pid));
                 record.text(fields::PROCESS_PARENT_ENTITY_ID, &base.entity_id(process.parent));
@@ -80,6 +89,7 @@ impl Processes {
             record.text(fields::PROCESS_ENTRY_LEADER_ENTRY_META_TYPE, entry.kind.name());
             if let Some(start) = entry.start {
                 record.long(own::PROCESS_START_DEPTH, i64::from(start.depth));
+                record.boolean(own::PROCESS_START_PREPARATION, start.is_preparation);
                 if process.is_at_start_terminal() {
                     record.boolean(own::PROCESS_START_TERMINAL, true);
                 }

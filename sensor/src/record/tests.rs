@@ -85,6 +85,7 @@ fn metadata() -> Metadata {
         cut_labels: 0,
         privileged: Some(true),
         terminal_input: Some(true),
+        is_build: true,
         user: Some("1000".to_owned()),
         started: Some(1),
         mounts: vec![Mount::new("/run", "/run", Access::ReadOnly)],

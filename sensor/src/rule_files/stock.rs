@@ -31,6 +31,7 @@ pub(crate) const STOCK_RULES: &[(&str, &str)] = &[
     stock!("interactive_shell_in_container.toml"),
     stock!("kernel_changed_from_container.toml"),
     stock!("kernel_helper_changed_from_container.toml"),
+    stock!("kernel_ran_program_for_container.toml"),
     stock!("kubernetes_client_in_container.toml"),
     stock!("loader_run_by_hand_in_container.toml"),
     stock!("miner_in_container.toml"),

@@ -9,7 +9,19 @@ use super::rules::{
 };
 use super::{Technique, told};
 
-pub(super) const TECHNIQUES: [Technique; 60] = [
+pub(super) const TECHNIQUES: [Technique; 62] = [
+    told(
+        "credentials-by-a-file-called-as-a-shell",
+        Exec,
+        "cp /usr/bin/curl /tmp/sh; /tmp/sh http://169.254.169.254/latest/meta-data/iam/security-credentials/x",
+        &[METADATA],
+    ),
+    told(
+        "a-miner-called-as-a-search",
+        Exec,
+        "cp /usr/bin/id /tmp/grep; /tmp/grep -o stratum+tcp://pool.example:3333",
+        &[MINER],
+    ),
     told(
         "a-download-run",
         Exec,

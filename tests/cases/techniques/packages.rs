@@ -8,7 +8,13 @@ const fn by(name: &'static str, script: &'static str) -> Technique {
     told(name, Terminal, script, &[INSTALLED])
 }
 
-pub(super) const TECHNIQUES: [Technique; 41] = [
+pub(super) const TECHNIQUES: [Technique; 42] = [
+    told(
+        "a-program-by-way-of-a-manager",
+        Exec,
+        "apt-get update -o APT::Update::Pre-Invoke::=/tmp/x",
+        &[INSTALLED],
+    ),
     by("a-package-of-an-architecture", "apt-get install -y curl:amd64"),
     by("a-package-of-a-release", "apt-get install -y --no-download curl/stable"),
     by("a-package-with-a-sign", "apt-get install -y curl+"),

@@ -4,7 +4,7 @@ use super::Way::Exec;
 use super::rules::{ARGUMENTS, FOREIGN, HIDDEN, HISTORY, LOADER, PLANTED, REVERSE, SECRET, SENT, TUNNEL};
 use super::{Technique, missed, told};
 
-pub(super) const TECHNIQUES: [Technique; 36] = [
+pub(super) const TECHNIQUES: [Technique; 38] = [
     told(
         "a-new-file",
         Exec,
@@ -12,12 +12,23 @@ pub(super) const TECHNIQUES: [Technique; 36] = [
         &[FOREIGN],
     ),
     told("a-replaced-program", Exec, "cp /usr/bin/nmap /usr/bin/w; w", &[FOREIGN]),
-    missed(
+    told(
         "other-content-at-the-same-place",
         Exec,
         "cp /usr/bin/sort /opt-replaced; /opt-replaced /dev/null",
         &[FOREIGN],
-        "no field tells when a file was changed",
+    ),
+    told(
+        "called-as-the-emulator-of-builds",
+        Exec,
+        "cp /usr/bin/id /dev/.buildkit_qemu_emulator; /dev/.buildkit_qemu_emulator",
+        &[HIDDEN],
+    ),
+    told(
+        "hidden-in-a-managers-folder",
+        Exec,
+        "mkdir -p /nix/store/x; cp /usr/bin/id /nix/store/x/.id; /nix/store/x/.id",
+        &[HIDDEN],
     ),
     told(
         "in-shared-memory",

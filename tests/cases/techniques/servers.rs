@@ -1,10 +1,12 @@
 //! What a server or a database is made to start.
 
 use super::Way::{Exec, Start};
-use super::rules::{COMMAND, DATABASE, DISCOVERY, HISTORY, LOADER, PLANTED, REVERSE, SECRET, SERVER, TUNNEL};
+use super::rules::{
+    COMMAND, DATABASE, DISCOVERY, HISTORY, LOADER, PLANTED, REVERSE, RIGHTS_GIVEN, SECRET, SERVER, TUNNEL,
+};
 use super::{Technique, missed, told};
 
-pub(super) const TECHNIQUES: [Technique; 31] = [
+pub(super) const TECHNIQUES: [Technique; 34] = [
     told(
         "a-question-from-a-server",
         Exec,
@@ -132,6 +134,25 @@ pub(super) const TECHNIQUES: [Technique; 31] = [
         Start,
         "cp /usr/bin/java /tmp/entrypoint; exec java --starts same /tmp/entrypoint --starts same rm /root/.bash_history",
         &[HISTORY],
+    ),
+    told(
+        "a-server-of-the-start-becomes-a-shell",
+        Start,
+        "exec java --becomes sh -c 'cat /etc/shadow; :'",
+        &[SECRET],
+    ),
+    told(
+        "a-server-of-the-start-becomes-a-script",
+        Start,
+        "cp /usr/bin/dash /tmp/entrypoint.sh; exec java --becomes /tmp/entrypoint.sh -c 'crontab /tmp/x; :'",
+        &[PLANTED],
+    ),
+    told(
+        "below-a-file-in-an-installers-place",
+        Exec,
+        "mkdir -p /var/lib/dpkg/info; cp /usr/bin/dash /var/lib/dpkg/info/x.postinst; \
+         /var/lib/dpkg/info/x.postinst -c 'usermod -aG root x; crontab /tmp/x; :' /var/lib/dpkg/info/x.postinst",
+        &[PLANTED, RIGHTS_GIVEN],
     ),
     told(
         "below-a-script-called-as-an-installer",

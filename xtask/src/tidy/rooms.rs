@@ -54,7 +54,7 @@ pub(crate) const CRATES: &[Crate] = &[
     Crate {
         root: "sensor-ebpf/src/main.rs",
         rooms: &[
-            "read", "layout", "scratch", "path", "task", "tasks", "ring", "share", "emit", "hooks", "log",
+            "read", "layout", "scratch", "path", "file", "task", "tasks", "ring", "share", "emit", "hooks", "log",
         ],
     },
     Crate {

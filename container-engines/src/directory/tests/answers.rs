@@ -49,6 +49,7 @@ fn an_answer_is_read_whole() {
             cut_labels: 0,
             privileged: Some(true),
             terminal_input: Some(false),
+            is_build: false,
             user: Some("1000:1000".to_owned()),
             started: Some(1_795_306_434_973_969_881),
             mounts: vec![
@@ -142,6 +143,27 @@ fn odd_members_cost_themselves_alone() {
         ),
         (None, None, None, None)
     );
+}
+
+#[test]
+fn a_step_of_a_build_is_known_by_what_the_builder_sets() {
+    let of_build = json!({ "Image": "sha256:12", "Entrypoint": null, "Healthcheck": { "Test": ["NONE"] } });
+    let by_a_name = json!({ "Image": "web:1", "Entrypoint": null, "Healthcheck": { "Test": ["NONE"] } });
+    let with_an_entry_point =
+        json!({ "Image": "sha256:12", "Entrypoint": ["/x"], "Healthcheck": { "Test": ["NONE"] } });
+    let checked = json!({ "Image": "sha256:12", "Entrypoint": null });
+    for (name, config, expected) in [
+        ("/vigorous_sutherland", &of_build, true),
+        ("/k8s_web_web-0_shop_uid_0", &of_build, false),
+        ("/web", &by_a_name, false),
+        ("/web", &with_an_entry_point, false),
+        ("/web", &checked, false),
+    ] {
+        let fake = Fake::started();
+        fake.add_as(&id('a'), json!({ "Id": id('a'), "Name": name, "Config": config }));
+        let metadata = complete(&fake.directory(LONG_TIMEOUTS), &id('a'));
+        assert_eq!(metadata.is_build, expected, "{name} {config}");
+    }
 }
 
 #[test]

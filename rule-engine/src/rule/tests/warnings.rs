@@ -108,6 +108,13 @@ fn a_rule_that_searches_every_event_is_ok_with_a_warning() {
             "#]],
         ),
         (
+            r#"process where process.pid == 7 or (process.name == "curl" and process.command_line like "*x*y*")"#
+                .to_owned(),
+            expect![[r#"
+                Ok
+            "#]],
+        ),
+        (
             r#"process where process.name == "curl" and process.command_line like "*x*y*""#.to_owned(),
             expect![[r#"
                 Ok

@@ -2,6 +2,7 @@ use sensor_abi::{Descriptor, ExecFixed, RecordHead};
 use zerocopy::FromZeros;
 
 mod budget;
+mod facts;
 mod origin;
 mod sessions;
 mod start_depth;

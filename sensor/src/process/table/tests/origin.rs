@@ -33,6 +33,7 @@ fn run(table: &mut ProcessTable, who: Who, cgroup: &str, seen: &Seen) -> Option<
     let is_detached = seen.flags & FLAG_EXECUTABLE_DETACHED != 0;
     let mut exec = exec_of(who, if is_detached { "memfd:x" } else { "/x" }, cgroup);
     exec.fixed.root_device = seen.root;
+    exec.fixed.root_inode = 2;
     exec.fixed.file.device = seen.device;
     exec.fixed.file.file_system = seen.file_system;
     exec.fixed.executable_namespace = seen.namespace;
