@@ -15,6 +15,7 @@ mod metrics;
 mod names;
 mod new_terms;
 mod node;
+mod ordinary;
 mod reference;
 mod replay;
 mod techniques;

@@ -109,11 +109,18 @@ impl Engine {
 
     /// The `docker` command, talking to this engine and to no other.
     pub fn docker(&self, arguments: &[&str]) -> Command {
-        let mut docker = Command::new("docker");
-        docker.args(arguments).stdin(Stdio::null());
-        docker.env_remove("DOCKER_CONTEXT").env("DOCKER_CONFIG", &self.folder);
-        docker.env("DOCKER_HOST", format!("unix://{}", socket_in(&self.folder).display()));
+        let mut docker = self.with_docker("docker");
+        docker.args(arguments);
         docker
+    }
+
+    /// A program that calls `docker`.
+    pub fn with_docker(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.stdin(Stdio::null());
+        command.env_remove("DOCKER_CONTEXT").env("DOCKER_CONFIG", &self.folder);
+        command.env("DOCKER_HOST", format!("unix://{}", socket_in(&self.folder).display()));
+        command
     }
 
     /// A command among the engine's own processes, for what finds it by its folders.

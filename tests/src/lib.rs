@@ -15,6 +15,7 @@ pub mod hostile_engine;
 pub mod image;
 pub mod intruder;
 pub mod lines;
+pub mod lives;
 pub mod namespaces;
 pub mod podman;
 pub mod program;

@@ -68,7 +68,8 @@ fn cargo_tool(variable: &str, name: &str) -> Command {
     command
 }
 
-fn target_folder() -> PathBuf {
+/// Where what is built lies.
+pub fn target_folder() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from)
 }
 

@@ -107,6 +107,12 @@ enum Figures {
     Containers,
     /// Time from exec to alert, in a container and on the host
     Latency,
+    /// What the stock rules say of ordinary lives of containers (`tests/lives`), by rule and severity
+    Lives {
+        /// Live all of it first, in real containers, and write what the sensor saw into the repository
+        #[arg(long)]
+        record: bool,
+    },
     /// What the rules cost: events a second on one core, memory, allocations, instructions (with valgrind)
     Rules {
         /// Count the instructions alone, and write them into the repository
@@ -174,6 +180,11 @@ fn carry_out(task: Task) -> Result<ExitCode> {
                 }
                 Figures::Containers => "containers",
                 Figures::Latency => "latency",
+                Figures::Lives { record: false } => "lives",
+                Figures::Lives { record: true } => {
+                    setup::for_lives()?;
+                    "lives --record"
+                }
                 Figures::Rules { record: false } => "rules",
                 Figures::Rules { record: true } => {
                     instructions::record()?;

@@ -128,7 +128,7 @@ const ARM64_EMULATOR: Requirement = Requirement {
 };
 
 const DEBOOTSTRAP: Requirement = Requirement {
-    purpose: "debootstrap, for a system with systemd in a virtual machine",
+    purpose: "debootstrap, for systems of Debian's packages",
     is_there: || is_installed("debootstrap"),
     debian_packages: &["debootstrap"],
     elsewhere: "install debootstrap",
@@ -278,6 +278,11 @@ pub(crate) fn for_kernels(architecture: &Architecture) -> Result<()> {
 /// For [`crate::systemd`].
 pub(crate) fn for_systemd() -> Result<()> {
     for_kernels(&X86_64)?;
+    provide(&[DEBOOTSTRAP])
+}
+
+/// Beside what [`for_testing`] installs.
+pub(crate) fn for_lives() -> Result<()> {
     provide(&[DEBOOTSTRAP])
 }
 

@@ -31,6 +31,11 @@ impl Sequence {
         keys.map(|key| &key.field).for_each(visit);
     }
 
+    /// Whether a match may become certain only after its last event.
+    pub(crate) fn awaits_missing(&self) -> bool {
+        self.missing.iter().any(|terms| !terms.is_empty())
+    }
+
     /// The terms, `until` last.
     pub(crate) fn all_terms(&self) -> impl Iterator<Item = &SequenceTerm> {
         self.terms.iter().chain(&self.until)

@@ -43,8 +43,9 @@ pub(super) fn read(
     let interval_ns = interval_ms.and_then(|interval| interval.checked_mul(1_000_000));
     let suppression = match rule.table("alert_suppression", findings) {
         None => None,
-        Some(table) if matches!(detection, Some(Detection::Sequence(_))) => {
-            let message = "`alert_suppression` has no effect on a sequence: all of its alerts are told";
+        Some(table) if matches!(detection, Some(Detection::Sequence(sequence)) if sequence.awaits_missing()) => {
+            let message =
+                "`alert_suppression` has no effect on a sequence with a missing event: all of its alerts are told";
             findings.add(table.span, Code::NoEffect, message);
             None
         }

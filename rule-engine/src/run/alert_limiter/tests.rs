@@ -314,13 +314,36 @@ fn limits_that_say_nothing_sound_are_errors() {
 }
 
 #[test]
-fn suppression_of_a_sequence_is_a_warning_and_all_alerts_are_raised() {
-    let body = "type = \"eql\"\nquery = 'sequence [any where process.name == \"a\"] [any where process.name == \"b\"]'\n\
+fn a_sequence_is_suppressed_by_its_last_event() {
+    let body = "type = \"eql\"\nquery = 'sequence with maxspan=9s [any where process.name == \"a\"] \
+                [any where process.name != \"a\"]'\n\
+                [rule.alert_suppression]\ngroup_by = [\"process.name\"]\nduration = { value = 5, unit = \"s\" }\n";
+    assert!(parse(&text(body)).expect("a sound rule").warnings.is_empty());
+    let mut run = Run::new(body);
+    let events = [
+        (0, "a"),
+        (0, "b"),
+        (1, "a"),
+        (1, "b"),
+        (2, "a"),
+        (2, "c"),
+        (5, "a"),
+        (5, "b"),
+    ];
+    assert_eq!(run.show_named(&events), [0, 1, 0, 0, 0, 1, 0, 1]);
+    assert_eq!(run.counted(), (1, 0));
+}
+
+#[test]
+fn suppression_of_a_sequence_with_a_missing_event_is_a_warning_and_all_alerts_are_raised() {
+    let body = "type = \"eql\"\nquery = 'sequence with maxspan=1s [any where process.name == \"a\"] \
+                ![any where process.name == \"c\"] [any where process.name == \"b\"]'\n\
                 [rule.alert_suppression]\ngroup_by = [\"process.name\"]\n";
     let rule = parse(&text(body)).expect("a rule with a warning");
     assert_eq!(rule.warnings[0].code, Code::NoEffect);
     let mut run = Run::new(body);
-    assert_eq!(run.show_named(&[(0, "a"), (0, "b"), (0, "a"), (0, "b")]), [0, 1, 0, 1]);
+    let events = [(0, "a"), (0, "b"), (9, "a"), (9, "b"), (20, "d")];
+    assert_eq!(run.show_named(&events).iter().sum::<usize>(), 2);
 }
 
 proptest! {

@@ -3,6 +3,7 @@
 mod attacks;
 mod containers;
 mod latency;
+mod lives;
 mod observed;
 mod rules;
 mod sensor;
@@ -33,11 +34,13 @@ fn measure() -> Result<()> {
         ["attacks", minutes, phase] => attacks::measure(minutes.parse()?, Some(phase)),
         ["containers"] => containers::measure(),
         ["latency"] => latency::measure(),
+        ["lives"] => lives::measure(),
+        ["lives", "--record"] => lives::record(),
         ["rules", arguments @ ..] => rules::measure(arguments),
         ["sensor"] => sensor::measure(sensor::WHOLE),
         ["sensor", "--short"] => sensor::measure(sensor::SHORT),
         _ => bail!(
-            "usage: figures attacks MINUTES [PHASE]|containers|latency|rules [instructions|count SET]|sensor [--short]"
+            "usage: figures attacks MINUTES [PHASE]|containers|latency|lives [--record]|rules [instructions|count SET]|sensor [--short]"
         ),
     }
 }

@@ -1,0 +1,2 @@
+FROM registry.example/ordinary/debian:12
+COPY . /
