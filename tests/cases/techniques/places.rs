@@ -81,12 +81,11 @@ pub(super) const TECHNIQUES: [Technique; 38] = [
         "/lib64/ld-linux-x86-64.so.2 /usr/bin/cat /etc/shadow",
         &[SECRET, LOADER],
     ),
-    missed(
+    told(
         "a-tool-as-an-interpreter",
         Exec,
         "printf '#!/usr/bin/cat\\n' >/tmp/ls; cat /etc/passwd >>/tmp/ls; chmod 755 /tmp/ls; /tmp/ls /etc/shadow",
         &[SECRET],
-        "a script has the one name that it gives itself",
     ),
     told(
         "a-script-called-as-a-manager",
