@@ -26,7 +26,7 @@ fn who_comes_into_the_host_is_told_whatever_was_used_for_it() -> Result<()> {
     let sensor = home.run()?;
     for (way, place, expected) in [
         ("joined", "/proc/2/ns/mnt", json!(["mount", "root"])),
-        ("rooted", "/srv", json!("root")),
+        ("rooted", "/srv", json!(["root"])),
     ] {
         let command = ["exec", &container, "/odd", way, place, "/bin/true", way];
         run(&mut engine.docker(&command))?;
