@@ -21,7 +21,7 @@ use crate::document::Document;
 use crate::program::{repository, tidewaiter};
 
 /// Left out wherever they are.
-const LEFT_OUT: [&str; 17] = [
+const LEFT_OUT: [&str; 16] = [
     "agent",
     "arguments_sha256",
     "ecs",
@@ -30,7 +30,6 @@ const LEFT_OUT: [&str; 17] = [
     "group_leader",
     "labels",
     "real_group",
-    "real_user",
     "saved_group",
     "saved_user",
     "session_leader",
