@@ -1,8 +1,9 @@
 //! Names of users and groups: on the host from the node's `/etc/passwd` and `/etc/group`, in a container from its own.
 //!
 //! The host's files are read again when they have changed, which is checked every [`CHECK_EVERY`] at most. A
-//! container's are read on another thread ([`container`]), and so is which programs are multi-call programs; until then, and for ids of another user namespace, there are
-//! no names. The name that every system agrees on (0, root) is never looked up.
+//! container's are read on another thread ([`container`]), which finds out too what programs are multi-call programs;
+//! until then, and for ids of another user namespace, there are no names. The name that every system agrees on (0, root)
+//! is never looked up.
 
 mod container;
 mod names;

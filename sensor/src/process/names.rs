@@ -170,7 +170,7 @@ pub(super) fn is_named_as_box(name: &str) -> bool {
 
 /// What follows the last slash.
 pub(super) fn base_name(path: &str) -> &str {
-    path.rsplit_once('/').map_or(path, |(_, name)| name)
+    memchr::memrchr(b'/', path.as_bytes()).map_or(path, |slash| &path[slash + 1..])
 }
 
 #[cfg(test)]
