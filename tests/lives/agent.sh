@@ -3,7 +3,6 @@
 # steady
 # alerts: 1 Container engine used from within a container: it lists containers by the engine's socket; once a day
 # alerts: 1 Many questions about the system in a container: it asks all of this in a row; once a day
-# alerts: 102 Rights gained through a file that is not of the image in a container: recorded before the fields that the exceptions of the rule rest on were there
 start agent --pid=host --volume /:/rootfs:ro "$IMAGE" agent.sh
 await agent pgrep sleep
 start heal "$IMAGE" autoheal.sh

@@ -1,7 +1,6 @@
 # shellcheck shell=bash
 # Jobs by the clock: cron in front, a job each minute and those of the night by run-parts.
 # steady
-# alerts: 4 Way back planted in a container: recorded before the fields that the exceptions of the rule rest on were there
 start cron "$IMAGE" sh -c 'printf "* * * * * root /usr/bin/find /tmp -mtime +7 -delete; echo done >> /tmp/log\n" > /etc/cron.d/clean; printenv | grep -v no_proxy > /etc/environment; exec cron -f'
 within cron sh -c 'run-parts --regex "^(dpkg|logrotate)$" /etc/cron.daily' || true
 start tini --init "$IMAGE" sh -c 'printf "* * * * * true\n" > /tmp/tab; crontab /tmp/tab; printf "%s true\n" "* * * * *" | crontab -; exec cron -f'

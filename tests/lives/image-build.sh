@@ -1,11 +1,5 @@
 # shellcheck shell=bash
 # An image that is built: packages, scripts called by scripts, files put into place, traces swept away.
-# alerts: 1 Download made executable in a container: a tool is brought as an intruder would bring it; once a day
-# alerts: 2 Download piped into a shell in a container: this is how its maker says to install it
-# alerts: 3 Rights or accounts made in a container: recorded before the fields that the exceptions of the rule rest on were there
-# alerts: 1 Shell fed by a download or a decoder in a container: the same once more, seen by its pipe
-# alerts: 1 Traces removed in a container: logs are removed or linked away
-# alerts: 7 Way back planted in a container: recorded before the fields that the exceptions of the rule rest on were there
 build <<'D'
 RUN apt-get install -y --reinstall --no-download cron rsync iproute2 && rm -rf /var/lib/apt/lists/* /tmp/* /var/tmp/*
 RUN useradd --system --create-home --uid 999 app && groupadd -r jobs && usermod -aG jobs app && echo app:app | chpasswd

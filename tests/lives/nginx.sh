@@ -10,7 +10,7 @@ repeat 3 within web sh -c 'test -f /run/nginx.pid && kill -0 $(cat /run/nginx.pi
 repeat 3 within web pgrep nginx
 repeat 3 within web nc -z 127.0.0.1 80
 repeat 3 within web bash -c '</dev/tcp/127.0.0.1/80'
-repeat 3 within web bash -c 'exec 3<>/dev/tcp/127.0.0.1/80; echo -e "GET / HTTP/1.1\r\nhost: localhost\r\nConnection: close\r\n\r\n" >&3; grep -q "200 OK" <&3'
+repeat 3 within web bash -c 'exec 3<>/dev/tcp/127.0.0.1/80; echo -ne "GET / HTTP/1.1\r\nhost: localhost\r\nConnection: close\r\n\r\n" >&3; grep -q "200 OK" <&3'
 repeat 3 within web bash -c 'cat < /dev/null > /dev/tcp/127.0.0.1/80'
 repeat 3 within web python3 -c 'import urllib.request as r; r.urlopen("http://127.0.0.1/")'
 repeat 3 within web python3 -c 'import socket; s = socket.create_connection(("127.0.0.1", 80)); s.close()'
