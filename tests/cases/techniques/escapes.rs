@@ -2,9 +2,9 @@
 
 use super::Way::Exec;
 use super::rules::{DISK, ENGINE, HOST, KERNEL, KERNEL_CHANGED, NAMESPACE};
-use super::{Technique, told};
+use super::{Technique, missed, told};
 
-pub(super) const TECHNIQUES: [Technique; 35] = [
+pub(super) const TECHNIQUES: &[Technique] = &[
     told("a-disk-mounted", Exec, "mount /dev/vda1 /mnt", &[DISK]),
     told(
         "a-disk-mounted-by-another-spelling",
@@ -140,4 +140,18 @@ pub(super) const TECHNIQUES: [Technique; 35] = [
     told("a-user-namespace", Exec, "unshare -Ur sh", &[NAMESPACE]),
     told("a-namespace-of-processes", Exec, "unshare -p -f sh", &[NAMESPACE]),
     told("a-firewall-emptied", Exec, "iptables -F", &[KERNEL_CHANGED]),
+    told("the-first-process-with-a-sign", Exec, "nsenter -t +1 -m sh", &[HOST]),
+    missed(
+        "a-disk-in-a-language",
+        Exec,
+        "python3.11 -c 'open(\"/dev/vda\", \"rb\").read(512)'",
+        &[DISK],
+        "what a program does within itself starts no program",
+    ),
+    told(
+        "a-device-file-of-another-name-mounted",
+        Exec,
+        "mknod /tmp/null2 b 254 0; mount /tmp/null2 /mnt",
+        &[DISK],
+    ),
 ];

@@ -8,7 +8,7 @@ const fn by(name: &'static str, script: &'static str) -> Technique {
     told(name, Terminal, script, &[INSTALLED])
 }
 
-pub(super) const TECHNIQUES: [Technique; 42] = [
+pub(super) const TECHNIQUES: &[Technique] = &[
     told(
         "a-program-by-way-of-a-manager",
         Exec,
@@ -67,4 +67,5 @@ pub(super) const TECHNIQUES: [Technique; 42] = [
         "cp /usr/bin/apt-get /tmp/x; /tmp/x install -y curl",
         &[FOREIGN, INSTALLED],
     ),
+    by("a-task-of-packages", "tasksel install web-server"),
 ];

@@ -4,7 +4,7 @@ use super::Way::Exec;
 use super::rules::{ARGUMENTS, FOREIGN, HIDDEN, HISTORY, LOADER, PLANTED, REVERSE, SECRET, SENT, TUNNEL};
 use super::{Technique, missed, told};
 
-pub(super) const TECHNIQUES: [Technique; 38] = [
+pub(super) const TECHNIQUES: &[Technique] = &[
     told(
         "a-new-file",
         Exec,
@@ -189,5 +189,87 @@ pub(super) const TECHNIQUES: [Technique; 38] = [
         Exec,
         "mkdir -p /dev/r/bin; cp /bin/busybox /dev/r/bin/nginx; busybox chroot /dev/r /bin/nginx",
         &[FOREIGN, HIDDEN],
+    ),
+    told(
+        "a-new-file-by-the-loader",
+        Exec,
+        "cp /usr/bin/sort /tmp/y; /lib64/ld-linux-x86-64.so.2 /tmp/y /dev/null",
+        &[FOREIGN, LOADER],
+    ),
+    told(
+        "a-listener-by-the-loader",
+        Exec,
+        "/lib64/ld-linux-x86-64.so.2 /usr/bin/nc -l -p 4444",
+        &[LOADER, TUNNEL],
+    ),
+    told(
+        "below-the-folder-of-an-installer",
+        Exec,
+        "mkdir -p /var/lib/dpkg/info; cp /usr/bin/java /var/lib/dpkg/info/x.postinst; cp /usr/bin/nmap /tmp/app3; \
+         /var/lib/dpkg/info/x.postinst --starts same /tmp/app3",
+        &[FOREIGN],
+    ),
+    told(
+        "itself-again",
+        Exec,
+        "cp /usr/bin/perl /tmp/p; /tmp/p -e 'exec q(/proc/self/exe), q(-e), 1'",
+        &[FOREIGN],
+    ),
+    told(
+        "an-open-file-of-the-image",
+        Exec,
+        "bash -c 'exec 5</usr/bin/cat; /proc/self/fd/5 /etc/shadow'",
+        &[SECRET],
+    ),
+    told("a-name-in-pieces", Exec, "c''at -n /etc/sha\"\"dow", &[SECRET]),
+    told(
+        "the-box-beside-the-devices",
+        Exec,
+        "cp /bin/busybox /dev/busybox; /dev/busybox nc -l -p 1 -s 203.0.113.1",
+        &[HIDDEN, FOREIGN, TUNNEL],
+    ),
+    missed(
+        "a-file-that-a-shell-opens",
+        Exec,
+        "tr a a </proc/1/environ",
+        &[SECRET],
+        "what a shell redirects starts no program",
+    ),
+    told(
+        "arguments-that-draw",
+        Exec,
+        "cat \"$(printf '\\033[31m\\342\\200\\256\\377')\" /etc/shadow",
+        &[SECRET],
+    ),
+    told(
+        "amid-a-large-environment",
+        Exec,
+        "a=$(printf '%0100000d' 0); env A=$a B=$a cat -b /etc/shadow",
+        &[SECRET],
+    ),
+    told(
+        "in-a-deep-folder",
+        Exec,
+        "cd /tmp; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21; do \
+         d=$(printf '%0200d' 0); mkdir $d; cd $d; done; cp /usr/bin/nmap x; ./x",
+        &[FOREIGN],
+    ),
+    told(
+        "a-name-that-draws",
+        Exec,
+        "n=$(printf '/tmp/a b\\n\\033[31mX'); cp /usr/bin/nmap \"$n\"; \"$n\"",
+        &[FOREIGN],
+    ),
+    told(
+        "a-script-that-says-no-interpreter",
+        Exec,
+        "echo 'cat -s /etc/shadow' >/tmp/s; chmod 755 /tmp/s; sh -c '/tmp/s; :'",
+        &[SECRET],
+    ),
+    told(
+        "a-child-of-its-grandparent",
+        Exec,
+        "perl -e 'syscall(56, 0x8011, 0, 0, 0, 0) or exec q(cat), q(-v), q(/etc/shadow); sleep 1'",
+        &[SECRET],
     ),
 ];

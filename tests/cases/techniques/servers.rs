@@ -6,7 +6,7 @@ use super::rules::{
 };
 use super::{Technique, missed, told};
 
-pub(super) const TECHNIQUES: [Technique; 34] = [
+pub(super) const TECHNIQUES: &[Technique] = &[
     told(
         "a-question-from-a-server",
         Exec,
@@ -202,5 +202,18 @@ pub(super) const TECHNIQUES: [Technique; 34] = [
         Exec,
         "setsid sh -c 'cat /etc/shadow /etc/gshadow & :'; sleep 0.1",
         &[SECRET],
+    ),
+    told(
+        "a-shell-called-as-a-start",
+        Exec,
+        "ln -s /usr/bin/bash /tmp/entrypoint2; java --starts same /tmp/entrypoint2 -c 'id; cat /etc/shadow'",
+        &[SERVER, SECRET],
+    ),
+    missed(
+        "a-secret-as-the-start",
+        Start,
+        "exec cat /etc/shadow",
+        &[SECRET],
+        "what a container is started for is its starter's will",
     ),
 ];

@@ -4,7 +4,7 @@ use super::Way::{Exec, Terminal, Typed};
 use super::rules::{DRIVEN, INSTALLED, REVERSE, SHELL};
 use super::{Technique, missed, told};
 
-pub(super) const TECHNIQUES: [Technique; 27] = [
+pub(super) const TECHNIQUES: &[Technique] = &[
     told(
         "installation-at-a-terminal",
         Terminal,
@@ -146,6 +146,36 @@ pub(super) const TECHNIQUES: [Technique; 27] = [
         "a-login-shell-that-asks-without-a-terminal",
         Exec,
         "bash -il </dev/null",
+        &[REVERSE],
+    ),
+    told(
+        "output-alone-through-a-pipe",
+        Terminal,
+        "apt-get install -y curl | cat",
+        &[INSTALLED],
+    ),
+    told(
+        "a-session-that-nobody-waits-for",
+        Terminal,
+        "setsid apt-get install -y curl; sleep 0.1",
+        &[INSTALLED],
+    ),
+    told(
+        "input-by-a-detour",
+        Terminal,
+        "apt-get install -y curl </proc/self/fd/0 2>/dev/stderr",
+        &[INSTALLED],
+    ),
+    told(
+        "a-login-shell-with-its-letters-turned",
+        Exec,
+        "bash -li </dev/null",
+        &[REVERSE],
+    ),
+    told(
+        "a-shell-that-asks-with-letters-apart",
+        Exec,
+        "sh -i -e </dev/null",
         &[REVERSE],
     ),
 ];
