@@ -90,9 +90,17 @@ fn options_for(text: &str) -> ParseOptions {
     let mut fields = BTreeMap::new();
     collect_fields(own, "", &file[own], &mut fields);
     let schema = fields.iter().fold(Schema::ecs(), |schema, (name, field_type)| {
-        schema
+        let schema = schema
             .with_field(name, *field_type)
-            .expect("a field beside those of ECS")
+            .expect("a field beside those of ECS");
+        // A process has two names, each of which may be meant.
+        let below = name.strip_prefix(&format!("{own}."));
+        let process = below.and_then(|name| name.strip_suffix("other_name"));
+        let names = process.and_then(|process| schema.field(&format!("{process}name")).zip(schema.field(name)));
+        match names {
+            Some((shown, other)) => schema.with_further_values(shown, other),
+            None => schema,
+        }
     });
     ParseOptions::new(Producer::new(schema)).with_own_table(own)
 }
