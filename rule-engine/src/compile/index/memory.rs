@@ -100,17 +100,20 @@ pub(super) struct Remembered {
 pub(super) fn key(record: &Record, kind: usize, remembered: &[Remembered]) -> Option<u128> {
     let mut digest = Digest::default();
     digest.add_number(kind as u64);
-    for Remembered { field, only_presence } in remembered {
-        let count = record.tested_count(*field);
+    // Of most fields an event has no value. Each value goes with the number of its field, so that none is another's.
+    for (Remembered { field, only_presence }, number) in remembered.iter().zip(0..) {
+        let mut values = record.tested_values(*field);
         if *only_presence {
-            digest.add_number(u64::from(count > 0));
+            if values.next().is_some() {
+                digest.add_number(number);
+            }
             continue;
         }
-        if count > MAX_VALUES {
-            return None;
-        }
-        digest.add_number(count as u64);
-        for value in record.tested_values(*field) {
+        for (value, position) in values.zip(1..) {
+            if position > MAX_VALUES {
+                return None;
+            }
+            digest.add_number(number);
             match value {
                 Value::Text(text) => digest.add_text(text),
                 Value::Boolean(truth) => digest.add_number(u64::from(truth)),
