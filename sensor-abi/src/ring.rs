@@ -54,7 +54,7 @@ pub const fn long_arguments(ring_buffer: u32) -> u64 {
 
 /// How many bytes of arguments longer than the limit that was set a container, or another owner of cgroups, may send in
 /// a second on average. It may send [`long_arguments`] at once.
-pub const LONG_ARGUMENTS_PER_SECOND: u64 = 128 * 1024;
+pub const LONG_ARGUMENTS_PER_SECOND: u64 = 32 * 1024;
 
 /// Limits that the agent sets before load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
