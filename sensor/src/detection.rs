@@ -12,6 +12,7 @@ use container_engines::{Directory, Lookup};
 use rule_engine::{EngineOptions, FieldId, Match, Record, RuleChanges, TermHistory};
 
 use crate::event::{Event, EventKind};
+use crate::process::ProcessArguments;
 use crate::record::{RecordBuilder, SCHEMA, fill_metadata};
 use crate::telemetry::counts::DetectionCounts;
 
@@ -103,10 +104,12 @@ impl<Context> Detection<Context> {
         };
         let container = event.container();
         let lookup = container.map(|container| self.directory.get(container.claim()));
+        // Rules see all arguments that came from the kernel.
+        let longer = event.longer.map(ProcessArguments::all_of_exec);
         // What an engine has yet to say may be what a rule needs.
         if !matches!(lookup, Some(Lookup::Pending(_))) {
             let program = &mut self.program;
-            builder.fill_for_rules(program, event);
+            builder.fill_with(program, event, longer.as_ref());
             if let Some(lookup) = &lookup {
                 fill_metadata(program, lookup);
             }
@@ -116,7 +119,7 @@ impl<Context> Detection<Context> {
                 return self.engines.pass(time_ns, has_waiting, history, &mut on_match);
             }
         }
-        builder.fill_for_rules(narrow, event);
+        builder.fill_with(narrow, event, longer.as_ref());
         if let Some(lookup) = &lookup {
             fill_metadata(narrow, lookup);
         }
@@ -134,9 +137,9 @@ impl<Context> Detection<Context> {
                 builder.fill(&mut record, event);
                 self.waiting.push(WaitingEvent {
                     record,
-                    for_rules: event.longer.map(|_| {
+                    for_rules: longer.as_ref().map(|longer| {
                         let mut record = narrow.clone();
-                        builder.fill_for_rules(&mut record, event);
+                        builder.fill_with(&mut record, event, Some(longer));
                         record
                     }),
                     container: container.clone(),

@@ -50,13 +50,9 @@ impl RecordBuilder {
         self.fill_with(record, event, None);
     }
 
-    /// Makes `record` hold the event for rules, as far as they look at it: with all arguments that came from the kernel.
-    pub(crate) fn fill_for_rules(&self, record: &mut Record, event: &Event<'_>) {
-        let all = event.longer.map(ProcessArguments::all_of_exec);
-        self.fill_with(record, event, all.as_ref());
-    }
-
-    fn fill_with(&self, record: &mut Record, event: &Event<'_>, arguments: Option<&ProcessArguments>) {
+    /// Makes `record` hold the event for rules, as far as they look at it: with these arguments, if they are given,
+    /// instead of what is kept.
+    pub(crate) fn fill_with(&self, record: &mut Record, event: &Event<'_>, arguments: Option<&ProcessArguments>) {
         record.clear();
         self.base.fill(record, event);
         self.processes.fill(record, event, &self.base, arguments);

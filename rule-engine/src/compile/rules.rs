@@ -240,11 +240,7 @@ impl Rules {
     /// An empty record that takes only what says which program ran, by which program, and the like: a few fields, by
     /// which most events can be told to concern no rule ([`Engine::may_take_in`](crate::Engine::may_take_in)).
     pub fn program_record(&self) -> Record {
-        let mut wanted = vec![false; self.schema.field_count()];
-        self.index
-            .program_fields()
-            .for_each(|field| wanted[field.index()] = true);
-        Record::only(&self.schema, |field| wanted[field.index()])
+        self.record_of(self.index.program_fields())
     }
 
     /// An empty record that takes only what an engine with these rules looks at: it gives the same matches as a whole
@@ -260,26 +256,28 @@ impl Rules {
 
     /// An empty record for events that concern no other rules than these.
     fn record_for(&self, rules: impl Iterator<Item = usize>) -> Record {
-        let mut wanted = vec![false; self.schema.field_count()];
-        let mut want = |fields: &[FieldId]| fields.iter().for_each(|field| wanted[field.index()] = true);
-        want(&[fields::EVENT_CATEGORY]);
-        want(&OWN_STREAM);
+        let mut wanted = vec![fields::EVENT_CATEGORY];
+        wanted.extend(OWN_STREAM);
         // Which rules the event concerns is found by its kind, and memory is shared out among owners.
-        for field in KIND.iter().chain(&EVERY_RULE_READS).chain(self.schema.owner()) {
-            if self.reads(*field) {
-                want(&[*field]);
-            }
-        }
+        let of_all = KIND.iter().chain(&EVERY_RULE_READS).chain(self.schema.owner());
+        wanted.extend(of_all.filter(|field| self.reads(**field)));
         for rule in rules.map(|position| &self.rules[position]) {
-            want(&rule.reads);
+            wanted.extend(&rule.reads);
             if rule.detection.keeps_summaries() {
-                want(&SUMMARY);
+                wanted.extend(SUMMARY);
             }
             if rule.detection.may_wait() {
-                want(&OF_ALERT);
-                want(&[fields::PROCESS_ARGS]);
+                wanted.extend(OF_ALERT);
+                wanted.push(fields::PROCESS_ARGS);
             }
         }
+        self.record_of(wanted)
+    }
+
+    /// An empty record that takes these fields only.
+    fn record_of(&self, fields: impl IntoIterator<Item = FieldId>) -> Record {
+        let mut wanted = vec![false; self.schema.field_count()];
+        fields.into_iter().for_each(|field| wanted[field.index()] = true);
         Record::only(&self.schema, |field| wanted[field.index()])
     }
 }

@@ -94,17 +94,20 @@ impl Engines {
             let mut record = Record::with_schema(&SCHEMA);
             fill_kind(&mut record, kind);
             let is_concerned = self.all().iter().any(|engine| engine.may_concern(&record));
-            let [one, other] = self.all().map(|engine| engine.rules().narrow_record_of_kind(&record));
-            let narrow = Record::only(&SCHEMA, |field| one.wants(field) || other.wants(field));
-            is_concerned.then_some((kind, narrow))
+            is_concerned.then(|| (kind, self.record_of_all(|rules| rules.narrow_record_of_kind(&record))))
         };
         EventKind::ALL.into_iter().filter_map(record_of).collect()
     }
 
     /// An empty record that takes only what tells most events to concern no rule.
     pub(super) fn program_record(&self) -> Record {
-        let [one, other] = self.all().map(|engine| engine.rules().program_record());
-        Record::only(&SCHEMA, |field| one.wants(field) || other.wants(field))
+        self.record_of_all(rule_engine::Rules::program_record)
+    }
+
+    /// An empty record that takes what that of any engine takes.
+    fn record_of_all(&self, record_of: impl Fn(&rule_engine::Rules) -> Record) -> Record {
+        let records = self.all().map(|engine| record_of(engine.rules()));
+        Record::only(&SCHEMA, |field| records.iter().any(|record| record.wants(field)))
     }
 
     /// Whether a rule may take in an event of which the record has only that, with the container's metadata.

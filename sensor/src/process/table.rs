@@ -206,13 +206,8 @@ impl ProcessTable {
         };
         let mut file = ExecutableFile::from_exec(exec);
         if process.container.is_some() {
-            let host = Some(self.host.namespaces.mount);
-            file.origin = Origin::new(
-                exec,
-                file.in_memory,
-                process.base_root,
-                host.filter(|inode| *inode != 0),
-            );
+            let host = Some(self.host.namespaces.mount).filter(|inode| *inode != 0);
+            file.origin = Origin::new(exec, file.in_memory, process.base_root, host);
         }
         let arguments = ProcessArguments::from_exec(exec, self.arguments_limit);
         let is_script = exec.fixed.head.flags & FLAG_SCRIPT != 0;

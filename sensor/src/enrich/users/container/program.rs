@@ -4,14 +4,13 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use memchr::memmem;
+use sensor_abi::HEADER_AT;
 
 use crate::process::{Header, ProcessKey};
 
 /// How much of a file is looked through.
 const LIMIT: u64 = 4 * 1024 * 1024;
 const CHUNK: usize = 64 * 1024;
-/// Where its three numbers are in a file of 64 bits.
-const HEADER_AT: usize = 24;
 const HEADER_END: usize = HEADER_AT + size_of::<Header>();
 
 /// Texts of which each kind has both.
