@@ -21,7 +21,7 @@ pub const FILENAME_SIZE: u32 = PATH_LIMIT as u32 + 32;
 /// stay below.
 const POSITION_MASK: u64 = 0x7fff;
 const WALKED_SIZE: usize = PATH_LIMIT + (1 + OUTERMOST_COMPONENTS) * (NAME_SIZE as usize + 1) + 2;
-const _: () = assert!(3 * WALKED_SIZE + FILENAME_SIZE as usize + 4 * GROUPS_LIMIT <= POSITION_MASK as usize);
+const _: () = assert!(4 * WALKED_SIZE + FILENAME_SIZE as usize + 4 * GROUPS_LIMIT <= POSITION_MASK as usize);
 /// VERIFIER: indexes of `Walk::outermost`.
 const OUTERMOST_MASK: u64 = OUTERMOST_COMPONENTS as u64 - 1;
 const _: () = assert!(OUTERMOST_COMPONENTS.is_power_of_two());
@@ -69,8 +69,8 @@ pub(crate) fn append_bytes(scratch: *mut ExecScratch, length: u32, source: Addre
     }
 }
 
-/// Begins the walk from `path` up to `root`, where `namespace` is the mount namespace that the process is in; of a
-/// cgroup's node, without a mount, up to the root of its hierarchy.
+/// Begins the walk from `path` up to `root`, or else to the root of `namespace`, the mount namespace that the process is
+/// in; of a cgroup's node, without a mount, up to the root of its hierarchy.
 #[inline(always)]
 pub(crate) fn begin(walk: *mut Walk, path: Path, root: Path, namespace: Address) {
     // SAFETY: a walk is in this processor's scratch space, here and below; plain reads and writes of it.
@@ -84,6 +84,7 @@ pub(crate) fn begin(walk: *mut Walk, path: Path, root: Path, namespace: Address)
         core::ptr::write_volatile(&raw mut (*walk).length, 0);
         core::ptr::write_volatile(&raw mut (*walk).rest, 0);
         core::ptr::write_volatile(&raw mut (*walk).beyond, 0);
+        core::ptr::write_volatile(&raw mut (*walk).is_outside, 0);
     }
 }
 
@@ -196,6 +197,8 @@ fn leave_mount(scratch: *mut ExecScratch, walk: *mut Walk, mount: Address, node:
     // What lies outside of the process's root is still in its mount namespace; the path of anything else says nothing
     // here.
     if namespace != 0 && pointer(this, layout!(mount_namespace)) == namespace {
+        // SAFETY: as in `begin`.
+        unsafe { core::ptr::write_volatile(&raw mut (*walk).is_outside, 1) };
         return end(walk, ARRIVED);
     }
     if length == 0 {
@@ -250,6 +253,13 @@ pub(crate) fn is_detached(walk: *mut Walk) -> bool {
         }
         is_detached
     }
+}
+
+/// Whether the walk has come to the root of the mount namespace without coming by the process's.
+#[inline(always)]
+pub(crate) fn is_outside(walk: *mut Walk) -> bool {
+    // SAFETY: as in `begin`.
+    unsafe { core::ptr::read_volatile(&raw const (*walk).is_outside) != 0 }
 }
 
 /// Whether everything that the walk came by is in the record, and what it did not is marked.

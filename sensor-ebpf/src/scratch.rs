@@ -42,7 +42,7 @@ pub struct ExecScratch {
     pub variable: [u8; VARIABLE_LIMIT],
     /// How much of `variable` is used.
     pub position: u64,
-    /// The walks of the cgroup's path, the executable's and the working directory's; one more is never used.
+    /// The walks of the cgroup's path, the executable's, the working directory's and the root's.
     pub walks: [Walk; 4],
     /// How much of a path is told from its innermost component on.
     pub path_limit: u64,
@@ -77,6 +77,8 @@ pub struct Walk {
     pub rest: u64,
     /// How many components it came by after those, and the last of these.
     pub beyond: u64,
+    /// Whether it ended at the root of the mount namespace.
+    pub is_outside: u64,
     pub outermost: [Address; OUTERMOST_COMPONENTS],
 }
 

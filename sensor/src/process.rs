@@ -20,6 +20,7 @@ mod names;
 mod noted;
 mod origin;
 mod packages;
+mod proc_paths;
 mod reconcile;
 mod scan;
 mod start;

@@ -243,6 +243,83 @@ fn a_program_on_a_mount_that_is_gone_is_known_by_its_name() -> Result<()> {
     Ok(())
 }
 
+const EXECUTABLE: &str = "process.executable";
+const IN_CONTAINER: &str = "tidewaiter.process.executable.path_in_container";
+const IN_CONTAINER_CUT: &str = "tidewaiter.process.executable.path_in_container_cut";
+
+#[test]
+fn below_another_root_a_program_is_known_by_both_its_paths() -> Result<()> {
+    let home = home_with(WHOLE_ARGUMENTS)?;
+    let folder = home.path().canonicalize()?;
+    let root = folder.join("root");
+    fs::create_dir_all(root.join("bin/deep"))?;
+    copy(Path::new("/bin/busybox"), &root.join("bin/sleep"))?;
+    let chroot = |root: &Path, program: &[&str]| {
+        let mut command = Command::new("chroot");
+        command.arg(root).args(program);
+        command
+    };
+    // Before the sensor is there, and while it is.
+    let mut before = chroot(&root, &["/bin/sleep", "1000"]).spawn()?;
+    let is_sleeping = || {
+        let arguments = fs::read(format!("/proc/{}/cmdline", before.id()));
+        arguments.is_ok_and(|arguments| arguments.starts_with(b"/bin/sleep"))
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while !is_sleeping() {
+        assert!(Instant::now() < deadline, "nothing runs below the other root");
+    }
+    let sensor = Sensor::start(&mut home.command("events")?)?;
+    let paths = |event: &Document| [EXECUTABLE, IN_CONTAINER, IN_CONTAINER_CUT].map(|field| event.text(field));
+    let seen = |action: &str, argument: &str| {
+        sensor.wait_for(&format!("{action} of a program with `{argument}`"), |event| {
+            let is_it = event.text("event.action") == action && event.text("process.args").contains(argument);
+            (is_it && event.text("process.name") == "sleep").then(|| event.clone())
+        })
+    };
+    let sleep = root.join("bin/sleep").display().to_string();
+    before.kill()?;
+    before.wait()?;
+    assert_eq!(paths(&seen("end", "1000")?), ["/bin/sleep", &sleep, "false"]);
+
+    run(&mut chroot(&root, &["/bin/sleep", "0.001"]))?;
+    assert_eq!(paths(&seen("exec", "0.001")?), ["/bin/sleep", &sleep, "false"]);
+    // The ordinary root, and a program that lies outside of the one that its process has.
+    run(Command::new(root.join("bin/sleep")).arg("0.002"))?;
+    assert_eq!(paths(&seen("exec", "0.002")?), [&sleep, "", ""]);
+    let outside = r#"chroot "bin/deep" or die; exec "bin/sleep", "0.003""#;
+    run(Command::new("perl").args(["-e", outside]).current_dir(&root))?;
+    assert_eq!(paths(&seen("exec", "0.003")?), [&sleep, "", ""]);
+    // A root within another one is told from the first.
+    copy(&root.join("bin/sleep"), &root.join("bin/deep/sleep"))?;
+    let twice = r#"chroot $_ or die for @ARGV; chdir "/"; exec "/sleep", "0.004""#;
+    run(Command::new("perl").args(["-e", twice]).arg(&root).arg("/bin/deep"))?;
+    let deeper = root.join("bin/deep/sleep").display().to_string();
+    assert_eq!(paths(&seen("exec", "0.004")?), ["/sleep", &deeper, "false"]);
+
+    // However deep it is, and where it lies in no place that the process could see.
+    let name = "n".repeat(200);
+    let deep = format!(
+        r#"for (1..40) {{ mkdir "{name}"; chdir "{name}" or die }}
+        system("cp", $ARGV[0], ".") and die; chroot "." or die; exec "/sleep", "0.005""#
+    );
+    run(Command::new("perl").args(["-e", &deep, &sleep]).current_dir(&root))?;
+    let [executable, in_container, cut] = paths(&seen("exec", "0.005")?);
+    assert_eq!((executable.as_str(), cut.as_str()), ("/sleep", "true"));
+    let (begin, end) = in_container.split_once("/.../").context("nothing is left out")?;
+    assert!(begin.starts_with(&format!("{}/{name}/", root.display())), "{begin}");
+    assert!(end.ends_with(&format!("{name}/{name}/sleep")), "{end}");
+    let elsewhere = r#"mount --bind "$1" "$1" && cd "$1" && umount --lazy "$1" && exec chroot . /bin/sleep 0.006"#;
+    run(Command::new("unshare")
+        .args(["--mount", "sh", "-c", elsewhere, "sh"])
+        .arg(&root))?;
+    assert_eq!(
+        paths(&seen("exec", "0.006")?),
+        ["/bin/sleep", ".../root/bin/sleep", "true"]
+    );
+    Ok(())
+}
+
 #[test]
 fn a_program_from_memory_is_named_as_that() -> Result<()> {
     let scene = Scene::new()?;

@@ -7,7 +7,7 @@ use super::process::{Descriptor, Namespaces, ProcessFixed};
 #[cfg(doc)]
 use crate::RecordKind;
 
-/// The most bytes that one record carries after its fixed part. Four paths, the longest with both of their ends, fit
+/// The most bytes that one record carries after its fixed part. Five paths, the longest with both of their ends, fit
 /// before the arguments; longer arguments continue in [`ArgumentsFixed`] records.
 pub const VARIABLE_LIMIT: usize = 48 * 1024;
 
@@ -84,6 +84,8 @@ pub const FLAG_EXECUTABLE_UPPER: u16 = 1 << 8;
 pub const FLAG_ENVIRONMENT_FOLLOWS: u16 = 1 << 9;
 /// As [`FLAG_SHORT_OVER_SHARE`], but because the ring buffer was filling up.
 pub const FLAG_SHORT_FILLING: u16 = 1 << 10;
+/// The executable lies outside of the process's root, so its path is the one in the root of the mount namespace.
+pub const FLAG_EXECUTABLE_OUTSIDE_ROOT: u16 = 1 << 11;
 
 /// The executed file, independent of its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -109,10 +111,13 @@ pub struct FileIdentity {
 pub const HEADER_AT: usize = 24;
 
 /// The fixed part of [`RecordKind::Exec`]. Behind it, without gaps: `executable_length` bytes of the
-/// executable's path, `directory_length` of the working directory's, `cgroup_length` of the
-/// cgroup's, `filename_length` of the path as it was given to the kernel, `groups_length` of supplementary
-/// group ids of four bytes each, what is further out of the cgroup's path, the executable's and the working directory's
-/// (`*_rest_length`), and `arguments_length` of the arguments, each ended by a zero byte.
+/// executable's path, `directory_length` of the working directory's, `root_length` of the path of the process's root,
+/// `cgroup_length` of the cgroup's, `filename_length` of the path as it was given to the kernel, `groups_length` of
+/// supplementary group ids of four bytes each, what is further out of the cgroup's path, the executable's, the working
+/// directory's and the root's (`*_rest_length`), and `arguments_length` of the arguments, each ended by a zero byte.
+///
+/// The paths of the executable and of the working directory begin at the process's root, that of the root at the root of
+/// its mount namespace; the root's has no component where these are the same.
 ///
 /// A path is its components, last one first, each ended by a zero byte, and its rest continues it. An empty component
 /// stands for what is left out: with others behind it for a part of the middle, or for the end of the name before it, which
@@ -141,12 +146,14 @@ pub struct ExecFixed {
     /// segments and sections are. What is no ELF file of 64 bits has other bytes there.
     pub header: [u64; 3],
     pub directory_length: u32,
+    pub root_length: u32,
     pub cgroup_length: u32,
     pub filename_length: u32,
     pub groups_length: u32,
     pub cgroup_rest_length: u32,
     pub executable_rest_length: u32,
     pub directory_rest_length: u32,
+    pub root_rest_length: u32,
     /// How many supplementary groups there are.
     pub groups_total: u32,
     pub arguments_length: u32,

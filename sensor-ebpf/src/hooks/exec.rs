@@ -11,16 +11,19 @@ use aya_ebpf::{
 use sensor_abi::{
     ARGUMENTS_CHUNK, ArgumentsFixed, CHUNKS_PER_TAIL_CALL, ExecFixed, FLAG_ARGUMENTS_CONTINUE, FLAG_ARGUMENTS_CUT,
     FLAG_ARGUMENTS_UNREADABLE, FLAG_CGROUP_V1, FLAG_ENVIRONMENT_FOLLOWS, FLAG_EXECUTABLE_DELETED,
-    FLAG_EXECUTABLE_DETACHED, FLAG_SCRIPT, FLAG_SHORT_FILLING, FLAG_SHORT_OVER_SHARE, FURTHER_CHUNK, GROUPS_LIMIT,
-    HEADER_AT, LossReason, PATH_LIMIT, PATH_TAIL_CALLS, RecordKind, SHORT_ARGUMENTS, SHORT_PATH, VARIABLE_LIMIT,
-    arguments_tail,
+    FLAG_EXECUTABLE_DETACHED, FLAG_EXECUTABLE_OUTSIDE_ROOT, FLAG_SCRIPT, FLAG_SHORT_FILLING, FLAG_SHORT_OVER_SHARE,
+    FURTHER_CHUNK, GROUPS_LIMIT, HEADER_AT, LossReason, PATH_LIMIT, PATH_TAIL_CALLS, RecordKind, SHORT_ARGUMENTS,
+    SHORT_PATH, VARIABLE_LIMIT, arguments_tail,
 };
 
 use crate::{
     emit::{head, lose, send},
     file::file_identity,
     layout::{arguments_limit, environment_limit, layout},
-    path::{FILENAME_SIZE, Path, append_bytes, append_string, begin, climb, climb_on, give_up, is_closed, is_detached},
+    path::{
+        FILENAME_SIZE, Path, append_bytes, append_string, begin, climb, climb_on, give_up, is_closed, is_detached,
+        is_outside,
+    },
     read::{Address, Block, pointer, read, user_bytes},
     scratch::{self, ExecScratch, Rest, RestScratch, Walk},
     share::{Leave, key, may_send, may_send_long},
@@ -122,12 +125,15 @@ fn send_rest(ctx: &BtfTracePointContext) {
 /// Steps of a path's walk in the first program.
 const FIRST_STEPS: usize = 64;
 const FIRST_CGROUP_STEPS: usize = 16;
+/// The root of the mount namespace is two mounts above the root that processes ordinarily have.
+const FIRST_ROOT_STEPS: usize = 4;
 
 /// In the order in which their rests are in the record.
 const CGROUP: u64 = 0;
 const EXECUTABLE: u64 = 1;
 const DIRECTORY: u64 = 2;
-const WALKS: u64 = 3;
+const ROOT: u64 = 3;
+const WALKS: u64 = 4;
 
 /// Flags of execs that are sent short.
 const SHORT: u16 = FLAG_SHORT_OVER_SHARE | FLAG_SHORT_FILLING;
@@ -180,11 +186,14 @@ fn gather(task: Address, bprm: Address, scratch: *mut ExecScratch) -> bool {
     let directory_walk = walk(scratch, DIRECTORY);
     begin(directory_walk, directory, root, namespace);
     let directory_length = climb::<FIRST_STEPS>(scratch, directory_walk);
+    let nowhere = Path { mount: 0, dentry: 0 };
+    let root_walk = walk(scratch, ROOT);
+    begin(root_walk, root, nowhere, namespace);
+    let root_length = climb::<FIRST_ROOT_STEPS>(scratch, root_walk);
 
     let (node, cgroup_flags) = cgroup_node(task);
     flags |= cgroup_flags;
     let cgroup_walk = walk(scratch, CGROUP);
-    let nowhere = Path { mount: 0, dentry: 0 };
     begin(cgroup_walk, Path { mount: 0, dentry: node }, nowhere, 0);
     let cgroup_length = climb::<FIRST_CGROUP_STEPS>(scratch, cgroup_walk);
 
@@ -225,12 +234,13 @@ fn gather(task: Address, bprm: Address, scratch: *mut ExecScratch) -> bool {
         (*exec).ambient_capabilities = credentials.get(layout!(cred_ambient));
         (*exec).header = read(bprm, layout!(bprm_beginning) + HEADER_AT as u32);
         (*exec).directory_length = directory_length;
+        (*exec).root_length = root_length;
         (*exec).cgroup_length = cgroup_length;
         (*exec).filename_length = filename_length;
         (*exec).groups_length = groups_length;
         (*exec).groups_total = groups_total;
     }
-    is_closed(executable_walk) && is_closed(directory_walk) && is_closed(cgroup_walk)
+    is_closed(executable_walk) && is_closed(directory_walk) && is_closed(root_walk) && is_closed(cgroup_walk)
 }
 
 #[inline(always)]
@@ -268,6 +278,7 @@ fn finish(scratch: *mut ExecScratch) -> bool {
     let cgroup_rest_length = give_up(scratch, walk(scratch, CGROUP));
     let executable_rest_length = give_up(scratch, walk(scratch, EXECUTABLE));
     let directory_rest_length = give_up(scratch, walk(scratch, DIRECTORY));
+    let root_rest_length = give_up(scratch, walk(scratch, ROOT));
     // SAFETY: as in `gather`.
     let (mm, cgroup, mut flags) = unsafe {
         (
@@ -276,6 +287,9 @@ fn finish(scratch: *mut ExecScratch) -> bool {
             core::ptr::read_volatile(&raw const (*scratch).flags) as u16,
         )
     };
+    if is_outside(walk(scratch, EXECUTABLE)) {
+        flags |= FLAG_EXECUTABLE_OUTSIDE_ROOT;
+    }
     let start = pointer(mm, layout!(mm_arguments_start));
     let total = pointer(mm, layout!(mm_arguments_end)) - start;
     let limit = arguments_limit();
@@ -344,6 +358,7 @@ fn finish(scratch: *mut ExecScratch) -> bool {
         (*exec).cgroup_rest_length = cgroup_rest_length;
         (*exec).executable_rest_length = executable_rest_length;
         (*exec).directory_rest_length = directory_rest_length;
+        (*exec).root_rest_length = root_rest_length;
         (*exec).arguments_length = length as u32;
         (*exec).arguments_total = total as u32;
         let mut used = core::ptr::read_volatile(&raw const (*scratch).position) + length;

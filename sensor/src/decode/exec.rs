@@ -2,8 +2,8 @@
 
 use sensor_abi::{
     ARGUMENTS_LIMIT, ArgumentsFixed, ENVIRONMENT_LIMIT, ExecFixed, FLAG_ARGUMENTS_CONTINUE, FLAG_ARGUMENTS_CUT,
-    FLAG_ARGUMENTS_UNREADABLE, FLAG_ENVIRONMENT_FOLLOWS, FLAG_EXECUTABLE_DETACHED, FLAG_SHORT_FILLING,
-    FLAG_SHORT_OVER_SHARE, RecordKind, SHORT_PATH,
+    FLAG_ARGUMENTS_UNREADABLE, FLAG_ENVIRONMENT_FOLLOWS, FLAG_EXECUTABLE_DETACHED, FLAG_EXECUTABLE_OUTSIDE_ROOT,
+    FLAG_SHORT_FILLING, FLAG_SHORT_OVER_SHARE, RecordKind, SHORT_PATH,
 };
 
 use super::bytes::{DecodeError, LeftOut, fixed_part, path, text};
@@ -18,6 +18,10 @@ pub struct Exec {
     /// The path as it was given to the kernel: a symlink, a relative path, a script.
     pub filename: String,
     pub working_directory: String,
+    /// Where the process's root lies in that of its mount namespace; empty where they are the same.
+    pub root: String,
+    /// Whether the path of the executable is the one in the process's root.
+    pub is_in_root: bool,
     /// Path of the process's cgroup from its hierarchy's root.
     pub cgroup: String,
     pub left_out: PathsLeftOut,
@@ -42,6 +46,7 @@ pub struct Exec {
 pub struct PathsLeftOut {
     pub executable: LeftOut,
     pub working_directory: LeftOut,
+    pub root: LeftOut,
     pub cgroup: LeftOut,
     /// Whether the path that was given to the kernel may lack its end.
     pub requested: bool,
@@ -157,12 +162,14 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Exec, DecodeError> {
     };
     let executable = part(fixed.executable_length)?;
     let directory = part(fixed.directory_length)?;
+    let root = part(fixed.root_length)?;
     let cgroup = part(fixed.cgroup_length)?;
     let filename = part(fixed.filename_length)?;
     let groups = part(fixed.groups_length)?;
     let cgroup_rest = part(fixed.cgroup_rest_length)?;
     let executable_rest = part(fixed.executable_rest_length)?;
     let directory_rest = part(fixed.directory_rest_length)?;
+    let root_rest = part(fixed.root_rest_length)?;
     let arguments = part(fixed.arguments_length)?;
     let flags = fixed.head.flags;
     let (executable, executable_left_out) = if flags & FLAG_EXECUTABLE_DETACHED != 0 {
@@ -174,6 +181,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Exec, DecodeError> {
         path(executable, executable_rest)
     };
     let (working_directory, working_directory_left_out) = path(directory, directory_rest);
+    let (mut root, root_left_out) = path(root, root_rest);
+    if root == "/" {
+        root.clear();
+    }
+    let is_in_root = flags & (FLAG_EXECUTABLE_DETACHED | FLAG_EXECUTABLE_OUTSIDE_ROOT) == 0
+        && executable_left_out != LeftOut::Beginning;
     let (cgroup, cgroup_left_out) = path(cgroup, cgroup_rest);
     let shortened = match flags {
         flags if flags & FLAG_SHORT_OVER_SHARE != 0 => Some(Shortened::OverShare),
@@ -185,10 +198,13 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Exec, DecodeError> {
         executable,
         filename: text(filename.strip_suffix(b"\0").unwrap_or(filename)),
         working_directory,
+        root,
+        is_in_root,
         cgroup,
         left_out: PathsLeftOut {
             executable: executable_left_out,
             working_directory: working_directory_left_out,
+            root: root_left_out,
             cgroup: cgroup_left_out,
             requested: shortened.is_some() && filename.len() == SHORT_PATH,
         },

@@ -1,3 +1,5 @@
+mod paths;
+
 use std::mem::offset_of;
 
 use proptest::prelude::*;
@@ -25,27 +27,6 @@ fn exec_record(sequence: u64, flags: u16, parts: [&[u8]; 6]) -> Vec<u8> {
         fixed.arguments_length,
     ] = lengths;
     [fixed.as_bytes(), &parts.concat()].concat()
-}
-
-/// An exec whose cgroup, executable and working directory go on behind their first parts.
-fn deep_exec_record(firsts: [&[u8]; 3], rests: [&[u8]; 3]) -> Vec<u8> {
-    let [cgroup, executable, directory] = firsts;
-    let mut record = exec_record(1, 0, [executable, directory, cgroup, b"./x\0", b"", b"x\0"]);
-    let (mut fixed, _) = ExecFixed::read_from_prefix(&record).unwrap();
-    let [cgroup, executable, directory] = rests.map(|rest| rest.len() as u32);
-    (
-        fixed.cgroup_rest_length,
-        fixed.executable_rest_length,
-        fixed.directory_rest_length,
-    ) = (cgroup, executable, directory);
-    let arguments = record.split_off(record.len() - 2);
-    [
-        fixed.as_bytes(),
-        &record[size_of::<ExecFixed>()..],
-        &rests.concat(),
-        &arguments,
-    ]
-    .concat()
 }
 
 fn arguments_record(sequence: u64, flags: u16, offset: u32, chunk: &[u8]) -> Vec<u8> {
@@ -108,44 +89,6 @@ fn paths_are_turned_round_and_arguments_kept_as_they_are() {
             received: 1,
             ..DecodeCounts::default()
         }
-    );
-}
-
-#[test]
-fn each_path_says_for_itself_what_is_left_out_of_it() {
-    let firsts: [&[u8]; 3] = [b"job\0", b"evil\0a\0", b"c\0b\0"];
-    let left_out = |rests: [&[u8]; 3]| {
-        let (events, _) = decode_all(&[deep_exec_record(firsts, rests)]);
-        let exec = only_exec(&events);
-        assert_eq!((exec.filename.as_str(), &exec.arguments[..]), ("./x", &b"x\0"[..]));
-        let PathsLeftOut {
-            cgroup,
-            executable,
-            working_directory,
-            requested: _,
-        } = exec.left_out;
-        [
-            (exec.cgroup.clone(), cgroup),
-            (exec.executable.clone(), executable),
-            (exec.working_directory.clone(), working_directory),
-        ]
-        .map(|(path, left_out)| format!("{path} {left_out:?}"))
-    };
-    assert_eq!(
-        left_out([b"", b"shm\0dev\0", b"\0"]),
-        ["/job Nothing", "/dev/shm/a/evil Nothing", ".../b/c Beginning"]
-    );
-    assert_eq!(
-        left_out([b"\0web\0docker\0", b"\0shm\0dev\0", b""]),
-        [
-            "/docker/web/.../job Middle",
-            "/dev/shm/.../a/evil Middle",
-            "/b/c Nothing"
-        ]
-    );
-    assert_eq!(
-        left_out([b"\0", b"\0x\0\0", b""]),
-        [".../job Beginning", ".../x/.../a/evil Beginning", "/b/c Nothing"]
     );
 }
 

@@ -23,6 +23,7 @@ pub(crate) struct Sender {
 pub(crate) struct SenderProgram {
     pub(crate) name: Box<str>,
     pub(crate) executable: Box<str>,
+    pub(crate) path_in_container: Option<Box<str>>,
 }
 
 /// Where a signal comes from: what it means depends on it.

@@ -87,6 +87,7 @@ fn program(process: &Process) -> SenderProgram {
     SenderProgram {
         name: short(&image.name),
         executable: short(&image.executable),
+        path_in_container: image.path_in_container().as_deref().map(short),
     }
 }
 

@@ -191,6 +191,8 @@ mod tests {
                 executable: String::new(),
                 filename: String::new(),
                 working_directory: String::new(),
+                root: String::new(),
+                is_in_root: true,
                 cgroup: String::new(),
                 left_out: PathsLeftOut::default(),
                 shortened: None,

@@ -45,6 +45,10 @@ pub struct Image {
     /// Whether the whole environment was searched; `None` if it is not read.
     pub environment_complete: Option<bool>,
     pub working_directory: Box<str>,
+    /// See [`crate::decode::Exec::root`].
+    pub root: Box<str>,
+    /// See [`crate::decode::Exec::is_in_root`].
+    pub is_in_root: bool,
     /// Of the paths as the event told them. Empty for a process that was running before the sensor.
     pub left_out: PathsLeftOut,
     /// Why the event told less than usual.
@@ -80,6 +84,11 @@ impl Image {
         self.is_box.then(applet).flatten()
     }
 
+    /// `executable` in the root of the mount namespace, where the process has another root.
+    pub fn path_in_container(&self) -> Option<String> {
+        (self.is_in_root && !self.root.is_empty()).then(|| [&*self.root, &*self.executable].concat())
+    }
+
     /// What a dynamic loader that was started as a program was told to load.
     pub fn loaded(&self) -> Option<&str> {
         match self.is_script {
@@ -111,9 +120,11 @@ impl Image {
                 .map(|is_complete| is_complete && environment == self.environment.len()),
             environment: Texts::from_texts(self.environment.iter().take(environment)),
             working_directory: only_if(!is_bare, &self.working_directory),
+            root: ends(&self.root),
             left_out: PathsLeftOut {
                 executable: left_out(&self.executable).max(self.left_out.executable),
                 working_directory: left_out(&self.working_directory).max(self.left_out.working_directory),
+                root: left_out(&self.root).max(self.left_out.root),
                 ..self.left_out
             },
             kept,
@@ -129,6 +140,7 @@ impl Image {
             &self.name,
             &self.other_name,
             &self.working_directory,
+            &self.root,
         ];
         self.arguments.has_middle()
             || self.environment.byte_length() > KEPT_END_BYTES
@@ -143,6 +155,7 @@ impl Image {
             self.name.len(),
             self.other_name.len(),
             self.working_directory.len(),
+            self.root.len(),
             self.args().byte_length(),
             self.environment.byte_length(),
         ];

@@ -28,6 +28,7 @@ use super::key::{NANOSECONDS_PER_TICK, ProcessKey};
 use super::model::{Credentials, Groups, Process};
 use super::names::{Program, base_name, is_named_as_box};
 use super::noted::first_processes;
+use super::proc_paths::{below, link_text};
 use super::table::ProcessTable;
 use super::terminal::is_on_terminal;
 use super::texts::Texts;
@@ -234,21 +235,17 @@ fn read(stat: &Stat, parent: ProcessKey, clock: WallClock) -> ProcResult<Found> 
     let process = &process::Process::new(stat.pid)?;
     let status = process.status()?;
     // Kernel threads have no executable, and their arguments are empty.
-    let executable = process
-        .exe()
-        .map(|path| path.to_string_lossy().into_owned())
+    let executable = link_text(process.exe());
+    let root_path = Some(link_text(process.root()))
+        .filter(|path| path != "/")
         .unwrap_or_default();
-    let executable = executable.strip_suffix(" (deleted)").unwrap_or(&executable).to_owned();
-    let executable = match executable.strip_prefix("/memfd:") {
-        Some(name) => format!("memfd:{name}"),
-        None => executable,
+    let (executable, is_in_root) = match executable.strip_prefix("/memfd:") {
+        Some(name) => (format!("memfd:{name}"), false),
+        None => below(&root_path, executable),
     };
     let bytes = arguments(process);
     let arguments = ProcessArguments::from_proc(&bytes, bytes.len() < ARGUMENTS_LIMIT);
-    let working_directory = process
-        .cwd()
-        .map(|path| path.to_string_lossy().into_owned())
-        .unwrap_or_default();
+    let (working_directory, _) = below(&root_path, link_text(process.cwd()));
     let terminal = terminal_device(stat.tty_nr);
     let descriptors = [0, 1, 2].map(|number| descriptor(process, number));
     let in_memory = executable.starts_with("memfd:");
@@ -282,6 +279,8 @@ fn read(stat: &Stat, parent: ProcessKey, clock: WallClock) -> ProcResult<Found> 
         environment: Texts::default(),
         environment_complete: None,
         working_directory: working_directory.into(),
+        root: root_path.into(),
+        is_in_root,
         left_out: PathsLeftOut::default(),
         shortened: None,
         kept: Kept::Whole,

@@ -246,6 +246,8 @@ impl ProcessTable {
             environment: allowed_variables(&exec.environment, &self.environment_variables),
             environment_complete: reads_environment.then_some(exec.environment_complete),
             working_directory: exec.working_directory.as_str().into(),
+            root: exec.root.as_str().into(),
+            is_in_root: exec.is_in_root,
             left_out: exec.left_out,
             shortened: exec.shortened,
             kept: Kept::Whole,

@@ -8,7 +8,7 @@ use super::user::{put_group_name, put_user_name};
 use crate::{
     decode::LeftOut,
     enrich::users::Users,
-    process::{Process, capability_names, device_numbers},
+    process::{Image, Process, capability_names, device_numbers},
 };
 
 pub(super) fn fill(record: &mut Record, process: &Process, users: &Users) {
@@ -20,6 +20,7 @@ pub(super) fn fill(record: &mut Record, process: &Process, users: &Users) {
     put_if_wanted(record, own::PROCESS_SCRIPT, || image.script());
     put_if_wanted(record, own::PROCESS_APPLET, || image.applet());
     put_if_wanted(record, own::PROCESS_LOADER, || image.loaded());
+    fill_path_in_container(record, &image);
     let groups = &process.groups;
     if groups.total as usize > groups.ids.len() {
         record.boolean(own::PROCESS_GROUPS_COMPLETE, false);
@@ -78,6 +79,18 @@ pub(super) fn fill(record: &mut Record, process: &Process, users: &Users) {
     text_from(record, Some(fields::FILE_GID), || identity.gid.to_string());
     put_user_name(record, Some(fields::FILE_OWNER), identity.uid, process, users);
     put_group_name(record, Some(fields::FILE_GROUP), identity.gid, process, users);
+}
+
+fn fill_path_in_container(record: &mut Record, image: &Image) {
+    let path = own::PROCESS_EXECUTABLE_PATH_IN_CONTAINER;
+    let cut = own::PROCESS_EXECUTABLE_PATH_IN_CONTAINER_CUT;
+    if [path, cut].into_iter().any(|field| record.wants(field))
+        && let Some(text) = image.path_in_container()
+    {
+        record.text(path, &text);
+        let left_out = image.left_out.root.max(image.left_out.executable);
+        record.boolean(cut, left_out != LeftOut::Nothing);
+    }
 }
 
 fn put_if_wanted<'a>(record: &mut Record, field: FieldId, text: impl FnOnce() -> Option<&'a str>) {

@@ -68,6 +68,9 @@ fn fill_sender(base: &Base, record: &mut Record, sender: &Sender) {
     };
     put(fields::PROCESS_NAME, &sender.program.name);
     put(fields::PROCESS_EXECUTABLE, &sender.program.executable);
+    if let Some(path) = &sender.program.path_in_container {
+        put(own::PROCESS_EXECUTABLE_PATH_IN_CONTAINER, path);
+    }
     put(fields::PROCESS_COMMAND_LINE, &sender.command_line);
     if let Some((pid, program)) = &sender.parent {
         put(fields::PROCESS_PARENT_NAME, &program.name);

@@ -106,6 +106,8 @@ own_fields! {
     PROCESS_EXECUTABLE_LINKS: "tidewaiter.process.executable.links", Long, Single;
     PROCESS_EXECUTABLE_ORIGIN: "tidewaiter.process.executable.origin", Keyword, Single;
     PROCESS_EXECUTABLE_PATH_CUT: "tidewaiter.process.executable.path_cut", Boolean, Single;
+    PROCESS_EXECUTABLE_PATH_IN_CONTAINER: "tidewaiter.process.executable.path_in_container", Keyword, Single;
+    PROCESS_EXECUTABLE_PATH_IN_CONTAINER_CUT: "tidewaiter.process.executable.path_in_container_cut", Boolean, Single;
     PROCESS_EXECUTABLE_SET_GROUP_ID: "tidewaiter.process.executable.set_group_id", Boolean, Single;
     PROCESS_EXECUTABLE_SET_USER_ID: "tidewaiter.process.executable.set_user_id", Boolean, Single;
     PROCESS_EXECUTABLE_UPPER_LAYER: "tidewaiter.process.executable.upper_layer", Boolean, Single;

@@ -60,6 +60,8 @@ fn exec(table: &mut ProcessTable, pid: u32, parent: u32, cgroup: &str) -> Proces
         executable: "/usr/bin/dash".to_owned(),
         filename: "/bin/sh".to_owned(),
         working_directory: "/".to_owned(),
+        root: String::new(),
+        is_in_root: true,
         cgroup: cgroup.to_owned(),
         left_out: PathsLeftOut::default(),
         shortened: None,
@@ -226,6 +228,7 @@ fn sender() -> Sender {
     let program = SenderProgram {
         name: "kill".into(),
         executable: "/bin/kill".into(),
+        path_in_container: Some("/srv/bin/kill".into()),
     };
     Sender {
         pid: 12,

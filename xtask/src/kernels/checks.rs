@@ -263,7 +263,16 @@ fn paths(evidence: &Evidence) -> Result<()> {
     expect(event, "/process/executable", json!("/trial/root/tools/true"))?;
     let event = evidence.exec("in-root")?;
     expect(event, "/process/executable", json!("/tools/true"))?;
-    expect(event, "/process/working_directory", json!("/"))
+    expect(event, "/process/working_directory", json!("/"))?;
+    let executable = &event["tidewaiter"]["process"]["executable"];
+    expect(executable, "/path_in_container_cut", json!(false))?;
+    // On the running kernel all of it happens below another root.
+    let path = executable["path_in_container"].as_str();
+    ensure!(
+        path.is_some_and(|path| path.ends_with("/trial/root/tools/true")),
+        "the path below the first root is {path:?}"
+    );
+    Ok(())
 }
 
 fn interactive(evidence: &Evidence) -> Result<()> {

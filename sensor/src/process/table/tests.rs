@@ -82,6 +82,8 @@ fn exec_of(who: Who, executable: &str, cgroup: &str) -> Exec {
         executable: executable.to_owned(),
         filename: executable.to_owned(),
         working_directory: "/".to_owned(),
+        root: String::new(),
+        is_in_root: true,
         cgroup: cgroup.to_owned(),
         left_out: PathsLeftOut::default(),
         shortened: None,

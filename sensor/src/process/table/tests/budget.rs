@@ -67,6 +67,8 @@ fn exec_with(table: &mut ProcessTable, who: Who, container: &str, texts: Texts) 
         executable: path.clone(),
         filename: path.clone(),
         working_directory: path,
+        root: String::new(),
+        is_in_root: true,
         cgroup: container.to_owned(),
         left_out: PathsLeftOut::default(),
         shortened: None,
