@@ -19,7 +19,7 @@ use sensor_abi::{ExitRecord, Family, ForkRecord, RecordHead, RecordKind, SignalR
 use crate::telemetry::counts::{ByFamily, DecodeCounts};
 
 use bytes::fixed_part;
-pub(crate) use bytes::{DecodeError, LeftOut};
+pub(crate) use bytes::{DecodeError, LeftOut, text};
 pub(crate) use exec::{Exec, PathsLeftOut, Shortened};
 use exec::{Progress, Unfinished};
 

@@ -120,34 +120,33 @@ impl<Context> Detection<Context> {
             }
         }
         builder.fill_with(narrow, event, longer.as_ref());
+        // For its metadata, or behind an event that does.
+        let waits_for = container.filter(|container| {
+            let is_pending = matches!(lookup, Some(Lookup::Pending(_)));
+            self.engines.has_deferred_rules() && (is_pending || self.waiting.has_one_of(container))
+        });
+        let for_rules = (waits_for.is_some() && longer.is_some()).then(|| narrow.clone());
         if let Some(lookup) = &lookup {
             fill_metadata(narrow, lookup);
         }
         let mut on_match = |matched: Match<'_>| on_match(lookup.as_ref(), matched);
         self.engines.evaluate_immediate(narrow, history, &mut on_match);
-        if !self.engines.has_deferred_rules() {
-            return;
-        }
-        match (container, &lookup) {
-            // For its metadata, or behind an event that does.
-            (Some(container), Some(lookup))
-                if matches!(lookup, Lookup::Pending(_)) || self.waiting.has_one_of(container) =>
-            {
+        match waits_for {
+            Some(container) => {
                 let mut record = Record::with_schema(&SCHEMA);
                 builder.fill(&mut record, event);
                 self.waiting.push(WaitingEvent {
                     record,
-                    for_rules: longer.as_ref().map(|longer| {
-                        let mut record = narrow.clone();
-                        builder.fill_with(&mut record, event, Some(longer));
-                        record
-                    }),
+                    for_rules,
                     container: container.clone(),
                     context: context(),
                     deadline: Instant::now() + self.metadata_wait,
                 });
             }
-            _ => self.engines.evaluate_deferred(narrow, history, &mut on_match),
+            None if self.engines.has_deferred_rules() => {
+                self.engines.evaluate_deferred(narrow, history, &mut on_match);
+            }
+            None => {}
         }
     }
 

@@ -6,6 +6,7 @@
 mod argument_paths;
 mod base;
 mod container;
+mod credential_fields;
 mod executable;
 mod notice;
 mod own;

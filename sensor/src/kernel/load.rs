@@ -1,9 +1,15 @@
 //! Loads the programs for the hooks that this kernel has, with the kernel's layout and the operator's limits.
 
+use std::{
+    collections::HashMap,
+    panic::resume_unwind,
+    thread::{self, ScopedJoinHandle},
+};
+
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader, Endianness,
     maps::{Map, MapError, ProgramArray},
-    programs::{BtfTracePoint, ProgramError, ProgramInfo},
+    programs::{BtfTracePoint, Program, ProgramError, ProgramInfo},
 };
 use nix::sys::resource::{Resource, rlim_t, setrlimit};
 use sensor_abi::{ARGUMENTS_LIMIT, Attach, ENVIRONMENT_LIMIT, Hook, Limits, TailCall};
@@ -79,15 +85,9 @@ pub(super) fn load(resolved: &Resolved, options: &KernelOptions) -> Result<Ebpf,
 
     let places = Btf::parse(&resolved.places, Endianness::default());
     let places = places.map_err(|error| KernelError::new("find the hooks", &error))?;
-    for hook in &resolved.hooks {
-        load_program(&mut ebpf, hook, hook.program, &places)?;
-        if options.log == RecordLog::Written {
-            load_program(&mut ebpf, hook, hook.log_program, &places)?;
-        }
-        for continuation in hook.continuations {
-            load_program(&mut ebpf, hook, continuation.program, &places)?;
-            link_continuation(&mut ebpf, continuation)?;
-        }
+    load_programs(&mut ebpf, &programs_of(&resolved.hooks, options.log), &places)?;
+    for continuation in resolved.hooks.iter().flat_map(|hook| hook.continuations) {
+        link_continuation(&mut ebpf, continuation)?;
     }
     freeze(&ebpf);
     Ok(ebpf)
@@ -110,9 +110,40 @@ fn freeze(ebpf: &Ebpf) {
     }
 }
 
+/// The names of the programs of these hooks, each with its hook.
+fn programs_of(hooks: &[&'static Hook], log: RecordLog) -> HashMap<&'static str, &'static Hook> {
+    let of_hook = |hook: &&'static Hook| {
+        let hook = *hook;
+        let continuations = hook.continuations.iter().map(|continuation| continuation.program);
+        let log = (log == RecordLog::Written).then_some(hook.log_program);
+        let names = continuations.chain([hook.program]).chain(log);
+        names.map(move |name| (name, hook))
+    };
+    hooks.iter().flat_map(of_hook).collect()
+}
+
+/// Loads these programs, all at once: the verifier takes a while for some, and looks at each in the thread that loads it.
+fn load_programs(ebpf: &mut Ebpf, wanted: &HashMap<&str, &Hook>, btf: &Btf) -> Result<(), KernelError> {
+    for name in wanted.keys() {
+        program(ebpf, name)?;
+    }
+    thread::scope(|scope| {
+        let wanted = ebpf.programs_mut().filter_map(|(name, program)| {
+            let hook = wanted.get(name)?;
+            Some(scope.spawn(move || load_program(program, hook, name, btf)))
+        });
+        let loading: Vec<_> = wanted.collect();
+        let joined = loading.into_iter().map(ScopedJoinHandle::join);
+        joined
+            .map(|loaded| loaded.unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    })
+}
+
 /// Loads a program as the type that its hook requires.
-fn load_program(ebpf: &mut Ebpf, hook: &Hook, name: &str, btf: &Btf) -> Result<(), KernelError> {
-    let program = program(ebpf, name)?;
+fn load_program(program: &mut Program, hook: &Hook, name: &str, btf: &Btf) -> Result<(), KernelError> {
+    let program: Result<&mut BtfTracePoint, _> = program.try_into();
+    let program = program.map_err(|error| KernelError::new(format!("find the program {name}"), &error))?;
     match hook.attach {
         Attach::BtfTracepoint(tracepoint) => program.load(tracepoint, btf),
     }

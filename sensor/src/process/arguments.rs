@@ -49,7 +49,7 @@ impl ProcessArguments {
         let head = exec.arguments_gap.unwrap_or(bytes.len()).min(limit - tail);
         let ends = (&bytes[..head], &bytes[bytes.len() - tail..]);
         ProcessArguments {
-            count: bytes.split(|byte| *byte == 0).count() as u32 - u32::from(bytes.ends_with(b"\0")),
+            count: memchr::memchr_iter(0, bytes).count() as u32 + u32::from(!bytes.ends_with(b"\0")),
             ..Self::of_exec(exec, Some(ends))
         }
     }

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use crate::decode::text;
+
 /// Texts, in order. None of them contains a zero byte.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Texts {
@@ -15,7 +17,7 @@ impl Texts {
     /// Texts from bytes that a process chose: each is ended by a zero byte, except perhaps the last. What is not UTF-8
     /// becomes U+FFFD.
     pub(super) fn from_bytes(bytes: &[u8]) -> Self {
-        let mut joined = String::from_utf8_lossy(bytes).into_owned();
+        let mut joined = text(bytes);
         if !joined.is_empty() && !joined.ends_with('\0') {
             joined.push('\0');
         }
@@ -33,7 +35,7 @@ impl Texts {
     }
 
     fn from_joined(joined: String) -> Self {
-        let count = joined.bytes().filter(|byte| *byte == 0).count();
+        let count = memchr::memchr_iter(0, joined.as_bytes()).count();
         Texts {
             joined: joined.into_boxed_str(),
             count: count as u32,

@@ -21,8 +21,10 @@ const DIRECTORY_BYTES: usize = 32 * 1024;
 /// of `=,;:@<>|&`) that begins with `/`, the same in an option (`-T/etc/passwd`), and a name behind `=` or `@`. What a
 /// `file:` URL names. Of a path below `/proc/PID/root` and `/proc/self/cwd` also what is meant by it.
 pub(super) fn each_path(arguments: &Texts, directory: &str, emit: &mut dyn FnMut(&str)) -> bool {
+    let mut plain_directory = String::new();
+    append(&mut plain_directory, directory);
     let mut paths = Paths {
-        directory,
+        directory: (!directory.is_empty()).then_some(&plain_directory),
         other_directory: None,
         left: DIRECTORY_BYTES + 2 * arguments.byte_length(),
         is_complete: true,
@@ -49,12 +51,36 @@ fn names_directory(option: &str) -> bool {
     }
 }
 
+/// What stands between parts of an argument.
+const SEPARATORS: &[u8] = b"'\"`=,;:@<>|&(){}[]\n";
+
+/// What a byte says of the argument that it is in.
+const SEPARATES: u8 = 1;
+const IS_SPACE: u8 = 2;
+/// Looked up, because there are many separators and every byte of an argument is asked.
+const MEANINGS: [u8; 256] = {
+    let mut meanings = [0; 256];
+    let mut index = 0;
+    while index < SEPARATORS.len() {
+        meanings[SEPARATORS[index] as usize] = SEPARATES;
+        index += 1;
+    }
+    meanings[b' ' as usize] = IS_SPACE;
+    meanings
+};
+
+fn meanings(argument: &str) -> u8 {
+    let meaning = |byte: &u8| MEANINGS[usize::from(*byte)];
+    argument.as_bytes().iter().fold(0, |all, byte| all | meaning(byte))
+}
+
 fn is_separator(character: char) -> bool {
-    "'\"`=,;:@<>|&(){}[]\n".contains(character)
+    u8::try_from(character).is_ok_and(|byte| MEANINGS[usize::from(byte)] == SEPARATES)
 }
 
 struct Paths<'a> {
-    directory: &'a str,
+    /// Without detours, where the root is empty, as the other one.
+    directory: Option<&'a str>,
     other_directory: Option<String>,
     /// How many bytes directories may still add.
     left: usize,
@@ -65,8 +91,9 @@ struct Paths<'a> {
 
 impl Paths<'_> {
     fn argument(&mut self, argument: &str) {
-        let has_parts = argument.contains(is_separator);
-        let is_name = !has_parts && !argument.contains(' ');
+        let meanings = meanings(argument);
+        let has_parts = meanings & SEPARATES != 0;
+        let is_name = meanings == 0;
         if argument.starts_with('/') {
             self.path(argument);
         } else if !argument.is_empty() && !argument.starts_with('-') && (is_name || argument.contains("/../")) {
@@ -122,8 +149,9 @@ impl Paths<'_> {
     }
 
     fn relative(&mut self, name: &str) {
-        let directory = self.directory;
-        self.joined(directory, name);
+        if let Some(directory) = self.directory {
+            self.joined(directory, name);
+        }
         if let Some(other) = self.other_directory.take() {
             self.joined(&other, name);
             self.other_directory = Some(other);
@@ -131,7 +159,7 @@ impl Paths<'_> {
     }
 
     fn joined(&mut self, directory: &str, name: &str) {
-        if directory.is_empty() || name.len() > PATH_BYTES {
+        if name.len() > PATH_BYTES {
             return;
         }
         let Some(left) = self.left.checked_sub(directory.len() + 1) else {
@@ -141,7 +169,7 @@ impl Paths<'_> {
         self.left = left;
         let mut path = std::mem::take(&mut self.buffer);
         path.clear();
-        append(&mut path, directory);
+        path.push_str(directory);
         append(&mut path, name);
         self.finished(&path);
         self.buffer = path;
@@ -149,10 +177,10 @@ impl Paths<'_> {
 
     /// An absolute path that is told as it is, or the directory that a relative one means.
     fn absolute(&self, path: &str) -> Option<String> {
-        let mut absolute = String::new();
-        if !path.starts_with('/') {
-            append(&mut absolute, self.directory);
-        }
+        let mut absolute = match path.starts_with('/') {
+            true => String::new(),
+            false => self.directory.unwrap_or_default().to_owned(),
+        };
         append(&mut absolute, path);
         (absolute.len() <= PATH_BYTES).then_some(absolute)
     }
@@ -180,16 +208,17 @@ impl Paths<'_> {
         while let Some((link, after)) = behind_link(rest) {
             (rest, meant) = (after, Some(link));
         }
+        let directory = self.directory.unwrap_or_default();
         match meant {
             Some(Link::Root) => (self.emit)(if rest.is_empty() { "/" } else { rest }),
-            Some(Link::Directory) if self.directory.len() < self.left => {
-                self.left -= self.directory.len();
-                let mut path = String::new();
-                append(&mut path, self.directory);
-                append(&mut path, rest);
-                (self.emit)(&path);
-            }
-            Some(Link::Directory) => self.is_complete = false,
+            Some(Link::Directory) => match self.left.checked_sub(directory.len() + 1) {
+                Some(left) => {
+                    self.left = left;
+                    let path = [directory, rest].concat();
+                    (self.emit)(if path.is_empty() { "/" } else { &path });
+                }
+                None => self.is_complete = false,
+            },
             None => {}
         }
     }
@@ -231,13 +260,22 @@ fn component(path: &str) -> Option<(&str, &str)> {
 
 /// Whether an absolute path has no detours.
 fn is_plain(path: &str) -> bool {
-    let is_detour = |name: &str| matches!(name, "" | "." | "..");
-    path.strip_prefix('/')
-        .is_some_and(|path| !path.split('/').any(is_detour))
+    let is_detour = |name: &[u8]| matches!(name, b"" | b"." | b"..");
+    let has_detour = |path: &[u8]| path.split(|byte| *byte == b'/').any(is_detour);
+    path.strip_prefix('/').is_some_and(|path| !has_detour(path.as_bytes()))
+}
+
+/// Whether it is one component, and no detour.
+fn is_component(path: &str) -> bool {
+    !matches!(path, "" | "." | "..") && memchr::memchr(b'/', path.as_bytes()).is_none()
 }
 
 /// Follows `path` from the one without detours that `onto` holds, where the root is empty.
 fn append(onto: &mut String, path: &str) {
+    if is_component(path) {
+        onto.push('/');
+        return onto.push_str(path);
+    }
     for name in path.split('/') {
         match name {
             "" | "." => {}

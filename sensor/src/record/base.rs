@@ -37,7 +37,7 @@ impl Base {
             },
         );
         text_from(record, Some(fields::EVENT_ID), || {
-            format!("{}-{}-{}", self.boot_prefix, head.cpu, head.sequence)
+            self.id([head.cpu.into(), head.sequence])
         });
     }
 
@@ -52,8 +52,19 @@ impl Base {
 
     /// `process.entity_id` of a process of this boot: unique among all hosts and boots.
     pub(super) fn entity_id(&self, key: ProcessKey) -> String {
-        // Not by `format!`, which takes three times as long: most events have several.
-        [&*self.boot_prefix, &key.pid.to_string(), &key.start_ticks.to_string()].join("-")
+        self.id([key.pid.into(), key.start_ticks])
+    }
+
+    /// Two numbers of this boot. Not by `format!`, which takes several times as long: most events have several ids.
+    fn id(&self, numbers: [u64; 2]) -> String {
+        const DIGITS: usize = 20;
+        let mut id = String::with_capacity(self.boot_prefix.len() + 2 * (1 + DIGITS));
+        id.push_str(&self.boot_prefix);
+        for number in numbers {
+            id.push('-');
+            push_digits(&mut id, number);
+        }
+        id
     }
 
     fn fill_host(&self, record: &mut Record) {
@@ -82,6 +93,13 @@ impl Base {
             }
         }
     }
+}
+
+fn push_digits(onto: &mut String, number: u64) {
+    if number >= 10 {
+        push_digits(onto, number / 10);
+    }
+    onto.push(char::from(b'0' + (number % 10) as u8));
 }
 
 /// Fills in exactly what distinguishes events of this kind from others.

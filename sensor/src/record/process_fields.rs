@@ -3,12 +3,12 @@
 use rule_engine::{FieldId, Record, Value};
 
 use super::base::Base;
+use super::credential_fields::CredentialFields;
 use super::own::SCHEMA;
 use super::put::{put, text_from, texts_from};
-use super::user::{put_group_name, put_user_name};
 use crate::{
     event::Event,
-    process::{Process, ProcessArguments, Texts, capability_names, device_numbers},
+    process::{Process, ProcessArguments, Texts, device_numbers},
 };
 
 /// `process.args` of leaders are bounded, because every event of a session repeats them.
@@ -54,22 +54,7 @@ pub(super) struct ProcessFields {
     command_line: Option<FieldId>,
     tty_major: Option<FieldId>,
     tty_minor: Option<FieldId>,
-    user_id: Option<FieldId>,
-    user_name: Option<FieldId>,
-    real_user_id: Option<FieldId>,
-    real_user_name: Option<FieldId>,
-    saved_user_id: Option<FieldId>,
-    saved_user_name: Option<FieldId>,
-    group_id: Option<FieldId>,
-    group_name: Option<FieldId>,
-    real_group_id: Option<FieldId>,
-    real_group_name: Option<FieldId>,
-    saved_group_id: Option<FieldId>,
-    saved_group_name: Option<FieldId>,
-    supplemental_group_id: Option<FieldId>,
-    supplemental_group_name: Option<FieldId>,
-    permitted_capabilities: Option<FieldId>,
-    effective_capabilities: Option<FieldId>,
+    credentials: CredentialFields,
     pub(super) same_as_process: Option<FieldId>,
     parent_pid: Option<FieldId>,
     parent_entity_id: Option<FieldId>,
@@ -77,7 +62,8 @@ pub(super) struct ProcessFields {
 
 impl ProcessFields {
     pub(super) fn below(prefix: &str, other_name: FieldId) -> Self {
-        let mut all = vec![other_name];
+        let credentials = CredentialFields::below(prefix);
+        let mut all = [&[other_name], credentials.all()].concat();
         let mut field = |name: &str| {
             let field = SCHEMA.field(&format!("{prefix}.{name}"));
             all.extend(field);
@@ -98,22 +84,7 @@ impl ProcessFields {
             command_line: field("command_line"),
             tty_major: field("tty.char_device.major"),
             tty_minor: field("tty.char_device.minor"),
-            user_id: field("user.id"),
-            user_name: field("user.name"),
-            real_user_id: field("real_user.id"),
-            real_user_name: field("real_user.name"),
-            saved_user_id: field("saved_user.id"),
-            saved_user_name: field("saved_user.name"),
-            group_id: field("group.id"),
-            group_name: field("group.name"),
-            real_group_id: field("real_group.id"),
-            real_group_name: field("real_group.name"),
-            saved_group_id: field("saved_group.id"),
-            saved_group_name: field("saved_group.name"),
-            supplemental_group_id: field("supplemental_groups.id"),
-            supplemental_group_name: field("supplemental_groups.name"),
-            permitted_capabilities: field("thread.capabilities.permitted"),
-            effective_capabilities: field("thread.capabilities.effective"),
+            credentials,
             same_as_process: field("same_as_process"),
             // The event's own process has a separate set for its parent, which includes these.
             parent_pid: field("parent.pid").filter(|_| prefix != "process"),
@@ -165,33 +136,7 @@ impl ProcessFields {
             put(record, self.tty_major, Value::Long(i64::from(major)));
             put(record, self.tty_minor, Value::Long(i64::from(minor)));
         }
-        let credentials = &process.credentials;
-        for (id_field, name_field, id) in [
-            (self.user_id, self.user_name, credentials.effective_uid),
-            (self.real_user_id, self.real_user_name, credentials.uid),
-            (self.saved_user_id, self.saved_user_name, credentials.saved_uid),
-        ] {
-            text_from(record, id_field, || id.to_string());
-            put_user_name(record, name_field, id, process, event.users);
-        }
-        for (id_field, name_field, id) in [
-            (self.group_id, self.group_name, credentials.effective_gid),
-            (self.real_group_id, self.real_group_name, credentials.gid),
-            (self.saved_group_id, self.saved_group_name, credentials.saved_gid),
-        ] {
-            text_from(record, id_field, || id.to_string());
-            put_group_name(record, name_field, id, process, event.users);
-        }
-        for group in process.groups.ids.iter() {
-            text_from(record, self.supplemental_group_id, || group.to_string());
-            put_group_name(record, self.supplemental_group_name, *group, process, event.users);
-        }
-        for (field, capabilities) in [
-            (self.permitted_capabilities, credentials.permitted),
-            (self.effective_capabilities, credentials.effective),
-        ] {
-            texts_from(record, field, capability_names(capabilities));
-        }
+        self.credentials.fill(record, process, event.users);
         if let Some(parent) = self.parent_pid {
             record.long(parent, i64::from(process.parent.pid));
             let known = event.table.get(process.parent).is_some();
