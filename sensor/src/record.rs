@@ -10,6 +10,7 @@ mod credential_fields;
 mod executable;
 mod notice;
 mod own;
+mod plain_path;
 mod process;
 mod process_fields;
 mod producer;

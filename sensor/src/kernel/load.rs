@@ -133,10 +133,8 @@ fn load_programs(ebpf: &mut Ebpf, wanted: &HashMap<&str, &Hook>, btf: &Btf) -> R
             Some(scope.spawn(move || load_program(program, hook, name, btf)))
         });
         let loading: Vec<_> = wanted.collect();
-        let joined = loading.into_iter().map(ScopedJoinHandle::join);
-        joined
-            .map(|loaded| loaded.unwrap_or_else(|panic| resume_unwind(panic)))
-            .collect()
+        let mut joined = loading.into_iter().map(ScopedJoinHandle::join);
+        joined.try_for_each(|loaded| loaded.unwrap_or_else(|panic| resume_unwind(panic)))
     })
 }
 

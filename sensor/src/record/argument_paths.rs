@@ -1,16 +1,17 @@
 //! `tidewaiter.process.arguments_as_paths`: the paths that a process's arguments name, without the detours in them.
 //!
-//! Worked out of the arguments and the working directory, for the event's own process and only where somebody reads it.
-//! Links are not followed, so a path is what its text says. Time is linear in the arguments. Each of their bytes is in at
-//! most three paths; what a working directory adds to relative ones is bounded by [`DIRECTORY_BYTES`] beside that.
+//! Worked out of the arguments, the working directory and the root, for the event's own process and only where somebody
+//! reads it. Links are not followed, so a path is what its text says. Time is linear in the arguments. Each of their bytes
+//! is in at most three paths, six below another root; what directories add is bounded by [`DIRECTORY_BYTES`] beside that.
 
 use std::borrow::Cow;
 
+use super::plain_path::{append, is_plain};
 use crate::process::Texts;
 
 /// The longest path that the kernel takes, without its zero byte.
 const PATH_BYTES: usize = 4095;
-/// How many bytes a working directory may add to the relative paths of one process, beside twice the bytes of the
+/// How many bytes the working directory and the root may add to the paths of one process, beside twice the bytes of the
 /// arguments.
 const DIRECTORY_BYTES: usize = 32 * 1024;
 
@@ -19,12 +20,14 @@ const DIRECTORY_BYTES: usize = 32 * 1024;
 /// These are: an argument that is an absolute path, or a name without separators and spaces, which is taken from the
 /// working directory, and from the one of a `-C` before it. A part of an argument behind a separator (quote, bracket or one
 /// of `=,;:@<>|&`) that begins with `/`, the same in an option (`-T/etc/passwd`), and a name behind `=` or `@`. What a
-/// `file:` URL names. Of a path below `/proc/PID/root` and `/proc/self/cwd` also what is meant by it.
-pub(super) fn each_path(arguments: &Texts, directory: &str, emit: &mut dyn FnMut(&str)) -> bool {
+/// `file:` URL names. Of a path below `/proc/PID/root` and `/proc/self/cwd` also what is meant by it. Where the process has
+/// another root than its mount namespace, each path there too.
+pub(super) fn each_path(arguments: &Texts, from: Viewpoint<'_>, emit: &mut dyn FnMut(&str)) -> bool {
     let mut plain_directory = String::new();
-    append(&mut plain_directory, directory);
+    append(&mut plain_directory, from.directory);
     let mut paths = Paths {
-        directory: (!directory.is_empty()).then_some(&plain_directory),
+        directory: (!from.directory.is_empty()).then_some(&plain_directory),
+        root: from.root,
         other_directory: None,
         left: DIRECTORY_BYTES + 2 * arguments.byte_length(),
         is_complete: true,
@@ -40,6 +43,15 @@ pub(super) fn each_path(arguments: &Texts, directory: &str, emit: &mut dyn FnMut
         paths.argument(argument);
     }
     paths.is_complete
+}
+
+/// From where a process sees paths.
+#[derive(Clone, Copy)]
+pub(super) struct Viewpoint<'a> {
+    /// Its working directory, for relative ones.
+    pub(super) directory: &'a str,
+    /// Its root in that of its mount namespace; empty if it has that one.
+    pub(super) root: &'a str,
 }
 
 /// Whether the argument after this option is the directory that further ones are relative to, as `tar`, `git` and others
@@ -81,6 +93,7 @@ fn is_separator(character: char) -> bool {
 struct Paths<'a> {
     /// Without detours, where the root is empty, as the other one.
     directory: Option<&'a str>,
+    root: &'a str,
     other_directory: Option<String>,
     /// How many bytes directories may still add.
     left: usize,
@@ -203,6 +216,15 @@ impl Paths<'_> {
     fn finished(&mut self, path: &str) {
         let path = if path.is_empty() { "/" } else { path };
         (self.emit)(path);
+        if !self.root.is_empty() {
+            match self.left.checked_sub(self.root.len()) {
+                Some(left) => {
+                    self.left = left;
+                    (self.emit)(&[self.root, path].concat());
+                }
+                None => self.is_complete = false,
+            }
+        }
         let mut rest = path;
         let mut meant = None;
         while let Some((link, after)) = behind_link(rest) {
@@ -258,36 +280,6 @@ fn component(path: &str) -> Option<(&str, &str)> {
     Some(path.split_at(path.find('/').unwrap_or(path.len())))
 }
 
-/// Whether an absolute path has no detours.
-fn is_plain(path: &str) -> bool {
-    let is_detour = |name: &[u8]| matches!(name, b"" | b"." | b"..");
-    let has_detour = |path: &[u8]| path.split(|byte| *byte == b'/').any(is_detour);
-    path.strip_prefix('/').is_some_and(|path| !has_detour(path.as_bytes()))
-}
-
-/// Whether it is one component, and no detour.
-fn is_component(path: &str) -> bool {
-    !matches!(path, "" | "." | "..") && memchr::memchr(b'/', path.as_bytes()).is_none()
-}
-
-/// Follows `path` from the one without detours that `onto` holds, where the root is empty.
-fn append(onto: &mut String, path: &str) {
-    if is_component(path) {
-        onto.push('/');
-        return onto.push_str(path);
-    }
-    for name in path.split('/') {
-        match name {
-            "" | "." => {}
-            ".." => onto.truncate(onto.rfind('/').unwrap_or(0)),
-            name => {
-                onto.push('/');
-                onto.push_str(name);
-            }
-        }
-    }
-}
-
 /// The text with `%41` read as `A`, as far as it is ASCII.
 fn decoded(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
@@ -318,10 +310,14 @@ mod tests {
     use super::*;
 
     fn paths_in(directory: &str, arguments: &[&str]) -> (Vec<String>, bool) {
+        paths_from(Viewpoint { directory, root: "" }, arguments)
+    }
+
+    fn paths_from(from: Viewpoint<'_>, arguments: &[&str]) -> (Vec<String>, bool) {
         let all = std::iter::once("program").chain(arguments.iter().copied());
         let arguments = Texts::from_texts(all);
         let mut paths = Vec::new();
-        let is_complete = each_path(&arguments, directory, &mut |path| paths.push(path.to_owned()));
+        let is_complete = each_path(&arguments, from, &mut |path| paths.push(path.to_owned()));
         (paths, is_complete)
     }
 
@@ -420,6 +416,20 @@ mod tests {
             &["/proc/1/environ", "/process"],
             &["/proc/1/environ", "/process"],
         );
+    }
+
+    #[test]
+    fn below_another_root_paths_are_told_there_too() {
+        let from = Viewpoint {
+            directory: "/etc",
+            root: "/host",
+        };
+        let (paths, is_complete) = paths_from(from, &["/root/./x", "shadow"]);
+        assert_eq!(paths, ["/root/x", "/host/root/x", "/etc/shadow", "/host/etc/shadow"]);
+        assert!(is_complete);
+        let root = "/d".repeat(2000);
+        let (paths, is_complete) = paths_from(Viewpoint { root: &root, ..from }, &["/x"; 10_000]);
+        assert!(!is_complete && paths.iter().map(String::len).sum::<usize>() < 200_000);
     }
 
     #[test]

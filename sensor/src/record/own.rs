@@ -125,6 +125,7 @@ own_fields! {
     PROCESS_OTHER_NAME: "tidewaiter.process.other_name", Keyword, Single;
     PROCESS_PACKAGE_MANAGER: "tidewaiter.process.package_manager", Keyword, Single;
     PROCESS_PARENT_OTHER_NAME: "tidewaiter.process.parent.other_name", Keyword, Single;
+    PROCESS_PARENT_START_PREPARATION: "tidewaiter.process.parent.start_preparation", Boolean, Single;
     PROCESS_REQUESTED_PATH: "tidewaiter.process.requested_path", Keyword, Single;
     PROCESS_REQUESTED_PATH_CUT: "tidewaiter.process.requested_path_cut", Boolean, Single;
     PROCESS_RUNTIME_HELPER: "tidewaiter.process.runtime_helper", Boolean, Single;

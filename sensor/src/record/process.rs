@@ -2,7 +2,7 @@
 
 use rule_engine::{Record, Value, fields};
 
-use super::argument_paths::each_path;
+use super::argument_paths::{Viewpoint, each_path};
 use super::base::Base;
 use super::own;
 use super::process_fields::{Arguments, ProcessFields};
@@ -44,7 +44,7 @@ impl Processes {
         let arguments = all.unwrap_or(&image.arguments);
         fill_arguments(record, arguments);
         if event.kind == EventKind::Process(ProcessAction::Executed) {
-            fill_argument_paths(record, arguments, &image.working_directory);
+            fill_argument_paths(record, arguments, &image);
         }
         fill_environment(record, &image);
         record.boolean(own::PROCESS_ON_TERMINAL, process.on_terminal);
@@ -59,6 +59,9 @@ impl Processes {
         match table.get(process.parent) {
             Some(parent) => {
                 self.parent.fill(record, parent, event, base, Arguments::Kept);
+                if let Some(start) = parent.entry.and_then(|entry| entry.start) {
+                    record.boolean(own::PROCESS_PARENT_START_PREPARATION, start.is_preparation);
+                }
                 if parent.is_kernel_thread() && !process.is_kernel_thread() {
                     record.boolean(own::PROCESS_STARTED_BY_KERNEL, true);
                 }
@@ -131,7 +134,7 @@ fn fill_environment(record: &mut Record, image: &Image) {
     }
 }
 
-fn fill_argument_paths(record: &mut Record, arguments: &ProcessArguments, directory: &str) {
+fn fill_argument_paths(record: &mut Record, arguments: &ProcessArguments, image: &Image) {
     let wants = [
         own::PROCESS_ARGUMENTS_AS_PATHS,
         own::PROCESS_ARGUMENTS_AS_PATHS_COMPLETE,
@@ -139,7 +142,11 @@ fn fill_argument_paths(record: &mut Record, arguments: &ProcessArguments, direct
     if !wants.into_iter().any(|field| record.wants(field)) {
         return;
     }
-    let is_complete = each_path(&arguments.texts, directory, &mut |path| {
+    let from = Viewpoint {
+        directory: &image.working_directory,
+        root: &image.root,
+    };
+    let is_complete = each_path(&arguments.texts, from, &mut |path| {
         record.text(own::PROCESS_ARGUMENTS_AS_PATHS, path);
     });
     if !is_complete {
