@@ -333,6 +333,7 @@ impl Record {
     }
 
     /// How many values the field has.
+    #[inline]
     fn count(&self, field: FieldId) -> usize {
         match self.slots[field.index()] {
             0 | UNWANTED => 0,
@@ -370,6 +371,7 @@ impl Record {
     }
 
     /// Whether the field has no value.
+    #[inline]
     pub fn is_missing(&self, field: FieldId) -> bool {
         self.count(field) == 0
     }

@@ -3,7 +3,7 @@
 //! A rule is cheap if something in its condition rules out most events ([`Prerequisite`]). What is costly is a search
 //! of every event: patterns that begin with a wildcard and regular expressions without a fixed part.
 
-use crate::analysis::prerequisite::{KeyCounts, Prerequisite, RequiredValues};
+use crate::analysis::prerequisite::{KeyCounts, Need, Prerequisite, RequiredValues};
 use crate::condition::{Condition, Test};
 use crate::schema::{FieldId, Schema};
 use crate::value::{Pattern, Symbol};
@@ -28,16 +28,15 @@ pub(crate) fn of_condition(schema: &Schema, condition: &Condition) -> Option<Str
 }
 
 fn narrows_down(schema: &Schema, condition: &Condition) -> bool {
-    let rules_out = |(field, values): (&FieldId, &RequiredValues)| {
-        let is_common = COMMON.iter().any(|prefix| schema.name(*field).starts_with(prefix));
+    let rules_out = |(need, values): (&Need, &RequiredValues)| {
+        let is_common = COMMON.iter().any(|prefix| schema.name(need.field).starts_with(prefix));
         !is_common && matches!(values, RequiredValues::Keys(_))
     };
-    match Prerequisite::of(condition, &KeyCounts::default()) {
-        Prerequisite::Impossible => true,
-        Prerequisite::Needs(needs) => {
-            needs.each.iter().any(rules_out) || (!needs.any.is_empty() && needs.any.iter().all(rules_out))
-        }
-    }
+    let prerequisite = Prerequisite::of(condition, &KeyCounts::default());
+    prerequisite
+        .alternatives()
+        .iter()
+        .all(|needs| needs.iter().any(rules_out))
 }
 
 /// The first test that `inspect` has something to say about.

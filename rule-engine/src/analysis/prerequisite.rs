@@ -1,9 +1,8 @@
 //! What an event must have for a condition to hold, derived from the condition.
 //!
-//! For each field that must have a value, the keys of which at least one must match; and where alternatives ask for
-//! different fields, one more list of keys, of whatever fields, of which at least one must match. Keys are weaker than
-//! the tests they come from, and what keys cannot express is left out: a condition may fail although its prerequisite is
-//! met, but it never holds without it.
+//! One or more alternatives, each of which names for fields that must have a value the keys of which at least one must
+//! match. Keys are weaker than the tests they come from, and what keys cannot express is left out: a condition may fail
+//! although its prerequisite is met, but it never holds without it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,24 +15,31 @@ use crate::value::{Number, Pattern, Symbol};
 const MIN_PART_BYTES: usize = 3;
 /// More keys than this say little.
 const MAX_KEYS: usize = 1_024;
+/// Where there are more alternatives, some are made one that asks for less.
+const MAX_ALTERNATIVES: usize = 32;
 
-/// What must be true of an event for a condition to hold.
+/// What must be true of an event for a condition to hold: all that one of the alternatives says. Without any, it never
+/// holds.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Prerequisite {
-    /// It never holds.
-    Impossible,
-    Needs(Needs),
+pub(crate) struct Prerequisite(Vec<Needs>);
+
+/// What values an event must have.
+pub(crate) type Needs = BTreeMap<Need, RequiredValues>;
+
+/// Of which field, and how that is found out. A field may have to have one of some whole values and one of some parts.
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Need {
+    pub field: FieldId,
+    pub search: Search,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Needs {
-    /// A value of each of these fields, as [`RequiredValues`] say.
-    pub each: Fields,
-    /// A value of one of these fields, at least two; empty if that is not asked for.
-    pub any: Fields,
+#[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Search {
+    /// Values are looked up as a whole.
+    Whole,
+    /// They are searched for parts.
+    Parts,
 }
-
-pub(crate) type Fields = BTreeMap<FieldId, RequiredValues>;
 
 /// What must be true of a field's values.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -63,9 +69,13 @@ impl RequiredValues {
         keys.into_iter().flatten()
     }
 
-    /// Whether some key is a part of a text, which takes a search to find.
-    pub(crate) fn have_parts(&self) -> bool {
-        self.keys().any(|key| matches!(key, RequiredKey::Part(_)))
+    fn search(&self) -> Search {
+        // What takes a search to find.
+        if self.keys().any(|key| matches!(key, RequiredKey::Part(_))) {
+            Search::Parts
+        } else {
+            Search::Whole
+        }
     }
 
     fn either(self, other: RequiredValues) -> RequiredValues {
@@ -152,26 +162,23 @@ impl KeyCounts {
         keys.iter().cloned().map(weakness).sum()
     }
 
-    fn weakness_of_any(&self, fields: &Fields) -> u64 {
-        let weakness = |(field, values): (&FieldId, &RequiredValues)| self.weakness(*field, values);
-        fields.iter().map(weakness).sum()
+    /// The most selective one.
+    fn stronger(&self, field: FieldId, one: RequiredValues, other: RequiredValues) -> RequiredValues {
+        if self.weakness(field, &other) < self.weakness(field, &one) {
+            other
+        } else {
+            one
+        }
     }
 
-    /// The more selective one: whole values before parts, fewer keys before more.
-    fn stronger(one: RequiredValues, other: RequiredValues) -> RequiredValues {
-        let weakness = |values: &RequiredValues| match values {
-            RequiredValues::Any => (true, true, 0),
-            RequiredValues::Keys(keys) => (false, values.have_parts(), keys.len()),
-        };
-        if weakness(&other) < weakness(&one) { other } else { one }
-    }
-
-    /// The strongest list of keys of which one must match.
-    fn strongest(&self, needs: &Needs) -> Option<Fields> {
-        let each = needs.each.iter();
-        let single = each.map(|(field, values)| BTreeMap::from([(*field, values.clone())]));
-        let any = Some(needs.any.clone()).filter(|any| !any.is_empty());
-        single.chain(any).min_by_key(|fields| self.weakness_of_any(fields))
+    /// How likely it is that one of the alternatives is met.
+    fn weakness_of(&self, alternatives: &[Needs]) -> u64 {
+        let of_need = |(need, values): (&Need, &RequiredValues)| self.weakness(need.field, values);
+        let of_one = |needs: &Needs| needs.iter().map(of_need).min().unwrap_or(u64::MAX);
+        alternatives
+            .iter()
+            .map(of_one)
+            .fold(0, |sum, weakness| sum.saturating_add(weakness))
     }
 
     fn values(&self, condition: &FieldCondition) -> RequiredValues {
@@ -192,8 +199,11 @@ impl KeyCounts {
                 })
                 .collect(),
             Test::Boolean(truth) => Some(BTreeSet::from([RequiredKey::Boolean(*truth)])),
+            Test::Regex(regex) => {
+                let parts = regex.required_parts();
+                parts.map(|parts| parts.iter().cloned().map(RequiredKey::Part).collect())
+            }
             Test::Exists
-            | Test::Regex(_)
             | Test::Phrase(_)
             | Test::AnyWord(_)
             | Test::Within(_)
@@ -209,29 +219,42 @@ impl KeyCounts {
 }
 
 impl Prerequisite {
-    pub(crate) fn nothing() -> Prerequisite {
-        Prerequisite::Needs(Needs::default())
+    /// Each by itself is enough.
+    pub(crate) fn alternatives(&self) -> &[Needs] {
+        &self.0
+    }
+
+    fn nothing() -> Prerequisite {
+        Prerequisite(vec![Needs::new()])
+    }
+
+    fn impossible() -> Prerequisite {
+        Prerequisite(Vec::new())
     }
 
     pub(crate) fn of(condition: &Condition, counts: &KeyCounts) -> Prerequisite {
         let prerequisite = |condition| Prerequisite::of(condition, counts);
         match condition {
             Condition::Always | Condition::Computed(_) => Prerequisite::nothing(),
-            Condition::Never => Prerequisite::Impossible,
+            Condition::Never => Prerequisite::impossible(),
             Condition::All(conditions) => Prerequisite::all(conditions.iter().map(prerequisite), counts),
             Condition::Any(conditions) => Prerequisite::any(conditions.iter().map(prerequisite), counts),
             Condition::Not(condition) => Prerequisite::of_negation(condition, counts),
-            Condition::Field(condition) => Prerequisite::Needs(Needs {
-                each: BTreeMap::from([(condition.field.field, counts.values(condition))]),
-                any: Fields::new(),
-            }),
+            Condition::Field(condition) => {
+                let values = counts.values(condition);
+                let need = Need {
+                    field: condition.field.field,
+                    search: values.search(),
+                };
+                Prerequisite(vec![Needs::from([(need, values)])])
+            }
         }
     }
 
     fn of_negation(condition: &Condition, counts: &KeyCounts) -> Prerequisite {
         let of_negation = |condition| Prerequisite::of_negation(condition, counts);
         match condition {
-            Condition::Always => Prerequisite::Impossible,
+            Condition::Always => Prerequisite::impossible(),
             Condition::Never | Condition::Field(_) | Condition::Computed(_) => Prerequisite::nothing(),
             Condition::All(conditions) => Prerequisite::any(conditions.iter().map(of_negation), counts),
             Condition::Any(conditions) => Prerequisite::all(conditions.iter().map(of_negation), counts),
@@ -241,58 +264,141 @@ impl Prerequisite {
 
     /// The prerequisite of all conditions holding.
     pub(crate) fn all(conditions: impl Iterator<Item = Prerequisite>, counts: &KeyCounts) -> Prerequisite {
-        let mut all = Needs::default();
-        for prerequisite in conditions {
-            let Prerequisite::Needs(needs) = prerequisite else {
-                return Prerequisite::Impossible;
+        let mut conditions: Vec<Prerequisite> = conditions.collect();
+        // What rules out the most is left as it is.
+        conditions.sort_by_cached_key(|Prerequisite(alternatives)| {
+            (alternatives.len() > 1, counts.weakness_of(alternatives))
+        });
+        let both = |one: Prerequisite, other: Prerequisite| {
+            let other = if one.0.len() * other.0.len() > MAX_ALTERNATIVES {
+                other.in_one(counts)
+            } else {
+                other
             };
-            for (field, values) in needs.each {
-                let stronger = match all.each.remove(&field) {
-                    None => values,
-                    Some(known) => KeyCounts::stronger(known, values),
-                };
-                all.each.insert(field, stronger);
-            }
-            let is_stronger = |any: &Fields| counts.weakness_of_any(any) < counts.weakness_of_any(&all.any);
-            if !needs.any.is_empty() && (all.any.is_empty() || is_stronger(&needs.any)) {
-                all.any = needs.any;
-            }
-        }
-        Prerequisite::Needs(all)
+            let pairs = one
+                .0
+                .iter()
+                .flat_map(|one| other.0.iter().map(move |other| (one, other)));
+            Prerequisite(pairs.map(|(one, other)| counts.both(one, other)).collect())
+        };
+        conditions.into_iter().fold(Prerequisite::nothing(), both)
     }
 
     /// The prerequisite of any condition holding.
     pub(crate) fn any(conditions: impl Iterator<Item = Prerequisite>, counts: &KeyCounts) -> Prerequisite {
-        let possible = conditions.filter_map(|prerequisite| match prerequisite {
-            Prerequisite::Impossible => None,
-            Prerequisite::Needs(needs) => Some((counts.strongest(&needs), needs.each)),
-        });
-        let common = possible.reduce(|(any, each), (other_any, mut other_each)| {
-            let both = each.into_iter().filter_map(|(field, values)| {
-                let others = other_each.remove(&field)?;
-                Some((field, values.either(others)))
+        let mut alternatives: Vec<Needs> = Vec::new();
+        for needs in conditions.flat_map(|Prerequisite(alternatives)| alternatives) {
+            if needs.is_empty() {
+                return Prerequisite::nothing();
+            }
+            if !alternatives.iter_mut().any(|known| take_in(known, &needs)) {
+                alternatives.push(needs);
+            }
+        }
+        if alternatives.len() <= MAX_ALTERNATIVES {
+            return Prerequisite(alternatives);
+        }
+        // Those that ask for the same fields lose the least.
+        let mut by_fields: BTreeMap<Vec<FieldId>, Vec<Needs>> = BTreeMap::new();
+        for needs in alternatives {
+            let fields = needs.keys().map(|need| need.field).collect();
+            by_fields.entry(fields).or_default().push(needs);
+        }
+        let groups = by_fields.into_values();
+        let merged = Prerequisite(groups.flat_map(|group| Prerequisite(group).in_one(counts).0).collect());
+        if merged.0.len() <= MAX_ALTERNATIVES {
+            merged
+        } else {
+            merged.in_one(counts)
+        }
+    }
+
+    /// The same as a single alternative, which asks for what all of them do.
+    fn in_one(self, counts: &KeyCounts) -> Prerequisite {
+        let common = self
+            .0
+            .into_iter()
+            .map(|needs| counts.by_field(needs))
+            .reduce(|one, mut other| {
+                let both = one.into_iter().filter_map(|(field, values)| {
+                    let others = other.remove(&field)?;
+                    Some((field, values.either(others)))
+                });
+                both.collect()
             });
-            (any.zip(other_any).map(either), both.collect())
+        let needs = common.map(|common| {
+            let need = |(field, values): (FieldId, RequiredValues)| {
+                let search = values.search();
+                (Need { field, search }, values)
+            };
+            common.into_iter().map(need).collect()
         });
-        let Some((any, each)) = common else {
-            return Prerequisite::Impossible;
-        };
-        // Of one field, it is among `each`.
-        let any = any.filter(|any| any.len() > 1).unwrap_or_default();
-        Prerequisite::Needs(Needs { each, any })
+        Prerequisite(needs.into_iter().collect())
     }
 }
 
-/// Fields of which one has what one of the lists says.
-fn either((mut one, other): (Fields, Fields)) -> Fields {
-    for (field, values) in other {
-        let values = match one.remove(&field) {
-            None => values,
-            Some(known) => known.either(values),
+impl KeyCounts {
+    /// What both ask for.
+    fn both(&self, one: &Needs, other: &Needs) -> Needs {
+        let mut both = one.clone();
+        for (need, values) in other {
+            let stronger = match both.remove(need) {
+                None => values.clone(),
+                Some(known) => self.stronger(need.field, known, values.clone()),
+            };
+            both.insert(*need, stronger);
+        }
+        // Who needs a part needs a value.
+        let is_said = |need: &Need| {
+            both.contains_key(&Need {
+                search: Search::Parts,
+                ..*need
+            })
         };
-        one.insert(field, values);
+        let said: Vec<Need> = both
+            .iter()
+            .filter(|(need, values)| **values == RequiredValues::Any && is_said(need))
+            .map(|(need, _)| *need)
+            .collect();
+        said.iter().for_each(|need| {
+            both.remove(need);
+        });
+        both
     }
-    one
+
+    /// Of each field the most selective values.
+    fn by_field(&self, needs: Needs) -> BTreeMap<FieldId, RequiredValues> {
+        let mut fields: BTreeMap<FieldId, RequiredValues> = BTreeMap::new();
+        for (Need { field, .. }, values) in needs {
+            let stronger = match fields.remove(&field) {
+                None => values,
+                Some(known) => self.stronger(field, known, values),
+            };
+            fields.insert(field, stronger);
+        }
+        fields
+    }
+}
+
+/// Makes of needs that differ in the keys of one field alone needs for which either will do; returns whether they do.
+fn take_in(known: &mut Needs, other: &Needs) -> bool {
+    if known.len() != other.len() || !known.keys().eq(other.keys()) {
+        return false;
+    }
+    let mut different = known
+        .iter_mut()
+        .zip(other.values())
+        .filter(|((_, one), other)| **one != **other);
+    match (different.next(), different.next()) {
+        (None, _) => true,
+        (Some(((_, RequiredValues::Keys(keys)), RequiredValues::Keys(others))), None)
+            if keys.len() + others.len() <= MAX_KEYS =>
+        {
+            keys.extend(others.iter().cloned());
+            true
+        }
+        _ => false,
+    }
 }
 
 /// The literal parts of a pattern that are worth looking for, in lower case.

@@ -68,6 +68,13 @@ impl ConditionGraph {
         Scratch::new(self.nodes.len())
     }
 
+    /// For each node whether it tests values of a field that is told.
+    pub(crate) fn tests_of(&self, is_told: &dyn Fn(FieldId) -> bool) -> Box<[bool]> {
+        let tests =
+            |node: &Node| matches!(node, Node::Field(matcher) if matcher.key.is_none() && is_told(matcher.field));
+        self.nodes.iter().map(tests).collect()
+    }
+
     /// Whether so many values of a field are looked at once for all tests, if at all.
     pub(crate) fn scans(&self, field: FieldId, values: usize) -> bool {
         scan::are_many(values) && self.scans.iter().any(|scan| scan.is_of(field))
@@ -212,6 +219,37 @@ impl NodeId {
         known.set(event.scratch.event << 1 | u64::from(holds));
         holds
     }
+}
+
+impl NodeId {
+    /// What the outcome is, if the values of the fields that some nodes test decide it; `is_told` says which nodes.
+    pub(crate) fn told_by(self, event: &Evaluation<'_>, is_told: &[bool]) -> Option<bool> {
+        let told = |operand: &NodeId| operand.told_by(event, is_told);
+        match event.node(self) {
+            Node::Always => Some(true),
+            Node::Never => Some(false),
+            Node::All(operands) => all(operands.by_cost.iter().map(told)),
+            Node::Any(operands) => {
+                all(operands.by_cost.iter().map(|operand| told(operand).map(|holds| !holds))).map(|none| !none)
+            }
+            Node::Not(operand) => told(operand).map(|holds| !holds),
+            Node::Field(_) => is_told[self.0 as usize].then(|| self.matches(event)),
+            Node::Computed(_) => None,
+        }
+    }
+}
+
+/// Whether all hold, as far as each is known.
+fn all(outcomes: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let mut all = Some(true);
+    for outcome in outcomes {
+        match outcome {
+            Some(false) => return Some(false),
+            Some(true) => {}
+            None => all = None,
+        }
+    }
+    all
 }
 
 /// A condition compiled by itself, for tests of what it means.

@@ -1,189 +1,177 @@
 //! Which rules an event may concern: an index of what each rule needs, built when rules are compiled.
 //!
-//! It is asked before any rule is evaluated and may name too many rules, never too few. For each field it has the rules
-//! that need a key (a whole value, or a part of one); an event may concern the rules found in all fields. A rule that
-//! needs a key of one of several fields is noted as met by whichever is found. First come the fields that say what kind
-//! of event it is, then those that the same program has each time it runs, and what they leave is remembered
-//! ([`memory`]); then the others, the most selective ones first. Texts are searched for parts only while rules are left
-//! that need one.
+//! It is asked before any rule is evaluated and may name too many rules, never too few. A rule takes an event in in one
+//! of several ways: by one term of a sequence, by one of several conditions. For each field the index has the ways that
+//! need a key (a whole value, or a part of one), and an event may concern the rules of which a way has all that it needs.
+//! First come the fields that say what kind of event it is, then those by which few events are told apart ([`key`]): what
+//! they leave, and what of that can hold given what they say, is remembered ([`memory`]). The others are looked at only
+//! for the ways that are left then, and searched for parts last.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::record::Record;
 use crate::record::streams::{Categories, IndexPatterns, OWN_STREAM};
-use crate::schema::{FieldId, fields};
+use crate::schema::{FieldId, Schema, fields};
 use crate::value::FoldBuffer;
 
+mod bits;
 mod field;
-mod found;
+mod key;
 mod memory;
 mod needs;
-mod rule_bits;
+mod others;
 mod stream_readers;
+mod way;
 
-use crate::analysis::prerequisite::{Fields, Needs, Prerequisite, RequiredKey, RequiredValues};
-use field::{FieldIndex, PartIndex};
-use found::Found;
-use memory::{Kinds, Memory, Remembered};
+use super::graph::{ConditionGraph, Evaluation, NodeId};
+use crate::analysis::prerequisite::Need;
+use bits::Bits;
+use field::FieldIndex;
+use key::KeyField;
+use memory::{FoundOfKind, Kinds, Memory};
 use needs::NeedsOfField;
-use rule_bits::RuleBits;
+use others::{Asked, Others};
 use stream_readers::StreamReaders;
+pub(crate) use way::Way;
 
 /// The kind of an event, besides its category: known before anything else.
 pub(crate) const KIND: [FieldId; 2] = [fields::EVENT_TYPE, fields::EVENT_ACTION];
-/// What a program has each time it is run by the same program. A field that is true or false, or of which only the
-/// presence matters, has few values too.
-const OF_PROGRAMS: [FieldId; 12] = [
-    fields::HOST_OS_TYPE,
-    fields::PROCESS_NAME,
-    fields::PROCESS_EXECUTABLE,
-    fields::PROCESS_PARENT_NAME,
-    fields::PROCESS_PARENT_EXECUTABLE,
-    fields::PROCESS_GROUP_LEADER_NAME,
-    fields::PROCESS_GROUP_LEADER_EXECUTABLE,
-    fields::PROCESS_SESSION_LEADER_NAME,
-    fields::PROCESS_SESSION_LEADER_EXECUTABLE,
-    fields::PROCESS_ENTRY_LEADER_NAME,
-    fields::PROCESS_ENTRY_LEADER_EXECUTABLE,
-    fields::USER_ID,
-];
 
 #[derive(Debug)]
 pub(crate) struct CandidateIndex {
-    /// For each category of events the rules that read it.
-    by_category: Box<[RuleBits]>,
+    /// For each category of events the ways of rules that read it.
+    by_category: Box<[Bits]>,
     /// For each rule the streams that it reads.
     patterns: Box<[IndexPatterns]>,
-    /// The rules that can match at all.
-    possible: RuleBits,
-    /// The rules that need a key of one of several fields.
-    with_alternatives: RuleBits,
-    /// Of these, those all of whose fields are of the kind or of programs.
-    decided_by_program: RuleBits,
+    ways: Box<[CompiledWay]>,
     kind: Stage,
     programs: Stage,
-    /// What of the program is remembered.
-    remembered: Box<[Remembered]>,
-    others: Stage,
+    others: Others,
+    /// By which events are told apart.
+    key: Box<[KeyField]>,
+    /// For each node of the graph whether it tests one of these fields, or one of the kind.
+    is_told: Box<[bool]>,
+    rules: usize,
+}
+
+#[derive(Debug)]
+struct CompiledWay {
+    rule: usize,
+    conditions: [NodeId; 2],
+    /// The numbers of those fields of the key that the conditions test.
+    tested: Arc<[u32]>,
 }
 
 /// Fields that are looked at together, the most selective first.
 #[derive(Debug)]
 struct Stage {
     fields: Box<[FieldIndex]>,
-    parts: Box<[PartIndex]>,
-    /// The rules for which one of them matters.
-    concerned: RuleBits,
 }
 
 /// Scratch space and result of a look-up.
 #[derive(Debug)]
 pub(crate) struct Candidates {
-    found: Found,
+    /// The ways that are left.
+    left: Bits,
+    found: Bits,
+    /// The rules.
+    rules: Vec<usize>,
     streams: StreamReaders,
     kinds: Kinds,
     memory: Memory,
+    key: Vec<u8>,
+    asked: Asked,
 }
 
+/// Of each need the ways that have it.
+type AllNeeds = BTreeMap<Need, NeedsOfField>;
+
 impl CandidateIndex {
-    /// For rules in their order, with the categories of events that each reads and what it needs.
-    pub(crate) fn new(rules: &[(Categories, Prerequisite)], patterns: Box<[IndexPatterns]>) -> CandidateIndex {
-        let count = rules.len();
-        let numbered = || rules.iter().zip(0_u32..);
+    /// For ways in the order of their rules, whose conditions are in the graph.
+    pub(crate) fn new(
+        ways: &[Way<'_>],
+        patterns: Box<[IndexPatterns]>,
+        graph: &ConditionGraph,
+        schema: &Schema,
+    ) -> CandidateIndex {
+        let count = ways.len();
+        let numbered = || ways.iter().zip(0_u32..);
         let by_category = (0..Categories::COUNT).map(|category| {
-            let reads = numbered().filter(|((read, _), _)| read.numbers().any(|number| number == category));
-            RuleBits::of(reads.map(|(_, rule)| rule), count)
+            let reads = numbered().filter(|(way, _)| way.categories.numbers().any(|number| number == category));
+            Bits::of(reads.map(|(_, number)| number), count)
         });
-        let possible = numbered().filter(|((_, prerequisite), _)| *prerequisite != Prerequisite::Impossible);
-        let needs = || {
-            numbered().filter_map(|((_, prerequisite), rule)| match prerequisite {
-                Prerequisite::Impossible => None,
-                Prerequisite::Needs(needs) => Some((needs, rule)),
-            })
-        };
-        // Whole values and parts are looked for apart.
-        let mut whole: BTreeMap<FieldId, NeedsOfField> = BTreeMap::new();
-        let mut with_parts: BTreeMap<FieldId, NeedsOfField> = BTreeMap::new();
-        for (Needs { each, any }, rule) in needs() {
-            for (field, values) in each {
-                // Whatever it needs, it needs a value.
-                whole.entry(*field).or_default().needing.push(rule);
-                let place = if values.have_parts() {
-                    &mut with_parts
-                } else {
-                    &mut whole
-                };
-                needs::add_keys(&mut place.entry(*field).or_default().keys, values, rule);
-            }
-            for (field, values) in any {
-                let place = if values.have_parts() {
-                    &mut with_parts
-                } else {
-                    &mut whole
-                };
-                let of_field = place.entry(*field).or_default();
-                of_field.asking.push(rule);
-                needs::add_keys(&mut of_field.alternatives, values, rule);
-                if *values == RequiredValues::Any {
-                    of_field.asking_presence.push(rule);
+        let mut needs = AllNeeds::new();
+        for (way, number) in numbered() {
+            for (need, values) in way.needs {
+                let of_field = needs.entry(*need).or_default();
+                of_field.needing.push(number);
+                for key in values.keys() {
+                    of_field.keys.entry(key.clone()).or_default().push(number);
                 }
             }
         }
-        let is_presence_only = |field: &FieldId| {
-            let needs = whole.get(field);
-            needs.is_some_and(|needs| needs.keys.is_empty() && needs.alternatives.is_empty())
-                && !with_parts.contains_key(field)
-        };
-        let is_truth = |field: &FieldId| {
-            let keys = whole
-                .get(field)
-                .into_iter()
-                .flat_map(|needs| needs.keys.keys().chain(needs.alternatives.keys()));
-            !with_parts.contains_key(field)
-                && keys.clone().count() > 0
-                && keys.clone().all(|key| matches!(key, RequiredKey::Boolean(_)))
-        };
-        let mut all: Vec<FieldId> = whole.keys().chain(with_parts.keys()).copied().collect();
-        all.sort_unstable();
-        all.dedup();
-        let is_kind = |field: &FieldId| KIND.contains(field);
-        let is_of_programs = |field: &FieldId| {
-            !is_kind(field) && (OF_PROGRAMS.contains(field) || is_presence_only(field) || is_truth(field))
-        };
-        let remembered = all
+        let conditions = ways
             .iter()
-            .filter(|field| is_of_programs(field))
-            .map(|field| Remembered {
-                field: *field,
-                only_presence: is_presence_only(field),
+            .flat_map(|way| way.conditions)
+            .map(|(condition, _)| condition);
+        let key = key::fields_of(conditions, schema)
+            .into_iter()
+            .filter(|key| !is_kind(key.field));
+        let key: Box<[KeyField]> = key.collect();
+        let position = |field: FieldId| key.binary_search_by_key(&field, |key| key.field).ok();
+        let tested = |way: &Way<'_>| -> Arc<[u32]> {
+            let mut tested = Vec::new();
+            for (condition, _) in way.conditions {
+                condition.visit_fields(&mut |field| tested.extend(position(field.field)));
+            }
+            tested.sort_unstable();
+            tested.dedup();
+            tested.into_iter().map(|number| number as u32).collect()
+        };
+        let is_of_programs = |field: FieldId| position(field).is_some();
+        let is_told = |field: FieldId| is_kind(field) || is_of_programs(field);
+        let stage = |belongs: &dyn Fn(FieldId) -> bool| Stage {
+            fields: indices(&needs, belongs, count).into(),
+        };
+        let mut compiled: Vec<CompiledWay> = Vec::with_capacity(count);
+        for way in ways {
+            let conditions = way.conditions.map(|(_, node)| node);
+            // Ways by the same conditions follow one another.
+            let tested = match compiled.last() {
+                Some(last) if last.conditions == conditions => Arc::clone(&last.tested),
+                _ => tested(way),
+            };
+            compiled.push(CompiledWay {
+                rule: way.rule,
+                conditions,
+                tested,
             });
-        let stage = |belongs: &dyn Fn(&FieldId) -> bool| Stage::new(&whole, &with_parts, belongs, count);
-        let is_early = |any: &Fields| any.keys().all(|field| is_kind(field) || is_of_programs(field));
-        let with_alternatives = needs().filter(|(needs, _)| !needs.any.is_empty());
-        let early = with_alternatives.clone().filter(|(needs, _)| is_early(&needs.any));
+        }
         CandidateIndex {
             by_category: by_category.collect(),
             patterns,
-            possible: RuleBits::of(possible.map(|(_, rule)| rule), count),
-            decided_by_program: RuleBits::of(early.map(|(_, rule)| rule), count),
-            with_alternatives: RuleBits::of(with_alternatives.map(|(_, rule)| rule), count),
             kind: stage(&is_kind),
             programs: stage(&is_of_programs),
-            others: stage(&|field| !is_kind(field) && !is_of_programs(field)),
-            remembered: remembered.collect(),
+            others: Others::new(ways, indices(&needs, &|field| !is_told(field), count)),
+            is_told: graph.tests_of(&is_told),
+            rules: ways.last().map_or(0, |way| way.rule + 1),
+            ways: compiled.into(),
+            key,
         }
     }
 
     pub(crate) fn scratch(&self) -> Candidates {
+        let none = Bits::of(std::iter::empty(), self.ways.len());
         Candidates {
-            found: Found {
-                rules: self.possible.clone(),
-                met: self.possible.clone(),
-                allowed: self.possible.clone(),
-            },
+            memory: Memory::new(&none),
+            asked: self.others.scratch(&none),
+            found: none.clone(),
+            left: none,
+            rules: Vec::with_capacity(self.rules),
             streams: StreamReaders::default(),
             kinds: Kinds::default(),
-            memory: Memory::new(&self.possible),
+            key: Vec::new(),
         }
     }
 
@@ -191,167 +179,178 @@ impl CandidateIndex {
     /// very many values are not looked at: the rules look at their values once for all.
     pub(crate) fn find(
         &self,
-        record: &Record,
+        event: &Evaluation<'_>,
         candidates: &mut Candidates,
-        folded: &FoldBuffer,
         is_scanned: impl Fn(FieldId, usize) -> bool,
     ) {
-        if !self.find_by_program(record, candidates, folded, &is_scanned) {
+        candidates.rules.clear();
+        if !self.find_by_program(event, candidates, &is_scanned) {
             return;
         }
-        let found = &mut candidates.found;
-        folded.fold_all(record.all_text());
-        self.others.narrow(record, found, folded, &is_scanned);
-        found.rules.remove_unless(&self.with_alternatives, &found.met);
+        let Candidates { left, rules, asked, .. } = candidates;
+        event.folded().fold_all(event.record.all_text());
+        asked.begin();
+        for way in left.iter() {
+            let rule = self.ways[way].rule;
+            if rules.last() != Some(&rule) && self.others.may_be_there(way, event, asked, &is_scanned) {
+                rules.push(rule);
+            }
+        }
     }
 
     /// The same by the event's kind and program alone, so by no other fields than [`CandidateIndex::program_fields`];
     /// returns whether there is such a rule.
     pub(crate) fn find_by_program(
         &self,
-        record: &Record,
+        event: &Evaluation<'_>,
         candidates: &mut Candidates,
-        folded: &FoldBuffer,
         is_scanned: &impl Fn(FieldId, usize) -> bool,
     ) -> bool {
         let Candidates {
+            left,
             found,
             streams,
             kinds,
             memory,
+            key,
+            ..
         } = candidates;
+        let (record, folded) = (event.record, event.folded());
         // What is remembered is of events that name no stream, as all of one producer.
-        let names_stream = streams.find(record, &self.patterns, &mut found.rules);
-        let kind = if names_stream { None } else { kinds.place(record) };
-        if kind.and_then(|kind| kinds.recall(kind, found)).is_none() {
-            if !names_stream {
-                self.read_by(Categories::of(record), &mut found.rules);
-            }
-            self.narrow_by_kind(record, found, folded, is_scanned);
-            if let Some(kind) = kind {
-                kinds.remember(kind, found);
-            }
+        let patterns = self.ways.iter().map(|way| &self.patterns[way.rule]);
+        if streams.find(record, patterns, left) {
+            return self.kind.narrow(record, left, found, folded, is_scanned)
+                && self.narrow_by_program(event, left, found, is_scanned);
         }
-        if !found.rules.overlap(&self.possible) {
+        let Some(place) = kinds.place(record) else {
+            return self.find_by_kind(record, left, found, folded, is_scanned)
+                && self.narrow_by_program(event, left, found, is_scanned);
+        };
+        if kinds.recall(place).is_none() {
+            let any = self.find_by_kind(record, left, found, folded, is_scanned);
+            let of_kind = FoundOfKind {
+                any,
+                key: self.key_of(left),
+                ways: left.clone(),
+            };
+            kinds.remember(place, of_kind);
+        }
+        let Some(of_kind) = kinds.recall(place).filter(|of_kind| of_kind.any) else {
             return false;
-        }
-        if found.rules.overlap(&self.programs.concerned) {
-            let key = kind.and_then(|kind| memory::key(record, kind, &self.remembered));
-            if key.and_then(|key| memory.recall(key, found)).is_none() {
-                self.narrow_by_program(record, found, folded, is_scanned);
-                if let Some(key) = key {
-                    memory.remember(key, found);
-                }
+        };
+        let key = key::of_event(record, place, &self.key, &of_kind.key, folded, key);
+        if key.and_then(|key| memory.recall(key, left)).is_none() {
+            left.copy_from(&of_kind.ways);
+            self.narrow_by_program(event, left, found, is_scanned);
+            if let Some(key) = key {
+                memory.remember(key, left);
             }
         }
-        found.rules.overlap(&self.possible)
+        !left.is_empty()
     }
 
     /// What [`CandidateIndex::find_by_program`] looks at.
     pub(crate) fn program_fields(&self) -> impl Iterator<Item = FieldId> {
-        let of_stage = |stage: &Stage| {
-            let whole = stage.fields.iter().map(|index| index.field);
-            whole
-                .chain(stage.parts.iter().map(|index| index.field))
-                .collect::<Vec<_>>()
-        };
         let always = [fields::EVENT_CATEGORY].into_iter().chain(KIND).chain(OWN_STREAM);
-        always.chain(of_stage(&self.kind)).chain(of_stage(&self.programs))
+        always.chain(self.key.iter().map(|key| key.field))
     }
 
     /// The rules that may match an event of which only its kind is known.
     pub(crate) fn of_kind(&self, kind: &Record) -> Vec<usize> {
-        let mut found = self.scratch().found;
-        self.read_by(Categories::of(kind), &mut found.rules);
-        self.narrow_by_kind(kind, &mut found, &FoldBuffer::default(), &|_, _| false);
-        found.rules.iter().collect()
+        let Candidates {
+            mut left, mut found, ..
+        } = self.scratch();
+        self.find_by_kind(kind, &mut left, &mut found, &FoldBuffer::default(), &|_, _| false);
+        let mut rules: Vec<usize> = left.iter().map(|way| self.ways[way].rule).collect();
+        rules.dedup();
+        rules
     }
 
-    /// Puts the rules that read events of these categories into `rules`.
-    fn read_by(&self, categories: Categories, rules: &mut RuleBits) {
-        rules.clear();
-        categories
-            .numbers()
-            .for_each(|category| rules.unite(&self.by_category[category]));
+    /// The numbers of those fields of the key that one of the ways tests.
+    fn key_of(&self, left: &Bits) -> Box<[u32]> {
+        let numbers: BTreeSet<u32> = left
+            .iter()
+            .flat_map(|way| self.ways[way].tested.iter().copied())
+            .collect();
+        numbers.into_iter().collect()
     }
 
-    /// Leaves of the rules that read the event those that may concern one of its kind.
-    fn narrow_by_kind(
+    /// Leaves in `left` the ways that may concern an event of this kind; returns whether there are any.
+    fn find_by_kind(
         &self,
         record: &Record,
-        found: &mut Found,
+        left: &mut Bits,
+        found: &mut Bits,
         folded: &FoldBuffer,
         is_scanned: &impl Fn(FieldId, usize) -> bool,
-    ) {
-        found.met.clear();
-        if found.rules.intersect(&self.possible) {
-            self.kind.narrow(record, found, folded, is_scanned);
-        }
+    ) -> bool {
+        left.clear();
+        let categories = Categories::of(record).numbers();
+        categories.for_each(|category| left.unite(&self.by_category[category]));
+        self.kind.narrow(record, left, found, folded, is_scanned)
     }
 
+    /// Removes the ways that the program does not have, and those that cannot hold whatever the other fields are.
     fn narrow_by_program(
         &self,
-        record: &Record,
-        found: &mut Found,
-        folded: &FoldBuffer,
+        event: &Evaluation<'_>,
+        left: &mut Bits,
+        found: &mut Bits,
         is_scanned: &impl Fn(FieldId, usize) -> bool,
-    ) {
-        self.programs.narrow(record, found, folded, is_scanned);
-        found.rules.remove_unless(&self.decided_by_program, &found.met);
+    ) -> bool {
+        if !self
+            .programs
+            .narrow(event.record, left, found, event.folded(), is_scanned)
+        {
+            return false;
+        }
+        found.copy_from(left);
+        // Ways by the same conditions follow one another.
+        let mut last = None;
+        for (number, CompiledWay { conditions, .. }) in found.iter().map(|number| (number, &self.ways[number])) {
+            let may_hold = |node: &NodeId| node.told_by(event, &self.is_told) != Some(false);
+            let may_hold = match last {
+                Some((same, may_hold)) if same == conditions => may_hold,
+                _ => conditions.iter().all(may_hold),
+            };
+            last = Some((conditions, may_hold));
+            if !may_hold {
+                left.remove(number as u32);
+            }
+        }
+        !left.is_empty()
     }
 }
 
-impl Stage {
-    fn new(
-        whole: &BTreeMap<FieldId, NeedsOfField>,
-        with_parts: &BTreeMap<FieldId, NeedsOfField>,
-        belongs: &dyn Fn(&FieldId) -> bool,
-        count: usize,
-    ) -> Stage {
-        let mut concerned = RuleBits::of(std::iter::empty(), count);
-        let mut of_stage = |all: &BTreeMap<FieldId, NeedsOfField>| {
-            let mut chosen: Vec<FieldId> = all.keys().filter(|field| belongs(field)).copied().collect();
-            let worth = |field: &FieldId| all.get(field).map_or(0.0, NeedsOfField::worth);
-            chosen.sort_by(|one, other| worth(other).total_cmp(&worth(one)));
-            let needs = chosen.iter().filter_map(|field| all.get(field));
-            let rules = needs.flat_map(|needs| needs.rules());
-            rules.for_each(|rule| concerned.insert(rule));
-            chosen
-        };
-        let (fields, parts) = (of_stage(whole), of_stage(with_parts));
-        let fields = fields
-            .into_iter()
-            .filter_map(|field| Some(FieldIndex::new(field, whole.get(&field)?, count)));
-        let parts = parts
-            .into_iter()
-            .filter_map(|field| Some(PartIndex::new(field, with_parts.get(&field)?, count)));
-        Stage {
-            fields: fields.collect(),
-            parts: parts.collect(),
-            concerned,
-        }
-    }
+fn is_kind(field: FieldId) -> bool {
+    KIND.contains(&field) || field == fields::EVENT_CATEGORY
+}
 
-    /// Removes the rules that need what the fields do not have.
+/// Indices of those fields that belong, the most selective first, and parts last.
+fn indices(needs: &AllNeeds, belongs: &dyn Fn(FieldId) -> bool, count: usize) -> Vec<FieldIndex> {
+    let mut chosen: Vec<(&Need, &NeedsOfField)> = needs.iter().filter(|(need, _)| belongs(need.field)).collect();
+    chosen.sort_by(|(one, of_one), (other, of_other)| {
+        let worth = of_other.worth().total_cmp(&of_one.worth());
+        one.search.cmp(&other.search).then(worth)
+    });
+    let index = |(need, of_field): (&Need, &NeedsOfField)| FieldIndex::new(*need, of_field, count);
+    chosen.into_iter().map(index).collect()
+}
+
+impl Stage {
+    /// Removes the ways that need what the fields do not have; returns whether any are left.
     fn narrow(
         &self,
         record: &Record,
-        found: &mut Found,
+        left: &mut Bits,
+        found: &mut Bits,
         folded: &FoldBuffer,
         is_scanned: &impl Fn(FieldId, usize) -> bool,
-    ) {
-        for field in &self.fields {
-            if field.concerns(found) && !field.narrow(record, found, folded, is_scanned) {
-                return;
-            }
-        }
-        for parts in &self.parts {
-            if !parts.concerns(found) || is_scanned(parts.field, record.tested_count(parts.field)) {
-                parts.skip(found);
-            } else {
-                parts.narrow(record, found, folded);
-            }
-        }
+    ) -> bool {
+        let mut fields = self.fields.iter();
+        let is_done =
+            |index: &FieldIndex| index.concerns(left) && !index.narrow(record, left, found, folded, is_scanned);
+        !fields.any(is_done) && !left.is_empty()
     }
 }
 
@@ -363,7 +362,7 @@ impl Candidates {
 
     /// The rules, in their order.
     pub(crate) fn rules(&self) -> impl Iterator<Item = usize> + '_ {
-        self.found.rules.iter()
+        self.rules.iter().copied()
     }
 }
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::graph::{ConditionGraph, Evaluation, GraphBuilder, NodeId, Scratch};
-use super::index::{CandidateIndex, Candidates, KIND};
+use super::index::{CandidateIndex, Candidates, KIND, Way};
 use super::sequence::CompiledSequence;
 use crate::analysis::prerequisite::{KeyCounts, Prerequisite};
-use crate::condition::{AlertLimits, Detection, Then};
-use crate::record::streams::{Categories, OWN_STREAM};
+use crate::condition::{AlertLimits, Condition, Detection, Then};
+use crate::record::streams::OWN_STREAM;
 use crate::record::{OF_ALERT, Record, SUMMARY};
 use crate::rule::{CheckedRule, RuleInfo};
 use crate::schema::{FieldId, Schema, fields};
@@ -52,15 +52,23 @@ pub(crate) enum CompiledDetection {
 }
 
 impl CompiledDetection {
-    fn compile(detection: Detection, graph: &mut GraphBuilder) -> CompiledDetection {
+    fn compile(detection: &Detection, graph: &mut GraphBuilder) -> CompiledDetection {
         match detection {
             Detection::Single { condition, then } => CompiledDetection::Single {
-                condition: graph.add_indexed(&condition),
-                then,
+                condition: graph.add_indexed(condition),
+                then: then.clone(),
             },
             Detection::Sequence(sequence) => {
-                CompiledDetection::Sequence(Arc::new(CompiledSequence::compile(&sequence, graph)))
+                CompiledDetection::Sequence(Arc::new(CompiledSequence::compile(sequence, graph)))
             }
+        }
+    }
+
+    /// As [`Detection::conditions`].
+    fn conditions(&self) -> Vec<NodeId> {
+        match self {
+            CompiledDetection::Single { condition, .. } => vec![*condition],
+            CompiledDetection::Sequence(sequence) => sequence.conditions().collect(),
         }
     }
 
@@ -118,7 +126,7 @@ impl CompiledRule {
         self.detection.concerns(event) && self.filter.matches(event)
     }
 
-    fn compile(rule: CheckedRule, graph: &mut GraphBuilder) -> CompiledRule {
+    fn compile(rule: &CheckedRule, graph: &mut GraphBuilder) -> CompiledRule {
         let mut reads = Vec::new();
         rule.visit_fields(&mut |field| reads.push(field.field));
         reads.sort_unstable();
@@ -126,31 +134,53 @@ impl CompiledRule {
         CompiledRule {
             reads: reads.into_boxed_slice(),
             meaning: rule.meaning_with_limits(),
-            info: Arc::new(rule.info),
+            info: Arc::new(rule.info.clone()),
             filter: graph.add(&rule.filter),
-            limits: rule.limits,
-            detection: CompiledDetection::compile(rule.detection, graph),
+            limits: rule.limits.clone(),
+            detection: CompiledDetection::compile(&rule.detection, graph),
         }
     }
 }
 
-/// For each rule what an event needs for the rule to take it in.
-fn prerequisites(rules: &[CheckedRule]) -> Vec<(Categories, Prerequisite)> {
+/// For each condition by which a rule takes events in what an event needs for that.
+fn prerequisites(rules: &[CheckedRule]) -> Vec<Vec<Prerequisite>> {
     let mut counts = KeyCounts::default();
     rules
         .iter()
         .flat_map(|rule| rule.detection.conditions())
         .for_each(|condition| counts.add(condition));
-    let prerequisite = |rule: &CheckedRule| {
-        let conditions = rule.detection.conditions().into_iter();
-        let taken_in = Prerequisite::any(
-            conditions.map(|condition| Prerequisite::of(condition, &counts)),
-            &counts,
-        );
-        let both = [Prerequisite::of(&rule.filter, &counts), taken_in];
-        (rule.categories, Prerequisite::all(both.into_iter(), &counts))
+    let of_rule = |rule: &CheckedRule| -> Vec<Prerequisite> {
+        let of_condition = |condition: &Condition| {
+            let both = [&rule.filter, condition].map(|condition| Prerequisite::of(condition, &counts));
+            Prerequisite::all(both.into_iter(), &counts)
+        };
+        rule.detection.conditions().into_iter().map(of_condition).collect()
     };
-    rules.iter().map(prerequisite).collect()
+    rules.iter().map(of_rule).collect()
+}
+
+/// An index of the rules, of which the compiled ones are in the graph.
+fn index(rules: &[CheckedRule], compiled: &[CompiledRule], graph: &ConditionGraph, schema: &Schema) -> CandidateIndex {
+    let prerequisites = prerequisites(rules);
+    let mut ways = Vec::new();
+    for (position, ((rule, compiled), prerequisites)) in rules.iter().zip(compiled).zip(&prerequisites).enumerate() {
+        let conditions = rule
+            .detection
+            .conditions()
+            .into_iter()
+            .zip(compiled.detection.conditions());
+        for (condition, prerequisite) in conditions.zip(prerequisites) {
+            let way = |needs| Way {
+                rule: position,
+                needs,
+                categories: rule.categories,
+                conditions: [condition, (&rule.filter, compiled.filter)],
+            };
+            ways.extend(prerequisite.alternatives().iter().map(way));
+        }
+    }
+    let patterns = rules.iter().map(|rule| rule.index.clone()).collect();
+    CandidateIndex::new(&ways, patterns, graph, schema)
 }
 
 impl Rules {
@@ -163,13 +193,14 @@ impl Rules {
             rules.iter().all(|rule| rule.schema == *schema),
             "the rules are of another schema"
         );
-        let prerequisites = prerequisites(&rules);
-        let patterns = rules.iter().map(|rule| rule.index.clone()).collect();
         let mut graph = GraphBuilder::default();
-        let rules: Vec<CompiledRule> = rules
-            .into_iter()
+        let compiled: Vec<CompiledRule> = rules
+            .iter()
             .map(|rule| CompiledRule::compile(rule, &mut graph))
             .collect();
+        let graph = graph.finish(schema);
+        let index = index(&rules, &compiled, &graph, schema);
+        let rules = compiled;
         let deferred = rules.iter().enumerate().filter(|(_, rule)| rule.detection.may_wait());
         let mut read_fields = vec![false; schema.field_count()].into_boxed_slice();
         let of_all = EVERY_RULE_READS
@@ -183,8 +214,8 @@ impl Rules {
             schema: schema.clone(),
             infos: rules.iter().map(|rule| Arc::clone(&rule.info)).collect(),
             deferred: deferred.map(|(position, _)| position).collect(),
-            graph: graph.finish(schema),
-            index: CandidateIndex::new(&prerequisites, patterns),
+            graph,
+            index,
             rules,
             read_fields,
         })
@@ -220,7 +251,7 @@ impl Rules {
     ) -> Evaluation<'a> {
         let is_scanned = |field, values| self.graph.scans(field, values);
         let event = Evaluation::new(record, &self.graph, scratch);
-        self.index.find(record, candidates, event.folded(), is_scanned);
+        self.index.find(&event, candidates, is_scanned);
         event
     }
 
@@ -233,8 +264,7 @@ impl Rules {
     ) -> bool {
         let is_scanned = |field, values| self.graph.scans(field, values);
         let event = Evaluation::new(record, &self.graph, scratch);
-        self.index
-            .find_by_program(record, candidates, event.folded(), &is_scanned)
+        self.index.find_by_program(&event, candidates, &is_scanned)
     }
 
     /// An empty record that takes only what says which program ran, by which program, and the like: a few fields, by

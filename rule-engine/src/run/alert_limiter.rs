@@ -139,7 +139,7 @@ impl AlertLimiter {
         match &self.limits.suppression {
             None => Vec::new(),
             Some(suppression) if suppression.grouping == ListKeys::EachValue => {
-                keys(&suppression.group_by, record, cut)
+                keys(&suppression.group_by, record, cut).into_vec()
             }
             Some(suppression) => whole_lists_key(&suppression.group_by, record, cut)
                 .into_iter()

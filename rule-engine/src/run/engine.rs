@@ -177,10 +177,10 @@ impl Engine {
         for position in candidates.rules() {
             counters.candidates += 1;
             let rule = &rules.rules[position];
-            if !rule.takes_in(&event) {
+            let state = &mut states[position];
+            if !state.detection.has_use_for(&event, moment) || !rule.takes_in(&event) {
                 continue;
             }
-            let state = &mut states[position];
             let before = state.bytes();
             let counted = (counters.groups_evicted, counters.group_keys_cut);
             let RuleState { detection, limiter, .. } = state;

@@ -1,8 +1,10 @@
 //! State by key: what sequences, thresholds and suppression remember for events that share a key.
 
+use smallvec::SmallVec;
+
 use super::grouped::GroupTerm;
 use crate::condition::{KeyField, MissingKey};
-use crate::limits::MAX_KEY_COMBINATIONS;
+use crate::limits::{MAX_KEY_COMBINATIONS, MAX_TERM_BYTES};
 use crate::record::Record;
 use crate::record::key::Key;
 use crate::run::fair_quota::{FairQuota, entry_bytes};
@@ -10,9 +12,19 @@ use crate::value::hash::{HashMap, HashSet, digest, give_back};
 
 /// The keys of an event, one per combination of its values, at most [`MAX_KEY_COMBINATIONS`]; `cut` counts when there
 /// are more.
-pub(crate) fn keys(fields: &[KeyField], record: &Record, cut: &mut u64) -> Vec<Key> {
-    let mut keys = vec![Key::any()];
+pub(crate) fn keys(fields: &[KeyField], record: &Record, cut: &mut u64) -> SmallVec<[Key; 1]> {
+    let mut keys = SmallVec::from([Key::any()]);
     for field in fields {
+        // Most fields have one value, which takes no list.
+        let mut values = field.field.keys(record);
+        match (values.next(), values.next()) {
+            (None, _) if field.missing == MissingKey::Excludes => return SmallVec::new(),
+            (Some(value), None) if value.len() <= MAX_TERM_BYTES => {
+                keys.iter_mut().for_each(|key| *key = key.and(&Some(value.as_ref())));
+                continue;
+            }
+            _ => {}
+        }
         let values = field.values(record);
         let combined = keys.iter().flat_map(|key| values.iter().map(|value| key.and(value)));
         keys = combined.take(MAX_KEY_COMBINATIONS + 1).collect();

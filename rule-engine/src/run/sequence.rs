@@ -11,6 +11,8 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::compile::graph::Evaluation;
 use crate::compile::sequence::{CompiledSequence, CompiledTerm};
 use crate::limits::EngineLimits;
@@ -136,6 +138,25 @@ impl SequenceState {
         self.waiting.next_due_ns()
     }
 
+    /// Whether taking in the event can change anything: it begins a sequence, or something is remembered for its key.
+    pub(crate) fn has_use_for(&self, event: &Evaluation<'_>) -> bool {
+        if self.sequence.begins_with(event) {
+            return true;
+        }
+        if self.keys.is_empty() && self.waiting.is_empty() {
+            return false;
+        }
+        let is_remembered = |key: &Key| self.keys.get(*key).is_some() || self.waiting.has_one_of(*key);
+        let mut terms = self.sequence.terms.iter().chain(&self.sequence.until);
+        // Few keys are remembered, so they come first.
+        terms.any(|term| {
+            let mut cut = 0;
+            let keys = keys(&term.keys, event.record, &mut cut);
+            // Of keys beyond the limit it is told.
+            (cut > 0 || keys.iter().any(is_remembered)) && term.condition.matches(event)
+        })
+    }
+
     /// Takes in the event and returns the matches that it completes.
     pub(crate) fn observe(
         &mut self,
@@ -143,12 +164,11 @@ impl SequenceState {
         moment: Moment,
         counters: &mut EngineCounters,
     ) -> Vec<EarlierEvents> {
-        if self.keys.is_empty() && self.waiting.is_empty() && !self.sequence.begins_with(event) {
-            return Vec::new();
-        }
         let sequence = Arc::clone(&self.sequence);
         let terms = sequence.terms.iter();
-        let event_keys: Vec<Vec<Key>> = terms.map(|term| term_keys(term, event, counters)).collect();
+        let event_keys: Vec<SmallVec<[Key; 1]>> = terms
+            .map(|term| term_keys(term, event, &mut counters.group_keys_cut))
+            .collect();
         let time_ns = moment.time_ns;
         let present = Present {
             record: event.record,
@@ -192,7 +212,7 @@ impl SequenceState {
                 let in_time = |span| time_ns.saturating_sub(partial.first_ns) <= span;
                 partial.last_ns <= time_ns && sequence.max_span_ns.is_none_or(in_time)
             };
-            for key in term_keys(until, event, counters) {
+            for key in term_keys(until, event, &mut counters.group_keys_cut) {
                 for slot in self.keys.get_mut(key).into_iter().flat_map(|state| &mut state.slots) {
                     slot.newest.take_if(is_ended);
                     slot.before.take_if(is_ended);
@@ -289,7 +309,12 @@ impl SequenceState {
         !partial.is_spoiled && (self.sequence.may_wait() || !unwanted_in_time)
     }
 
-    fn note_unwanted(&mut self, event_keys: &[Vec<Key>], present: &Present<'_>, counters: &mut EngineCounters) {
+    fn note_unwanted(
+        &mut self,
+        event_keys: &[SmallVec<[Key; 1]>],
+        present: &Present<'_>,
+        counters: &mut EngineCounters,
+    ) {
         let (stages, moment) = (self.sequence.stages.len(), present.moment);
         let places = self.sequence.missing.iter().enumerate();
         let unwanted: Vec<(usize, usize)> = places
@@ -366,11 +391,11 @@ impl Slot {
 }
 
 /// The keys of the event; none if the term does not match it.
-fn term_keys(term: &CompiledTerm, event: &Evaluation<'_>, counters: &mut EngineCounters) -> Vec<Key> {
+fn term_keys(term: &CompiledTerm, event: &Evaluation<'_>, cut: &mut u64) -> SmallVec<[Key; 1]> {
     if !term.condition.matches(event) {
-        return Vec::new();
+        return SmallVec::new();
     }
-    keys(&term.keys, event.record, &mut counters.group_keys_cut)
+    keys(&term.keys, event.record, cut)
 }
 
 #[cfg(test)]

@@ -186,6 +186,14 @@ impl DetectionState {
         }
     }
 
+    /// Whether it can lead to anything if the rule takes the event in.
+    pub(super) fn has_use_for(&self, event: &Evaluation<'_>, moment: Option<Moment>) -> bool {
+        match self {
+            DetectionState::Sequence(state) => moment.is_none() || state.has_use_for(event),
+            DetectionState::Alert | DetectionState::NewTerms(_) | DetectionState::Threshold(_) => true,
+        }
+    }
+
     /// Takes in an event that concerns the rule; returns the matches it leads to.
     pub(super) fn observe(
         &mut self,

@@ -6,7 +6,7 @@
 //! what an event brought, of which it keeps nothing: with 128 bits and the secret, nobody makes two alike.
 
 use std::collections;
-use std::hash::{BuildHasher as _, Hash, Hasher as _};
+use std::hash::Hash;
 use std::sync::LazyLock;
 
 pub(crate) type HashMap<K, V> = collections::HashMap<K, V, ahash::RandomState>;
@@ -30,31 +30,6 @@ static SECRETS: LazyLock<[ahash::RandomState; 2]> = LazyLock::new(Default::defau
 pub(crate) fn digest(value: &impl Hash) -> u128 {
     let [high, low] = SECRETS.each_ref().map(|secret| u128::from(secret.hash_one(value)));
     high << 64 | low
-}
-
-/// A [`digest`] of texts and numbers that come one after the other.
-pub(crate) struct Digest([ahash::AHasher; 2]);
-
-impl Default for Digest {
-    fn default() -> Digest {
-        Digest(SECRETS.each_ref().map(|secret| secret.build_hasher()))
-    }
-}
-
-impl Digest {
-    pub(crate) fn add_number(&mut self, number: u64) {
-        self.0.iter_mut().for_each(|hasher| hasher.write_u64(number));
-    }
-
-    pub(crate) fn add_text(&mut self, text: &str) {
-        self.add_number(text.len() as u64);
-        self.0.iter_mut().for_each(|hasher| hasher.write(text.as_bytes()));
-    }
-
-    pub(crate) fn finish(self) -> u128 {
-        let [high, low] = self.0.map(|hasher| u128::from(hasher.finish()));
-        high << 64 | low
-    }
 }
 
 /// Values by texts, for look-ups of what is mostly not there: the length and the first byte tell that without a hash.

@@ -17,6 +17,7 @@ use crate::value::Case;
 
 mod automaton;
 mod language;
+mod literals;
 mod parser;
 
 use automaton::Automaton;
@@ -46,6 +47,7 @@ pub(crate) struct Regex {
     automata: Arc<[Automaton]>,
     written: Arc<[Written]>,
     has_literal: bool,
+    required_parts: Option<Arc<[Box<str>]>>,
 }
 
 impl PartialEq for Regex {
@@ -75,6 +77,7 @@ impl Regex {
     pub(crate) fn new(limits: &RuleLimits, patterns: Vec<RegexPattern>) -> Option<Regex> {
         let written = patterns.iter().map(|pattern| pattern.written.clone()).collect();
         let has_literal = patterns.iter().all(|pattern| pattern.language.has_literal());
+        let required_parts = literals::of_all(patterns.iter().map(|pattern| &pattern.language));
         let mut plain = Vec::new();
         let mut automata = Vec::new();
         for pattern in patterns {
@@ -93,6 +96,7 @@ impl Regex {
             automata: automata.into(),
             written,
             has_literal,
+            required_parts: required_parts.map(Into::into),
         })
     }
 
@@ -100,6 +104,11 @@ impl Regex {
     /// says something that can be looked for quickly.
     pub(crate) fn has_literal(&self) -> bool {
         self.has_literal
+    }
+
+    /// Parts, in lower case, of which each text that matches has one; `None` where there are none worth searching for.
+    pub(crate) fn required_parts(&self) -> Option<&[Box<str>]> {
+        self.required_parts.as_deref()
     }
 
     pub(crate) fn matches(&self, text: &str) -> bool {

@@ -1,11 +1,10 @@
-//! What the rules need of one field.
+//! What ways need of one field.
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
-use super::found::Found;
-use super::needs::{Keys, NeedsOfField};
-use super::rule_bits::RuleBits;
-use crate::analysis::prerequisite::RequiredKey;
+use super::bits::Bits;
+use super::needs::NeedsOfField;
+use crate::analysis::prerequisite::{Need, RequiredKey};
 use crate::record::{Record, Value};
 use crate::schema::FieldId;
 use crate::value::hash::{LookupMap, TextMap};
@@ -13,224 +12,175 @@ use crate::value::{Case, FoldBuffer};
 
 /// Up to this many bytes of parts, the automaton is the faster kind, which takes about 256 bytes of memory for each.
 const MAX_FAST_PART_BYTES: usize = 32 << 10;
-/// Up to this length, the set of rules of a key is a list.
-const MAX_LISTED_RULES: usize = 8;
+/// Up to this length, the ways of a key are a list.
+const MAX_LISTED: usize = 8;
 
-/// Of the field's whole values.
+/// The values of a field that ways need, each with the ways that it is enough for.
 #[derive(Debug)]
 pub(super) struct FieldIndex {
-    pub field: FieldId,
-    /// The rules that need a value.
-    needing: RuleBits,
-    /// The rules that need nothing, or any value, or something that is not looked for here.
-    if_present: RuleBits,
-    /// The rules that ask for a value here or something elsewhere.
-    asking: RuleBits,
-    /// Of these, those for which any value will do.
-    met_if_present: RuleBits,
-    texts: TextMap<RulesOfKey>,
-    numbers: LookupMap<i64, RulesOfKey>,
-    booleans: [RulesOfKey; 2],
-    has_keys: bool,
+    pub need: Need,
+    /// The ways that need a value.
+    needing: Bits,
+    /// Those for which any will do.
+    if_present: Bits,
+    texts: TextMap<Ways>,
+    numbers: LookupMap<i64, Ways>,
+    booleans: [Ways; 2],
+    /// Of texts; `None` where no way needs a part, or for more bytes than rules may have.
+    parts: Option<PartIndex>,
 }
 
-/// Of the parts of a field's texts.
 #[derive(Debug)]
-pub(super) struct PartIndex {
-    pub field: FieldId,
-    /// The rules that need one of their parts, or of their whole texts.
-    needing: RuleBits,
-    /// The rules that ask for one of these or something elsewhere.
-    asking: RuleBits,
-    texts: TextMap<RulesOfKey>,
-    /// `None` only for more bytes than rules may have.
-    parts: Option<AhoCorasick>,
+struct PartIndex {
+    automaton: AhoCorasick,
     /// For each part.
-    rules: Box<[RulesOfKey]>,
-}
-
-/// The rules that need a key, and those for which it is one of several ways.
-#[derive(Debug)]
-struct RulesOfKey {
-    needing: RuleIds,
-    asking: RuleIds,
+    ways: Box<[Ways]>,
 }
 
 #[derive(Debug)]
-enum RuleIds {
+enum Ways {
     Few(Box<[u32]>),
-    Many(RuleBits),
+    Many(Bits),
 }
 
-impl RuleIds {
-    fn new(rules: &[u32], count: usize) -> RuleIds {
-        if rules.len() <= MAX_LISTED_RULES {
-            RuleIds::Few(rules.into())
+impl Ways {
+    fn new(ways: &[u32], count: usize) -> Ways {
+        if ways.len() <= MAX_LISTED {
+            Ways::Few(ways.into())
         } else {
-            RuleIds::Many(RuleBits::of(rules.iter().copied(), count))
+            Ways::Many(Bits::of(ways.iter().copied(), count))
         }
     }
 
-    fn add_to(&self, bits: &mut RuleBits) {
+    fn add_to(&self, bits: &mut Bits) {
         match self {
-            RuleIds::Few(rules) => rules.iter().for_each(|rule| bits.insert(*rule)),
-            RuleIds::Many(rules) => bits.unite(rules),
+            Ways::Few(ways) => ways.iter().for_each(|way| bits.insert(*way)),
+            Ways::Many(ways) => bits.unite(ways),
         }
-    }
-}
-
-impl RulesOfKey {
-    fn new(needs: &NeedsOfField, key: &RequiredKey, count: usize) -> RulesOfKey {
-        let of = |keys: &Keys| RuleIds::new(keys.get(key).map_or(&[], Vec::as_slice), count);
-        RulesOfKey {
-            needing: of(&needs.keys),
-            asking: of(&needs.alternatives),
-        }
-    }
-
-    fn note(&self, found: &mut Found) {
-        self.needing.add_to(&mut found.allowed);
-        self.asking.add_to(&mut found.met);
-    }
-}
-
-impl NeedsOfField {
-    fn all_keys(&self) -> impl Iterator<Item = &RequiredKey> {
-        let others = self.alternatives.keys().filter(|key| !self.keys.contains_key(key));
-        self.keys.keys().chain(others)
-    }
-
-    fn texts(&self, count: usize) -> TextMap<RulesOfKey> {
-        let text = |key: &RequiredKey| match key {
-            RequiredKey::Text(text) => Some((text.as_bytes().into(), RulesOfKey::new(self, key, count))),
-            _ => None,
-        };
-        self.all_keys().filter_map(text).collect()
     }
 }
 
 impl FieldIndex {
-    pub(super) fn new(field: FieldId, needs: &NeedsOfField, count: usize) -> FieldIndex {
-        let mut if_present = RuleBits::of(0..count as u32, count);
-        needs.keys.values().flatten().for_each(|rule| if_present.remove(*rule));
-        let numbers = needs.all_keys().filter_map(|key| match key {
-            RequiredKey::Number(number) => Some((*number, RulesOfKey::new(needs, key, count))),
-            _ => None,
+    pub(super) fn new(need: Need, needs: &NeedsOfField, count: usize) -> FieldIndex {
+        let bits = |ways: &[u32]| Bits::of(ways.iter().copied(), count);
+        let mut if_present = bits(&needs.needing);
+        needs.keys.values().flatten().for_each(|way| if_present.remove(*way));
+        let mut parts = Vec::new();
+        let mut ways_of_parts = Vec::new();
+        let (mut texts, mut numbers) = (Vec::new(), LookupMap::default());
+        let mut booleans = [Ways::new(&[], count), Ways::new(&[], count)];
+        for (key, ways) in &needs.keys {
+            let ways = Ways::new(ways, count);
+            match key {
+                RequiredKey::Text(text) => texts.push((text.as_bytes().into(), ways)),
+                RequiredKey::Part(part) => {
+                    parts.push(part.as_bytes());
+                    ways_of_parts.push(ways);
+                }
+                RequiredKey::Number(number) => {
+                    numbers.insert(*number, ways);
+                }
+                RequiredKey::Boolean(truth) => booleans[usize::from(*truth)] = ways,
+            }
+        }
+        let automaton = automaton(&parts);
+        if automaton.is_none() {
+            // Where parts cannot be searched for, each may be there.
+            ways_of_parts.iter().for_each(|ways| ways.add_to(&mut if_present));
+        }
+        let parts = automaton.map(|automaton| PartIndex {
+            automaton,
+            ways: ways_of_parts.into(),
         });
-        let bits = |rules: &[u32]| RuleBits::of(rules.iter().copied(), count);
         FieldIndex {
-            field,
+            need,
             needing: bits(&needs.needing),
             if_present,
-            asking: bits(&needs.asking),
-            met_if_present: bits(&needs.asking_presence),
-            texts: needs.texts(count),
-            numbers: numbers.collect(),
-            booleans: [false, true].map(|truth| RulesOfKey::new(needs, &RequiredKey::Boolean(truth), count)),
-            has_keys: needs.all_keys().next().is_some(),
+            texts: texts.into_iter().collect(),
+            numbers,
+            booleans,
+            parts,
         }
     }
 
-    /// Whether one of the rules that are left depends on the field.
-    pub(super) fn concerns(&self, found: &Found) -> bool {
-        found.rules.overlap(&self.needing) || found.rules.overlap_but(&self.asking, &found.met)
+    /// Whether one of the ways that are left needs a value.
+    pub(super) fn concerns(&self, left: &Bits) -> bool {
+        left.overlap(&self.needing)
     }
 
-    /// Removes the rules that need a value the field does not have; returns whether any are left.
+    /// Removes the ways that need a value the field does not have; returns whether any are left. `found` is scratch space.
     pub(super) fn narrow(
         &self,
         record: &Record,
-        found: &mut Found,
+        left: &mut Bits,
+        found: &mut Bits,
         folded: &FoldBuffer,
         is_scanned: &impl Fn(FieldId, usize) -> bool,
     ) -> bool {
-        match record.tested_count(self.field) {
-            0 => return found.rules.remove_all(&self.needing),
-            count if is_scanned(self.field, count) => {
-                found.met.unite(&self.asking);
-                return true;
-            }
-            _ => {}
+        self.find(record, found, folded, is_scanned);
+        left.remove_unless(&self.needing, found)
+    }
+
+    /// Makes `found` those of the ways that need a value for which there is one.
+    pub(super) fn find(
+        &self,
+        record: &Record,
+        found: &mut Bits,
+        folded: &FoldBuffer,
+        is_scanned: &impl Fn(FieldId, usize) -> bool,
+    ) {
+        match record.tested_count(self.need.field) {
+            0 => return found.clear(),
+            // The values are not looked at, so each may be there.
+            count if is_scanned(self.need.field, count) => return found.fill(),
+            _ => found.copy_from(&self.if_present),
         }
-        found.met.unite(&self.met_if_present);
-        if !self.has_keys {
-            return true;
-        }
-        found.allowed.copy_from(&self.if_present);
-        for value in record.tested_values(self.field) {
-            let rules = match value {
-                Value::Text(text) if text.len() <= self.texts.longest() => {
-                    folded.folded(text, Case::Insensitive, |text| self.texts.get(text))
+        for value in record.tested_values(self.need.field) {
+            match value {
+                Value::Text(text) => self.find_text(text, found, folded),
+                Value::Long(number) => {
+                    if let Some(ways) = self.numbers.get(&number) {
+                        ways.add_to(found);
+                    }
                 }
-                Value::Long(number) => self.numbers.get(&number),
-                Value::Boolean(truth) => Some(&self.booleans[usize::from(truth)]),
-                _ => None,
-            };
-            if let Some(rules) = rules {
-                rules.note(found);
+                Value::Boolean(truth) => self.booleans[usize::from(truth)].add_to(found),
+                Value::Float(_) | Value::Date(_) | Value::Label { .. } => {}
             }
         }
-        found.rules.intersect(&found.allowed)
+    }
+
+    fn find_text(&self, text: &str, found: &mut Bits, folded: &FoldBuffer) {
+        if self.parts.is_none() && text.len() > self.texts.longest() {
+            return;
+        }
+        folded.folded(text, Case::Insensitive, |text| {
+            if let Some(ways) = self.texts.get(text) {
+                ways.add_to(found);
+            }
+            let Some(parts) = &self.parts else { return };
+            for part in parts.automaton.find_overlapping_iter(text) {
+                #[cfg(test)]
+                crate::value::steps::add(1);
+                parts.ways[part.pattern()].add_to(found);
+            }
+        });
     }
 }
 
-impl PartIndex {
-    pub(super) fn new(field: FieldId, needs: &NeedsOfField, count: usize) -> PartIndex {
-        let (mut parts, mut rules) = (Vec::new(), Vec::new());
-        for key in needs.all_keys() {
-            if let RequiredKey::Part(part) = key {
-                parts.push(part.as_bytes());
-                rules.push(RulesOfKey::new(needs, key, count));
-            }
-        }
-        let bytes: usize = parts.iter().map(|part| part.len()).sum();
-        let kind = if bytes <= MAX_FAST_PART_BYTES {
-            AhoCorasickKind::DFA
-        } else {
-            AhoCorasickKind::ContiguousNFA
-        };
-        PartIndex {
-            field,
-            needing: RuleBits::of(needs.keys.values().flatten().copied(), count),
-            asking: RuleBits::of(needs.asking.iter().copied(), count),
-            texts: needs.texts(count),
-            parts: AhoCorasick::builder()
-                .kind(Some(kind))
-                .prefilter(false)
-                .build(parts)
-                .ok(),
-            rules: rules.into(),
-        }
+/// What searches for all parts at once.
+fn automaton(parts: &[&[u8]]) -> Option<AhoCorasick> {
+    if parts.is_empty() {
+        return None;
     }
-
-    /// Whether one of the rules that are left depends on the parts, and they can be looked for.
-    pub(super) fn concerns(&self, found: &Found) -> bool {
-        self.parts.is_some()
-            && (found.rules.overlap(&self.needing) || found.rules.overlap_but(&self.asking, &found.met))
-    }
-
-    /// The parts are not looked for, so each may be there.
-    pub(super) fn skip(&self, found: &mut Found) {
-        found.met.unite(&self.asking);
-    }
-
-    /// Removes the rules that need a part that no value has.
-    pub(super) fn narrow(&self, record: &Record, found: &mut Found, folded: &FoldBuffer) {
-        let Some(parts) = &self.parts else { return };
-        found.allowed.clear();
-        for value in record.tested_values(self.field) {
-            let Value::Text(text) = value else { continue };
-            folded.folded(text, Case::Insensitive, |text| {
-                if let Some(rules) = self.texts.get(text) {
-                    rules.note(found);
-                }
-                for part in parts.find_overlapping_iter(text) {
-                    #[cfg(test)]
-                    crate::value::steps::add(1);
-                    self.rules[part.pattern()].note(found);
-                }
-            });
-        }
-        found.rules.remove_unless(&self.needing, &found.allowed);
-    }
+    let bytes: usize = parts.iter().map(|part| part.len()).sum();
+    let kind = if bytes <= MAX_FAST_PART_BYTES {
+        AhoCorasickKind::DFA
+    } else {
+        AhoCorasickKind::ContiguousNFA
+    };
+    AhoCorasick::builder()
+        .kind(Some(kind))
+        .prefilter(false)
+        .build(parts)
+        .ok()
 }

@@ -1,14 +1,12 @@
 //! What the index found before: machines run the same programs all day.
 //!
-//! Nothing here decides anything. What is remembered is what the index found for an event with the same values, so a
-//! forgotten entry costs a look-up and changes nothing. Memory is fixed from the start; a newer entry takes the place of
-//! an older one.
+//! Nothing here decides anything. What is remembered is what was found for an event that differs in nothing that rules
+//! tell apart, so a forgotten entry costs a look-up and changes nothing. Memory is fixed from the start; a newer entry
+//! takes the place of an older one.
 
-use super::found::Found;
-use super::rule_bits::RuleBits;
+use super::bits::Bits;
 use crate::record::{Record, Value};
-use crate::schema::{FieldId, fields};
-use crate::value::hash::Digest;
+use crate::schema::fields;
 
 /// Kinds of events that are told apart.
 const MAX_KINDS: usize = 16;
@@ -18,21 +16,29 @@ const MAX_KIND_BYTES: usize = 64;
 const PROGRAMS: usize = 2_048;
 /// But in no more bytes than this, with very many rules.
 const MAX_BYTES: usize = 1 << 20;
-/// A program has few names.
-const MAX_VALUES: usize = 8;
 
-/// What is left of the rules for each kind of event.
+/// What is left of the ways for each kind of event.
 #[derive(Debug, Default)]
 pub(super) struct Kinds(Vec<Kind>);
 
 #[derive(Debug)]
 struct Kind {
     name: KindName,
-    found: Option<(RuleBits, RuleBits)>,
+    found: Option<FoundOfKind>,
+}
+
+/// What was found for events of a kind.
+#[derive(Debug)]
+pub(super) struct FoundOfKind {
+    pub ways: Bits,
+    /// Whether there are any.
+    pub any: bool,
+    /// The numbers of the fields by which they are told apart further.
+    pub key: Box<[u32]>,
 }
 
 /// The texts of the fields, one after the other.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Debug)]
 struct KindName {
     bytes: [u8; MAX_KIND_BYTES],
     length: usize,
@@ -62,13 +68,17 @@ impl KindName {
         self.length = end;
         Some(())
     }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
 }
 
 impl Kinds {
     /// The number of the event's kind; `None` for one that is not told apart.
     pub(super) fn place(&mut self, record: &Record) -> Option<usize> {
         let name = KindName::of(record)?;
-        let known = self.0.iter().position(|kind| kind.name == name);
+        let known = self.0.iter().position(|kind| kind.name.bytes() == name.bytes());
         if known.is_none() && self.0.len() < MAX_KINDS {
             self.0.push(Kind { name, found: None });
             return Some(self.0.len() - 1);
@@ -76,97 +86,71 @@ impl Kinds {
         known
     }
 
-    pub(super) fn recall(&self, place: usize, found: &mut Found) -> Option<()> {
-        let (rules, met) = self.0[place].found.as_ref()?;
-        found.rules.copy_from(rules);
-        found.met.copy_from(met);
-        Some(())
+    pub(super) fn recall(&self, place: usize) -> Option<&FoundOfKind> {
+        self.0[place].found.as_ref()
     }
 
-    pub(super) fn remember(&mut self, place: usize, found: &Found) {
-        self.0[place].found = Some((found.rules.clone(), found.met.clone()));
+    pub(super) fn remember(&mut self, place: usize, found: FoundOfKind) {
+        self.0[place].found = Some(found);
     }
-}
-
-/// What the index reads of a field that is remembered.
-#[derive(Debug)]
-pub(super) struct Remembered {
-    pub field: FieldId,
-    /// Only whether there is a value.
-    pub only_presence: bool,
-}
-
-/// Of an event that differs in nothing that is remembered; `None` if it is not worth remembering.
-pub(super) fn key(record: &Record, kind: usize, remembered: &[Remembered]) -> Option<u128> {
-    let mut digest = Digest::default();
-    digest.add_number(kind as u64);
-    // Of most fields an event has no value. Each value goes with the number of its field, so that none is another's.
-    for (Remembered { field, only_presence }, number) in remembered.iter().zip(0..) {
-        let mut values = record.tested_values(*field);
-        if *only_presence {
-            if values.next().is_some() {
-                digest.add_number(number);
-            }
-            continue;
-        }
-        for (value, position) in values.zip(1..) {
-            if position > MAX_VALUES {
-                return None;
-            }
-            digest.add_number(number);
-            match value {
-                Value::Text(text) => digest.add_text(text),
-                Value::Boolean(truth) => digest.add_number(u64::from(truth)),
-                _ => return None,
-            }
-        }
-    }
-    Some(digest.finish())
 }
 
 #[derive(Debug)]
 pub(super) struct Memory {
+    /// Each key has [`PLACES`] where it may be, of which the first was used last.
     keys: Box<[u128]>,
-    /// For each key the rules that are left, and those that are met.
+    /// Where the ways are that are left for each key, as the number of an entry.
+    entries: Box<[u16]>,
     words: Box<[u64]>,
 }
 
+/// So that programs that are run in turn do not keep each other from being remembered.
+const PLACES: usize = 4;
+
 impl Memory {
-    /// For rules as many as these.
-    pub(super) fn new(rules: &RuleBits) -> Memory {
-        let words = 2 * rules.words().len();
-        let entry = size_of::<u128>() + words * size_of::<u64>();
-        let fit = (MAX_BYTES / entry).max(1);
-        let entries = PROGRAMS.min(1 << fit.ilog2());
+    /// For ways as many as these.
+    pub(super) fn new(ways: &Bits) -> Memory {
+        let words = ways.words().len();
+        let entry = size_of::<u128>() + size_of::<u16>() + size_of_val(ways.words());
+        let fit = (MAX_BYTES / entry).max(PLACES);
+        let count = PROGRAMS.min(1 << fit.ilog2());
         Memory {
-            keys: vec![0; entries].into(),
-            words: vec![0; entries * words].into(),
+            keys: vec![0; count].into(),
+            entries: (0..count as u16).collect(),
+            words: vec![0; count * words].into(),
         }
     }
 
-    pub(super) fn recall(&self, key: u128, found: &mut Found) -> Option<()> {
-        let place = self.place(key);
-        if self.keys[place] != key {
-            return None;
-        }
-        let words = found.rules.words().len();
-        let entry = &self.words[place * 2 * words..][..2 * words];
-        found.rules.copy_from_words(&entry[..words]);
-        found.met.copy_from_words(&entry[words..]);
+    pub(super) fn recall(&mut self, key: u128, ways: &mut Bits) -> Option<()> {
+        let first = self.first_place(key);
+        let place = first
+            + self.keys[first..first + PLACES]
+                .iter()
+                .position(|known| *known == key)?;
+        self.move_to_front(first, place);
+        let words = ways.words().len();
+        ways.copy_from_words(&self.words[usize::from(self.entries[first]) * words..][..words]);
         Some(())
     }
 
-    pub(super) fn remember(&mut self, key: u128, found: &Found) {
-        let place = self.place(key);
-        self.keys[place] = key;
-        let words = found.rules.words().len();
-        let entry = &mut self.words[place * 2 * words..][..2 * words];
-        entry[..words].copy_from_slice(found.rules.words());
-        entry[words..].copy_from_slice(found.met.words());
+    /// In place of the one of its places that was not used for the longest.
+    pub(super) fn remember(&mut self, key: u128, ways: &Bits) {
+        let first = self.first_place(key);
+        self.move_to_front(first, first + PLACES - 1);
+        self.keys[first] = key;
+        let words = ways.words().len();
+        self.words[usize::from(self.entries[first]) * words..][..words].copy_from_slice(ways.words());
+    }
+
+    fn move_to_front(&mut self, first: usize, place: usize) {
+        if place > first {
+            self.keys[first..=place].rotate_right(1);
+            self.entries[first..=place].rotate_right(1);
+        }
     }
 
     /// There is a power of two of entries.
-    fn place(&self, key: u128) -> usize {
-        key as usize & (self.keys.len() - 1)
+    fn first_place(&self, key: u128) -> usize {
+        key as usize & (self.keys.len() - 1) & !(PLACES - 1)
     }
 }

@@ -1,6 +1,6 @@
 //! Which rules read an event that names the data stream that it is in.
 
-use super::rule_bits::RuleBits;
+use super::bits::Bits;
 use crate::limits::{MAX_KNOWN_STREAMS, MAX_STREAM_NAME_BYTES};
 use crate::record::Record;
 use crate::record::streams::{IndexPatterns, write_own_stream};
@@ -9,33 +9,36 @@ use crate::value::hash::HashMap;
 /// The streams that events named so far, which are looked up once for all of their events.
 #[derive(Debug, Default)]
 pub(super) struct StreamReaders {
-    known: HashMap<Box<str>, RuleBits>,
+    known: HashMap<Box<str>, Bits>,
     /// The name of the present event's.
     name: String,
     unread_events: u64,
 }
 
 impl StreamReaders {
-    /// Makes `rules` those that read the stream that the event names, of rules with these patterns; gives whether it
-    /// names one.
-    pub(super) fn find(&mut self, record: &Record, patterns: &[IndexPatterns], rules: &mut RuleBits) -> bool {
+    /// Makes `ways` those of rules that read the stream that the event names, of ways of rules with these patterns; gives
+    /// whether it names one.
+    pub(super) fn find<'a>(
+        &mut self,
+        record: &Record,
+        patterns: impl ExactSizeIterator<Item = &'a IndexPatterns>,
+        ways: &mut Bits,
+    ) -> bool {
         if !write_own_stream(record, &mut self.name) {
             return false;
         }
         match self.known.get(&*self.name) {
-            Some(readers) => rules.copy_from(readers),
+            Some(readers) => ways.copy_from(readers),
             None => {
-                let reading = patterns
-                    .iter()
-                    .zip(0..)
-                    .filter(|(patterns, _)| patterns.name(&self.name));
-                *rules = RuleBits::of(reading.map(|(_, rule)| rule), patterns.len());
+                let count = patterns.len();
+                let reading = patterns.zip(0..).filter(|(patterns, _)| patterns.name(&self.name));
+                *ways = Bits::of(reading.map(|(_, way)| way), count);
                 if self.known.len() < MAX_KNOWN_STREAMS && self.name.len() <= MAX_STREAM_NAME_BYTES {
-                    self.known.insert(self.name.as_str().into(), rules.clone());
+                    self.known.insert(self.name.as_str().into(), ways.clone());
                 }
             }
         }
-        self.unread_events += u64::from(rules.is_empty());
+        self.unread_events += u64::from(ways.is_empty());
         true
     }
 

@@ -104,6 +104,11 @@ impl WaitingSequences {
         self.by_deadline.is_empty()
     }
 
+    pub(super) fn has_one_of(&self, key: Key) -> bool {
+        let of_key = (key, (i64::MIN, 0))..=(key, (i64::MAX, u64::MAX));
+        self.by_key.range(of_key).next().is_some()
+    }
+
     /// Beyond the limit, the one with the earliest deadline of the owner with the most is dropped, which `evicted`
     /// counts. `bytes` are those of the events that it keeps.
     pub(super) fn add(&mut self, deadline_ns: i64, waiting: Waiting, bytes: usize, evicted: &mut u64) {

@@ -4,9 +4,36 @@ use super::*;
 
 fn matches(pattern: &str, case: Case, text: &str) -> bool {
     let parsed = parse(&RuleLimits::default(), pattern, case).unwrap_or_else(|error| panic!("{pattern}: {error}"));
-    Regex::new(&RuleLimits::default(), vec![parsed])
-        .expect("a small automaton")
-        .matches(text)
+    let regex = Regex::new(&RuleLimits::default(), vec![parsed]).expect("a small automaton");
+    let is_match = regex.matches(text);
+    let has_part = |parts: &[Box<str>]| parts.iter().any(|part| text.to_ascii_lowercase().contains(&**part));
+    assert!(
+        !is_match || regex.required_parts().is_none_or(has_part),
+        "{pattern} on {text}"
+    );
+    is_match
+}
+
+#[test]
+fn what_is_fixed_of_a_pattern_is_known() {
+    for (pattern, expected) in [
+        (".*/dev/(tcp|udp)/.*", Some(&["/dev/tcp/", "/dev/udp/"][..])),
+        ("(.*[^\\w])?(curl|wget)[^;]*sh", Some(&["curl", "wget"])),
+        (".*[Bb]ase(32|64)?.*", Some(&["base"])),
+        ("(abc|[0-9]+def)x?", Some(&["abc", "def"])),
+        ("[0-9]{1,3}\\.[0-9]{1,3}:[0-9]{1,5}", Some(&[":"])),
+        ("~(abc)", None),
+        ("~(abc)&.*defg", Some(&["defg"])),
+        ("(ab)*|abc", None),
+        ("-[a-z]*e", None),
+        ("a#", None),
+    ] {
+        let parsed = parse(&RuleLimits::default(), pattern, Case::Sensitive).expect("a sound pattern");
+        let regex = Regex::new(&RuleLimits::default(), vec![parsed]).expect("a small automaton");
+        let parts = regex.required_parts();
+        let parts = parts.map(|parts| parts.iter().map(|part| &**part).collect::<Vec<&str>>());
+        assert_eq!(parts.as_deref(), expected, "{pattern}");
+    }
 }
 
 #[test]
