@@ -55,7 +55,6 @@ fn doctor(home: &Home, arguments: &[&str]) -> Result<(Option<i32>, String)> {
 fn each_thread_has_what_its_role_uses_and_nothing_else() -> Result<()> {
     let home = Home::new()?;
     home.write_metrics(&home.state().join("metrics.prom"))?;
-    home.set("sandbox = \"enforce\"")?;
     let sensor = home.run()?;
     let threads = threads(&sensor)?;
     for name in [
@@ -91,7 +90,6 @@ fn each_thread_has_what_its_role_uses_and_nothing_else() -> Result<()> {
 #[test]
 fn the_sensor_says_itself_what_it_can_do() -> Result<()> {
     let home = Home::new()?;
-    home.set("sandbox = \"enforce\"")?;
     let sensor = home.run()?;
     let (status, text) = doctor(&home, &["--format", "json"])?;
     ensure!(status == Some(0), "{status:?}: {text}");

@@ -76,7 +76,7 @@ impl Default for Config {
             runtime_directory: None,
             metrics_file: None,
             heartbeat: Duration::from_secs(60),
-            sandbox: Mode::Log,
+            sandbox: Mode::Enforce,
             host_name: None,
             host_root: None,
             containers: ContainersConfig::default(),
