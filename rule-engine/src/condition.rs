@@ -14,7 +14,7 @@ mod test;
 mod threshold;
 mod tree;
 
-pub(crate) use alert_limits::{AlertLimits, ListKeys, Suppression};
+pub(crate) use alert_limits::{AlertLimits, ListKeys, SuppressedMatches, Suppression};
 pub(crate) use call::{Argument, Call};
 pub(crate) use detection::{Detection, Then};
 pub(crate) use key_field::{KeyField, MissingKey};

@@ -56,11 +56,13 @@ pub use rule::{
 };
 pub use run::alert_limiter::HeldBack;
 pub use run::counters::{EngineCounters, RuleCounters, ScreenCounts};
-pub use run::engine::{Engine, Match, RuleChanges};
+pub use run::engine::{Engine, RuleChanges};
 pub use run::explain::NearMiss;
 pub use run::fair_quota::{FairQuota, Owner, entry_bytes};
 pub use run::grouped::{GroupTerm, ThresholdResult};
+pub use run::growth::{Growth, NewTermsEvent};
 pub use run::history::{MemoryHistory, TermHistory};
+pub use run::matched::Match;
 pub use run::options::EngineOptions;
 pub use run::screen::Screen;
 pub use schema::{FieldId, FieldType, Schema, SchemaError, UnknownType, fields};

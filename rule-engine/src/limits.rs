@@ -143,6 +143,9 @@ pub(crate) const MAX_SUMMARY_TEXT_BYTES: usize = 512;
 /// Values of one document that are named as not fitting their fields, and bytes of each.
 pub(crate) const MAX_UNFIT_SHOWN: usize = 10;
 pub(crate) const MAX_UNFIT_TEXT_BYTES: usize = 48;
+/// Matches that are kept of those that an alert suppressed and grows by, and the bytes that they may take.
+pub(crate) const MAX_GROWTH_EVENTS: usize = 64;
+pub(crate) const MAX_GROWTH_BYTES: usize = 64 << 10;
 /// Data streams that an engine knows by the name that events give them, and bytes of such a name.
 pub(crate) const MAX_KNOWN_STREAMS: usize = 1_000;
 pub(crate) const MAX_STREAM_NAME_BYTES: usize = 512;

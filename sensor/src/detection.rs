@@ -209,8 +209,19 @@ impl<Context> Detection<Context> {
 
     /// Reports what is certain now that all events up to this time of the boot clock have been handed in; each verdict is
     /// about a past event.
-    pub(crate) fn advance_to(&mut self, time_ns: i64, on_match: &mut dyn FnMut(Match<'_>)) {
-        self.engines.advance_to(time_ns, self.waiting.oldest_ns(), on_match);
+    pub(crate) fn advance_to(
+        &mut self,
+        time_ns: i64,
+        history: &mut dyn TermHistory,
+        on_match: &mut dyn FnMut(Match<'_>),
+    ) {
+        let oldest_ns = self.waiting.oldest_ns();
+        self.engines.advance_to(time_ns, oldest_ns, history, on_match);
+    }
+
+    /// Reports what is still to be told when there will be no more events; none may be waiting.
+    pub(crate) fn finish(&mut self, history: &mut dyn TermHistory, on_match: &mut dyn FnMut(Match<'_>)) {
+        self.engines.finish(history, on_match);
     }
 }
 
@@ -280,10 +291,10 @@ mod tests {
             detection.waiting.push(waiting(names[1], SECOND_NS));
             // A backlog: the event waits, although much time has passed since.
             let mut matches = 0;
-            detection.advance_to(9 * SECOND_NS, &mut |_| matches += 1);
+            detection.advance_to(9 * SECOND_NS, &mut MemoryHistory::default(), &mut |_| matches += 1);
             assert_eq!(matches, 0);
             detection.release(Release::All, &mut history, &mut |_, _| matches += 1);
-            detection.advance_to(9 * SECOND_NS, &mut |_| matches += 1);
+            detection.advance_to(9 * SECOND_NS, &mut MemoryHistory::default(), &mut |_| matches += 1);
             assert_eq!(matches, expected);
         }
     }

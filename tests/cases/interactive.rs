@@ -37,7 +37,6 @@ fn an_install_in_an_interactive_shell_gives_exactly_the_expected_alerts() -> Res
         described(&alerts, &container.id),
         [
             format!("Interactive shell opened in a container: sh in {image}"),
-            format!("Program new to interactive sessions in containers: apt-get in {image}"),
             format!("Program new to interactive sessions in containers: sh in {image}"),
             format!("Tool installed by hand in a container: apt-get in {image}"),
         ]

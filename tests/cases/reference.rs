@@ -1,6 +1,7 @@
 //! The rules that ours answer to, where they are at hand: they fire on the same events.
 
 use std::collections::BTreeSet;
+use std::iter;
 
 use anyhow::Result;
 use tests::engine::Engine;
@@ -45,13 +46,17 @@ fn the_reference_rules_fire_on_the_same_events_as_ours() -> Result<()> {
     shell.leave()?;
     engine.exec(&container, &["/bin/sh", "-c", "zypper install curl; :"])?;
 
-    let alerts = sensor.alerts_until_now(|number| engine.exec(&container, &["/usr/bin/fence", number]))?;
+    sensor.fence(|number| engine.exec(&container, &["/usr/bin/fence", number]))?;
+    let alerts = sensor.alerts_at_end()?;
     let events_of = |rule: &str| -> BTreeSet<(String, String)> {
         let of_rule = alerts
             .iter()
             .filter(|alert| [alert.rule(), alert.text("kibana.alert.rule.rule_id")].contains(&rule.to_owned()));
-        of_rule
-            .map(|alert| (alert.text("process.entity_id"), alert.text("process.args")))
+        // Of a session our alert is one, which has grown.
+        let events =
+            of_rule.flat_map(|alert| iter::once(alert.clone()).chain(alert.list("tidewaiter.suppressed_events")));
+        events
+            .map(|event| (event.text("process.entity_id"), event.text("process.command_line")))
             .collect()
     };
     for (ours, reference, events) in [

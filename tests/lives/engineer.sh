@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # A person who looks into a problem at a terminal of a container.
 # alerts: 2 Interactive shell opened in a container: a person opened it
-# alerts: 25 Program new to interactive sessions in containers: each name that nobody used at a terminal before
+# alerts: 2 Program new to interactive sessions in containers: names that nobody used at a terminal before; once a session
 start app "$IMAGE" python3 /srv/app.py
 await app curl -fsS http://127.0.0.1:8080/
 terminal app bash <<'T'

@@ -32,6 +32,12 @@ impl Document {
         }
     }
 
+    /// The documents of a list.
+    pub fn list(&self, field: &str) -> Vec<Document> {
+        let values = self.get(field).and_then(Value::as_array);
+        values.into_iter().flatten().cloned().map(Self).collect()
+    }
+
     /// The same for an alert and its amendment.
     pub fn alert_id(&self) -> String {
         self.text("kibana.alert.uuid")

@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -220,7 +220,7 @@ impl Sensor {
         documents.filter(|document| !document.is_notice()).collect()
     }
 
-    /// All alerts of what happened until now; those of fences are left out, and of an alert that was amended only the
+    /// All alerts of what happened until now; those of fences are left out, and of an alert that was amended only the last
     /// amendment counts.
     ///
     /// `run_fence` runs the fence program with the argument it is given, in the place whose alerts are of interest.
@@ -235,17 +235,20 @@ impl Sensor {
             .iter()
             .map(|line| Document::parse(line))
             .collect::<Result<Vec<_>>>()?;
-        let alerts: Vec<Document> = documents.into_iter().filter(|document| !document.is_notice()).collect();
-        let amended: HashSet<String> = alerts
-            .iter()
-            .filter(|alert| alert.is_amendment())
-            .map(Document::alert_id)
-            .collect();
-        Ok(alerts
-            .into_iter()
-            .filter(|alert| alert.rule() != FENCE_RULE_NAME)
-            .filter(|alert| alert.is_amendment() || !amended.contains(&alert.alert_id()))
-            .collect())
+        let alerts = documents.into_iter().filter(|document| !document.is_notice());
+        let alerts = alerts.filter(|alert| alert.rule() != FENCE_RULE_NAME);
+        Ok(last_forms(alerts.collect()))
+    }
+
+    /// Asks the sensor to end; all alerts that it told, as [`Self::alerts_until_now`] has them.
+    pub fn alerts_at_end(mut self) -> Result<Vec<Document>> {
+        kill(Pid::from_raw(i32::try_from(self.process.id())?), Signal::SIGTERM)?;
+        let status = self.wait()?;
+        ensure!(status.success(), "the sensor ended with {status}");
+        let lines = self.output.wait_for_end()?;
+        let documents = lines.iter().map(|line| Document::parse(line));
+        let alerts = documents.filter(|document| document.as_ref().is_ok_and(|document| !document.is_notice()));
+        Ok(last_forms(alerts.collect::<Result<_>>()?))
     }
 
     /// Raises an alert now and waits for it.
@@ -298,6 +301,15 @@ impl Sensor {
             None => Ok(()),
         }
     }
+}
+
+/// Of each alert what was told of it last.
+pub fn last_forms(mut alerts: Vec<Document>) -> Vec<Document> {
+    let mut known = HashSet::new();
+    alerts.reverse();
+    alerts.retain(|alert| known.insert(alert.alert_id()));
+    alerts.reverse();
+    alerts
 }
 
 impl Drop for Sensor {

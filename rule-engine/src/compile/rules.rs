@@ -88,14 +88,6 @@ impl CompiledDetection {
         }
     }
 
-    /// Whether it keeps summaries of events.
-    fn keeps_summaries(&self) -> bool {
-        match self {
-            CompiledDetection::Single { .. } => false,
-            CompiledDetection::Sequence(_) => true,
-        }
-    }
-
     fn may_wait(&self) -> bool {
         match self {
             CompiledDetection::Single { .. } => false,
@@ -124,6 +116,14 @@ impl CompiledRule {
     /// Whether the rule takes the event in, as far as that is known without what it remembers.
     pub(crate) fn takes_in(&self, event: &Evaluation<'_>) -> bool {
         self.detection.concerns(event) && self.filter.matches(event)
+    }
+
+    /// Whether it keeps summaries of events.
+    fn keeps_summaries(&self) -> bool {
+        match self.detection {
+            CompiledDetection::Single { .. } => self.limits.alerts_grow(),
+            CompiledDetection::Sequence(_) => true,
+        }
     }
 
     fn compile(rule: &CheckedRule, graph: &mut GraphBuilder) -> CompiledRule {
@@ -293,7 +293,7 @@ impl Rules {
         wanted.extend(of_all.filter(|field| self.reads(**field)));
         for rule in rules.map(|position| &self.rules[position]) {
             wanted.extend(&rule.reads);
-            if rule.detection.keeps_summaries() {
+            if rule.keeps_summaries() {
                 wanted.extend(SUMMARY);
             }
             if rule.detection.may_wait() {

@@ -17,7 +17,17 @@ pub(crate) struct AlertLimits {
 pub(crate) struct Suppression {
     pub group_by: Vec<KeyField>,
     pub grouping: ListKeys,
+    pub matches: SuppressedMatches,
     pub duration_ns: i64,
+}
+
+/// What a match says that is suppressed.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum SuppressedMatches {
+    /// What its alert says, which is counted.
+    Alike,
+    /// Something new, by which its alert grows.
+    New,
 }
 
 /// Which groups an event with several values of a field belongs to.
@@ -30,6 +40,12 @@ pub(crate) enum ListKeys {
 }
 
 impl AlertLimits {
+    /// Whether an alert grows by what it suppresses.
+    pub(crate) fn alerts_grow(&self) -> bool {
+        let suppression = self.suppression.as_ref();
+        suppression.is_some_and(|suppression| suppression.matches == SuppressedMatches::New)
+    }
+
     /// Calls `visit` for every field that the limits read.
     pub(crate) fn visit_fields(&self, visit: &mut dyn FnMut(&FieldReference)) {
         let groups = self.suppression.iter().flat_map(|suppression| &suppression.group_by);

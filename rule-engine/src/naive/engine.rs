@@ -12,8 +12,9 @@ use crate::language::ParseOptions;
 use crate::limits::EngineLimits;
 use crate::record::{Producer, Record};
 use crate::rule::{CheckedRule, parse_rule};
-use crate::run::engine::{Engine, Match};
+use crate::run::engine::Engine;
 use crate::run::history::MemoryHistory;
+use crate::run::matched::Match;
 use crate::run::options::EngineOptions;
 use crate::schema::{FieldType, Schema, fields};
 use judge::Judge;
@@ -170,7 +171,9 @@ impl Run {
     fn advance_to(&mut self, second: i64) -> Vec<Said> {
         let mut found = Vec::new();
         self.engine
-            .advance_to(second * SECOND_NS, &mut |matched| found.push(said(&matched)));
+            .advance_to(second * SECOND_NS, &mut self.history, &mut |matched| {
+                found.push(said(&matched))
+            });
         found.sort();
         found
     }

@@ -2,7 +2,7 @@
 
 use super::table::Table;
 use super::{RuleType, keys};
-use crate::condition::{AlertLimits, Detection, KeyField, ListKeys, MissingKey, Suppression};
+use crate::condition::{AlertLimits, Detection, KeyField, ListKeys, MissingKey, SuppressedMatches, Suppression};
 use crate::diagnostic::{Code, Findings};
 use crate::limits::MAX_SUPPRESSION_FIELDS;
 use crate::schema::{FieldReference, Schema};
@@ -114,6 +114,10 @@ fn suppression(
         grouping: match rule_type {
             RuleType::Query | RuleType::Threshold => ListKeys::EachValue,
             RuleType::Eql | RuleType::NewTerms => ListKeys::WholeList,
+        },
+        matches: match rule_type {
+            RuleType::NewTerms => SuppressedMatches::New,
+            RuleType::Eql | RuleType::Query | RuleType::Threshold => SuppressedMatches::Alike,
         },
         duration_ns: duration_ns?,
     })

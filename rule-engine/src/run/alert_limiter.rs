@@ -2,8 +2,8 @@
 //!
 //! The last stage before an alert. Both limits count for each owner: what one container does silences no other, and the
 //! first match of an owner in an interval always becomes an alert. Time is the events' time. Nothing is dropped silently:
-//! what does not become an alert is counted per rule, and what is held back is told of each owner, at once and at the
-//! interval's end.
+//! what does not become an alert is counted per rule, what is held back is told of each owner, at once and at the
+//! interval's end, and by what is new in suppressed matches their alert grows.
 
 use std::collections::BTreeSet;
 
@@ -15,20 +15,31 @@ use crate::run::counters::EngineCounters;
 use crate::run::fair_quota::{Owner, entry_bytes};
 use crate::run::grouped::GroupTerm;
 use crate::run::groups::{Groups, Remembered, Room, keys, terms_of, whole_lists_key, whole_lists_terms};
+use crate::run::growth::{Growing, Suppressed, Told};
 use crate::value::hash::{HashMap, give_back};
 
 /// The limits and what they remember.
 #[derive(Debug)]
 pub(crate) struct AlertLimiter {
     limits: AlertLimits,
-    /// When each group last raised an alert.
-    alerted: Groups<LastTwo>,
+    alerted: Groups<Alerted>,
+    /// Groups whose alert is to be told again by then, because it has grown.
+    due: BTreeSet<(i64, Key)>,
     intervals: HashMap<Owner, Interval>,
     /// The same owners by the beginning of their intervals, and those of whom something is held back.
     by_start: BTreeSet<(i64, Owner)>,
     limited: BTreeSet<(i64, Owner)>,
     pub suppressed: u64,
     pub held_back: u64,
+}
+
+/// What is remembered of a group.
+#[derive(Debug, Default)]
+struct Alerted {
+    /// When it last raised an alert.
+    at: LastTwo,
+    /// The alert, of a rule whose alerts grow.
+    growing: Option<Box<Growing>>,
 }
 
 /// An owner's present interval.
@@ -80,11 +91,17 @@ pub(crate) struct Candidate<'a> {
     pub moment: Option<Moment>,
     /// The event's `@timestamp`.
     pub timestamp_ns: Option<i64>,
+    /// The number of the alert that it may become.
+    pub alert: u64,
 }
 
-impl Remembered for LastTwo {
+impl Remembered for Alerted {
     fn heap_bytes(&self) -> usize {
-        0
+        self.growing.as_ref().map_or(0, |growing| growing.bytes())
+    }
+
+    fn is_owed(&self) -> bool {
+        self.growing.as_ref().is_some_and(|growing| growing.due_ns().is_some())
     }
 }
 
@@ -100,6 +117,7 @@ impl AlertLimiter {
         AlertLimiter {
             limits,
             alerted: Groups::new(room),
+            due: BTreeSet::new(),
             intervals: HashMap::default(),
             by_start: BTreeSet::new(),
             limited: BTreeSet::new(),
@@ -117,9 +135,14 @@ impl AlertLimiter {
         self.limits.suppression.is_some()
     }
 
+    /// Whether its alerts grow by what they suppress.
+    pub(crate) fn grows(&self) -> bool {
+        self.limits.alerts_grow()
+    }
+
     /// What it remembers of groups takes at most, in bytes as allocated.
     pub(crate) fn bytes(&self) -> usize {
-        self.alerted.bytes()
+        self.alerted.bytes() + self.due.len() * entry_bytes::<(i64, Key)>()
     }
 
     /// Forgets a group, as [`Groups::give_up`] says.
@@ -129,7 +152,7 @@ impl AlertLimiter {
             .suppression
             .as_ref()
             .map_or(0, |suppression| suppression.duration_ns);
-        let is_over = |alerted: &LastTwo| alerted.all_before(now_ns, duration_ns);
+        let is_over = |alerted: &Alerted| alerted.at.all_before(now_ns, duration_ns);
         self.alerted.give_up(is_over, evicted)
     }
 
@@ -166,6 +189,27 @@ impl AlertLimiter {
         self.limits.max_signals.saturating_sub(taken)
     }
 
+    /// Whether a match of these groups would be suppressed.
+    pub(crate) fn is_suppressed(&self, groups: &[Key], owner: &str, moment: Option<Moment>) -> bool {
+        let Some(Moment { time_ns, .. }) = moment else {
+            return false;
+        };
+        !groups.is_empty() && groups.iter().all(|group| self.has_alerted(*group, owner, time_ns))
+    }
+
+    fn has_alerted(&self, group: Key, owner: &str, time_ns: i64) -> bool {
+        let duration_ns = self.duration_ns();
+        let alerted = self.alerted.get(group.and(&owner));
+        alerted.is_some_and(|alerted| alerted.at.any_within(time_ns, duration_ns))
+    }
+
+    fn duration_ns(&self) -> i64 {
+        self.limits
+            .suppression
+            .as_ref()
+            .map_or(0, |suppression| suppression.duration_ns)
+    }
+
     /// What becomes of a match, and what has to be told of those that were held back. Of so many owners alerts may be
     /// counted.
     pub(crate) fn judge(
@@ -179,12 +223,7 @@ impl AlertLimiter {
         let Some(Moment { time_ns, now_ns }) = candidate.moment else {
             return Verdict::Alert(None);
         };
-        let suppression = self.limits.suppression.as_ref();
-        let duration_ns = suppression.map_or(0, |suppression| suppression.duration_ns);
-        let is_new = |group: &Key| {
-            let alerted = self.alerted.get(group.and(&owner));
-            alerted.is_none_or(|alerted| !alerted.any_within(time_ns, duration_ns))
-        };
+        let is_new = |group: &Key| !self.has_alerted(*group, owner, time_ns);
         let new: Vec<Key> = groups.iter().copied().filter(is_new).collect();
         let first = new.first().copied();
         if new.is_empty() && !groups.is_empty() {
@@ -195,17 +234,80 @@ impl AlertLimiter {
             self.held_back += 1;
             return Verdict::HeldBack;
         }
+        let duration_ns = self.duration_ns();
         for group in new.into_iter().filter(|_| duration_ns > 0) {
-            self.alerted.use_state(
+            let interval_ns = self.limits.interval_ns;
+            let growing = || Box::new(Growing::of(candidate.alert, owner, now_ns, interval_ns, duration_ns));
+            let growing = self.grows().then(growing);
+            let before = self.alerted.use_state(
                 group.and(&owner),
                 owner,
-                LastTwo::default,
-                |alerted| alerted.note(Moment { time_ns, now_ns }),
-                |alerted| alerted.all_before(now_ns, duration_ns),
+                Alerted::default,
+                |alerted| {
+                    alerted.at.note(Moment { time_ns, now_ns });
+                    std::mem::replace(&mut alerted.growing, growing)
+                },
+                |alerted| alerted.at.all_before(now_ns, duration_ns),
                 &mut counters.groups_evicted,
             );
+            self.alerted.owe(Alerted {
+                growing: before,
+                ..Alerted::default()
+            });
         }
         Verdict::Alert(first)
+    }
+
+    /// Has the alert of the group grow by a match that it suppressed. Returns what is to be told at once.
+    pub(crate) fn grow(
+        &mut self,
+        group: Key,
+        owner: &str,
+        found: Suppressed,
+        counters: &mut EngineCounters,
+    ) -> Option<Told> {
+        let Moment { now_ns, .. } = found.moment;
+        let (key, interval_ns, duration_ns) = (group.and(&owner), self.limits.interval_ns, self.duration_ns());
+        let (was_due_ns, due_ns, told) = self.alerted.use_state(
+            key,
+            owner,
+            Alerted::default,
+            |alerted| {
+                let Some(growing) = &mut alerted.growing else {
+                    return (None, None, None);
+                };
+                let was_due_ns = growing.due_ns();
+                let told = growing.add(found).then(|| growing.tell(now_ns, interval_ns)).flatten();
+                (was_due_ns, growing.due_ns(), told)
+            },
+            |alerted| alerted.at.all_before(now_ns, duration_ns),
+            &mut counters.groups_evicted,
+        );
+        was_due_ns.map(|due_ns| self.due.remove(&(due_ns, key)));
+        self.due.extend(due_ns.map(|due_ns| (due_ns, key)));
+        told
+    }
+
+    /// The growths that are due at this time.
+    pub(crate) fn take_due(&mut self, now_ns: i64) -> Vec<Told> {
+        let mut told = Vec::new();
+        while let Some((due_ns, key)) = self.due.first().copied()
+            && due_ns <= now_ns
+        {
+            self.due.pop_first();
+            let interval_ns = self.limits.interval_ns;
+            let alerted = self.alerted.get_mut(key);
+            let growing = alerted.and_then(|alerted| alerted.growing.as_mut());
+            told.extend(growing.and_then(|growing| growing.tell(now_ns, interval_ns)));
+        }
+        told
+    }
+
+    /// The growths of groups that were given up.
+    pub(crate) fn take_owed(&mut self) -> Vec<Told> {
+        let owed = self.alerted.take_owed().into_iter();
+        let told = owed.filter_map(|alerted| alerted.growing?.tell(0, 0));
+        told.collect()
     }
 
     /// Takes one of the owner's alerts of the interval if any is left. The first alert after an interval begins the next
@@ -288,8 +390,14 @@ impl AlertLimiter {
         self.intervals.len()
     }
 
+    /// When something is to be told next: an interval ends in which something was held back, or a growth is due.
+    pub(crate) fn next_due_ns(&self) -> Option<i64> {
+        let due_ns = self.due.first().map(|(due_ns, _)| *due_ns);
+        self.next_end_ns().into_iter().chain(due_ns).min()
+    }
+
     /// When the first interval ends in which something was held back.
-    pub(crate) fn next_end_ns(&self) -> Option<i64> {
+    fn next_end_ns(&self) -> Option<i64> {
         let (start_ns, _) = self.limited.first()?;
         Some(start_ns.saturating_add(self.limits.interval_ns))
     }

@@ -8,17 +8,18 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
-use super::alert_limiter::{Candidate, HeldBack, Verdict};
+use super::alert_limiter::{AlertLimiter, Candidate, HeldBack, Verdict};
 use super::clock::{EventClock, Moment};
 use super::counters::{EngineCounters, RuleCounters};
-use super::grouped::{GroupTerm, ThresholdResult};
 use super::groups::Room;
+use super::growth::{Growth, Suppressed, Told};
 use super::history::TermHistory;
 use super::intervals::Intervals;
+use super::matched::Match;
 use super::options::EngineOptions;
 use super::pool::Pool;
 use super::sequence::Summary;
-use super::state::{MatchDetails, Observed, Rooms, RuleState};
+use super::state::{DetectionState, MatchDetails, Observed, Rooms, RuleState};
 use crate::compile::graph::Scratch;
 use crate::compile::index::Candidates;
 use crate::compile::rules::{CompiledRule, Rules};
@@ -43,57 +44,16 @@ pub struct Engine {
     running_since_ns: Option<i64>,
     intervals: Intervals,
     pool: Pool,
-    /// What was held back of rules that run no more, to be told next.
-    untold: Vec<(Arc<RuleInfo>, HeldBack)>,
+    /// What is to be told next of rules that run no more.
+    untold: Vec<(Arc<RuleInfo>, Untold)>,
+    /// How many alerts there were that may grow.
+    alerts: u64,
 }
 
-/// A rule that matched the event, or what is to be told of matches that were held back.
-#[derive(Clone, Debug, Serialize)]
-#[non_exhaustive]
-pub struct Match<'a> {
-    /// What the rule says of itself.
-    pub rule: &'a Arc<RuleInfo>,
-    /// The event that matched, as a short ECS document, if it is not the current one: the last event of a sequence
-    /// after which another had to be missing.
-    pub past_event: Option<Arc<Map<String, Json>>>,
-    /// The values that had not been seen together before, one for each field of a new-terms rule; empty otherwise.
-    pub new_terms: Vec<String>,
-    /// How a threshold was reached.
-    pub threshold: Option<ThresholdResult>,
-    /// What the event shares with those that its alert suppresses, of a rule with `alert_suppression`; `None` for an
-    /// event that lacks what it would share.
-    pub suppression: Option<Vec<GroupTerm>>,
-    /// The events of a sequence before the one that completes it, oldest first, each as a short ECS document; empty
-    /// for other rules.
-    pub earlier_events: Vec<Arc<Map<String, Json>>>,
-    /// The conditions that held, each with the values of the event that made it hold.
-    pub reason: Vec<String>,
-    /// This is no match, but says that so many of an owner's were held back: at once when the first is, and again when
-    /// the interval is over. Everything else is empty then.
-    pub held_back: Option<HeldBack>,
-}
-
-impl Match<'_> {
-    /// A match of the rule by the present event, with nothing more to say: for tests of what becomes of matches.
-    pub fn new(rule: &Arc<RuleInfo>) -> Match<'_> {
-        Match {
-            rule,
-            past_event: None,
-            new_terms: Vec::new(),
-            threshold: None,
-            suppression: None,
-            earlier_events: Vec::new(),
-            reason: Vec::new(),
-            held_back: None,
-        }
-    }
-
-    fn summary(rule: &Arc<RuleInfo>, held_back: HeldBack) -> Match<'_> {
-        Match {
-            held_back: Some(held_back),
-            ..Match::new(rule)
-        }
-    }
+/// What was to be told of a rule when it was replaced.
+enum Untold {
+    HeldBack(HeldBack),
+    Growth(Growth),
 }
 
 /// What happened to each rule when an engine's rules were replaced.
@@ -128,6 +88,7 @@ impl Engine {
             clock: EventClock::default(),
             running_since_ns: None,
             untold: Vec::new(),
+            alerts: 0,
         }
     }
 
@@ -171,6 +132,7 @@ impl Engine {
             scratch,
             intervals,
             pool,
+            alerts,
             ..
         } = self;
         let event = rules.begin(record, candidates, scratch);
@@ -186,10 +148,16 @@ impl Engine {
             let RuleState { detection, limiter, .. } = state;
             detection.set_room(&options.limits, detection.bytes() + pool.left());
             let owner = owner(record);
+            let growing = limiter.grows().then(|| limiter.groups(record, counters));
+            // What an alert grows by is known when it has been told.
+            let is_suppressed = |groups: &Vec<_>| limiter.is_suppressed(groups, owner, moment);
             let observed = Observed {
                 event: &event,
                 moment,
-                places: limiter.places(owner, moment),
+                places: match growing.as_ref().is_some_and(is_suppressed) {
+                    true => 0,
+                    false => limiter.places(owner, moment),
+                },
             };
             let found = detection.observe(&observed, *options, terms, counters);
             let grown = (detection.bytes() + limiter.bytes()).saturating_sub(before);
@@ -203,24 +171,45 @@ impl Engine {
                     earlier_events,
                     group,
                 } = details;
-                let groups = match &group {
-                    Some((group, _)) => vec![*group],
-                    None => limiter.groups(record, counters),
+                let groups = match (&group, &growing) {
+                    (Some((group, _)), _) => vec![*group],
+                    (None, Some(groups)) => groups.clone(),
+                    (None, None) => limiter.groups(record, counters),
                 };
                 let threshold = group.map(|(_, result)| result);
+                let timestamp_ns = record.first_date(fields::TIMESTAMP);
                 let candidate = Candidate {
                     groups: &groups,
                     owner,
                     moment,
-                    timestamp_ns: record.first_date(fields::TIMESTAMP),
+                    timestamp_ns,
+                    alert: *alerts,
                 };
                 let mut tell = |held_back| on_match(Match::summary(&rule.info, held_back));
                 let verdict = intervals.follow(position, limiter, |limiter, most| {
                     limiter.judge(&candidate, most, counters, &mut tell)
                 });
+                if let (Verdict::Suppressed, Some(_), Some(moment), [group]) = (&verdict, &growing, moment, &groups[..])
+                {
+                    let found = Suppressed {
+                        new_terms,
+                        event: Summary::of(&record.summary()),
+                        moment,
+                        timestamp_ns,
+                    };
+                    let grow = |limiter: &mut AlertLimiter, _| limiter.grow(*group, owner, found, counters);
+                    let told = intervals.follow(position, limiter, grow);
+                    if let Some(told) = told {
+                        tell_growth(told, &rule.info, detection, terms, on_match);
+                    }
+                    continue;
+                }
                 let Verdict::Alert(alerted) = verdict else {
                     continue;
                 };
+                let may_grow = growing.is_some() && alerted.is_some();
+                let number = may_grow.then_some(*alerts);
+                *alerts += u64::from(may_grow);
                 let suppression = alerted.filter(|_| limiter.suppresses()).map(|group| match &threshold {
                     Some(result) => result.terms.clone(),
                     None => limiter.terms(group, record),
@@ -232,14 +221,22 @@ impl Engine {
                     suppression,
                     earlier_events: documents(&earlier_events),
                     reason: rule.detection.reason(&event),
+                    alert: number,
                     ..Match::new(&rule.info)
                 });
             }
+            tell_owed(limiter, &rule.info, detection, terms, on_match);
             state.groups_evicted += counters.groups_evicted - counted.0;
             state.group_keys_cut += counters.group_keys_cut - counted.1;
             pool.changed(before, state.bytes());
             if let Some(Moment { now_ns, .. }) = moment {
+                let evicted = counters.groups_evicted;
                 pool.make_room(states, now_ns, counters);
+                if counters.groups_evicted > evicted {
+                    for (rule, RuleState { detection, limiter, .. }) in rules.rules.iter().zip(states.iter_mut()) {
+                        tell_owed(limiter, &rule.info, detection, terms, on_match);
+                    }
+                }
             }
         }
         counters.function_combinations_cut += event.combinations_cut();
@@ -269,30 +266,55 @@ impl Engine {
         if self.running_since_ns.is_none_or(|since_ns| now_ns < since_ns) {
             self.start_rules(now_ns, terms);
         }
-        self.conclude(now_ns, on_match);
+        self.conclude(now_ns, terms, on_match);
     }
 
     /// Calls `on_match` for what is certain once this time has passed, by the clock of the events: sequences that end
-    /// with a missing event, and summaries of what was held back. [`Engine::evaluate`] does this with each event's time;
-    /// call it when there are no events.
-    pub fn advance_to(&mut self, time_ns: i64, on_match: &mut dyn FnMut(Match<'_>)) {
+    /// with a missing event, summaries of what was held back, and what alerts have grown by. [`Engine::evaluate`] does
+    /// this with each event's time; call it when there are no events.
+    pub fn advance_to(&mut self, time_ns: i64, terms: &mut dyn TermHistory, on_match: &mut dyn FnMut(Match<'_>)) {
         let now_ns = self.clock.advance_to(time_ns);
-        self.conclude(now_ns, on_match);
+        self.conclude(now_ns, terms, on_match);
     }
 
-    fn conclude(&mut self, now_ns: i64, on_match: &mut dyn FnMut(Match<'_>)) {
-        for (rule, held_back) in self.untold.drain(..) {
-            on_match(Match::summary(&rule, held_back));
+    /// Calls `on_match` for what alerts have grown by and was not told yet: there will be no more events.
+    pub fn finish(&mut self, terms: &mut dyn TermHistory, on_match: &mut dyn FnMut(Match<'_>)) {
+        for (position, (rule, state)) in self.rules.rules.iter().zip(&mut self.states).enumerate() {
+            let before = state.bytes();
+            let RuleState { detection, limiter, .. } = state;
+            let due = self
+                .intervals
+                .follow(position, limiter, |limiter, _| limiter.take_due(i64::MAX));
+            for told in due {
+                tell_growth(told, &rule.info, detection, terms, on_match);
+            }
+            self.pool.changed(before, state.bytes());
+        }
+    }
+
+    fn conclude(&mut self, now_ns: i64, terms: &mut dyn TermHistory, on_match: &mut dyn FnMut(Match<'_>)) {
+        for (rule, untold) in self.untold.drain(..) {
+            on_match(match untold {
+                Untold::HeldBack(held_back) => Match::summary(&rule, held_back),
+                Untold::Growth(growth) => Match::growth(&rule, growth),
+            });
         }
         while let Some((end_ns, position)) = self.intervals.next_end()
             && end_ns <= now_ns
         {
             let rule = &self.rules.rules[position].info;
-            let mut tell = |held_back| on_match(Match::summary(rule, held_back));
-            self.intervals
-                .follow(position, &mut self.states[position].limiter, |limiter, _| {
-                    limiter.end_those_over(now_ns, &mut tell);
-                });
+            let state = &mut self.states[position];
+            let before = state.bytes();
+            let RuleState { detection, limiter, .. } = state;
+            let mut tell_held_back = |held_back| on_match(Match::summary(rule, held_back));
+            let due = self.intervals.follow(position, limiter, |limiter, _| {
+                limiter.end_those_over(now_ns, &mut tell_held_back);
+                limiter.take_due(now_ns)
+            });
+            for told in due {
+                tell_growth(told, rule, detection, terms, on_match);
+            }
+            self.pool.changed(before, state.bytes());
         }
         for position in &self.rules.deferred {
             let rule = &self.rules.rules[*position];
@@ -309,6 +331,7 @@ impl Engine {
                         now_ns,
                     }),
                     timestamp_ns: late.timestamp_ns,
+                    alert: 0,
                 };
                 let mut tell = |held_back| on_match(Match::summary(&rule.info, held_back));
                 let verdict = self.intervals.follow(*position, limiter, |limiter, most| {
@@ -378,8 +401,11 @@ impl Engine {
             let ended = old_states.get_mut(&rule.identity()).and_then(VecDeque::pop_front);
             if let Some(mut state) = ended {
                 let untold = &mut self.untold;
-                let mut tell = |held_back| untold.push((Arc::clone(&rule.info), held_back));
+                let mut tell = |held_back| untold.push((Arc::clone(&rule.info), Untold::HeldBack(held_back)));
                 state.limiter.end_all(&mut tell);
+                // Of another rule's history now: what was new to it is not taken as seen.
+                let grown = state.limiter.take_due(i64::MAX).into_iter();
+                untold.extend(grown.map(|told| (Arc::clone(&rule.info), Untold::Growth(told.growth))));
             }
         }
         self.intervals = Intervals::of(&self.states, &rooms);
@@ -414,6 +440,34 @@ impl Engine {
             rules: rules.filter(has_any).collect(),
             ..self.counters.clone()
         }
+    }
+}
+
+/// Hands a growth of an alert on, and then takes what it tells as seen.
+fn tell_growth(
+    told: Told,
+    rule: &Arc<RuleInfo>,
+    detection: &DetectionState,
+    terms: &mut dyn TermHistory,
+    on_match: &mut dyn FnMut(Match<'_>),
+) {
+    let owner = told.growth.owner.clone();
+    on_match(Match::growth(rule, told.growth));
+    for (new_terms, time_ns) in told.seen {
+        detection.see(&new_terms, &owner, time_ns, terms);
+    }
+}
+
+/// Tells of alerts that grow no more because their groups were given up.
+fn tell_owed(
+    limiter: &mut AlertLimiter,
+    rule: &Arc<RuleInfo>,
+    detection: &DetectionState,
+    terms: &mut dyn TermHistory,
+    on_match: &mut dyn FnMut(Match<'_>),
+) {
+    for told in limiter.take_owed() {
+        tell_growth(told, rule, detection, terms, on_match);
     }
 }
 

@@ -110,6 +110,11 @@ pub(crate) struct Room {
 pub(crate) trait Remembered {
     /// The memory that it takes beside itself, in bytes as allocated.
     fn heap_bytes(&self) -> usize;
+
+    /// Whether there is something to tell of it before it goes.
+    fn is_owed(&self) -> bool {
+        false
+    }
 }
 
 /// A bounded map from keys to state.
@@ -125,6 +130,8 @@ pub(crate) struct Groups<T> {
     uses: i64,
     bytes: usize,
     room: Room,
+    /// What was dropped and is to be told.
+    owed: Vec<T>,
 }
 
 #[derive(Debug)]
@@ -147,7 +154,18 @@ impl<T: Remembered> Groups<T> {
             uses: 0,
             bytes: 0,
             room,
+            owed: Vec::new(),
         }
+    }
+
+    /// Keeps a state that is replaced if there is something to tell of it.
+    pub(crate) fn owe(&mut self, state: T) {
+        self.owed.extend(Some(state).filter(T::is_owed));
+    }
+
+    /// What was dropped although there was something to tell of it.
+    pub(crate) fn take_owed(&mut self) -> Vec<T> {
+        std::mem::take(&mut self.owed)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -216,7 +234,10 @@ impl<T: Remembered> Groups<T> {
             at < now && states.get(key).is_none_or(|shared| is_over(&shared.state))
         };
         while let Some(key) = self.users.take_oldest_of(&owner, |at, key| is_taken(states, at, key)) {
-            self.bytes -= let_go(states, key).map_or(0, |dropped| dropped.bytes);
+            if let Some(dropped) = let_go(states, key) {
+                self.bytes -= dropped.bytes;
+                self.owed.extend(Some(dropped.state).filter(T::is_owed));
+            }
         }
     }
 
@@ -233,6 +254,7 @@ impl<T: Remembered> Groups<T> {
         if let Some(dropped) = let_go(states, key) {
             self.bytes -= dropped.bytes;
             *evicted += u64::from(!is_over(&dropped.state));
+            self.owe(dropped.state);
         }
         true
     }

@@ -1,4 +1,5 @@
-//! The intervals of `max_signals` of all rules of an engine: how many there may be, and when the next one ends.
+//! What of alerts is told later, of all rules of an engine: intervals of `max_signals`, of which there may be so many, and
+//! growths. When the next one ends, or is due.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +9,8 @@ use super::state::{Rooms, RuleState};
 /// Follows the limiters of an engine's rules.
 #[derive(Debug)]
 pub(super) struct Intervals {
-    /// When the next interval of a rule ends in which something was held back, and the rule's position.
+    /// When the next interval of a rule ends in which something was held back, or the next of its alerts is told again, and
+    /// the rule's position.
     ends: BTreeSet<(i64, usize)>,
     count: usize,
     /// Of all rules together, and of one. However many there are, a rule has one.
@@ -21,7 +23,7 @@ impl Intervals {
         let limiters = states.iter().map(|state| &state.limiter).enumerate();
         Intervals {
             ends: limiters
-                .filter_map(|(position, limiter)| Some((limiter.next_end_ns()?, position)))
+                .filter_map(|(position, limiter)| Some((limiter.next_due_ns()?, position)))
                 .collect(),
             count: states.iter().map(|state| state.limiter.interval_count()).sum(),
             most: rooms.intervals,
@@ -36,12 +38,12 @@ impl Intervals {
         limiter: &mut AlertLimiter,
         work: impl FnOnce(&mut AlertLimiter, usize) -> T,
     ) -> T {
-        let (count, end_ns) = (limiter.interval_count(), limiter.next_end_ns());
+        let (count, end_ns) = (limiter.interval_count(), limiter.next_due_ns());
         let others = self.count - count;
         let most = self.most.saturating_sub(others).clamp(1, self.most_of_rule);
         let outcome = work(limiter, most);
         self.count = others + limiter.interval_count();
-        let new_end_ns = limiter.next_end_ns();
+        let new_end_ns = limiter.next_due_ns();
         if new_end_ns != end_ns {
             end_ns.map(|end_ns| self.ends.remove(&(end_ns, position)));
             self.ends.extend(new_end_ns.map(|end_ns| (end_ns, position)));
@@ -49,7 +51,7 @@ impl Intervals {
         outcome
     }
 
-    /// When the next interval ends in which something was held back, and the rule's position.
+    /// When the next interval ends in which something was held back, or growth is due, and the rule's position.
     pub(super) fn next_end(&self) -> Option<(i64, usize)> {
         self.ends.first().copied()
     }

@@ -1,7 +1,7 @@
 //! New-terms rules: a combination of values raises an alert if it was not seen within the window before.
 //!
 //! Only events that satisfy the rule's query are remembered; what is remembered is events seen, not alerts sent, but for a
-//! term whose alert is held back.
+//! term whose alert is held back, or by which an alert grows that has yet to be told.
 
 use crate::condition::NewTerms;
 use crate::record::Record;
@@ -71,6 +71,11 @@ impl NewTermsObserver {
             combinations.clear();
         }
         combinations
+    }
+
+    /// Remembers a combination of an earlier event.
+    pub(crate) fn see(&self, combination: &[String], owner: &str, time_ns: i64, history: &mut dyn TermHistory) {
+        history.observe(&self.history_key, &term(combination), owner, milliseconds(time_ns));
     }
 
     /// Every combination of one value of each field; none if a field is missing.

@@ -237,6 +237,14 @@ impl DetectionState {
         }
     }
 
+    /// New terms of an earlier event have been told.
+    pub(super) fn see(&self, new_terms: &[String], owner: &str, time_ns: i64, terms: &mut dyn TermHistory) {
+        match self {
+            DetectionState::NewTerms(observer) => observer.see(new_terms, owner, time_ns, terms),
+            DetectionState::Alert | DetectionState::Sequence(_) | DetectionState::Threshold(_) => {}
+        }
+    }
+
     /// The matches that only needed time to pass.
     pub(super) fn take_due(&mut self, time_ns: i64) -> Vec<LateMatch> {
         match self {

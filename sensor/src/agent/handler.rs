@@ -254,7 +254,7 @@ impl EventHandler for Alerting {
         if let Some(time_ns) = handled_until_ns {
             let outputs = &self.outputs;
             self.history.tick(time_ns / 1_000_000);
-            self.detection.advance_to(time_ns, &mut |matched| {
+            self.detection.advance_to(time_ns, &mut self.history, &mut |matched| {
                 let alert = Alert::new(Document::new(), matched, Vec::new(), None);
                 offer(outputs, losses, alert, Some(WallClock::read().at(time_ns as u64)));
             });
@@ -272,6 +272,10 @@ impl EventHandler for Alerting {
 
     fn finish(&mut self, losses: &Losses) {
         self.release(Release::All, losses);
+        let outputs = &self.outputs;
+        self.detection.finish(&mut self.history, &mut |matched| {
+            outputs.offer(Alert::new(Document::new(), matched, Vec::new(), None));
+        });
     }
 
     fn counted(&mut self, counts: &PipelineCounts) {

@@ -1,4 +1,5 @@
-//! Alerts wait a stated time for what container engines report, and are amended with what comes later.
+//! Alerts wait a stated time for what container engines report, and are amended with what comes later, from an engine or
+//! as something else that is new.
 //!
 //! Nothing here waits itself: a thread that has nothing else to do calls [`Completion::poll`] every
 //! [`Completion::interval`]. An alert that waits does not hold up the others.
@@ -9,7 +10,8 @@ use std::time::{Duration, Instant};
 use container_engines::{Directory, Lookup};
 use rule_engine::Record;
 
-use super::document::{AMENDMENT, Alert, ContainerMetadata};
+use super::document::{Alert, ContainerMetadata};
+use super::growing::GrowingAlerts;
 use crate::record::{SCHEMA, fill_metadata};
 use crate::text::document::Document;
 
@@ -41,6 +43,8 @@ pub(crate) struct Completion {
     pending: Waiting,
     /// Taken by an output, but not with all that may come to be known.
     amendable: Waiting,
+    /// Those that may be followed by something new.
+    growing: GrowingAlerts,
     last_poll: Instant,
     last_amending: Instant,
     pub(crate) counts: CompletionCounts,
@@ -102,6 +106,7 @@ impl Completion {
             metadata_wait,
             pending: Waiting::default(),
             amendable: Waiting::default(),
+            growing: GrowingAlerts::default(),
             last_poll: Instant::now(),
             last_amending: Instant::now(),
             counts: CompletionCounts::default(),
@@ -110,6 +115,10 @@ impl Completion {
 
     /// Emits the alert, now or after a wait.
     pub(crate) fn accept(&mut self, mut alert: Box<Alert>, emit: Emit<'_>) {
+        if alert.growth.is_some() {
+            return self.grow(*alert, emit);
+        }
+        self.growing.keep(&alert);
         alert.container_metadata = (self.complete)(&mut alert);
         if alert.container_metadata != ContainerMetadata::Pending || self.metadata_wait.is_zero() {
             self.emit(*alert, emit);
@@ -122,6 +131,28 @@ impl Completion {
         {
             self.emit(*oldest.alert, emit);
         }
+    }
+
+    /// Tells what an alert has grown by: as an amendment, or with the alert if that still waits.
+    fn grow(&mut self, told: Alert, emit: Emit<'_>) {
+        let mut grown = self.growing.grow(told);
+        let (rule, number) = (&grown.rule.rule_id, grown.number);
+        let is_same = |other: &Alert| other.number == number && other.rule.rule_id == *rule;
+        for (waiting, _) in &mut self.amendable.alerts {
+            if is_same(&waiting.alert) {
+                waiting.alert.growth.clone_from(&grown.growth);
+            }
+        }
+        for (waiting, _) in &mut self.pending.alerts {
+            if is_same(&waiting.alert) {
+                waiting.alert.growth = grown.growth;
+                self.counts.emitted += 1;
+                return;
+            }
+        }
+        grown.container_metadata = (self.complete)(&mut grown);
+        self.counts.emitted += 1;
+        emit(grown.into_document());
     }
 
     /// How long it may take until the next poll; `None` if nothing waits for one.
@@ -195,9 +226,8 @@ impl Completion {
                 }
                 continue;
             }
-            let mut document = emitted.alert.into_document();
-            document.insert(AMENDMENT.to_owned(), true.into());
-            self.counts.amended += u64::from(emit(document));
+            emitted.alert.is_amendment = true;
+            self.counts.amended += u64::from(emit(emitted.alert.into_document()));
         }
     }
 }
@@ -224,7 +254,30 @@ pub(crate) fn complete_from(directory: Directory) -> CompleteContainer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alert::sample::sample;
+    use crate::alert::AMENDMENT;
+    use crate::alert::sample::{growing, sample};
+
+    #[test]
+    fn what_is_new_is_told_with_an_alert_that_still_waits_and_otherwise_as_its_amendment() {
+        use ContainerMetadata::{Complete, Pending};
+        // Whether the engine has answered when something is new, and what is told.
+        for (answer, expected) in [(Complete, vec![(0, false), (1, true)]), (Pending, vec![(1, false)])] {
+            let mut completion = Completion::new(Box::new(move |_| answer), Duration::from_secs(60));
+            let mut told = Vec::new();
+            let mut emit = |document: Document| {
+                let count = document["kibana.alert.suppression.docs_count"]
+                    .as_u64()
+                    .unwrap_or_default();
+                told.push((count, document.contains_key(AMENDMENT)));
+                true
+            };
+            for alert in growing("c1", &["a", "b"]) {
+                completion.accept(Box::new(alert), &mut emit);
+            }
+            completion.finish(&mut emit);
+            assert_eq!((told, completion.counts.emitted), (expected, 2));
+        }
+    }
 
     #[test]
     fn only_what_an_output_took_is_amended_and_counted() {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rule_engine::{GroupTerm, HeldBack, Match, RuleInfo, ThresholdResult};
+use rule_engine::{GroupTerm, Growth, HeldBack, Match, RuleInfo, ThresholdResult};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -16,6 +16,7 @@ use super::event::SharedEvent;
 use super::held_back::{self, time};
 use super::loss::{Loss, Losses};
 use super::reason::reason;
+use super::suppressed;
 use crate::identity::ContainerIdentity;
 use crate::text::document::{self, Document};
 
@@ -25,7 +26,8 @@ const LOOK_BACK_NS: i64 = 10_000_000_000;
 /// The key of an alert that is only recorded, and not displayed to anybody.
 pub(crate) const BUILDING_BLOCK_TYPE: &str = "kibana.alert.building_block_type";
 
-/// The key that says of an alert that it repeats one with the same identifier, with more about the container.
+/// The key that says of an alert that it repeats one with the same identifier, with more about the container, or with
+/// what it has suppressed since.
 pub(crate) const AMENDMENT: &str = "tidewaiter.amendment";
 
 /// The key that every alert has, and nothing else.
@@ -61,6 +63,12 @@ pub(crate) struct Alert {
     pub(crate) loss: Option<Loss>,
     /// This tells of alerts that were held back, and is none itself.
     pub(crate) held_back: Option<HeldBack>,
+    /// By which the rule engine names it, if it may grow.
+    pub(crate) number: Option<u64>,
+    /// What it has suppressed since.
+    pub(crate) growth: Option<Growth>,
+    /// Whether this repeats one that went out before.
+    pub(crate) is_amendment: bool,
 }
 
 /// What is known of the container's name, image and labels when an alert goes out.
@@ -75,14 +83,18 @@ pub(crate) enum ContainerMetadata {
 }
 
 impl Alert {
-    /// Of the present event; if an earlier one matched, what is known of that takes its place.
+    /// Of the present event; if an earlier one matched, what is known of that takes its place. A growth is of the alert that
+    /// it names, and until that is found of the first event that it suppressed.
     pub(crate) fn new(
         event: impl Into<SharedEvent>,
         matched: Match<'_>,
         chain: Vec<ChainLink>,
         container: Option<Arc<ContainerIdentity>>,
     ) -> Self {
-        let (event, chain, container) = match (matched.past_event, &matched.held_back) {
+        let first = matched.growth.as_ref().and_then(|growth| growth.events.first());
+        let past = matched.past_event.or(first.map(|first| Arc::clone(&first.event)));
+        let new_terms = first.map_or(matched.new_terms, |first| first.new_terms.clone());
+        let (event, chain, container) = match (past, &matched.held_back) {
             (Some(past), _) => (past.as_ref().clone().into(), chain_from_event(&past), None),
             (None, Some(held_back)) => {
                 let of_present = container.filter(|container| *container.id == *held_back.owner);
@@ -95,7 +107,7 @@ impl Alert {
             metadata: Document::new(),
             rule: Arc::clone(matched.rule),
             conditions: matched.reason,
-            new_terms: matched.new_terms,
+            new_terms,
             threshold: matched.threshold,
             suppression: matched.suppression,
             earlier_events: matched.earlier_events,
@@ -104,6 +116,9 @@ impl Alert {
             container_metadata: ContainerMetadata::Complete,
             loss: None,
             held_back: matched.held_back,
+            number: matched.alert,
+            growth: matched.growth,
+            is_amendment: false,
         }
     }
 
@@ -114,16 +129,25 @@ impl Alert {
 
     /// The memory that it takes, about.
     pub(crate) fn memory(&self) -> usize {
+        self.event.memory() + self.own_memory()
+    }
+
+    /// The same, whoever else has its event.
+    pub(super) fn memory_alone(&self) -> usize {
+        self.event.memory_alone() + self.own_memory()
+    }
+
+    fn own_memory(&self) -> usize {
         let texts =
             |texts: &[String]| -> usize { texts.iter().map(|text| text.capacity() + size_of::<String>()).sum() };
         let chain: usize = self.chain.iter().map(ChainLink::memory).sum();
         // What a sequence saw before is shared with the rule engine, which bounds it.
         size_of::<Self>()
-            + self.event.memory()
             + document::memory(&self.metadata)
             + texts(&self.conditions)
             + texts(&self.new_terms)
             + chain
+            + self.growth.as_ref().map_or(0, suppressed::memory)
     }
 
     /// When the events that led to the alert began, in nanoseconds since the epoch.
@@ -146,9 +170,15 @@ impl Alert {
         let mut alert = self.event.into_document();
         document::merge(&mut alert, self.metadata);
         let rating = rule.rating(&|field| document::get(&alert, field));
+        if !self.new_terms.is_empty() {
+            alert.insert(suppressed::NEW_TERMS.to_owned(), json!(self.new_terms));
+        }
+        if let Some(growth) = &self.growth {
+            suppressed::add(growth, &mut alert);
+        }
         let reason = match &self.held_back {
             Some(held_back) => held_back::reason(held_back, &alert, &rule),
-            None => reason(&alert, &rating, &self.new_terms),
+            None => reason(&alert, &rating),
         };
         let original_event: Vec<(String, Value)> = document::fields_below(&alert, "event")
             .into_iter()
@@ -164,14 +194,15 @@ impl Alert {
         if let Some(terms) = &self.suppression {
             let counted = self.threshold.as_ref().and_then(|threshold| time(threshold.from_ns));
             set("kibana.alert.suppression.terms", json!(terms));
-            for (key, time) in [
-                ("kibana.alert.suppression.start", counted.or(original_time.clone())),
-                ("kibana.alert.suppression.end", original_time.clone()),
-            ] {
-                time.map(|time| set(key, time));
+            counted
+                .or(original_time.clone())
+                .map(|time| set("kibana.alert.suppression.start", time));
+            if let Some(time) = &original_time {
+                alert.entry(suppressed::END).or_insert_with(|| time.clone());
             }
-            set("kibana.alert.suppression.docs_count", json!(0));
+            alert.entry(suppressed::COUNT).or_insert_with(|| json!(0));
         }
+        let mut set = |key: &str, value: Value| alert.insert(key.to_owned(), value);
         if let Some(threshold) = &self.threshold {
             set("kibana.alert.threshold_result", threshold_result(threshold));
         }
@@ -181,8 +212,8 @@ impl Alert {
         if let Some(building_block) = &rule.building_block_type {
             set(BUILDING_BLOCK_TYPE, json!(building_block));
         }
-        if !self.new_terms.is_empty() {
-            set("kibana.alert.new_terms", json!(self.new_terms));
+        if self.is_amendment {
+            set(AMENDMENT, json!(true));
         }
         set("kibana.alert.rule.rule_id", json!(rule.rule_id));
         set("kibana.alert.rule.uuid", json!(rule_uuid(&rule.rule_id).to_string()));

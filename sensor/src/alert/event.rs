@@ -31,6 +31,11 @@ impl SharedEvent {
         self.0.memory
     }
 
+    /// The memory that it takes, about, whoever else has it.
+    pub(super) fn memory_alone(&self) -> usize {
+        self.0.memory
+    }
+
     /// The document, copied if others have it too.
     pub(super) fn into_document(self) -> Document {
         Arc::unwrap_or_clone(self.0).document
@@ -43,6 +48,14 @@ impl Deref for SharedEvent {
     fn deref(&self) -> &Document {
         &self.0.document
     }
+}
+
+/// The outermost container that a document is about; empty for the host.
+pub(crate) fn owner(document: &Document) -> &str {
+    let text = |field| document::text(document, field);
+    text("tidewaiter.container.nested_in")
+        .or_else(|| text("container.id"))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use rule_engine::Rating;
 
+use super::suppressed;
 use crate::text::document::{self, Document};
 use crate::text::escape::{self, Ends, Visible};
 
@@ -10,7 +11,7 @@ const REASON_COMMAND_CHARACTERS: usize = 160;
 const REASON_ARGUMENT_CHARACTERS: usize = 80;
 
 /// One sentence that says what happened, where and to whom, and which rule it concerns.
-pub(crate) fn reason(event: &Document, rating: &Rating, new_terms: &[String]) -> String {
+pub(crate) fn reason(event: &Document, rating: &Rating) -> String {
     let text = |field| document::text(event, field);
     let arguments = document::texts(event, "process.args");
     let process = match text("process.name") {
@@ -32,10 +33,14 @@ pub(crate) fn reason(event: &Document, rating: &Rating, new_terms: &[String]) ->
     add("in container", text("container.name").or(text("container.id")));
     add("of image", text("container.image.name"));
     add("on", text("host.name"));
+    let new_terms = suppressed::new_terms(event);
     if !new_terms.is_empty() {
-        let terms = new_terms.iter().map(String::as_str);
-        let terms = escape::command_line(terms, REASON_COMMAND_CHARACTERS, REASON_ARGUMENT_CHARACTERS);
-        reason.push_str(&format!(" with the new term `{terms}`"));
+        let terms = escape::words(new_terms, REASON_COMMAND_CHARACTERS, REASON_ARGUMENT_CHARACTERS, "more");
+        let what = match event.contains_key(suppressed::FIELD) {
+            true => "new terms",
+            false => "new term",
+        };
+        reason.push_str(&format!(" with the {what} `{terms}`"));
     }
     reason.push_str(&format!(
         ": {} alert `{}`",

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use rule_engine::{ParseOptions, parse_rule};
+use rule_engine::{DataStreams, Engine, EngineOptions, MemoryHistory, ParseOptions, Record, Rules, parse_rule};
 use serde_json::{Value, json};
 
 use super::chain::chain_from_event;
 use super::document::{Alert, ContainerMetadata};
+use crate::record::{SCHEMA, parse_options};
 use crate::text::document::Document;
 
 /// A rule and an event as the sensor makes them, for tests of what shows alerts.
@@ -57,5 +58,48 @@ query = "process where true"
         container_metadata: ContainerMetadata::Complete,
         loss: None,
         held_back: None,
+        number: None,
+        growth: None,
+        is_amendment: false,
     }
+}
+
+/// What a rule on new names says of these names in a session of the container: an alert, and what it grows by.
+pub(crate) fn growing(container: &str, names: &[&str]) -> Vec<Alert> {
+    let rule = r#"[rule]
+rule_id = "9b2cfe7e-0000-4000-8000-000000000002"
+name = "New program"
+description = "text"
+severity = "low"
+risk_score = 21
+type = "new_terms"
+query = "process.name:*"
+[rule.new_terms]
+field = "new_terms_fields"
+value = ["process.name"]
+[[rule.new_terms.history_window_start]]
+field = "history_window_start"
+value = "now-14d"
+[rule.alert_suppression]
+group_by = ["user.id"]
+"#;
+    let rule = parse_rule(rule, &parse_options(DataStreams::default())).expect("a sound rule");
+    let rules = Rules::compile(&SCHEMA, vec![rule]);
+    let mut engine = Engine::new(rules, EngineOptions::default().with_learn_for_ms(0));
+    let (mut history, mut alerts) = (MemoryHistory::default(), Vec::new());
+    for (second, name) in names.iter().enumerate() {
+        let event = json!({
+            "@timestamp": second * 1_000, "container.id": container, "user.id": "0",
+            "process": {"name": name, "args": [name], "entity_id": format!("{container}-{second}")},
+        });
+        let mut record = Record::with_schema(&SCHEMA);
+        record.fill_from_document(event.as_object().expect("an object"));
+        engine.evaluate(&record, &mut history, &mut |matched| {
+            alerts.push(Alert::new(record.to_document(), matched, Vec::new(), None));
+        });
+    }
+    engine.finish(&mut history, &mut |matched| {
+        alerts.push(Alert::new(Document::new(), matched, Vec::new(), None));
+    });
+    alerts
 }

@@ -13,6 +13,7 @@ use super::error::{CommandError, ExitStatus};
 use super::recording::input::Input;
 use super::recording::reading::Wanted;
 use super::recording::{Recording, RecordingCounts, unreadable, whole_document};
+use crate::alert::growing::GrowingAlerts;
 use crate::alert::{Alert, SharedEvent, chain_from_event};
 use crate::cli::ReplayArguments;
 use crate::config::Config;
@@ -110,12 +111,20 @@ enum ReplayError {
 struct AlertWriter<W> {
     output: W,
     alerts: u64,
+    growing: GrowingAlerts,
     result: io::Result<()>,
 }
 
 impl<W: Write> AlertWriter<W> {
     fn write(&mut self, alert: Alert) {
-        self.alerts += u64::from(alert.held_back.is_none());
+        let alert = match alert.growth {
+            Some(_) => self.growing.grow(alert),
+            None => {
+                self.growing.keep(&alert);
+                alert
+            }
+        };
+        self.alerts += u64::from(alert.held_back.is_none() && !alert.is_amendment);
         if self.result.is_ok() {
             self.result = write_line(&mut self.output, &alert.into_document());
         }
@@ -143,6 +152,7 @@ fn replay(
     let mut writer = AlertWriter {
         output,
         alerts: 0,
+        growing: GrowingAlerts::default(),
         result: Ok(()),
     };
     loop {
@@ -180,7 +190,7 @@ fn replay(
     }
     // After the last event time runs on until no sequence waits for a missing event any more.
     while let Some(time_ns) = engine.next_due_ns() {
-        engine.advance_to(time_ns, &mut |matched| writer.write(of_past(matched)));
+        engine.advance_to(time_ns, &mut history, &mut |matched| writer.write(of_past(matched)));
         writer.check()?;
     }
     let finished = explained.map_or(Ok(()), |near_misses| near_misses.finish(&mut writer.output));

@@ -156,11 +156,18 @@ impl Engines {
         &mut self,
         time_ns: i64,
         oldest_waiting_ns: Option<i64>,
+        history: &mut dyn TermHistory,
         on_match: &mut dyn FnMut(Match<'_>),
     ) {
-        self.immediate.advance_to(time_ns, on_match);
+        self.immediate.advance_to(time_ns, history, on_match);
         let deferred_ns = oldest_waiting_ns.map_or(time_ns, |oldest_ns| oldest_ns.min(time_ns));
-        self.deferred.advance_to(deferred_ns, on_match);
+        self.deferred.advance_to(deferred_ns, history, on_match);
+    }
+
+    /// Reports what is still to be told when there will be no more events.
+    pub(super) fn finish(&mut self, history: &mut dyn TermHistory, on_match: &mut dyn FnMut(Match<'_>)) {
+        self.immediate.finish(history, on_match);
+        self.deferred.finish(history, on_match);
     }
 
     pub(super) fn counters(&self) -> Vec<EngineCounters> {

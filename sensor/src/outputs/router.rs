@@ -13,12 +13,12 @@ use super::queue::{Output, QueueCounters};
 use super::text::{self, ReasonDetail, Style};
 use super::waiting::Block;
 use crate::alert::complete::Completion;
-use crate::alert::{ALERT_ID, AMENDMENT, Alert, BUILDING_BLOCK_TYPE};
+use crate::alert::{ALERT_ID, AMENDMENT, Alert, BUILDING_BLOCK_TYPE, owner};
 use crate::notice::{self, Notice};
 use crate::sandbox::{self, Role};
 use crate::scheduling::Precedence;
 use crate::telemetry::counts::OutputCounts;
-use crate::text::document::{self, Document};
+use crate::text::document::Document;
 
 /// Alerts that may wait for the router's thread, and the memory that they may take.
 const QUEUE_LENGTH: usize = 4096;
@@ -229,14 +229,6 @@ impl RouterInput {
             notice::raise(Notice::OutputRefused, Some(owner(&alert.event)), 1);
         }
     }
-}
-
-/// The outermost container that a document is about; empty for the host.
-fn owner(document: &Document) -> &str {
-    let text = |field| document::text(document, field);
-    text("tidewaiter.container.nested_in")
-        .or_else(|| text("container.id"))
-        .unwrap_or_default()
 }
 
 /// Reports what full queues refused, the router's own and the outputs'.

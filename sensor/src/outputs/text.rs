@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use crate::alert::held_back;
+use crate::alert::{held_back, suppressed};
 use crate::text::document::{self, Document};
 use crate::text::escape::{self, Ends, Line, Visible};
 
@@ -67,13 +67,7 @@ pub(crate) fn render(alert: &Document, style: Style, detail: ReasonDetail) -> St
     for (position, line) in chain(alert).iter().enumerate() {
         out.line(if position == 0 { "chain" } else { "" }, line);
     }
-    let new_terms = document::texts(alert, "kibana.alert.new_terms");
-    if !new_terms.is_empty() {
-        out.line(
-            "new",
-            &escape::command_line(new_terms, COMMAND_CHARACTERS, ARGUMENT_CHARACTERS),
-        );
-    }
+    out.new_terms(alert);
     let conditions = match detail {
         ReasonDetail::Summary => particular_conditions(alert),
         ReasonDetail::Full => document::texts(alert, "tidewaiter.conditions"),
@@ -99,7 +93,8 @@ pub(crate) fn render(alert: &Document, style: Style, detail: ReasonDetail) -> St
     out.text
 }
 
-/// What has come to be known of the container of an alert that went out before, as lines of text, the last one empty.
+/// What has come to be known of an alert that went out before, of its container or what is new since, as lines of text, the
+/// last one empty.
 pub(crate) fn render_amendment(alert: &Document, style: Style) -> String {
     let mut out = Rendering {
         text: String::new(),
@@ -111,6 +106,9 @@ pub(crate) fn render_amendment(alert: &Document, style: Style) -> String {
     out.paint(BOLD, &text("kibana.alert.rule.name"));
     out.plain(&format!("  {}\n", text("@timestamp")));
     out.line("container", &container(alert));
+    if alert.contains_key(suppressed::FIELD) {
+        out.new_terms(alert);
+    }
     out.plain("\n");
     out.text
 }
@@ -311,6 +309,20 @@ impl Rendering {
             Style::Plain => write!(self.text, "{text}"),
             Style::Colored => write!(self.text, "\u{1b}[{colour}m{text}\u{1b}[0m"),
         };
+    }
+
+    /// What is new, in the alert and since.
+    fn new_terms(&mut self, alert: &Document) {
+        let new_terms = suppressed::new_terms(alert);
+        if !new_terms.is_empty() {
+            let terms = escape::words(new_terms, COMMAND_CHARACTERS, ARGUMENT_CHARACTERS, "more");
+            self.line("new", &terms);
+        }
+        if alert.contains_key(suppressed::FIELD) {
+            let count = document::integer(alert, suppressed::COUNT).unwrap_or_default();
+            let until = document::text(alert, suppressed::END).map(visible).unwrap_or_default();
+            self.line("", &format!("{count} since the alert, the last {until}"));
+        }
     }
 
     fn line(&mut self, label: &str, text: &str) {

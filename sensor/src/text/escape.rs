@@ -104,10 +104,20 @@ pub(crate) fn command_line<'a>(
     limit: usize,
     argument_limit: usize,
 ) -> String {
-    let mut arguments = arguments.into_iter();
+    words(arguments, limit, argument_limit, "more arguments")
+}
+
+/// The same of any words; those that are left out are called so.
+pub(crate) fn words<'a>(
+    words: impl IntoIterator<Item = &'a str>,
+    limit: usize,
+    word_limit: usize,
+    left_out_as: &str,
+) -> String {
+    let mut words = words.into_iter();
     let mut line = String::new();
     while line.chars().count() < limit {
-        let Some(text) = arguments.next() else { return line };
+        let Some(text) = words.next() else { return line };
         let separator = if line.is_empty() { "" } else { " " };
         // Writing to a `String` does not fail.
         let _ = write!(
@@ -115,13 +125,13 @@ pub(crate) fn command_line<'a>(
             "{separator}{}",
             Argument {
                 text,
-                limit: argument_limit
+                limit: word_limit
             }
         );
     }
-    let left_out = arguments.count();
+    let left_out = words.count();
     if left_out > 0 {
-        let _ = write!(line, " …[{left_out} more arguments]");
+        let _ = write!(line, " …[{left_out} {left_out_as}]");
     }
     line
 }

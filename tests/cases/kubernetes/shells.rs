@@ -96,7 +96,6 @@ fn a_shell_in_a_pod_of_two_containers_is_told_with_its_container_and_pod(deploye
         described(&alerts, "two"),
         [
             format!("Interactive shell opened in a container: sh (true) {place}"),
-            format!("Program new to interactive sessions in containers: apt-get (true) {place}"),
             format!("Program new to interactive sessions in containers: sh (true) {place}"),
             format!("Tool installed by hand in a container: apt-get (true) {place}"),
         ]

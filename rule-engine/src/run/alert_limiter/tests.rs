@@ -197,7 +197,9 @@ fn what_was_held_back_is_told_without_another_event() {
     assert_eq!(run.engine.next_due_ns(), Some(10_000_000_000));
     let mut said = Vec::new();
     run.engine
-        .advance_to(10_000_000_000, &mut |found| said.extend(found.held_back));
+        .advance_to(10_000_000_000, &mut MemoryHistory::default(), &mut |found| {
+            said.extend(found.held_back)
+        });
     assert_eq!(said.len(), 1);
     assert_eq!((said[0].count, said[0].is_complete), (2, true));
     assert_eq!(run.engine.next_due_ns(), None);

@@ -17,7 +17,7 @@ impl Summary {
     }
 
     /// What it takes at most, in a list of events too.
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         // The list doubles as it grows.
         const PLACE: usize = 4 * size_of::<Summary>();
         const ALLOCATION: usize = 2 * size_of::<usize>() + 24;

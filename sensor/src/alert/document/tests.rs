@@ -183,7 +183,7 @@ fn alerts(body: &str, events: &[(i64, Value)]) -> Vec<Document> {
         });
     }
     while let Some(time_ns) = engine.next_due_ns() {
-        engine.advance_to(time_ns, &mut |matched| {
+        engine.advance_to(time_ns, &mut MemoryHistory::default(), &mut |matched| {
             alerts.push(Alert::new(Document::new(), matched, Vec::new(), None).into_document());
         });
     }

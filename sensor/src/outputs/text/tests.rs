@@ -4,8 +4,10 @@ use sensor_abi::LossReason;
 use serde_json::json;
 
 use super::*;
+use crate::alert::Alert;
+use crate::alert::growing::GrowingAlerts;
 use crate::alert::loss::Loss;
-use crate::alert::{Alert, sample::sample};
+use crate::alert::sample::{growing, sample};
 use crate::telemetry::counts::LostRecords;
 
 #[test]
@@ -101,6 +103,26 @@ fn long_and_hostile_arguments_are_cut_and_spelled_out() {
           rule       9b2cfe7e-0000-4000-8000-000000000001 (risk score 21)
 
     "#]].assert_eq(&render(&alert.into_document(), Style::Plain, ReasonDetail::Summary));
+}
+
+#[test]
+fn what_is_new_after_an_alert_is_told_in_two_lines() {
+    let mut kept = GrowingAlerts::default();
+    let documents = growing("3f2a9c5d1b2e4f60", &["sh", "ls", "so cat", "id"])
+        .into_iter()
+        .map(|alert| {
+            kept.keep(&alert);
+            kept.grow(alert).into_document()
+        });
+    let last = documents.last().expect("an amendment");
+    expect![[r#"
+        of the alert before: New program  1970-01-01T00:00:00.000Z
+          container  3f2a9c5d1b2e
+          new        sh ls "so cat" id
+                     3 since the alert, the last 1970-01-01T00:00:03.000Z
+
+    "#]]
+    .assert_eq(&render_amendment(&last, Style::Plain));
 }
 
 #[test]

@@ -255,12 +255,12 @@ proptest! {
             time_ms += seconds * 1_000;
             if passes_alone {
                 let mut alone = Vec::new();
-                advanced.advance_to(time_ms * 1_000_000, &mut |found| alone.push(said(&found)));
+                advanced.advance_to(time_ms * 1_000_000, &mut MemoryHistory::default(), &mut |found| alone.push(said(&found)));
                 alone.sort();
                 prop_assert_eq!(&alone, &run(&mut shown, &mut history, &event(time_ms, "none", "u")));
                 let mut in_steps = Vec::new();
                 while let Some(due_ns) = stepped.next_due_ns().filter(|due_ns| *due_ns <= time_ms * 1_000_000) {
-                    stepped.advance_to(due_ns, &mut |found| in_steps.push(said(&found)));
+                    stepped.advance_to(due_ns, &mut MemoryHistory::default(), &mut |found| in_steps.push(said(&found)));
                 }
                 in_steps.sort();
                 prop_assert_eq!(alone, in_steps);

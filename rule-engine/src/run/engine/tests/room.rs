@@ -81,7 +81,9 @@ fn five_thousand_keys_are_remembered_at_defaults_among_many_rules_whoever_uses_t
                     matches += show(&mut engine, &shown);
                 }
             }
-            engine.0.advance_to(7_200_000_000_000, &mut |_| matches += 1);
+            engine
+                .0
+                .advance_to(7_200_000_000_000, &mut MemoryHistory::default(), &mut |_| matches += 1);
             let counters = engine.0.counters();
             assert_eq!(counters.groups_evicted, 0, "{body} {containers}");
             assert_eq!(matches, KEYS, "{body} {containers}");
