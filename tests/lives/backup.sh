@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # What is run at night: archives, copies, removal of the old.
+# steady
 # alerts: 1 Traces removed in a container: logs are removed or linked away
 start data --volume /backup "$IMAGE" sleep infinity
 within data tar czf /backup/etc.tgz /etc/hosts /etc/nginx

@@ -4,9 +4,9 @@
 start primary --env POSTGRES_PASSWORD=app "$IMAGE" postgres-entrypoint.sh postgres -c listen_addresses=127.0.0.1 \
     -c archive_mode=on -c 'archive_command=rsync -a %p /archive/%f'
 await primary pg_isready -h 127.0.0.1 -U postgres
-docker run --detach --network "container:$LIFE-primary" --label "life=$LIFE" --name "$LIFE-standby" \
-    --volumes-from "$LIFE-primary" --env PRIMARY=1 "$IMAGE" postgres-entrypoint.sh postgres -c port=5433 \
-    -c 'archive_cleanup_command=pg_archivecleanup /archive %r' -c 'restore_command=cp /archive/%f %p' >/dev/null
+NETWORK="container:$LIFE-primary" start standby --volumes-from "$LIFE-primary" --env PRIMARY=1 "$IMAGE" \
+    postgres-entrypoint.sh postgres -c port=5433 \
+    -c 'archive_cleanup_command=pg_archivecleanup /archive %r' -c 'restore_command=cp /archive/%f %p'
 await standby pg_isready -p 5433 -h 127.0.0.1
 for _ in 1 2 3 4; do
     within primary psql -U postgres -h 127.0.0.1 app -c 'create table if not exists t(a int); insert into t values (1); select pg_switch_wal(); checkpoint'

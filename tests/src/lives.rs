@@ -123,8 +123,8 @@ impl Drop for Containers {
     }
 }
 
-/// Runs all to their ends, a few at once.
-pub fn live(lives: &[Life], engine: &Engine) -> Result<()> {
+/// Runs all to their ends, a few at once. In a later round containers go on that stay, and what is done in them is done again.
+pub fn live(lives: &[Life], engine: &Engine, round: u32) -> Result<()> {
     let left = Mutex::new(lives.iter());
     let next = || left.lock().ok().and_then(|mut left| left.next());
     let failed = Mutex::new(Vec::new());
@@ -132,7 +132,7 @@ pub fn live(lives: &[Life], engine: &Engine) -> Result<()> {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 while let Some(life) = next() {
-                    if let (Err(error), Ok(mut failed)) = (live_one(life, engine), failed.lock()) {
+                    if let (Err(error), Ok(mut failed)) = (live_one(life, engine, round), failed.lock()) {
                         failed.push(format!("{}: {error:#}", life.name));
                     }
                 }
@@ -144,11 +144,12 @@ pub fn live(lives: &[Life], engine: &Engine) -> Result<()> {
     Ok(())
 }
 
-fn live_one(life: &Life, engine: &Engine) -> Result<()> {
+fn live_one(life: &Life, engine: &Engine, round: u32) -> Result<()> {
     let mut shell = engine.with_docker("timeout");
     shell.args(["600", "bash", "-eu"]).arg(&life.script);
     shell.env("BASH_ENV", folder().join("common/words.bash"));
     shell.env("LIFE", &life.name).env("IMAGE", image::NAME);
+    shell.env("ROUND", round.to_string());
     run(&mut shell)?;
     Ok(())
 }

@@ -110,8 +110,11 @@ enum Figures {
     /// What the stock rules say of ordinary lives of containers (`tests/lives`), by rule and severity
     Lives {
         /// Live all of it first, in real containers, and write what the sensor saw into the repository
-        #[arg(long)]
+        #[arg(long, conflicts_with = "minutes")]
         record: bool,
+        /// Live what is steady for so many minutes instead, in real containers, and scale what is told to an hour and a day
+        #[arg(long)]
+        minutes: Option<u64>,
     },
     /// What the rules cost: events a second on one core, memory, allocations, instructions (with valgrind)
     Rules {
@@ -172,7 +175,7 @@ fn carry_out(task: Task) -> Result<ExitCode> {
         }
         Task::Bench { figures } => {
             setup::for_testing()?;
-            let attacks;
+            let (attacks, lives);
             let name = match figures {
                 Figures::Attacks { minutes, name } => {
                     attacks = ["attacks", &minutes, &name.unwrap_or_default()].join(" ");
@@ -180,11 +183,18 @@ fn carry_out(task: Task) -> Result<ExitCode> {
                 }
                 Figures::Containers => "containers",
                 Figures::Latency => "latency",
-                Figures::Lives { record: false } => "lives",
-                Figures::Lives { record: true } => {
+                Figures::Lives { record: true, .. } => {
                     setup::for_lives()?;
                     "lives --record"
                 }
+                Figures::Lives {
+                    minutes: Some(minutes), ..
+                } => {
+                    setup::for_lives()?;
+                    lives = format!("lives {minutes}");
+                    &lives
+                }
+                Figures::Lives { .. } => "lives",
                 Figures::Rules { record: false } => "rules",
                 Figures::Rules { record: true } => {
                     instructions::record()?;

@@ -1,11 +1,13 @@
 # shellcheck shell=bash
-# The words that lives are written in. LIFE is the name of the life, IMAGE that of the image.
+# The words that lives are written in. LIFE is the name of the life, IMAGE that of the image. In a second ROUND the containers
+# that stay are there.
 
 # A container that stays: its name, then options, image and command.
 start() {
     local name=$1
     shift
-    docker run --detach --network none --label "life=$LIFE" --name "$LIFE-$name" "$@" >/dev/null
+    if [ "$ROUND" -gt 1 ]; then return; fi
+    docker run --detach --network "${NETWORK:-none}" --label "life=$LIFE" --name "$LIFE-$name" "$@" >/dev/null
 }
 
 # One that ends.

@@ -4,6 +4,7 @@
 //! small numbers for what is random.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use anyhow::{Context as _, Result, ensure};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::folder;
@@ -141,7 +143,32 @@ pub fn read() -> Result<Recording> {
 }
 
 impl Recording {
-    /// The alerts of the rules as they lie in the repository, with what was held back left out.
+    /// The events of these lives so often, each time so much later.
+    pub fn repeated(&self, lives: &[&str], times: u32, every: SignedDuration) -> Result<Recording> {
+        let mut kept = Vec::new();
+        for line in self.text.lines() {
+            let document = Document::parse(line)?;
+            if lives.contains(&document.text("labels.life").as_str()) {
+                let time = document.text("@timestamp");
+                let rest = line
+                    .strip_prefix(&format!("{{\"@timestamp\":\"{time}\""))
+                    .context("no time first")?;
+                kept.push((time.parse::<Timestamp>()?, rest));
+            }
+        }
+        let mut text = String::new();
+        for number in 0..times {
+            for (time, rest) in &kept {
+                let time = *time + every * number.try_into()?;
+                writeln!(text, "{{\"@timestamp\":\"{time}\"{rest}")?;
+            }
+        }
+        let lives = self.lives.clone();
+        Ok(Recording { text, lives })
+    }
+
+    /// The alerts of the rules as they lie in the repository, without what amends them, and with what was held back left
+    /// out.
     pub fn replay(&self) -> Result<Vec<Document>> {
         let mut replay = Command::new(tidewaiter()?);
         replay.args(["replay", "-", "--rules"]).arg(repository().join("rules"));
@@ -157,7 +184,8 @@ impl Recording {
             output.status
         );
         let text = String::from_utf8(output.stdout)?;
-        let alerts = text.lines().map(Document::parse).collect::<Result<Vec<_>>>()?;
-        Ok(alerts)
+        let alerts = text.lines().map(Document::parse);
+        let is_one = |alert: &Document| !alert.is_amendment() && alert.get("tidewaiter.held_back").is_none();
+        alerts.filter(|alert| alert.as_ref().map_or(true, is_one)).collect()
     }
 }

@@ -36,11 +36,12 @@ fn measure() -> Result<()> {
         ["latency"] => latency::measure(),
         ["lives"] => lives::measure(),
         ["lives", "--record"] => lives::record(),
+        ["lives", minutes] => lives::live(minutes.parse()?),
         ["rules", arguments @ ..] => rules::measure(arguments),
         ["sensor"] => sensor::measure(sensor::WHOLE),
         ["sensor", "--short"] => sensor::measure(sensor::SHORT),
         _ => bail!(
-            "usage: figures attacks MINUTES [PHASE]|containers|latency|lives [--record]|rules [instructions|count SET]|sensor [--short]"
+            "usage: figures attacks MINUTES [PHASE]|containers|latency|lives [MINUTES|--record]|rules [instructions|count SET]|sensor [--short]"
         ),
     }
 }
