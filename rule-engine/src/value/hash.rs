@@ -13,11 +13,12 @@ pub(crate) type HashMap<K, V> = collections::HashMap<K, V, ahash::RandomState>;
 pub(crate) type HashSet<K> = collections::HashSet<K, ahash::RandomState>;
 pub(crate) type LookupMap<K, V> = collections::HashMap<K, V, rustc_hash::FxBuildHasher>;
 
-/// Has a map from which much was removed give memory back, so that it takes no more than for what it holds.
+/// Has a map from which much was removed give memory back, so that it takes little more than for what it holds. A table
+/// that is made for so many has places for up to twice as many.
 pub(crate) fn give_back<K: Eq + Hash, V>(map: &mut HashMap<K, V>) {
     const SMALL: usize = 28;
-    if map.capacity() > SMALL.max(3 * map.len()) {
-        map.shrink_to(map.len() * 3 / 2);
+    if map.capacity() > SMALL.max(map.len() * 5 / 2) {
+        map.shrink_to(map.len() * 9 / 8);
     }
 }
 

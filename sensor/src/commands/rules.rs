@@ -146,10 +146,10 @@ mod tests {
         let rules = stock_with("process.interactive == true", "process.interactiv == true");
         expect![[r#"
             error[unknown-field]: unknown field `process.interactiv`
-              --> rule.toml:37:84
+              --> rule.toml:39:5
                |
-            37 | and process.entry_leader.entry_meta.type == "container" and process.interactiv == true and
-               |                                                             ^
+            39 |     process.interactiv == true or
+               |     ^
                = help: did you mean `process.interactive`?
 
             1 rules: 0 ok, 0 unsupported, 1 with errors
