@@ -354,7 +354,6 @@ pub(super) const TECHNIQUES: &[Technique] = &[
         "useradd -o -u 0 -c x eve",
         &[RIGHTS_GIVEN],
     ),
-    told("a-user-without-a-password", Exec, "adduser -D eve", &[RIGHTS_GIVEN]),
     told(
         "a-user-by-a-script-called-as-a-tool",
         Exec,
