@@ -342,39 +342,29 @@ impl KeyCounts {
     fn both(&self, one: &Needs, other: &Needs) -> Needs {
         let mut both = one.clone();
         for (need, values) in other {
-            let stronger = match both.remove(need) {
-                None => values.clone(),
-                Some(known) => self.stronger(need.field, known, values.clone()),
-            };
-            both.insert(*need, stronger);
+            self.demand(&mut both, *need, need.field, values.clone());
         }
         // Who needs a part needs a value.
-        let is_said = |need: &Need| {
-            both.contains_key(&Need {
-                search: Search::Parts,
-                ..*need
-            })
-        };
-        let said: Vec<Need> = both
-            .iter()
-            .filter(|(need, values)| **values == RequiredValues::Any && is_said(need))
-            .map(|(need, _)| *need)
-            .collect();
-        said.iter().for_each(|need| {
-            both.remove(need);
-        });
+        let has_part = |need: &&Need| need.search == Search::Parts;
+        let with_parts: BTreeSet<FieldId> = both.keys().filter(has_part).map(|need| need.field).collect();
+        both.retain(|need, values| *values != RequiredValues::Any || !with_parts.contains(&need.field));
         both
+    }
+
+    /// Adds what is asked for of a field; the most selective values stay.
+    fn demand<K: Ord>(&self, asked: &mut BTreeMap<K, RequiredValues>, key: K, field: FieldId, values: RequiredValues) {
+        let stronger = match asked.remove(&key) {
+            None => values,
+            Some(known) => self.stronger(field, known, values),
+        };
+        asked.insert(key, stronger);
     }
 
     /// Of each field the most selective values.
     fn by_field(&self, needs: Needs) -> BTreeMap<FieldId, RequiredValues> {
-        let mut fields: BTreeMap<FieldId, RequiredValues> = BTreeMap::new();
+        let mut fields = BTreeMap::new();
         for (Need { field, .. }, values) in needs {
-            let stronger = match fields.remove(&field) {
-                None => values,
-                Some(known) => self.stronger(field, known, values),
-            };
-            fields.insert(field, stronger);
+            self.demand(&mut fields, field, field, values);
         }
         fields
     }

@@ -219,9 +219,7 @@ impl NodeId {
         known.set(event.scratch.event << 1 | u64::from(holds));
         holds
     }
-}
 
-impl NodeId {
     /// What the outcome is, if the values of the fields that some nodes test decide it; `is_told` says which nodes.
     pub(crate) fn told_by(self, event: &Evaluation<'_>, is_told: &[bool]) -> Option<bool> {
         let told = |operand: &NodeId| operand.told_by(event, is_told);

@@ -150,8 +150,9 @@ fn prerequisites(rules: &[CheckedRule]) -> Vec<Vec<Prerequisite>> {
         .flat_map(|rule| rule.detection.conditions())
         .for_each(|condition| counts.add(condition));
     let of_rule = |rule: &CheckedRule| -> Vec<Prerequisite> {
+        let of_filter = Prerequisite::of(&rule.filter, &counts);
         let of_condition = |condition: &Condition| {
-            let both = [&rule.filter, condition].map(|condition| Prerequisite::of(condition, &counts));
+            let both = [of_filter.clone(), Prerequisite::of(condition, &counts)];
             Prerequisite::all(both.into_iter(), &counts)
         };
         rule.detection.conditions().into_iter().map(of_condition).collect()

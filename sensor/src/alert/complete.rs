@@ -115,10 +115,10 @@ impl Completion {
 
     /// Emits the alert, now or after a wait.
     pub(crate) fn accept(&mut self, mut alert: Box<Alert>, emit: Emit<'_>) {
+        *alert = self.growing.follow(*alert);
         if alert.growth.is_some() {
-            return self.grow(*alert, emit);
+            return self.emit_grown(*alert, emit);
         }
-        self.growing.keep(&alert);
         alert.container_metadata = (self.complete)(&mut alert);
         if alert.container_metadata != ContainerMetadata::Pending || self.metadata_wait.is_zero() {
             self.emit(*alert, emit);
@@ -134,8 +134,7 @@ impl Completion {
     }
 
     /// Tells what an alert has grown by: as an amendment, or with the alert if that still waits.
-    fn grow(&mut self, told: Alert, emit: Emit<'_>) {
-        let mut grown = self.growing.grow(told);
+    fn emit_grown(&mut self, mut grown: Alert, emit: Emit<'_>) {
         let (rule, number) = (&grown.rule.rule_id, grown.number);
         let is_same = |other: &Alert| other.number == number && other.rule.rule_id == *rule;
         for (waiting, _) in &mut self.amendable.alerts {

@@ -33,11 +33,17 @@ struct Kept {
 }
 
 impl GrowingAlerts {
-    /// Keeps an alert if it may grow. Where there is no room, the oldest of the container with the most gives way.
-    pub(crate) fn keep(&mut self, alert: &Alert) {
-        let Some(number) = alert.number else { return };
-        let owner = owner(&alert.event).into();
-        self.insert((alert.rule.rule_id.clone(), number), alert.clone(), owner);
+    /// Keeps an alert if it may grow, and makes of a growth the alert with what it has grown by. Where there is no room, the
+    /// oldest alert of the container with the most gives way.
+    pub(crate) fn follow(&mut self, alert: Alert) -> Alert {
+        if alert.growth.is_some() {
+            return self.grow(alert);
+        }
+        if let Some(number) = alert.number {
+            let owner = owner(&alert.event).into();
+            self.insert((alert.rule.rule_id.clone(), number), alert.clone(), owner);
+        }
+        alert
     }
 
     fn insert(&mut self, name: Name, alert: Alert, owner: Arc<str>) {
@@ -71,8 +77,8 @@ impl GrowingAlerts {
         self.bytes = self.kept.values().map(|kept| kept.bytes).sum();
     }
 
-    /// The alert with what it has grown by. `told` stands for it if it is not kept.
-    pub(crate) fn grow(&mut self, told: Alert) -> Alert {
+    /// `told` stands for the alert if that is not kept.
+    fn grow(&mut self, told: Alert) -> Alert {
         let Some(growth) = &told.growth else { return told };
         let (number, owner) = (growth.alert, growth.owner.as_str().into());
         let name = (told.rule.rule_id.clone(), number);
@@ -118,11 +124,8 @@ mod tests {
     #[test]
     fn an_alert_is_repeated_with_all_that_is_new_since() {
         let mut kept = GrowingAlerts::default();
-        let documents = growing("c1", &["a", "b", "c", "d", "e"]).into_iter().map(|alert| {
-            kept.keep(&alert);
-            kept.grow(alert).into_document()
-        });
-        let documents: Vec<Document> = documents.collect();
+        let alerts = growing("c1", &["a", "b", "c", "d", "e"]).into_iter();
+        let documents: Vec<Document> = alerts.map(|alert| kept.follow(alert).into_document()).collect();
         let expected = [
             (json!([]), 0),
             (json!(["b"]), 1),
@@ -157,26 +160,26 @@ mod tests {
         let [first, then, ..] = &growing("c1", &["a", "b"])[..] else {
             panic!("an alert grows")
         };
-        kept.keep(first);
+        kept.follow(first.clone());
         let mut flooding = growing("c2", &["x", "y", "z", "z2"]);
         for number in 1..=KEPT_AT_MOST as u64 + 1 {
             flooding[0].number = Some(number);
-            kept.keep(&flooding[0]);
+            kept.follow(flooding[0].clone());
         }
         for growth in flooding.iter_mut().filter_map(|alert| alert.growth.as_mut()) {
             growth.alert = 1;
         }
         assert!(kept.kept.len() <= KEPT_AT_MOST && kept.bytes <= KEPT_BYTES);
-        let of_first = kept.grow(then.clone()).into_document();
+        let of_first = kept.follow(then.clone()).into_document();
         assert_eq!(told(&of_first), (json!(["a"]), json!(["b"]), json!(1)));
         // Its own stands for the one that is gone, and grows like it.
-        let instead = kept.grow(flooding.remove(1)).into_document();
+        let instead = kept.follow(flooding.remove(1)).into_document();
         assert_eq!(told(&instead).0, json!(["y"]));
         assert_eq!(
             (instead.get(AMENDMENT), &instead["container"]["id"]),
             (None, &json!("c2"))
         );
-        let later = kept.grow(flooding.remove(1)).into_document();
+        let later = kept.follow(flooding.remove(1)).into_document();
         assert_eq!(later[ALERT_ID], instead[ALERT_ID]);
         assert_eq!((&later[AMENDMENT], told(&later).2), (&json!(true), json!(3)));
     }

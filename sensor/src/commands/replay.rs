@@ -117,13 +117,7 @@ struct AlertWriter<W> {
 
 impl<W: Write> AlertWriter<W> {
     fn write(&mut self, alert: Alert) {
-        let alert = match alert.growth {
-            Some(_) => self.growing.grow(alert),
-            None => {
-                self.growing.keep(&alert);
-                alert
-            }
-        };
+        let alert = self.growing.follow(alert);
         self.alerts += u64::from(alert.held_back.is_none() && !alert.is_amendment);
         if self.result.is_ok() {
             self.result = write_line(&mut self.output, &alert.into_document());

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use procfs::ProcResult;
 
-/// What a link of `/proc` leads to: a path in the root of the mount namespace, whatever root the process has. Empty if it
-/// cannot be read.
+/// What a link of `/proc` leads to; empty if it cannot be read.
 pub(super) fn link_text(path: ProcResult<PathBuf>) -> String {
     let path = path.unwrap_or_default().to_string_lossy().into_owned();
     match path.strip_suffix(" (deleted)") {

@@ -236,9 +236,10 @@ fn read(stat: &Stat, parent: ProcessKey, clock: WallClock) -> ProcResult<Found> 
     let status = process.status()?;
     // Kernel threads have no executable, and their arguments are empty.
     let executable = link_text(process.exe());
-    let root_path = Some(link_text(process.root()))
-        .filter(|path| path != "/")
-        .unwrap_or_default();
+    let mut root_path = link_text(process.root());
+    if root_path == "/" {
+        root_path.clear();
+    }
     let (executable, is_in_root) = match executable.strip_prefix("/memfd:") {
         Some(name) => (format!("memfd:{name}"), false),
         None => below(&root_path, executable),

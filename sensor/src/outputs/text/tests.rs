@@ -110,10 +110,7 @@ fn what_is_new_after_an_alert_is_told_in_two_lines() {
     let mut kept = GrowingAlerts::default();
     let documents = growing("3f2a9c5d1b2e4f60", &["sh", "ls", "so cat", "id"])
         .into_iter()
-        .map(|alert| {
-            kept.keep(&alert);
-            kept.grow(alert).into_document()
-        });
+        .map(|alert| kept.follow(alert).into_document());
     let last = documents.last().expect("an amendment");
     expect![[r#"
         of the alert before: New program  1970-01-01T00:00:00.000Z
