@@ -34,7 +34,7 @@ pub struct Match<'a> {
     /// This is no match, but says that so many of an owner's were held back: at once when the first is, and again when
     /// the interval is over. Everything else is empty then.
     pub held_back: Option<HeldBack>,
-    /// The number of the alert, by which [`Match::growth`] names it: of a new-terms rule with `alert_suppression`.
+    /// The number of the alert, by which its growth names it: of a new-terms rule with `alert_suppression`.
     pub alert: Option<u64>,
     /// This is no match, but says by what an earlier alert has grown: all of it until now. Everything else is empty then.
     pub growth: Option<Growth>,
