@@ -209,7 +209,7 @@ fn carry_out(task: Task) -> Result<ExitCode> {
         Task::Kernels { kernels, record } => {
             setup::for_building()?;
             let record = if record { Record::Yes } else { Record::No };
-            let reports = kernels::run(&kernels, record)?;
+            let reports = kernels::run(&kernels, kernels::Layouts::Each, record)?;
             Ok(exit_code(&reports))
         }
         Task::Systemd => {

@@ -20,7 +20,7 @@ use crate::command::{self, build_sensor, target_folder};
 use crate::counts::Record;
 use crate::dist;
 use crate::instructions;
-use crate::kernels::{self, Kernel, Outcome};
+use crate::kernels::{self, Kernel, Layouts, Outcome};
 use crate::setup;
 use crate::suite::{self, Summary, TestBinary};
 use machine::Machine;
@@ -139,10 +139,11 @@ fn build_release(summary: &mut Summary) -> Option<String> {
     Some(dist::folder().to_string_lossy().into_owned())
 }
 
-/// The oldest, the newest and the running one; `./dev kernels` has those between.
+/// The oldest, the newest and the running one; `./dev kernels` has those between, and each layout of cgroups on all.
 fn check_kernels() -> Result<Summary> {
+    let kernels = [Kernel::V5_10, Kernel::Newest, Kernel::Native];
     let mut summary = Summary::default();
-    for report in kernels::run(&[Kernel::V5_10, Kernel::Newest, Kernel::Native], Record::No)? {
+    for report in kernels::run(&kernels, Layouts::EachOnTheOldest, Record::No)? {
         match report.outcome {
             Outcome::Passed => summary.check(&report.name, true),
             Outcome::Failed => summary.check(&report.name, false),

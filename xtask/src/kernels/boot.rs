@@ -14,7 +14,7 @@ use anyhow::{Context as _, Result, bail};
 use super::packages::Image;
 use crate::command::succeeds;
 
-/// A boot takes some ten seconds on an idle machine, and minutes on a very busy one.
+/// A boot takes some two minutes of a processor, and several times as long on a very busy machine.
 const TIME_LIMIT: Duration = Duration::from_secs(1200);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -51,8 +51,7 @@ pub(crate) fn boot(image: &Image, initramfs: &Path, boot: &Boot<'_>, folder: &Pa
     let log = File::create(folder.join("qemu.log"))?;
     let machine = &image.architecture.machine;
     // With a thread for each processor the emulator now and then crashes a kernel that changes its own code as it boots.
-    let mut running = Command::new("nice")
-        .arg(machine.program)
+    let mut running = Command::new(machine.program)
         .args(machine.arguments)
         .args(["-accel", "tcg,thread=single", "-m", "1024", "-smp", "2"])
         .args(boot.options)
