@@ -98,11 +98,16 @@ struct Stored {
 #[derive(Copy, Clone)]
 enum StoredValue {
     Text(TextRange),
+    /// Several values, each a text with a zero byte after it.
+    Texts(TextRange),
     Long(i64),
     Float(f64),
     Boolean(bool),
     Date(i64),
-    Label { key: TextRange, value: TextRange },
+    Label {
+        key: TextRange,
+        value: TextRange,
+    },
 }
 
 #[derive(Copy, Clone)]
@@ -237,6 +242,12 @@ impl Record {
                 _ => return false,
             },
         };
+        self.append(field, value, 1);
+        true
+    }
+
+    /// Appends what stands for so many values.
+    fn append(&mut self, field: FieldId, value: StoredValue, count: u32) {
         let position = self.values.len() as u32;
         self.values.push(Stored { value, next: NONE });
         match self.slots[field.index()] {
@@ -245,7 +256,7 @@ impl Record {
                     field,
                     first: position,
                     last: position,
-                    count: 1,
+                    count,
                 });
                 self.slots[field.index()] = self.present.len() as u16;
             }
@@ -257,15 +268,27 @@ impl Record {
                     self.values[present.last as usize].next = position;
                 }
                 present.last = position;
-                present.count += 1;
+                present.count += count;
             }
         }
-        true
     }
 
     /// [`Record::push`] of a text.
     pub fn text(&mut self, field: FieldId, text: &str) -> bool {
         self.push(field, Value::Text(text))
+    }
+
+    /// [`Record::push`] of many texts, as one copy: `joined` has each with a zero byte after it, and `count` says how many.
+    /// What they take is their bytes, however many there are.
+    pub fn texts(&mut self, field: FieldId, joined: &str, count: u32) -> bool {
+        debug_assert_eq!(memchr::memchr_iter(0, joined.as_bytes()).count(), count as usize);
+        debug_assert!(joined.is_empty() || joined.ends_with('\0'));
+        if count == 0 || !self.wants(field) {
+            return true;
+        }
+        let Some(span) = self.store(joined) else { return false };
+        self.append(field, StoredValue::Texts(span), count);
+        true
     }
 
     /// [`Record::push`] of an address, in the one spelling that it has here: that of IPv4 if it is mapped into IPv6.
@@ -306,6 +329,7 @@ impl Record {
         Values {
             record: self,
             next: self.first(field),
+            within: 0,
             further: NONE,
         }
     }
@@ -418,6 +442,8 @@ impl Record {
 pub struct Values<'a> {
     record: &'a Record,
     next: u32,
+    /// Where the next one begins, if the value at `next` stands for several of which some have been given.
+    within: u32,
     /// The first of those that follow them.
     further: u32,
 }
@@ -432,13 +458,16 @@ impl<'a> Iterator for Values<'a> {
         let stored = match self.record.values.get(self.next as usize) {
             Some(stored) => stored,
             None => {
-                let further = std::mem::replace(&mut self.further, NONE);
-                self.record.values.get(further as usize)?
+                self.next = std::mem::replace(&mut self.further, NONE);
+                self.record.values.get(self.next as usize)?
             }
         };
+        if let StoredValue::Texts(span) = stored.value {
+            return Some(Value::Text(self.next_within(span, stored.next)));
+        }
         self.next = stored.next;
         Some(match stored.value {
-            StoredValue::Text(span) => Value::Text(self.record.text_of(span)),
+            StoredValue::Text(span) | StoredValue::Texts(span) => Value::Text(self.record.text_of(span)),
             StoredValue::Long(number) => Value::Long(number),
             StoredValue::Float(number) => Value::Float(number),
             StoredValue::Boolean(truth) => Value::Boolean(truth),
@@ -448,6 +477,20 @@ impl<'a> Iterator for Values<'a> {
                 value: self.record.text_of(value),
             },
         })
+    }
+}
+
+impl<'a> Values<'a> {
+    /// The next one of the texts in a range, behind which others follow.
+    fn next_within(&mut self, span: TextRange, behind: u32) -> &'a str {
+        let start = self.within.max(span.start);
+        let rest = self.record.text_of(TextRange { start, end: span.end });
+        let length = memchr::memchr(0, rest.as_bytes()).unwrap_or(rest.len());
+        self.within = start + length as u32 + 1;
+        if self.within >= span.end {
+            (self.next, self.within) = (behind, 0);
+        }
+        &rest[..length]
     }
 }
 

@@ -3,6 +3,7 @@
 //! Stands between the decoder and the record: an event changes the [`ProcessTable`], and the
 //! record is made from the table. Processes are named by [`ProcessKey`], which outlives pid reuse.
 
+mod allowance;
 mod arguments;
 mod boxes;
 mod budget;

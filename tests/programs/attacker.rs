@@ -21,6 +21,7 @@ const SIGKILL: c_int = 9;
 /// Names under which this program runs what it starts.
 const ENDS: &str = "ends";
 const STAYS: &str = "stays";
+const PARENT: &str = "parent";
 /// The longest name of a folder, and how many of them make the longest path.
 const FOLDER_BYTES: usize = 250;
 const FOLDERS: usize = 16;
@@ -35,6 +36,7 @@ fn main() {
         STAYS => loop {
             thread::park();
         },
+        PARENT => one_after_the_other(&mut this(ENDS)),
         _ => {}
     }
     let number = |position: usize| -> usize { arguments[position].parse().expect("a number") };
@@ -45,6 +47,12 @@ fn main() {
                 thread::spawn(move || many_arguments(count, letters));
             }
             many_arguments(number(2), number(3));
+        }
+        "children" => {
+            let mut parent = this(PARENT);
+            let many = vec!["x".repeat(number(3)); number(2)];
+            let error = parent.args(many).stdout(Stdio::inherit()).exec();
+            panic!("{error}");
         }
         "environment" => long_environment(number(2), number(3)),
         "paths" => long_paths(number(2)),
@@ -64,7 +72,10 @@ fn this(name: &str) -> Command {
 /// Programs with so many arguments of so many letters, one after the other.
 fn many_arguments(count: usize, letters: usize) {
     let mut program = this(ENDS);
-    program.args(vec!["x".repeat(letters); count]);
+    one_after_the_other(program.args(vec!["x".repeat(letters); count]));
+}
+
+fn one_after_the_other(program: &mut Command) -> ! {
     loop {
         for _ in 0..100 {
             program.status().expect("the program starts");

@@ -52,6 +52,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack::new("long-arguments-24-times", &["arguments", "1", "31000", "24"]),
     Attack::new("as-long-arguments-as-can-be", &["arguments", "16", "125000", "2"]),
     Attack::new("as-many-arguments-as-can-be", &["arguments", "180000", "1", "1"]),
+    Attack::new("children-of-many-arguments", &["children", "16000", "1"]),
     Attack::new("long-environment", &["environment", "5000", "60000"]),
     Attack::new("long-paths", &["paths", "20000"]),
     Attack::new("forks", &["forks", "20000"]),

@@ -157,6 +157,42 @@ fn field_and_value() -> impl Strategy<Value = (FieldId, Owned)> {
 
 proptest! {
     #[test]
+    fn texts_that_come_joined_are_as_if_they_came_one_by_one(
+        groups in prop::collection::vec(prop::collection::vec("[a-\u{e9}]{0,3}", 0..4), 0..4),
+        further in prop::collection::vec("[a-c]{0,2}", 0..3),
+    ) {
+        let schema = Schema::ecs().with_further_values(fields::PROCESS_ARGS, fields::PROCESS_NAME);
+        let [mut joined, mut single] = [(); 2].map(|()| Record::with_schema(&schema));
+        for (index, group) in groups.iter().enumerate() {
+            let text: String = group.iter().flat_map(|text| [text, "\0"]).collect();
+            joined.texts(fields::PROCESS_ARGS, &text, group.len() as u32);
+            for text in group {
+                single.text(fields::PROCESS_ARGS, text);
+            }
+            if index % 2 == 1 {
+                for record in [&mut joined, &mut single] {
+                    record.text(fields::PROCESS_ARGS, "between");
+                }
+            }
+        }
+        for record in [&mut joined, &mut single] {
+            for text in &further {
+                record.text(fields::PROCESS_NAME, text);
+            }
+        }
+        let [of_joined, of_single] = [&joined, &single].map(|record| {
+            let texts = |values: Values<'_>| values.map(|value| format!("{value:?}")).collect::<Vec<_>>();
+            (
+                texts(record.values(fields::PROCESS_ARGS)),
+                texts(record.tested_values(fields::PROCESS_ARGS)),
+                record.tested_count(fields::PROCESS_ARGS),
+                record.to_document(),
+            )
+        });
+        prop_assert_eq!(of_joined, of_single);
+    }
+
+    #[test]
     fn a_record_survives_the_way_into_a_document_and_back(pushes in prop::collection::vec(field_and_value(), 0..40)) {
         let mut record = Record::new();
         for (field, value) in &pushes {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use nix::unistd::alarm;
@@ -13,6 +13,9 @@ use super::request::{Cause, REQUESTS_AT_MOST, ReloadRequest};
 use crate::pipeline::Stop;
 use crate::sandbox::{self, Role};
 
+/// What comes so soon after the signal that asks for an end is no second request: `timeout` sends its signal to the process
+/// and then to the whole group.
+const SAME_REQUEST: Duration = Duration::from_millis(500);
 /// How many seconds a clean end may take.
 const CLEAN_END_SECONDS: u32 = 10;
 /// How long the last words of an end that is not clean may take, also where others keep the processors busy.
@@ -65,18 +68,21 @@ fn ignore_limits() -> io::Result<()> {
 /// Waits for nothing but signals.
 fn listen(signals: SigSet, stop: &Stop, reload: &SyncSender<ReloadRequest>) {
     sandbox::enter(Role::Signals);
-    let mut is_ending = false;
+    let mut ending_since: Option<Instant> = None;
     while let Ok(signal) = signals.wait() {
         match signal {
             // One that waits already reads all there is to read.
             Signal::SIGHUP => drop(reload.try_send(ReloadRequest::new(Cause::Signal))),
             Signal::SIGALRM => end_at_once(&format!("it did not end within {CLEAN_END_SECONDS} seconds")),
-            _ if is_ending => end_at_once("a second signal came"),
-            _ => {
-                is_ending = true;
-                stop.request();
-                alarm::set(CLEAN_END_SECONDS);
-            }
+            _ => match ending_since {
+                Some(since) if since.elapsed() < SAME_REQUEST => {}
+                Some(_) => end_at_once("a second signal came"),
+                None => {
+                    ending_since = Some(Instant::now());
+                    stop.request();
+                    alarm::set(CLEAN_END_SECONDS);
+                }
+            },
         }
     }
 }

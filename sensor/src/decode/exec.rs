@@ -52,13 +52,15 @@ pub struct PathsLeftOut {
     pub requested: bool,
 }
 
-/// Why less than usual is told of an exec.
+/// Why less than usual is told of an exec. (Of the first two the kernel side sent less.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shortened {
     /// Its container had used up its share of the ring buffer.
     OverShare,
     /// The ring buffer was filling up.
     RingFilling,
+    /// Its container had many and long arguments looked at lately.
+    OverAllowance,
 }
 
 impl Shortened {
@@ -67,6 +69,7 @@ impl Shortened {
         match self {
             Shortened::OverShare => "over_share",
             Shortened::RingFilling => "ring_filling",
+            Shortened::OverAllowance => "over_allowance",
         }
     }
 }

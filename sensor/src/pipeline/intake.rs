@@ -53,7 +53,11 @@ impl Intake {
                 .tell(exec.fixed.cgroup_key, &exec.cgroup, container.outermost_id());
         }
         let longer = match kernel_event {
-            KernelEvent::Exec(exec) if exec.arguments.len() > table.arguments_limit => Some(&**exec),
+            KernelEvent::Exec(exec)
+                if exec.arguments.len() > table.arguments_limit && process.image().shortened.is_none() =>
+            {
+                Some(&**exec)
+            }
             _ => None,
         };
         let event = Event {

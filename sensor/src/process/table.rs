@@ -9,9 +9,10 @@ use std::collections::HashMap;
 use ahash::RandomState;
 use sensor_abi::{
     ARGUMENTS_LIMIT, ExitRecord, FLAG_CGROUP_V1, FLAG_ENVIRONMENT_FOLLOWS, FLAG_SCRIPT, ForkRecord, Namespaces,
-    ProcessFixed,
+    ProcessFixed, SHORT_ARGUMENTS,
 };
 
+use super::allowance::{AT_ONCE, Allowances};
 use super::arguments::{ProcessArguments, allowed_variables};
 use super::boxes::Boxes;
 use super::budget::Budget;
@@ -32,7 +33,7 @@ use super::started::{noted_container, started_container};
 use super::terminal::is_on_terminal;
 use crate::{
     clock::WallClock,
-    decode::Exec,
+    decode::{Exec, Shortened},
     identity::{Before, Containers, Engines, Membership, NoEngines, Observation, Started},
     telemetry::counts::TableCounts,
 };
@@ -61,6 +62,7 @@ pub struct ProcessTable {
     pub(crate) clock: WallClock,
     /// How many bytes of a process's arguments are kept.
     pub(crate) arguments_limit: usize,
+    allowances: Allowances,
     /// Which programs are multi-call programs.
     pub(crate) boxes: Boxes,
     /// Names of variables whose values are kept.
@@ -96,6 +98,7 @@ impl ProcessTable {
             ),
             clock: WallClock::read(),
             arguments_limit: ARGUMENTS_LIMIT,
+            allowances: Allowances::new(AT_ONCE),
             boxes: Boxes::default(),
             environment_variables: Vec::new(),
             counts: TableCounts::default(),
@@ -209,7 +212,17 @@ impl ProcessTable {
             let host = Some(self.host.namespaces.mount).filter(|inode| *inode != 0);
             file.origin = Origin::new(exec, file.in_memory, process.base_root, host);
         }
-        let arguments = ProcessArguments::from_exec(exec, self.arguments_limit);
+        let is_permitted = exec.arguments.len() <= SHORT_ARGUMENTS || {
+            let container = process.container.as_ref();
+            let owner = container.map_or("", |container| container.outermost_id());
+            self.allowances.permit(owner, &exec.arguments, self.now_ns)
+        };
+        let (limit, shortened) = if is_permitted {
+            (self.arguments_limit, exec.shortened)
+        } else {
+            (SHORT_ARGUMENTS, exec.shortened.or(Some(Shortened::OverAllowance)))
+        };
+        let arguments = ProcessArguments::from_exec(exec, limit);
         let is_script = exec.fixed.head.flags & FLAG_SCRIPT != 0;
         let program = self.boxes.look_up(
             exec.fixed.header,
@@ -249,7 +262,7 @@ impl ProcessTable {
             root: exec.root.as_str().into(),
             is_in_root: exec.is_in_root,
             left_out: exec.left_out,
-            shortened: exec.shortened,
+            shortened,
             kept: Kept::Whole,
         };
         if self.package_manager(&process).is_none() {

@@ -67,7 +67,17 @@ impl Texts {
 
     /// All of them with a space between each two.
     pub fn with_spaces(&self) -> String {
-        self.joined.strip_suffix('\0').unwrap_or_default().replace('\0', " ")
+        let mut bytes = self.joined.strip_suffix('\0').unwrap_or_default().as_bytes().to_vec();
+        for byte in bytes.iter_mut().filter(|byte| **byte == 0) {
+            *byte = b' ';
+        }
+        // It is still UTF-8.
+        String::from_utf8(bytes).unwrap_or_default()
+    }
+
+    /// All of them, each with a zero byte after it.
+    pub(crate) fn joined(&self) -> &str {
+        &self.joined
     }
 
     /// Bytes of all texts and of what ends each.

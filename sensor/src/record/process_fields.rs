@@ -5,7 +5,7 @@ use rule_engine::{FieldId, Record, Value};
 use super::base::Base;
 use super::credential_fields::CredentialFields;
 use super::own::SCHEMA;
-use super::put::{put, text_from, texts_from};
+use super::put::{put, text_from};
 use crate::{
     event::Event,
     process::{Process, ProcessArguments, Texts, device_numbers},
@@ -124,9 +124,11 @@ impl ProcessFields {
         };
         let is_wanted = |field: Option<FieldId>| field.is_some_and(|field| record.wants(field));
         if !args.is_empty() && (is_wanted(self.args) || is_wanted(self.command_line)) {
-            let told = arguments.told(args);
-            texts_from(record, self.args, args.iter().take(told));
-            text_from(record, self.command_line, || args.first(told).with_spaces());
+            let told = args.first(arguments.told(args));
+            if let Some(field) = self.args {
+                record.texts(field, told.joined(), told.len() as u32);
+            }
+            text_from(record, self.command_line, || told.with_spaces());
         }
         if *count > 0 {
             put(record, self.args_count, Value::Long(i64::from(*count)));

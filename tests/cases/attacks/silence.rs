@@ -152,6 +152,17 @@ fn the_start_after_a_kill_says_so_and_the_start_after_a_clean_end_does_not() -> 
     wait_for_alert(&third, "Sensor interrupted")
 }
 
+/// As `timeout` does, which sends to the process and then to its group, and who holds Ctrl-C down.
+#[test]
+fn signals_that_come_at_once_ask_for_one_end() -> Result<()> {
+    let home = home()?;
+    let sensor = home.run()?;
+    wait_for_notice(&sensor, "heartbeat")?;
+    signal(sensor.process_id(), Signal::SIGINT)?;
+    assert!(sensor.stop()?.success());
+    Ok(())
+}
+
 #[test]
 fn signals_are_heard_while_the_sensor_starts() -> Result<()> {
     let home = home()?;

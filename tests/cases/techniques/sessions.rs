@@ -185,4 +185,25 @@ pub(super) const TECHNIQUES: &[Technique] = &[
          unless (fork) { syscall 112; ioctl STDIN, 0x540E, 0; exec qw(apt-get install -y curl) } wait'",
         &[INSTALLED],
     ),
+    told(
+        "a-shell-at-a-terminal-of-nobody",
+        Exec,
+        "perl -e 'open M, q(+<), q(/dev/ptmx); $b = pack q(i), 0; ioctl M, 0x40045431, $b; ioctl M, 0x80045430, $b; \
+         open STDIN, q(+<), q(/dev/pts/) . unpack q(i), $b; open STDERR, q(>&STDIN); exec qw(bash --norc)'; :",
+        &[SHELL],
+    ),
+    told(
+        "a-shell-at-a-terminal-with-options-alone",
+        Exec,
+        "perl -e 'open M, q(+<), q(/dev/ptmx); $b = pack q(i), 0; ioctl M, 0x40045431, $b; ioctl M, 0x80045430, $b; \
+         open STDIN, q(+<), q(/dev/pts/) . unpack q(i), $b; open STDERR, q(>&STDIN); exec qw(bash -v +o history)'; :",
+        &[SHELL],
+    ),
+    told(
+        "errors-at-a-terminal-of-its-own",
+        Terminal,
+        "perl -e 'open M, q(+<), q(/dev/ptmx); ioctl M, 0x40045431, pack(q(i), 0); $b = pack q(i), 0; \
+         ioctl M, 0x80045430, $b; open STDERR, q(+<), q(/dev/pts/) . unpack q(i), $b; exec qw(apt-get install -y curl)'",
+        &[INSTALLED],
+    ),
 ];

@@ -11,6 +11,8 @@ const LIMIT: usize = 1024 * 1024;
 fn small_table() -> ProcessTable {
     ProcessTable {
         budget: Budget::new(LIMIT),
+        // All is kept, however much it is.
+        allowances: Allowances::new(u64::MAX),
         environment_variables: vec!["LD_PRELOAD".to_owned()],
         ..ProcessTable::default()
     }
@@ -203,6 +205,23 @@ fn a_container_that_storms_gives_up_its_own_and_no_others() {
     }
     assert!(table.counts.ended_texts_given_up > 900);
     assert_eq!(table.counts.arguments_cut + table.counts.live_given_up, 0);
+}
+
+#[test]
+fn who_storms_with_arguments_has_them_told_short_and_others_do_not() {
+    let mut table = ProcessTable::default();
+    let mut shortened = |number: usize, pid| {
+        let key = exec_with(&mut table, in_container(number, pid), &container(number), LONG);
+        let image = table.get(key).unwrap().image();
+        assert_eq!(image.arguments.count, 31_000);
+        assert_eq!(image.arguments.cut.is_some(), image.shortened.is_some());
+        image.shortened
+    };
+    let storm: Vec<_> = (100..200).map(|pid| shortened(1, pid)).collect();
+    let (whole, short) = storm.split_at(storm.iter().position(Option::is_some).unwrap());
+    assert!(!whole.is_empty());
+    assert!(short.iter().all(|why| *why == Some(Shortened::OverAllowance)));
+    assert_eq!(shortened(2, 200), None);
 }
 
 #[test]
