@@ -199,11 +199,4 @@ pub(super) const TECHNIQUES: &[Technique] = &[
          open STDIN, q(+<), q(/dev/pts/) . unpack q(i), $b; open STDERR, q(>&STDIN); exec qw(bash -v +o history)'; :",
         &[SHELL],
     ),
-    told(
-        "errors-at-a-terminal-of-its-own",
-        Terminal,
-        "perl -e 'open M, q(+<), q(/dev/ptmx); ioctl M, 0x40045431, pack(q(i), 0); $b = pack q(i), 0; \
-         ioctl M, 0x80045430, $b; open STDERR, q(+<), q(/dev/pts/) . unpack q(i), $b; exec qw(apt-get install -y curl)'",
-        &[INSTALLED],
-    ),
 ];
