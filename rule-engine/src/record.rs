@@ -462,12 +462,10 @@ impl<'a> Iterator for Values<'a> {
                 self.record.values.get(self.next as usize)?
             }
         };
-        if let StoredValue::Texts(span) = stored.value {
-            return Some(Value::Text(self.next_within(span, stored.next)));
-        }
-        self.next = stored.next;
+        let position = std::mem::replace(&mut self.next, stored.next);
         Some(match stored.value {
-            StoredValue::Text(span) | StoredValue::Texts(span) => Value::Text(self.record.text_of(span)),
+            StoredValue::Text(span) => Value::Text(self.record.text_of(span)),
+            StoredValue::Texts(span) => Value::Text(self.next_within(span, position)),
             StoredValue::Long(number) => Value::Long(number),
             StoredValue::Float(number) => Value::Float(number),
             StoredValue::Boolean(truth) => Value::Boolean(truth),
@@ -481,14 +479,16 @@ impl<'a> Iterator for Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    /// The next one of the texts in a range, behind which others follow.
-    fn next_within(&mut self, span: TextRange, behind: u32) -> &'a str {
+    /// The next one of the texts that the value at `position` stands for, which has the one after it come next.
+    fn next_within(&mut self, span: TextRange, position: u32) -> &'a str {
         let start = self.within.max(span.start);
         let rest = self.record.text_of(TextRange { start, end: span.end });
         let length = memchr::memchr(0, rest.as_bytes()).unwrap_or(rest.len());
-        self.within = start + length as u32 + 1;
-        if self.within >= span.end {
-            (self.next, self.within) = (behind, 0);
+        let behind = start + length as u32 + 1;
+        if behind < span.end {
+            (self.next, self.within) = (position, behind);
+        } else {
+            self.within = 0;
         }
         &rest[..length]
     }

@@ -63,7 +63,7 @@ const VERIFIED: Baseline = Baseline {
 const LAYOUTS: [&str; 3] = ["v2", "hybrid", "v1"];
 
 /// With which of them a kernel is booted.
-#[derive(Copy, Clone, PartialEq, Eq)]
+#[derive(Copy, Clone)]
 pub(crate) enum Layouts {
     Each,
     /// The oldest with each, and others with what hosts have now: each boot takes minutes of a processor.

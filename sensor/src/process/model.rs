@@ -133,6 +133,12 @@ pub struct Process {
 }
 
 impl Process {
+    /// Whose account it is on: its outermost container's, by that one's id, or the host's, which is empty.
+    pub(super) fn owner(&self) -> &str {
+        let container = self.container.as_ref();
+        container.map_or("", |container| container.outermost_id())
+    }
+
     /// The program that it runs.
     pub fn image(&self) -> ImageRef<'_> {
         self.image.read()

@@ -212,11 +212,8 @@ impl ProcessTable {
             let host = Some(self.host.namespaces.mount).filter(|inode| *inode != 0);
             file.origin = Origin::new(exec, file.in_memory, process.base_root, host);
         }
-        let is_permitted = exec.arguments.len() <= SHORT_ARGUMENTS || {
-            let container = process.container.as_ref();
-            let owner = container.map_or("", |container| container.outermost_id());
-            self.allowances.permit(owner, &exec.arguments, self.now_ns)
-        };
+        let is_permitted = exec.arguments.len() <= SHORT_ARGUMENTS
+            || self.allowances.permit(process.owner(), &exec.arguments, self.now_ns);
         let (limit, shortened) = if is_permitted {
             (self.arguments_limit, exec.shortened)
         } else {

@@ -37,10 +37,7 @@ impl ProcessTable {
         let is_replaced = |live: &ProcessKey| live.start_ticks > key.start_ticks;
         entry.is_live &= entry.process.exit.is_none() && !self.live.get(&key.pid).is_some_and(is_replaced);
         let (is_live, keeps) = (entry.is_live, entry.keeps());
-        let container = entry.process.container.as_ref();
-        let owner = self
-            .budget
-            .owner(container.map_or("", |container| container.outermost_id()));
+        let owner = self.budget.owner(entry.process.owner());
         entry.charge(&mut self.budget, owner);
         entry.settle(&mut self.budget, owner, self.now_ns);
         self.processes.insert(key, entry);
